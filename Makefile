@@ -1,0 +1,64 @@
+# make demo     train a small Shakespeare model and read what it writes (sets everything up by itself; about five minutes)
+# make test     check and test everything (sets everything up by itself)
+# make install  the developers' environment, in .venv
+# make check    format, lint, types, import rules
+# make bench    benchmarks (not part of the tests)
+# make lock     renew the two lock files
+
+PYTHON ?= python3
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
+PYTEST_WORKERS ?= 2
+export OMP_NUM_THREADS ?=
+
+.PHONY: demo test check install bench lock format clean
+.DEFAULT_GOAL := help
+.PHONY: help
+help:
+	@sed -n 's/^# //p' Makefile
+
+.venv/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "Groundup needs Python 3.11 or newer; name one with: make PYTHON=python3.11 ..." >&2; exit 1; }
+	@$(PYTHON) -m venv .venv
+
+# The core only: what it takes to train, generate and evaluate.
+.venv/.core: pyproject.toml requirements.lock | .venv/bin/python
+	@echo "setting up .venv (about a minute)"
+	@$(PIP) install --quiet --constraint requirements.lock --editable .
+	@touch $@
+
+# Everything the developers use: each package checked against its hash, then torch (whose builds differ by platform) and the rest.
+.venv/.dev: pyproject.toml requirements.lock requirements-hashes.lock tests/parity/requirements-transformers4.txt | .venv/bin/python
+	@echo "setting up the developers' environment in .venv (two or three minutes)"
+	@$(PIP) install --quiet --require-hashes --no-deps --requirement requirements-hashes.lock
+	@$(PIP) install --quiet --constraint requirements.lock --no-build-isolation --editable '.[dev]'
+	@$(PIP) install --quiet --no-deps --upgrade --target .venv/transformers4 --requirement tests/parity/requirements-transformers4.txt
+	@touch $@ .venv/.core
+
+install: .venv/.dev
+
+demo: .venv/.core
+	@$(BIN)/groundup train shakespeare --resume
+
+check: .venv/.dev
+	@$(BIN)/ruff format --check --quiet . || { echo "run: make format" >&2; exit 1; }
+	@$(BIN)/ruff check --quiet .
+	@$(BIN)/lint-imports --no-logo
+	@$(BIN)/mypy
+
+test: check
+	@$(BIN)/pytest --numprocesses $(PYTEST_WORKERS) --dist loadscope
+
+bench: .venv/.dev
+	@$(BIN)/python benchmarks/run.py
+
+format: .venv/.dev
+	@$(BIN)/ruff format --quiet .
+	@$(BIN)/ruff check --fix --quiet .
+
+lock: .venv/.dev
+	@$(BIN)/python scripts/lock.py
+
+clean:
+	rm -rf .venv dist build

@@ -1,0 +1,42 @@
+"""Groundup: train your own language model, from the ground up.
+
+    import groundup as gu
+    run = gu.train("shakespeare", {"training.max_steps": 500})
+    lm = gu.load("runs/shakespeare")
+    lm.generate("ROMEO:", max_new_tokens=100, temperature=0.8, seed=1)
+    gu.evaluate(lm, data="my-text.txt")
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from groundup.errors import GroundupError
+    from groundup.language_model import LanguageModel, load
+    from groundup.recipe.evaluate import evaluate
+    from groundup.recipe.train import train
+
+__version__ = "0.1.0"
+__all__ = ["GroundupError", "LanguageModel", "evaluate", "load", "train"]
+
+_HOMES = {
+    "GroundupError": "groundup.errors",
+    "LanguageModel": "groundup.language_model",
+    "evaluate": "groundup.recipe.evaluate",
+    "load": "groundup.language_model",
+    "train": "groundup.recipe.train",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import on first use, so that `import groundup` and `groundup --help` stay instant."""
+    if name not in _HOMES:
+        raise AttributeError(f"module 'groundup' has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*__all__, "__version__"])

@@ -1,0 +1,48 @@
+"""`groundup chat`."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from groundup.cli.generate import MODEL_HELP
+
+
+def chat(
+    model: Annotated[str, typer.Argument(help=MODEL_HELP)],
+    max_new_tokens: Annotated[int, typer.Option(help="The most tokens in a reply.")] = 300,
+    temperature: Annotated[float, typer.Option(help="Below 1 safer, above 1 wilder; 0 always takes the likeliest token.")] = 0.8,
+    seed: Annotated[int, typer.Option(help="The same seed and the same words give the same replies.")] = 0,
+) -> None:
+    """Talk with a model, turn by turn; an empty line or Ctrl-D ends.
+
+    A model that was not taught to converse continues the talk as text: write as its texts are written.
+
+    Example:
+
+        groundup chat runs/shakespeare
+    """
+    from groundup.generation.settings import GenerationSettings
+
+    GenerationSettings(max_new_tokens=max_new_tokens, temperature=temperature, seed=seed)
+    from groundup.language_model import LanguageModel
+
+    language_model = LanguageModel.load(model)
+    print("This model continues text; it was not taught to converse. An empty line or Ctrl-D ends.", file=sys.stderr)
+    messages: list[dict[str, str]] = []
+    while True:
+        try:
+            said = input("> " if sys.stdin.isatty() else "")
+        except EOFError:
+            return
+        if not said.strip():
+            return
+        messages.append({"role": "user", "content": said})
+        reply = ""
+        for piece in language_model.chat_stream(messages, max_new_tokens=max_new_tokens, temperature=temperature, seed=seed):
+            print(piece, end="", flush=True)
+            reply += piece
+        print()
+        messages.append({"role": "assistant", "content": reply})

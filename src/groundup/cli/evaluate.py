@@ -1,0 +1,47 @@
+"""`groundup evaluate`."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from groundup.cli.generate import MODEL_HELP
+
+
+def evaluate(
+    model: Annotated[str, typer.Argument(help=MODEL_HELP)],
+    data: Annotated[
+        str | None, typer.Option(help="A text file, a folder or a catalogue name; a run's own validation text if not given.", show_default=False)
+    ] = None,
+    metrics: Annotated[str, typer.Option(help="Which figures, separated by commas.")] = "loss,perplexity,bits_per_byte",
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Measure how well a model predicts a text: loss, perplexity, bits per byte.
+
+    Examples:
+
+        groundup evaluate runs/shakespeare
+
+        groundup evaluate runs/shakespeare/model --data ./my-texts --json
+    """
+    from groundup.recipe.metrics import read_metric_names
+
+    names = read_metric_names(metrics)
+    from groundup.recipe.evaluate import evaluate as evaluate_model
+
+    figures = evaluate_model(model, data=data, metrics=names, say=lambda text: print(f"groundup: {text}", file=sys.stderr))
+    if as_json:
+        import json
+
+        print(json.dumps(figures))
+        return
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(box=None, show_header=False)
+    for name, value in figures.items():
+        shown = f"{value:,.4f}" if isinstance(value, float) else f"{value:,}" if isinstance(value, int) else str(value)
+        table.add_row(name.replace("_", " "), shown)
+    Console().print(table)

@@ -1,0 +1,75 @@
+"""The command `groundup`. Commands import what they need inside, so that help and typos are answered at once."""
+
+from __future__ import annotations
+
+import os
+import sys
+import warnings
+from typing import Annotated
+
+import typer
+
+from groundup.cli.chat import chat
+from groundup.cli.evaluate import evaluate
+from groundup.cli.generate import generate
+from groundup.cli.runs import runs
+from groundup.cli.train import train
+from groundup.errors import GroundupError
+
+INTERRUPTED = 130  # what a shell expects after Ctrl-C
+
+app = typer.Typer(
+    name="groundup",
+    help="Train your own language model, from the ground up: text in, a model that writes out.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+for command in (train, generate, chat, evaluate, runs):
+    app.command(no_args_is_help=command is not runs)(command)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        import groundup
+
+        typer.echo(groundup.__version__)
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error, too.")] = False,
+) -> None:
+    """Train your own language model, from the ground up: text in, a model that writes out.
+
+    Begin with:  groundup train shakespeare
+    """
+    if debug:
+        os.environ["GROUNDUP_DEBUG"] = "1"
+
+
+def main() -> None:
+    """Run the command line: exit status 0 done, 1 failed (one sentence says why), 2 wrong usage, 130 interrupted."""
+    warnings.showwarning = _show_warning
+    try:
+        app()
+    except GroundupError as error:
+        if os.environ.get("GROUNDUP_DEBUG"):
+            raise
+        print(f"groundup: {error}", file=sys.stderr)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        sys.exit(INTERRUPTED)
+    except BrokenPipeError:  # the reader of our output, such as `head`, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+
+
+def _show_warning(message: Warning | str, category: type[Warning], filename: str, lineno: int, *rest: object) -> None:
+    print(f"groundup: warning: {message}", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,92 @@
+"""The machine: which device to compute on, in which number format, with how many threads, and how fast it multiplies."""
+
+from __future__ import annotations
+
+import os
+import platform
+import time
+from pathlib import Path
+
+import torch
+
+from groundup.errors import SettingError
+
+
+def pick_device(name: str) -> torch.device:
+    """`auto` takes a CUDA device, then Apple's GPU, then the CPU; a device asked for by name must be there."""
+    available = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    if name == "auto":
+        name = next(kind for kind, there in available.items() if there)
+    if not available[name]:
+        raise SettingError("training.device", name, "this machine or this build of PyTorch has none; use auto or cpu")
+    return torch.device(name)
+
+
+def autocast_dtype(precision: str, device: torch.device) -> torch.dtype | None:
+    """The format of the matrix products under autocast, or None for plain fp32. Weights stay fp32 in any case."""
+    if precision == "auto":
+        precision = "bf16" if device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False) else "fp32"
+    return {"fp32": None, "bf16": torch.bfloat16, "fp16": torch.float16}[precision]
+
+
+def set_threads(num_threads: int) -> int:
+    """Use this many CPU threads (0: one per core that this process may use); the number now in force."""
+    torch.set_num_threads(num_threads or available_cores())
+    return torch.get_num_threads()
+
+
+def available_cores() -> int:
+    """Cores that this process may run on (fewer than the machine's when it is pinned)."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def synchronize(device: torch.device) -> None:
+    """Wait for the device to finish, so that a clock read next means something."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    elif device.type == "mps":
+        torch.mps.synchronize()
+
+
+def matmul_flops_per_second(device: torch.device, dtype: torch.dtype = torch.float32, seconds: float = 0.3) -> float:
+    """Floating-point operations a second of the best of several square matrix products: the peak that MFU is measured against."""
+    size = 4096 if device.type == "cuda" else 768
+    a, b = torch.randn(size, size, device=device, dtype=dtype), torch.randn(size, size, device=device, dtype=dtype)
+    best, end = float("inf"), time.perf_counter() + seconds
+    a @ b
+    while time.perf_counter() < end:
+        synchronize(device)
+        start = time.perf_counter()
+        a @ b
+        synchronize(device)
+        best = min(best, time.perf_counter() - start)
+    return 2 * size**3 / best
+
+
+def half_precision_slowdown(dtype: torch.dtype, device: torch.device) -> float:
+    """How many times longer a matrix product takes in this format than in fp32 (on a CPU without such units: ~20)."""
+    return matmul_flops_per_second(device, seconds=0.1) / matmul_flops_per_second(device, dtype, seconds=0.1)
+
+
+def describe_machine(device: torch.device) -> dict[str, str | int]:
+    """What the manifest says of the machine: processor, cores, memory, device, operating system."""
+    described: dict[str, str | int] = {
+        "cpu": _cpu_name(),
+        "cores": available_cores(),
+        "memory_bytes": _memory_bytes(),
+        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
+        "os": platform.platform(),
+    }
+    return described
+
+
+def _cpu_name() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor() or platform.machine()
+    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), platform.machine())
+
+
+def _memory_bytes() -> int:
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") if hasattr(os, "sysconf") else 0

@@ -1,0 +1,59 @@
+"""One tree of errors. Each message names the thing, shows the value, and says what to do."""
+
+from __future__ import annotations
+
+
+class GroundupError(Exception):
+    """Base of every error that is the user's to mend; the command line prints it as one sentence, without a traceback."""
+
+
+class SettingError(GroundupError):
+    """A setting has an unknown name, a wrong type or an impossible value.
+
+    `name` is the dotted path as it is written in a recipe, e.g. `training.learning_rate`.
+    """
+
+    def __init__(self, name: str, value: object, advice: str) -> None:
+        super().__init__(f"{name} = {value!r}: {advice}")
+        self.name = name
+        self.value = value
+
+
+class DataError(GroundupError):
+    """A text source cannot be found, fetched, read or used."""
+
+
+class TokenizerError(GroundupError):
+    """A tokenizer cannot be loaded, or does not fit the model."""
+
+
+class ModelError(GroundupError):
+    """A model directory or its weights cannot be read, written or expressed in the family asked for."""
+
+
+class RunError(GroundupError):
+    """A run directory is in use, already holds a run, is damaged, or does not fit the recipe."""
+
+
+class CheckpointError(RunError):
+    """A checkpoint is incomplete or damaged, or cannot be written."""
+
+
+class TrainingError(GroundupError):
+    """Training cannot go on: the loss is not finite, or the data is too short."""
+
+
+class GenerationError(GroundupError):
+    """A prompt or a sampling setting cannot be used."""
+
+
+class MachineError(GroundupError):
+    """This machine lacks something: a device, disk space, a writable folder."""
+
+
+class MissingExtraError(GroundupError):
+    """An optional package is not installed; the message names the extra that brings it."""
+
+    def __init__(self, feature: str, extra: str) -> None:
+        super().__init__(f"{feature} needs an optional package: install it with  pip install 'groundup[{extra}]'")
+        self.extra = extra

@@ -1,0 +1,1 @@
+"""Generation: sampling, and the engine that turns ids into more ids."""

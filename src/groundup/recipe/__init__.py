@@ -1,0 +1,1 @@
+"""Recipes: the composition root, the one place that knows every stage and joins them."""

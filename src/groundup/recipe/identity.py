@@ -1,0 +1,97 @@
+"""What a run is made of, written into its manifest, and the checks that a resumed run is still made of it."""
+
+from __future__ import annotations
+
+import platform
+from dataclasses import asdict
+from importlib.metadata import version
+from typing import Any
+
+import torch
+
+import groundup
+from groundup.config import as_plain, build, read_toml
+from groundup.device import available_cores, describe_machine, matmul_flops_per_second
+from groundup.errors import RunError
+from groundup.model.counts import parameter_counts, training_flops
+from groundup.model.settings import TransformerConfig
+from groundup.recipe.settings import Recipe
+from groundup.run.directory import RECIPE_FILE, RunDirectory, now
+from groundup.run.files import sha256_file, sha256_text
+from groundup.tokens.prepare import PreparedData
+
+LIBRARIES = ("torch", "numpy", "safetensors", "tokenizers", "pydantic")
+FORMAT_VERSION = 1
+
+
+def describe_run(settings: Recipe, recipe_text: str, data: PreparedData, config: TransformerConfig, device: torch.device) -> dict[str, Any]:
+    """The manifest of a run that begins now."""
+    return {
+        "format_version": FORMAT_VERSION,
+        "groundup_version": groundup.__version__,
+        "created": now(),
+        "seed": settings.training.seed,
+        "parent_run": None,
+        "libraries": {"python": platform.python_version(), **{name: version(name) for name in LIBRARIES}},
+        "machine": describe_machine(device),
+        "matmul_flops_per_second": matmul_flops_per_second(device),
+        "num_threads": settings.training.num_threads or available_cores(),
+        "model": {
+            "family": config.preset,
+            "config": asdict(config),
+            "parameters": parameter_counts(config),
+            "training_flops_per_token": training_flops(config, 1, config.max_seq_len),
+        },
+        "data": data.facts,
+        "hashes": {"recipe": sha256_text(recipe_text), **data_hashes(data)},
+        "checkpoints": {},
+    }
+
+
+def data_hashes(data: PreparedData) -> dict[str, str]:
+    return {
+        "tokenizer": data.tokenizer.sha256,
+        "train_tokens": data.train.sha256,
+        "validation_tokens": data.validation.sha256,
+        "plan": data.plan.sha256,
+    }
+
+
+def require_same_recipe(directory: RunDirectory, settings: Recipe) -> None:
+    """Raise `RunError` if the run was begun with another recipe, naming the first settings that differ."""
+    file = directory.path / RECIPE_FILE
+    manifest = directory.manifest()
+    if not file.is_file() or sha256_file(file) != manifest.get("hashes", {}).get("recipe"):
+        raise RunError(
+            f"{file} is missing or was changed after the run began, so going on would not give the run it describes: restore it, "
+            "or start a new run with --run DIR"
+        )
+    there = _flat(as_plain(build(Recipe, read_toml(file))))
+    wanted = _flat(as_plain(settings))
+    different = [f"{name} is {there.get(name)!r} there and {wanted.get(name)!r} here" for name in wanted if wanted[name] != there.get(name)]
+    if different:
+        raise RunError(
+            f"{directory.path} was begun with another recipe ({'; '.join(different[:3])}): "
+            "go on with the same settings, or start a new run with --run DIR"
+        )
+
+
+def require_same_data(directory: RunDirectory, data: PreparedData) -> None:
+    """Raise `RunError` if text or tokenizer are not those that the run was begun with, naming what changed."""
+    manifest = directory.manifest()
+    known = manifest.get("hashes", {})
+    changed = [name for name, value in data_hashes(data).items() if known.get(name) != value]
+    if not changed:
+        return
+    before = {source["name"]: source["sha256"] for source in manifest.get("data", {}).get("sources", [])}
+    sources = [source["name"] for source in data.facts["sources"] if before.get(source["name"]) != source["sha256"]]
+    sources += sorted(set(before) - {source["name"] for source in data.facts["sources"]})
+    what = f"the text of {', '.join(sources[:3])}" if sources else " and ".join(changed)
+    raise RunError(
+        f"{what} is not what {directory.path} was begun with, so going on would not give the same run: restore it, "
+        "or start a new run with --run DIR"
+    )
+
+
+def _flat(plain: dict[str, Any]) -> dict[str, Any]:
+    return {f"{section}.{key}": value for section, keys in plain.items() for key, value in keys.items()}

@@ -1,0 +1,80 @@
+"""`Recipe`: all sections together, and how a recipe is found, overridden and checked. Imports no torch."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from groundup.config import build, check_keys, merge, parse_overrides, read_toml
+from groundup.errors import SettingError
+from groundup.evaluation.settings import EvaluationSettings
+from groundup.generation.settings import GenerationSettings
+from groundup.model.settings import TransformerConfig, with_preset
+from groundup.text.settings import DataSettings
+from groundup.tokens.settings import TokenizerSettings
+from groundup.training.settings import TrainingSettings
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Everything that decides what a run does; one TOML file."""
+
+    data: DataSettings = field(default_factory=DataSettings)
+    tokenizer: TokenizerSettings = field(default_factory=TokenizerSettings)
+    model: TransformerConfig = field(default_factory=TransformerConfig)
+    training: TrainingSettings = field(default_factory=TrainingSettings)
+    evaluation: EvaluationSettings = field(default_factory=EvaluationSettings)
+    generation: GenerationSettings = field(default_factory=GenerationSettings)
+
+
+def shipped_recipes() -> dict[str, Path]:
+    """The recipes that travel inside the package, by name."""
+    folder = resources.files("groundup") / "recipes"
+    return {Path(str(file)).stem: Path(str(file)) for file in sorted(folder.iterdir(), key=str) if str(file).endswith(".toml")}
+
+
+def find_recipe(name: str) -> Path:
+    """A shipped recipe's name or the path of a TOML file, as a path."""
+    shipped = shipped_recipes()
+    if name in shipped:
+        return shipped[name]
+    path = Path(name)
+    if path.is_dir() and (path / "recipe.toml").is_file():
+        return path / "recipe.toml"
+    if path.is_file():
+        return path
+    close = difflib.get_close_matches(name, list(shipped), n=1)
+    hint = f"did you mean {close[0]}?" if close else f"shipped recipes: {', '.join(shipped)}"
+    raise SettingError("recipe", name, f"there is no such file or shipped recipe; {hint}")
+
+
+def load_recipe(name: str, overrides: Iterable[str] | Mapping[str, Any] = ()) -> Recipe:
+    """Read a recipe by name or path and lay overrides over it (`["a.b=1"]`, or `{"a.b": 1}` from Python)."""
+    file_values = read_toml(find_recipe(name))
+    check_keys(Recipe, file_values)
+    if isinstance(overrides, Mapping):
+        override_values = merge(*({section: {key: value}} for section, key, value in _split_names(overrides)))
+    else:
+        override_values = parse_overrides(Recipe, overrides)
+    return build_recipe(merge(file_values, override_values))
+
+
+def build_recipe(values: Mapping[str, Any]) -> Recipe:
+    """Plain nested values to a checked recipe; the model's preset fills in what the recipe leaves open."""
+    check_keys(Recipe, values)
+    values = dict(values)
+    if isinstance(values.get("model", {}), Mapping):
+        values["model"] = with_preset(values.get("model", {}))
+    return build(Recipe, values)
+
+
+def _split_names(overrides: Mapping[str, Any]) -> Iterable[tuple[str, str, Any]]:
+    for name, value in overrides.items():
+        section, dot, key = name.partition(".")
+        if not dot:
+            raise SettingError(name, value, "write it as section.key, e.g. training.max_steps")
+        yield section, key, value

@@ -1,0 +1,131 @@
+"""Checkpoints: whole or not there. Each is a Hugging Face directory with the optimizer's state and state.json beside it.
+
+A checkpoint is written under a temporary name, hashed file by file into state.json, made durable, and then renamed; whatever
+happens at any moment, a directory called step-NNNNNN is complete, and a bit that flips later is found when it is read.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import shutil
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from groundup.errors import CheckpointError, MachineError, RunError
+from groundup.run.files import (
+    explain_os_errors,
+    publish_directory,
+    read_json,
+    remove_directory,
+    require_space,
+    sha256_file,
+    write_json,
+)
+
+FORMAT_VERSION = 1
+OPTIMIZER_FILE = "optimizer.safetensors"
+STATE_FILE = "state.json"
+
+
+def checkpoint_path(run: Path, step: int) -> Path:
+    return run / "checkpoints" / f"step-{step:06d}"
+
+
+def list_checkpoints(run: Path) -> list[Path]:
+    """The run's checkpoints, oldest first (complete by name; not yet verified)."""
+    folder = run / "checkpoints"
+    found = [path for path in folder.iterdir() if re.fullmatch(r"step-\d{6,}", path.name)] if folder.is_dir() else []
+    return sorted(found, key=step_of)
+
+
+def step_of(checkpoint: Path) -> int:
+    return int(checkpoint.name.removeprefix("step-"))
+
+
+def write_checkpoint(
+    run: Path, step: int, state: Mapping[str, Any], optimizer: Mapping[str, Tensor], num_bytes: int, write_model: Callable[[Path], None]
+) -> Path:
+    """Write one checkpoint. `write_model` fills a directory with the model's and the tokenizer's files.
+
+    `num_bytes` is about what it will take. Raises `MachineError` when the disk is full; nothing half-written stays, and
+    earlier checkpoints are not touched.
+    """
+    from safetensors import SafetensorError
+    from safetensors.torch import save_file
+
+    final = checkpoint_path(run, step)
+    temporary = final.with_name(f".writing-{final.name}")
+    shutil.rmtree(temporary, ignore_errors=True)
+    require_space(run, num_bytes)
+    try:
+        with explain_os_errors(final):
+            temporary.mkdir(parents=True)
+            write_model(temporary)
+            save_file({name: tensor.detach().cpu().contiguous() for name, tensor in optimizer.items()}, temporary / OPTIMIZER_FILE)
+        files = {file.name: sha256_file(file) for file in sorted(temporary.iterdir())}
+        complete = {"format_version": FORMAT_VERSION, **state, "step": step, "files": files}
+        write_json(temporary / STATE_FILE, {**complete, "checksum": _checksum(complete)})
+        with explain_os_errors(final):
+            publish_directory(temporary, final)
+    except SafetensorError as error:
+        raise MachineError(
+            f"{final} cannot be written ({error}): free some room, then go on with --resume; what was saved before is whole"
+        ) from error
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+    return final
+
+
+def read_state(checkpoint: Path) -> dict[str, Any]:
+    """What state.json holds, checked against its own checksum."""
+    try:
+        state = read_json(checkpoint / STATE_FILE)
+    except RunError as error:
+        raise CheckpointError(f"{checkpoint / STATE_FILE} is missing or damaged") from error
+    version = state.get("format_version")
+    if version != FORMAT_VERSION:
+        raise CheckpointError(f"{checkpoint} has format version {version!r}; this version of Groundup reads {FORMAT_VERSION}")
+    checksum = state.pop("checksum", None)
+    if checksum != _checksum(state):
+        raise CheckpointError(f"{checkpoint / STATE_FILE} is damaged: its checksum does not match")
+    return state
+
+
+def verify_checkpoint(checkpoint: Path, state_hash: str | None = None) -> dict[str, Any]:
+    """Its state, once every file has been found with the hash it was written with. Raises `CheckpointError` naming the file.
+
+    `state_hash`: the SHA-256 of state.json as the manifest has it, if it has it.
+    """
+    state = read_state(checkpoint)
+    if state_hash is not None and sha256_file(checkpoint / STATE_FILE) != state_hash:
+        raise CheckpointError(f"{checkpoint / STATE_FILE} is not the one that the manifest names")
+    for name, expected in state["files"].items():
+        file = checkpoint / name
+        if not file.is_file():
+            raise CheckpointError(f"{file} is missing")
+        if sha256_file(file) != expected:
+            raise CheckpointError(f"{file} is damaged: its SHA-256 is not the one it was written with")
+    return state
+
+
+def _checksum(state: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(state, sort_keys=True).encode()).hexdigest()
+
+
+def set_aside(checkpoint: Path) -> Path:
+    """Rename a damaged checkpoint so that nothing takes it for whole, and nothing of it is lost."""
+    aside = checkpoint.with_name(f"damaged-{checkpoint.name}")
+    shutil.rmtree(aside, ignore_errors=True)
+    return checkpoint.rename(aside)
+
+
+def prune_checkpoints(run: Path, keep: int, best_step: int | None) -> None:
+    """Delete all but the newest `keep` checkpoints and the best one."""
+    for checkpoint in list_checkpoints(run)[:-keep]:
+        if step_of(checkpoint) != best_step:
+            remove_directory(checkpoint)

@@ -1,0 +1,113 @@
+"""`RunDirectory`: one run's folder: its lock, its manifest, its records."""
+
+from __future__ import annotations
+
+import datetime
+import fcntl
+import os
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from groundup.errors import MachineError, RunError
+from groundup.run.files import explain_os_errors, read_json, sha256_file, write_json
+from groundup.run.records import append_record, cut_records
+
+RECIPE_FILE, MANIFEST_FILE, RESULT_FILE, LOCK_FILE, MODEL_FOLDER = "recipe.toml", "manifest.json", "result.json", "run.lock", "model"
+METRICS_FILE, EVENTS_FILE, SAMPLES_FILE = "metrics.jsonl", "events.jsonl", "samples.jsonl"
+
+
+class RunDirectory:
+    """The folder of one run. Making the object touches nothing."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    @property
+    def started(self) -> bool:
+        return (self.path / MANIFEST_FILE).is_file()
+
+    @property
+    def finished(self) -> bool:
+        """The model's folder appears last, by a rename, when all that it is told of is written."""
+        return (self.path / MODEL_FOLDER / "config.json").is_file()
+
+    def require_empty(self) -> None:
+        """Raise `RunError` unless the folder is missing or holds nothing: a run is never overwritten."""
+        if not self.path.exists():
+            return
+        if not self.path.is_dir():
+            raise RunError(f"{self.path} is a file, and a run needs a folder there; name another with --run DIR")
+        if self.started:
+            state = "a finished run" if self.finished else "a run that has not finished"
+            raise RunError(f"{self.path} already holds {state}: go on with --resume, name another folder with --run DIR, or delete it")
+        if any(entry.name != LOCK_FILE for entry in self.path.iterdir()):
+            raise RunError(f"{self.path} is not empty and is not a run; name another folder with --run DIR")
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Own the run for as long as the block lasts; the system lets go when the process ends, however it ends."""
+        path = self.path / LOCK_FILE
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            file = path.open("a+", encoding="utf-8")
+        except OSError as error:
+            raise MachineError(f"{self.path} cannot be written ({error.strerror}); name another folder with --run DIR") from error
+        with file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError as error:
+                file.seek(0)
+                owner = file.read().strip() or "another process"
+                raise RunError(f"{self.path} is in use by {owner}: wait for it, stop it, or name another folder with --run DIR") from error
+            file.truncate(0)
+            file.write(f"process {os.getpid()} on {socket.gethostname()} since {now()}\n")
+            file.flush()
+            try:
+                yield
+            finally:
+                if not self.started:  # it failed before there was anything to keep
+                    path.unlink(missing_ok=True)
+                    with suppress(OSError):
+                        self.path.rmdir()
+
+    def manifest(self) -> dict[str, Any]:
+        return read_json(self.path / MANIFEST_FILE)
+
+    def write_manifest(self, manifest: dict[str, Any]) -> None:
+        write_json(self.path / MANIFEST_FILE, manifest)
+
+    def record_checkpoint(self, checkpoint: Path) -> None:
+        """Add a checkpoint's hash to the manifest."""
+        manifest = self.manifest()
+        manifest.setdefault("checkpoints", {})[checkpoint.name] = sha256_file(checkpoint / "state.json")
+        self.write_manifest(manifest)
+
+    def result(self) -> dict[str, Any]:
+        return read_json(self.path / RESULT_FILE)
+
+    def write_result(self, result: dict[str, Any]) -> None:
+        """How training ended, and the final figures."""
+        write_json(self.path / RESULT_FILE, result)
+
+    def log_metrics(self, record: dict[str, Any]) -> None:
+        append_record(self.path / METRICS_FILE, record)
+
+    def log_sample(self, record: dict[str, Any]) -> None:
+        append_record(self.path / SAMPLES_FILE, record)
+
+    def log_event(self, event: str, step: int, why: str = "", **facts: Any) -> None:
+        append_record(self.path / EVENTS_FILE, {"time": now(), "event": event, "step": step, **({"why": why} if why else {}), **facts})
+
+    def cut_after(self, step: int) -> None:
+        """Forget what was measured after a step, since those steps will be taken again. Events are history, and stay."""
+        with explain_os_errors(self.path):
+            cut_records(self.path / METRICS_FILE, step)
+            cut_records(self.path / SAMPLES_FILE, step)
+
+
+def now() -> str:
+    """This moment in UTC, ISO 8601, to the second."""
+    return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")

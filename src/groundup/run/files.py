@@ -1,0 +1,110 @@
+"""Writing so that nothing is lost: temporary name, fsync, rename; hashes; room on the disk."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from groundup.errors import MachineError, RunError
+
+
+def sha256_file(path: Path) -> str:
+    """The SHA-256 of a file's bytes, as hex."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def sha256_text(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def write_atomic(path: Path, text: str) -> None:
+    """Replace a file's content whole: whoever reads it, even after a crash, finds the old text or the new one."""
+    temporary = path.with_name(f".{path.name}.tmp")
+    with explain_os_errors(path), temporary.open("w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.replace(path)
+    fsync_directory(path.parent)
+
+
+def write_json(path: Path, value: Any) -> None:
+    write_atomic(path, json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """A JSON object from a file. Raises `RunError` when the file is missing or damaged."""
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise RunError(f"{path} is missing or damaged ({_reason(error)}); restore it from a copy, or start a new run") from error
+    if not isinstance(value, dict):
+        raise RunError(f"{path} is damaged (not a JSON object); restore it from a copy, or start a new run")
+    return value
+
+
+def _reason(error: Exception) -> str:
+    return error.strerror or "unreadable" if isinstance(error, OSError) else "not JSON"
+
+
+def fsync_directory(directory: Path) -> None:
+    """Make the names in a directory durable."""
+    descriptor = os.open(directory, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def publish_directory(temporary: Path, final: Path) -> None:
+    """Make a finished directory appear under its name at once, with all that is in it durable. Replaces one that is there."""
+    for file in temporary.iterdir():
+        with file.open("rb") as handle:
+            os.fsync(handle.fileno())
+    fsync_directory(temporary)
+    if final.exists():
+        remove_directory(final)
+    temporary.rename(final)
+    fsync_directory(final.parent)
+
+
+def remove_directory(directory: Path) -> None:
+    """Delete a directory; one that is half deleted when the power goes has a name that nobody takes for whole."""
+    doomed = directory.with_name(f".removed-{directory.name}")
+    shutil.rmtree(doomed, ignore_errors=True)
+    directory.rename(doomed)
+    shutil.rmtree(doomed, ignore_errors=True)
+
+
+def require_space(directory: Path, num_bytes: int) -> None:
+    """Raise `MachineError` unless the disk has room for this many bytes more, and a margin for the logs beside them."""
+    margin = 1 << 20
+    free = shutil.disk_usage(directory).free
+    if free < num_bytes + margin:
+        raise MachineError(
+            f"the disk of {directory} has {_megabytes(free)} free, and the next checkpoint needs {_megabytes(num_bytes + margin)}: "
+            "free some room, then go on with --resume; what was saved before is whole"
+        )
+
+
+def _megabytes(num_bytes: int) -> str:
+    return f"{num_bytes / 1e6:,.1f} MB"
+
+
+@contextmanager
+def explain_os_errors(path: Path) -> Iterator[None]:
+    """Turn a failed write into a `MachineError` that names the file."""
+    try:
+        yield
+    except OSError as error:
+        raise MachineError(
+            f"{path} cannot be written ({error.strerror or error}): free some room or allow writing there, then go on with --resume; "
+            "what was saved before is whole"
+        ) from error

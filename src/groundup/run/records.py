@@ -1,0 +1,41 @@
+"""Files of one JSON object a line: metrics.jsonl, events.jsonl, samples.jsonl."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+from groundup.run.files import explain_os_errors, write_atomic
+
+Record = dict[str, Any]
+
+
+def append_record(path: Path, record: Record) -> None:
+    """Add one line. A number that is not finite is written as null, since JSON has no other word for it."""
+    plain = {key: None if isinstance(value, float) and not math.isfinite(value) else value for key, value in record.items()}
+    with explain_os_errors(path), path.open("a", encoding="utf-8") as file:
+        file.write(json.dumps(plain, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def read_records(path: Path) -> list[Record]:
+    """All whole lines; a line cut short by a crash is left out."""
+    records = []
+    if not path.is_file():
+        return []
+    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
+        try:
+            record = json.loads(line)
+        except ValueError:
+            continue
+        if isinstance(record, dict):
+            records.append(record)
+    return records
+
+
+def cut_records(path: Path, last_step: int) -> None:
+    """Drop the lines after a step, and any broken one: the steps that follow will be taken, and told, again."""
+    if path.is_file():
+        kept = [record for record in read_records(path) if record.get("step", 0) <= last_step]
+        write_atomic(path, "".join(json.dumps(record, ensure_ascii=False, allow_nan=False) + "\n" for record in kept))

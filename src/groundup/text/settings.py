@@ -1,0 +1,37 @@
+"""Settings of the [data] section."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from groundup.config import require
+
+Split = Literal["auto", "documents", "tail"]
+
+
+@dataclass(frozen=True)
+class DataSettings:
+    """Where the text comes from, and how much of it is held out."""
+
+    source: str | tuple[str, ...] = "shakespeare"
+    """A catalogue name, a text file, a folder of text files, a glob pattern, or a list of these."""
+    validation_fraction: float = 0.1
+    """Share of the text held out for validation."""
+    split: Split = "auto"
+    """documents: whole documents are held out, chosen by their hash; tail: the end of each document; auto: documents when there are 10 or more."""
+
+    def __post_init__(self) -> None:
+        sources = (self.source,) if isinstance(self.source, str) else self.source
+        require(
+            bool(sources) and all(source.strip() for source in sources),
+            "data.source",
+            self.source,
+            "name a catalogue entry, a file, a folder or a glob pattern, e.g. data.source=./my-texts",
+        )
+        require(
+            0 < self.validation_fraction < 1,
+            "data.validation_fraction",
+            self.validation_fraction,
+            "use a share between 0 and 1, e.g. 0.1",
+        )

@@ -1,0 +1,22 @@
+"""The tutorial's algorithms in their plainest form. Imports nothing of the rest of the library."""
+
+from groundup.textbook.attention import MultiHeadAttention, create_causal_mask, scaled_dot_product_attention
+from groundup.textbook.generation import generate_text, generate_tokens
+from groundup.textbook.language_model import SimpleLanguageModel
+from groundup.textbook.perplexity import calculate_perplexity
+from groundup.textbook.tokenizers import CharacterTokenizer
+from groundup.textbook.training import train_language_model
+from groundup.textbook.transformer_block import TransformerBlock
+
+__all__ = [
+    "CharacterTokenizer",
+    "MultiHeadAttention",
+    "SimpleLanguageModel",
+    "TransformerBlock",
+    "calculate_perplexity",
+    "create_causal_mask",
+    "generate_text",
+    "generate_tokens",
+    "scaled_dot_product_attention",
+    "train_language_model",
+]

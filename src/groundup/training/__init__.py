@@ -1,0 +1,1 @@
+"""Training: the loop, its optimizers and schedules, its guards, and the objectives (one file each)."""

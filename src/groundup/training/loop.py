@@ -1,0 +1,332 @@
+"""The one training loop, told in numbered stages. What differs between kinds of training is handed in: batches and loss."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from groundup.device import autocast_dtype, matmul_flops_per_second, set_threads
+from groundup.errors import TrainingError
+from groundup.model.counts import training_flops
+from groundup.model.transformer import Transformer
+from groundup.run.checkpoints import OPTIMIZER_FILE, list_checkpoints, prune_checkpoints, read_state, write_checkpoint
+from groundup.run.directory import RunDirectory
+from groundup.training.guard import StepGuard
+from groundup.training.optimizers import Optimizer, gradient_norm, scale_gradients
+from groundup.training.progress import TrainingProgress
+from groundup.training.schedules import learning_rate_factor
+from groundup.training.settings import TrainingSettings
+from groundup.training.stop import StopRequest
+
+LossSum = Callable[[nn.Module, Tensor], Tensor]
+
+
+@dataclass(frozen=True)
+class Task:
+    """What the loop works on. The callables are composed by `recipe`, which knows text, evaluation and generation."""
+
+    model: Transformer
+    settings: TrainingSettings
+    run: RunDirectory
+    loss_sum: LossSum
+    batch: Callable[[int], np.ndarray]
+    """The token ids of a step's whole batch, (B, T+1): a pure function of the step."""
+    evaluate: Callable[[], dict[str, float]]
+    """Validation figures of the model as it stands; at least `loss`."""
+    sample: Callable[[int], dict[str, Any]] | None
+    """What the model writes at a step."""
+    save_model: Callable[[Path], None]
+    """Writes the model's and the tokenizer's files into a directory."""
+    fingerprint: dict[str, str]
+    """Hashes of recipe, tokenizer and data; they go into every checkpoint."""
+
+
+@dataclass(frozen=True)
+class Progress:
+    """What the loop carries from step to step besides weights and optimizer; all of it is in state.json."""
+
+    step: int = 0
+    tokens: int = 0
+    seconds: float = 0.0
+    best_step: int | None = None
+    best_loss: float | None = None
+    evaluations_without_best: int = 0
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a training ended: `max_steps`, `patience`, `SIGINT` or `SIGTERM`."""
+
+    progress: Progress
+    stopped_because: str
+
+    @property
+    def finished(self) -> bool:
+        return self.stopped_because in ("max_steps", "patience")
+
+
+@dataclass
+class _Machinery:
+    """Everything that is made once, before the first step."""
+
+    device: torch.device
+    optimizer: Optimizer
+    guard: StepGuard
+    scaler: torch.amp.GradScaler | None
+    dtype: torch.dtype | None
+    network: nn.Module
+    peak_flops: float
+    num_threads: int
+    parameters: list[nn.Parameter] = field(default_factory=list)
+
+
+def train(task: Task, resume_from: Path | None = None) -> Outcome:
+    """Train until `max_steps`, until patience runs out, or until a signal asks to stop. The run must be locked by the caller.
+
+    With `resume_from` (a verified checkpoint) the weights that follow are those of the uninterrupted run, bit for bit, on the
+    same machine. Raises `TrainingError` when the loss is not finite; the weights on disk then are all good.
+    """
+    settings, run = task.settings, task.run
+
+    # 1. The machine: device, threads, optimizer, number format.
+    machinery = _prepare(task, resume_from)
+
+    # 2. Where to begin: at zero, or as the checkpoint left off.
+    progress = _restore(task, machinery, resume_from) if resume_from else Progress()
+    if 0 < settings.patience <= progress.evaluations_without_best:
+        return Outcome(progress, "patience")
+
+    with TrainingProgress(settings.max_steps, progress.step) as display, _writer(settings, run, progress.step) as tensorboard, StopRequest() as stop:
+        if progress.step == 0:
+            progress = _evaluate(task, progress, display, tensorboard, counts=False)  # an untrained model, to compare with
+        clock, tokens_at_clock = time.perf_counter(), progress.tokens
+        while progress.step < settings.max_steps:
+            # 3. The batch and its gradients.
+            step = progress.step
+            factor = learning_rate_factor(step, settings)
+            loss, num_tokens = _accumulate_gradients(task, machinery, step)
+
+            # 4. The update: measured, clipped, and masked if anything in it is not finite.
+            grad_norm, skip = _update(settings, machinery, step, loss, factor)
+            step += 1
+            progress = replace(progress, step=step, tokens=progress.tokens + num_tokens)
+            display.advance(step)
+
+            # 5. The record. This is where the host waits for the device.
+            last, stopping = step == settings.max_steps, stop.received
+            due_to_save = step % settings.save_steps == 0 or last or stopping is not None
+            due_to_evaluate = step % settings.eval_steps == 0 or last
+            if step % settings.logging_steps == 0 or due_to_save or due_to_evaluate:
+                _stop_if_not_finite(task, machinery, step)
+                elapsed = time.perf_counter() - clock
+                progress = replace(progress, seconds=progress.seconds + elapsed)
+                speed = (progress.tokens - tokens_at_clock) / max(elapsed, 1e-9)
+                if step % settings.logging_steps == 0 or last:
+                    _log(task, machinery, progress, float(loss), float(grad_norm), factor, speed, display, tensorboard)
+                clock, tokens_at_clock = time.perf_counter(), progress.tokens
+
+            # 6. Validation, a sample, the best so far.
+            improved = False
+            if due_to_evaluate:
+                before = progress.best_step
+                progress = _evaluate(task, progress, display, tensorboard)
+                improved = progress.best_step != before
+
+            # 7. The checkpoint.
+            out_of_patience = 0 < settings.patience <= progress.evaluations_without_best
+            if due_to_save or improved or out_of_patience:
+                _save(task, machinery, progress)
+
+            # 8. A reason to stop.
+            if out_of_patience:
+                return Outcome(progress, "patience")
+            if stopping is not None and not last:
+                run.log_event("stopped", step, why=stopping.name)
+                return Outcome(progress, stopping.name)
+            if due_to_save or due_to_evaluate:
+                clock = time.perf_counter()  # neither validation nor saving counts as training time
+    return Outcome(progress, "max_steps")
+
+
+def _prepare(task: Task, resume_from: Path | None) -> _Machinery:
+    settings = task.settings
+    device = next(task.model.parameters()).device
+    wanted_threads = read_state(resume_from)["num_threads"] if resume_from else settings.num_threads
+    dtype = autocast_dtype(settings.precision, device)
+    task.model.activation_checkpointing = settings.activation_checkpointing
+    num_threads = set_threads(wanted_threads)
+    return _Machinery(
+        device=device,
+        optimizer=Optimizer(task.model, settings),
+        guard=StepGuard(settings.spike_sigmas, device),
+        scaler=torch.amp.GradScaler(device.type) if dtype == torch.float16 else None,
+        dtype=dtype,
+        network=torch.compile(task.model) if settings.compile else task.model,  # type: ignore[arg-type]
+        peak_flops=matmul_flops_per_second(device, dtype or torch.float32),
+        num_threads=num_threads,
+        parameters=list(task.model.parameters()),
+    )
+
+
+def _restore(task: Task, machinery: _Machinery, checkpoint: Path) -> Progress:
+    state = read_state(checkpoint)
+    machinery.optimizer.load_state_tensors(load_file(checkpoint / OPTIMIZER_FILE))
+    machinery.guard.load_state(state["guard"])
+    if machinery.scaler is not None and state["scaler"] is not None:
+        machinery.scaler.load_state_dict(state["scaler"])
+    return Progress(**state["progress"])
+
+
+def step_seed(seed: int, step: int, part: int) -> int:
+    """The random numbers (dropout) of one part of one step follow from this, and from nothing that came before."""
+    return int.from_bytes(hashlib.sha256(f"{seed}:{step}:{part}".encode()).digest()[:8], "big") >> 1
+
+
+def _accumulate_gradients(task: Task, machinery: _Machinery, step: int) -> tuple[Tensor, int]:
+    """Gradients of the batch's mean loss, part by part; that loss, and the number of tokens it is the mean of."""
+    settings, device = task.settings, machinery.device
+    task.model.train()
+    machinery.optimizer.zero_grad()
+    batch = torch.from_numpy(task.batch(step)).to(device, non_blocking=True)  # (B, T+1)
+    num_tokens = batch.shape[0] * (batch.shape[1] - 1)
+    total = torch.zeros((), device=device)
+    for part, rows in enumerate(batch.chunk(settings.accumulation_steps)):
+        torch.manual_seed(step_seed(settings.seed, step, part))
+        with torch.autocast(device.type, machinery.dtype) if machinery.dtype else nullcontext():
+            loss = task.loss_sum(machinery.network, rows) / num_tokens
+        (machinery.scaler.scale(loss) if machinery.scaler else loss).backward()  # type: ignore[no-untyped-call]
+        total += loss.detach()
+    return total, num_tokens
+
+
+def _update(settings: TrainingSettings, machinery: _Machinery, step: int, loss: Tensor, factor: float) -> tuple[Tensor, Tensor]:
+    """Clip, decide, step. Returns the gradient's norm before clipping, and 1 where the step was skipped (device scalars)."""
+    optimizer, scaler = machinery.optimizer, machinery.scaler
+    if scaler is not None:
+        for part in optimizer.parts:
+            scaler.unscale_(part)
+    grad_norm = gradient_norm(machinery.parameters)
+    if settings.max_grad_norm:
+        scale_gradients(machinery.parameters, (settings.max_grad_norm / (grad_norm + 1e-6)).clamp(max=1.0))
+    if scaler is not None:
+        # In fp16 an overflowing gradient is a matter of the loss scale, not of the model: skipped, but no fault.
+        overflow = ~torch.isfinite(grad_norm)
+        skip = machinery.guard.check(step, loss, torch.where(overflow, 0.0, grad_norm))
+        skip = torch.maximum(skip, overflow.float())
+    else:
+        skip = machinery.guard.check(step, loss, grad_norm)
+    optimizer.set_factor(factor)
+    optimizer.step(skip)
+    if scaler is not None:
+        scaler.update()
+    return grad_norm, skip
+
+
+def _stop_if_not_finite(task: Task, machinery: _Machinery, step: int) -> None:
+    scale_gone = machinery.scaler is not None and machinery.scaler.get_scale() < 1.0
+    if not int(machinery.guard.not_finite) and not scale_gone:
+        return
+    first = int(machinery.guard.first_not_finite) + 1 if int(machinery.guard.not_finite) else step
+    checkpoints = list_checkpoints(task.run.path)
+    kept = f"{checkpoints[-1].name} is whole" if checkpoints else "no checkpoint had been written yet"
+    why = f"the loss or its gradient was not finite (NaN or Inf) at step {first}"
+    task.run.log_event("stopped", step, why=why)
+    raise TrainingError(
+        f"{why}; no such update reached the weights, and {kept}: lower training.learning_rate "
+        f"(now {task.settings.learning_rate:g}) or training.matrix_learning_rate (now {task.settings.matrix_learning_rate:g}), "
+        "or raise training.warmup_steps, and start anew"
+    )
+
+
+def _log(
+    task: Task,
+    machinery: _Machinery,
+    progress: Progress,
+    loss: float,
+    grad_norm: float,
+    factor: float,
+    tokens_per_second: float,
+    display: TrainingProgress,
+    tensorboard: Any,
+) -> None:
+    sequence_length = task.model.config.max_seq_len
+    mfu = training_flops(task.model.config, 1, sequence_length) * tokens_per_second / machinery.peak_flops
+    record = {
+        "kind": "train",
+        "step": progress.step,
+        "loss": loss,
+        "learning_rate": task.settings.learning_rate * factor,
+        "grad_norm": grad_norm,
+        "tokens": progress.tokens,
+        "tokens_per_second": round(tokens_per_second, 1),
+        "mfu": round(mfu, 4),
+        "seconds": round(progress.seconds, 3),
+        "skipped_steps": int(machinery.guard.spikes),
+    }
+    task.run.log_metrics(record)
+    display.logged(progress.step, loss, tokens_per_second, mfu)
+    if tensorboard is not None:
+        for key in ("loss", "learning_rate", "grad_norm", "tokens_per_second", "mfu"):
+            tensorboard.add_scalar(f"train/{key}", record[key], progress.step)
+
+
+def _evaluate(task: Task, progress: Progress, display: TrainingProgress, tensorboard: Any, counts: bool = True) -> Progress:
+    """Measure the model and let it write; with `counts`, keep the best and patience."""
+    start = time.perf_counter()
+    task.model.eval()
+    figures = task.evaluate()
+    loss = figures["loss"]
+    best = counts and math.isfinite(loss) and (progress.best_loss is None or loss < progress.best_loss)
+    if best:
+        progress = replace(progress, best_step=progress.step, best_loss=loss, evaluations_without_best=0)
+    elif counts:
+        progress = replace(progress, evaluations_without_best=progress.evaluations_without_best + 1)
+    seconds = round(time.perf_counter() - start, 3)
+    task.run.log_metrics({"kind": "validation", "step": progress.step, **figures, "best": best, "seconds": seconds})
+    if task.sample is not None:
+        task.run.log_sample(task.sample(progress.step))
+    if display.live or counts:
+        display.say(f"step {progress.step}: validation loss {loss:.4f}{'  (best so far)' if best else ''}")
+    if tensorboard is not None:
+        tensorboard.add_scalar("validation/loss", loss, progress.step)
+    return progress
+
+
+def _save(task: Task, machinery: _Machinery, progress: Progress) -> None:
+    optimizer = machinery.optimizer.state_tensors()
+    num_bytes = sum(tensor.nbytes for tensor in optimizer.values()) + sum(p.nbytes for p in machinery.parameters) + (1 << 20)
+    state = {
+        "progress": asdict(progress),
+        "guard": machinery.guard.state(),
+        "scaler": machinery.scaler.state_dict() if machinery.scaler else None,
+        "num_threads": machinery.num_threads,
+        "device": machinery.device.type,
+        **task.fingerprint,
+    }
+    checkpoint = write_checkpoint(task.run.path, progress.step, state, optimizer, num_bytes, task.save_model)
+    task.run.record_checkpoint(checkpoint)
+    task.run.log_event("saved", progress.step, checkpoint=checkpoint.name)
+    prune_checkpoints(task.run.path, task.settings.keep_checkpoints, progress.best_step)
+
+
+@contextmanager
+def _writer(settings: TrainingSettings, run: RunDirectory, step: int) -> Iterator[Any]:
+    """A TensorBoard writer, or None. After a resume, what it had written past the step is hidden."""
+    if not settings.tensorboard:
+        yield None
+        return
+    from groundup.run.tensorboard import open_writer
+
+    with open_writer(run.path / "tensorboard", step) as writer:
+        yield writer

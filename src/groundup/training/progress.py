@@ -1,0 +1,57 @@
+"""What a person sees while a model trains: a bar in a terminal, plain lines elsewhere (a log file, CI)."""
+
+from __future__ import annotations
+
+from types import TracebackType
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+PLAIN_LINES = 20  # a log file gets about this many lines
+
+
+class TrainingProgress:
+    """Shows steps, loss, speed, MFU and time left on standard error."""
+
+    def __init__(self, max_steps: int, start: int) -> None:
+        self.max_steps = max_steps
+        self.console = Console(stderr=True, highlight=False)
+        self.live = self.console.is_terminal
+        self.every = max(1, max_steps // PLAIN_LINES)
+        self.next_plain = start
+        self.bar = Progress(
+            TextColumn("training"),
+            BarColumn(bar_width=None),
+            MofNCompleteColumn(),
+            TextColumn("[bold]loss {task.fields[loss]}[/bold]  {task.fields[speed]}"),
+            TimeRemainingColumn(),
+            console=self.console,
+            disable=not self.live,
+            expand=True,
+        )
+        self.task = self.bar.add_task("training", total=max_steps, completed=start, loss="…", speed="")
+
+    def __enter__(self) -> TrainingProgress:
+        self.bar.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.bar.stop()
+
+    def advance(self, step: int) -> None:
+        """A step was taken (cheap: touches no number of the device's)."""
+        if self.live:
+            self.bar.update(self.task, completed=step)
+
+    def logged(self, step: int, loss: float, tokens_per_second: float, mfu: float) -> None:
+        """A step was measured."""
+        speed = f"{tokens_per_second:,.0f} tok/s  MFU {mfu:.0%}"
+        if self.live:
+            self.bar.update(self.task, completed=step, loss=f"{loss:.3f}", speed=speed)
+        elif step >= self.next_plain or step == self.max_steps:
+            self.next_plain = step + self.every
+            self.console.print(f"step {step}/{self.max_steps}  loss {loss:.4f}  {speed}", soft_wrap=True)
+
+    def say(self, text: str) -> None:
+        """A line above the bar."""
+        self.console.print(text, markup=False, soft_wrap=True)

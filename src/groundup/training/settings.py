@@ -1,0 +1,104 @@
+"""Settings of the [training] section."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from groundup.config import require, require_finite
+
+Optimizer = Literal["adamw", "muon"]
+Schedule = Literal["cosine", "trapezoid", "linear", "constant"]
+Precision = Literal["auto", "fp32", "bf16", "fp16"]
+
+
+@dataclass(frozen=True)
+class TrainingSettings:
+    """How the weights are found."""
+
+    objective: Literal["language_model"] = "language_model"
+    """What is learned: language_model predicts each next token."""
+    max_steps: int = 1000
+    """Optimizer steps to take."""
+    batch_size: int = 8
+    """Sequences in one optimizer step, over all accumulation steps."""
+    accumulation_steps: int = 1
+    """Split each batch into this many parts, one after the other, to save memory; the result is the same to rounding."""
+    optimizer: Optimizer = "muon"
+    """muon: orthogonalized momentum for the blocks' matrices, AdamW for the rest; adamw: AdamW for all."""
+    learning_rate: float = 0.003
+    """AdamW's peak learning rate."""
+    matrix_learning_rate: float = 0.02
+    """Muon's peak learning rate (with optimizer = "muon")."""
+    schedule: Schedule = "trapezoid"
+    """Learning rate over the steps: cosine, trapezoid (flat, then down in a line), linear (down from the peak), or constant."""
+    warmup_steps: int = 20
+    """Steps over which the learning rate first rises from 0."""
+    decay_fraction: float = 0.6
+    """Share of max_steps in which a trapezoid goes down."""
+    final_learning_rate_fraction: float = 0.0
+    """Learning rate at the last step, as a share of the peak."""
+    weight_decay: float = 0.1
+    """Decoupled weight decay, on matrices only: embeddings, biases and norms have none."""
+    beta1: float = 0.9
+    """AdamW's decay of the gradient's average."""
+    beta2: float = 0.95
+    """AdamW's decay of the squared gradient's average."""
+    momentum: float = 0.95
+    """Muon's momentum."""
+    max_grad_norm: float = 1.0
+    """Scale the gradient down to this norm when it is larger; 0 for never."""
+    spike_sigmas: float = 0.0
+    """Skip a lone step whose loss or gradient norm stands this many standard deviations above the last 128 steps' mean; 0 for never."""
+    eval_steps: int = 100
+    """Measure the validation loss every so many steps, and at the end."""
+    save_steps: int = 200
+    """Write a checkpoint every so many steps, at the end, and whenever the validation loss is the best so far."""
+    keep_checkpoints: int = 2
+    """How many of the newest checkpoints stay on disk, besides the best."""
+    logging_steps: int = 10
+    """Write a line to metrics.jsonl every so many steps."""
+    patience: int = 0
+    """Stop early after this many evaluations in a row without a new best; 0 for never."""
+    seed: int = 1
+    """Weights, order and dropout follow from it."""
+    device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
+    """Where to compute; auto takes a GPU if there is one."""
+    precision: Precision = "auto"
+    """Number format of the matrix products; auto is bf16 on CUDA where it is native, else fp32. Weights stay fp32."""
+    num_threads: int = 0
+    """CPU threads; 0 for one per core. A resumed run keeps its number."""
+    compile: bool = False
+    """Compile the network with torch.compile."""
+    activation_checkpointing: bool = False
+    """Compute activations a second time in the backward pass instead of keeping them."""
+    tensorboard: bool = False
+    """Write TensorBoard event files into the run's tensorboard/ folder, too (needs the extra `tensorboard`)."""
+    sample_prompt: str = ""
+    """What the samples at each evaluation continue; empty starts from the end-of-text token."""
+    sample_tokens: int = 200
+    """Length of those samples in tokens; 0 for none."""
+
+    def __post_init__(self) -> None:
+        at_least_one = ("max_steps", "batch_size", "accumulation_steps", "eval_steps", "save_steps", "keep_checkpoints", "logging_steps")
+        for name in at_least_one:
+            require(getattr(self, name) >= 1, f"training.{name}", getattr(self, name), "use a whole number of at least 1")
+        for name in ("warmup_steps", "patience", "num_threads", "sample_tokens"):
+            require(getattr(self, name) >= 0, f"training.{name}", getattr(self, name), "use a whole number of at least 0")
+        for name in ("learning_rate", "matrix_learning_rate"):
+            require_finite(f"training.{name}", getattr(self, name), exclusive=True)
+        for name in ("weight_decay", "max_grad_norm", "spike_sigmas"):
+            require_finite(f"training.{name}", getattr(self, name))
+        for name in ("beta1", "beta2", "momentum"):
+            value = getattr(self, name)
+            require(0 <= value < 1, f"training.{name}", value, "use a number from 0 up to, not including, 1")
+        for name in ("decay_fraction", "final_learning_rate_fraction"):
+            value = getattr(self, name)
+            require(0 <= value <= 1, f"training.{name}", value, "use a share from 0 to 1")
+        require(0 <= self.seed < 2**31, "training.seed", self.seed, "use a whole number from 0 to 2^31 - 1")
+        require(
+            self.batch_size % self.accumulation_steps == 0,
+            "training.accumulation_steps",
+            self.accumulation_steps,
+            f"it must divide batch_size = {self.batch_size}",
+        )
