@@ -11,6 +11,7 @@ import ast
 import dataclasses
 import difflib
 import inspect
+import itertools
 import json
 import math
 import tomllib
@@ -19,7 +20,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
-from groundup.errors import SettingError
+from groundup.errors import NO_VALUE, SettingError
 
 Settings = TypeVar("Settings")
 
@@ -113,11 +114,17 @@ def _field_type(settings_class: type, path: list[str], prefix: str) -> Any:
         raise _unknown_key(settings_class, dotted, prefix)
     if len(path) == 1:
         if dataclasses.is_dataclass(hints[key]):
-            raise SettingError(dotted, "", f"this is a section; name a key in it, e.g. {dotted}.{next(iter(get_type_hints(hints[key])))}=…")
+            raise SettingError(
+                dotted,
+                "",
+                f"this is a section; name a key in it, e.g. {dotted}.{next(iter(get_type_hints(hints[key])))}=…",
+            )
         return hints[key]
     if not dataclasses.is_dataclass(hints[key]):
-        raise SettingError(".".join([prefix + key, *path[1:]]), "", f"{dotted} is a single setting, not a section")
-    return _field_type(hints[key], path[1:], f"{dotted}.")  # type: ignore[arg-type]
+        raise SettingError(
+            ".".join([prefix + key, *path[1:]]), NO_VALUE, f"{dotted} is a single setting, not a section"
+        )
+    return _field_type(hints[key], path[1:], f"{dotted}.")
 
 
 def _unknown_key(settings_class: type, dotted: str, prefix: str) -> SettingError:
@@ -125,7 +132,7 @@ def _unknown_key(settings_class: type, dotted: str, prefix: str) -> SettingError
     names = list(get_type_hints(settings_class))
     close = difflib.get_close_matches(key, names, n=1, cutoff=0.5) or _same_key_elsewhere(settings_class, key)
     hint = f"did you mean {prefix}{close[0]}?" if close else f"known here: {', '.join(prefix + name for name in names)}"
-    return SettingError(dotted, "…", f"there is no such setting; {hint}")
+    return SettingError(dotted, NO_VALUE, f"there is no such setting; {hint}")
 
 
 def _same_key_elsewhere(settings_class: type, key: str) -> list[str]:
@@ -157,7 +164,7 @@ def build(settings_class: type[Settings], values: Mapping[str, Any], prefix: str
     checked = {}
     for key, value in values.items():
         if dataclasses.is_dataclass(hints[key]):
-            checked[key] = build(hints[key], value, f"{prefix}{key}.")  # type: ignore[arg-type]
+            checked[key] = build(hints[key], value, f"{prefix}{key}.")
         else:
             checked[key] = _check_value(hints[key], value, f"{prefix}{key}")
     return settings_class(**checked)
@@ -170,7 +177,9 @@ def _check_value(kind: Any, value: Any, dotted: str) -> Any:
     try:
         return TypeAdapter(kind).validate_json(json.dumps(value, default=str), strict=True)
     except ValidationError as error:
-        advice = "; or ".join(dict.fromkeys(problem["msg"].removeprefix("Input ") for problem in error.errors(include_url=False)))
+        advice = "; or ".join(
+            dict.fromkeys(problem["msg"].removeprefix("Input ") for problem in error.errors(include_url=False))
+        )
         raise SettingError(dotted, value, f"this {advice}") from None
 
 
@@ -180,15 +189,17 @@ def check_keys(settings_class: type, values: Mapping[str, Any], prefix: str = ""
     for key, value in values.items():
         if key not in hints:
             raise _unknown_key(settings_class, f"{prefix}{key}", prefix)
-        kind = hints[key]
-        if dataclasses.is_dataclass(kind):
+        if dataclasses.is_dataclass(hints[key]):
             if not isinstance(value, Mapping):
-                raise SettingError(f"{prefix}{key}", value, f"this is a section; write [{prefix}{key}] and its keys below")
-            check_keys(kind, value, f"{prefix}{key}.")  # type: ignore[arg-type]
+                raise SettingError(
+                    f"{prefix}{key}", value, f"this is a section; write [{prefix}{key}] and its keys below"
+                )
+            check_keys(hints[key], value, f"{prefix}{key}.")
 
 
 def _type_name(kind: Any) -> str:
-    return {int: "a whole number", float: "a number", bool: "true or false", list: "a list", tuple: "a list"}.get(kind, kind.__name__)
+    names = {int: "a whole number", float: "a number", bool: "true or false", list: "a list", tuple: "a list"}
+    return names.get(kind, str(kind.__name__))
 
 
 def field_sentences(settings_class: type) -> dict[str, str]:
@@ -196,7 +207,7 @@ def field_sentences(settings_class: type) -> dict[str, str]:
     tree = ast.parse(inspect.getsource(settings_class).lstrip())
     body = tree.body[0].body  # type: ignore[attr-defined]
     sentences = {}
-    for field, text in zip(body, body[1:], strict=False):
+    for field, text in itertools.pairwise(body):
         if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name) and isinstance(text, ast.Expr):
             sentences[field.target.id] = inspect.cleandoc(ast.literal_eval(text.value))
     return sentences
@@ -211,4 +222,9 @@ def require(condition: bool, name: str, value: object, advice: str) -> None:
 def require_finite(name: str, value: float, minimum: float = 0.0, exclusive: bool = False) -> None:
     """Raise `SettingError` unless the value is a finite number, at least (or, if exclusive, above) the minimum."""
     above = value > minimum if exclusive else value >= minimum
-    require(math.isfinite(value) and above, name, value, f"use a finite number {'above' if exclusive else 'of at least'} {minimum:g}")
+    require(
+        math.isfinite(value) and above,
+        name,
+        value,
+        f"use a finite number {'above' if exclusive else 'of at least'} {minimum:g}",
+    )

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 
 class GroundupError(Exception):
-    """Base of every error that is the user's to mend; the command line prints it as one sentence, without a traceback."""
+    """Base of every error that is the user's to mend; the command line prints its one sentence, without a traceback."""
+
+
+NO_VALUE = object()  # for a `SettingError` about a name alone
 
 
 class SettingError(GroundupError):
@@ -14,7 +17,7 @@ class SettingError(GroundupError):
     """
 
     def __init__(self, name: str, value: object, advice: str) -> None:
-        super().__init__(f"{name} = {value!r}: {advice}")
+        super().__init__(f"{name}: {advice}" if value is NO_VALUE else f"{name} = {value!r}: {advice}")
         self.name = name
         self.value = value
 

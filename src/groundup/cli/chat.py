@@ -13,7 +13,9 @@ from groundup.cli.generate import MODEL_HELP
 def chat(
     model: Annotated[str, typer.Argument(help=MODEL_HELP)],
     max_new_tokens: Annotated[int, typer.Option(help="The most tokens in a reply.")] = 300,
-    temperature: Annotated[float, typer.Option(help="Below 1 safer, above 1 wilder; 0 always takes the likeliest token.")] = 0.8,
+    temperature: Annotated[
+        float, typer.Option(help="Below 1 safer, above 1 wilder; 0 always takes the likeliest token.")
+    ] = 0.8,
     seed: Annotated[int, typer.Option(help="The same seed and the same words give the same replies.")] = 0,
 ) -> None:
     """Talk with a model, turn by turn; an empty line or Ctrl-D ends.
@@ -41,7 +43,9 @@ def chat(
             return
         messages.append({"role": "user", "content": said})
         reply = ""
-        for piece in language_model.chat_stream(messages, max_new_tokens=max_new_tokens, temperature=temperature, seed=seed):
+        for piece in language_model.chat_stream(
+            messages, max_new_tokens=max_new_tokens, temperature=temperature, seed=seed
+        ):
             print(piece, end="", flush=True)
             reply += piece
         print()

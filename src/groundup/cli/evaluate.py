@@ -13,7 +13,11 @@ from groundup.cli.generate import MODEL_HELP
 def evaluate(
     model: Annotated[str, typer.Argument(help=MODEL_HELP)],
     data: Annotated[
-        str | None, typer.Option(help="A text file, a folder or a catalogue name; a run's own validation text if not given.", show_default=False)
+        str | None,
+        typer.Option(
+            help="A text file, a folder or a catalogue name; a run's own validation text if not given.",
+            show_default=False,
+        ),
     ] = None,
     metrics: Annotated[str, typer.Option(help="Which figures, separated by commas.")] = "loss,perplexity,bits_per_byte",
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
@@ -31,7 +35,9 @@ def evaluate(
     names = read_metric_names(metrics)
     from groundup.recipe.evaluate import evaluate as evaluate_model
 
-    figures = evaluate_model(model, data=data, metrics=names, say=lambda text: print(f"groundup: {text}", file=sys.stderr))
+    figures = evaluate_model(
+        model, data=data, metrics=names, say=lambda text: print(f"groundup: {text}", file=sys.stderr)
+    )
     if as_json:
         import json
 

@@ -13,12 +13,22 @@ def generate(
     model: Annotated[str, typer.Argument(help=MODEL_HELP)],
     prompt: Annotated[str, typer.Option(help="The text to continue; empty starts a new text.")] = "",
     max_new_tokens: Annotated[int, typer.Option(help="The most tokens to add.")] = 200,
-    temperature: Annotated[float, typer.Option(help="Below 1 safer, above 1 wilder; 0 always takes the likeliest token.")] = 0.8,
+    temperature: Annotated[
+        float, typer.Option(help="Below 1 safer, above 1 wilder; 0 always takes the likeliest token.")
+    ] = 0.8,
     top_k: Annotated[int, typer.Option(help="Sample from this many likeliest tokens only; 0 for no limit.")] = 0,
-    top_p: Annotated[float, typer.Option(help="Sample from the likeliest tokens that hold this much probability; 1 for all.")] = 1.0,
-    min_p: Annotated[float, typer.Option(help="Leave out tokens below this share of the likeliest one's probability.")] = 0.0,
-    repetition_penalty: Annotated[float, typer.Option(help="Above 1: make tokens that are already there less likely.")] = 1.0,
-    stop: Annotated[list[str] | None, typer.Option(help="Stop before this text; may be given several times.", show_default=False)] = None,
+    top_p: Annotated[
+        float, typer.Option(help="Sample from the likeliest tokens that hold this much probability; 1 for all.")
+    ] = 1.0,
+    min_p: Annotated[
+        float, typer.Option(help="Leave out tokens below this share of the likeliest one's probability.")
+    ] = 0.0,
+    repetition_penalty: Annotated[
+        float, typer.Option(help="Above 1: make tokens that are already there less likely.")
+    ] = 1.0,
+    stop: Annotated[
+        list[str] | None, typer.Option(help="Stop before this text; may be given several times.", show_default=False)
+    ] = None,
     seed: Annotated[int, typer.Option(help="The same seed writes the same text.")] = 0,
     num_samples: Annotated[int, typer.Option(help="How many texts to write, in one batch.")] = 1,
 ) -> None:

@@ -12,10 +12,18 @@ EXIT_CODES = {"SIGINT": 130, "SIGTERM": 143}
 
 
 def train(
-    recipe: Annotated[str, typer.Argument(help="A shipped recipe's name (shakespeare), a TOML file, or a run's folder.")],
-    overrides: Annotated[list[str] | None, typer.Argument(help="Settings to change, as section.key=value.", show_default=False)] = None,
-    run: Annotated[Path | None, typer.Option(help="The run's folder; runs/<recipe> if not given.", show_default=False)] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on from the newest whole checkpoint, or start if there is none.")] = False,
+    recipe: Annotated[
+        str, typer.Argument(help="A shipped recipe's name (shakespeare), a TOML file, or a run's folder.")
+    ],
+    overrides: Annotated[
+        list[str] | None, typer.Argument(help="Settings to change, as section.key=value.", show_default=False)
+    ] = None,
+    run: Annotated[
+        Path | None, typer.Option(help="The run's folder; runs/<recipe> if not given.", show_default=False)
+    ] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on from the newest whole checkpoint, or start if there is none.")
+    ] = False,
 ) -> None:
     """Train a model by a recipe.
 
@@ -32,7 +40,8 @@ def train(
 
     trained = train_recipe(recipe, overrides or [], run=run, resume=resume, say=_say)
     if trained.stopped_because in EXIT_CODES:
-        _say(f"stopped and saved in {trained.path}; go on with:  groundup train {recipe} {' '.join(overrides or [])} --run {trained.path} --resume")
+        again = " ".join([recipe, *(overrides or []), f"--run {trained.path} --resume"])
+        _say(f"stopped and saved in {trained.path}; go on with:  groundup train {again}")
         raise typer.Exit(EXIT_CODES[trained.stopped_because])
     _show(trained.path, trained.stopped_because)
 

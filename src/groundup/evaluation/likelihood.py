@@ -34,7 +34,12 @@ class Likelihood:
 
 
 def likelihood(
-    model: Transformer, ids: np.ndarray, windows: np.ndarray, batch_size: int = 32, num_bytes: int | None = None, window: int | None = None
+    model: Transformer,
+    ids: np.ndarray,
+    windows: np.ndarray,
+    batch_size: int = 32,
+    num_bytes: int | None = None,
+    window: int | None = None,
 ) -> Likelihood:
     """Score the tokens of `ids` in `windows`, an array (W, 2) of [start, end): each predicts tokens start+1 … end.
 
@@ -42,7 +47,9 @@ def likelihood(
     text that the predicted tokens stand for.
     """
     if len(windows) == 0:
-        raise DataError("the text has fewer than two tokens, and a loss needs a token to predict from and one to predict: give a longer text")
+        raise DataError(
+            "the text has fewer than two tokens, and a loss needs a token to predict from and one to predict: give a longer text"
+        )
     device = next(model.parameters()).device
     total, tokens = 0.0, 0
     was_training = model.training
@@ -53,7 +60,10 @@ def likelihood(
                 inputs, targets = _batch(ids, windows[first : first + batch_size])
                 logits = model(torch.from_numpy(inputs).to(device))  # (B, T, V)
                 losses = F.cross_entropy(
-                    logits.flatten(0, 1).float(), torch.from_numpy(targets).to(device).flatten(), ignore_index=IGNORED, reduction="none"
+                    logits.flatten(0, 1).float(),
+                    torch.from_numpy(targets).to(device).flatten(),
+                    ignore_index=IGNORED,
+                    reduction="none",
                 )
                 total += float(losses.double().sum())
                 tokens += int((targets != IGNORED).sum())

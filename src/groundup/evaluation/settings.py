@@ -12,7 +12,7 @@ class EvaluationSettings:
     """How a model is measured while it trains and when it is done."""
 
     max_tokens: int = 50_000
-    """Validation tokens read at each evaluation during training, evenly spread over the split; 0 for all. The final figures always use all."""
+    """Validation tokens read at each evaluation in training, spread over the split; 0 for all. Final figures always use all."""
     batch_size: int = 32
     """Windows scored at once."""
 

@@ -37,7 +37,12 @@ class KVCache:
     """
 
     def __init__(
-        self, config: TransformerConfig, num_rows: int, max_len: int, device: torch.device | str, dtype: torch.dtype = torch.float32
+        self,
+        config: TransformerConfig,
+        num_rows: int,
+        max_len: int,
+        device: torch.device | str,
+        dtype: torch.dtype = torch.float32,
     ) -> None:
         shape = (config.num_layers, num_rows, config.num_kv_heads, max_len, config.head_dim)
         self.keys = torch.zeros(shape, device=device, dtype=dtype)
@@ -83,6 +88,13 @@ class KVCache:
         self.lengths = [self.lengths[row] for row in rows]
 
 
+class RMSNorm(nn.RMSNorm):
+    """Root-mean-square normalization that stays in its input's number format, which its fused kernels need."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.rms_norm(x, self.normalized_shape, self.weight.to(x.dtype), self.eps)
+
+
 class Attention(nn.Module):
     """Causal multi-head attention: softmax(Q Kᵀ / √K) V (Vaswani et al. 2017, §3.2), with shared key/value heads
     (Ainslie et al. 2023) and normalized queries and keys (Henry et al. 2020) where the config asks for them."""
@@ -95,8 +107,8 @@ class Attention(nn.Module):
         self.qkv_widths = (query_width, kv_width, kv_width)
         self.qkv = nn.Linear(config.d_model, query_width + 2 * kv_width, bias=config.qkv_bias)
         self.output = nn.Linear(query_width, config.d_model, bias=config.attention_output_bias)
-        self.query_norm = nn.RMSNorm(config.head_dim, eps=config.norm_eps) if config.qk_norm else None
-        self.key_norm = nn.RMSNorm(config.head_dim, eps=config.norm_eps) if config.qk_norm else None
+        self.query_norm = RMSNorm(config.head_dim, eps=config.norm_eps) if config.qk_norm else None
+        self.key_norm = RMSNorm(config.head_dim, eps=config.norm_eps) if config.qk_norm else None
 
     def forward(
         self, x: Tensor, mask: Tensor | None, rotation: Rotation | None, cache: KVCache | None, layer: int, causal: bool
@@ -138,7 +150,9 @@ class FeedForward(nn.Module):
     def __init__(self, config: TransformerConfig) -> None:
         super().__init__()
         self.activation, self.gated = config.activation, config.gated
-        self.input = nn.Linear(config.d_model, config.d_ff * (2 if config.gated else 1), bias=config.mlp_bias)  # gate, then up
+        self.input = nn.Linear(
+            config.d_model, config.d_ff * (2 if config.gated else 1), bias=config.mlp_bias
+        )  # gate, then up
         self.output = nn.Linear(config.d_ff, config.d_model, bias=config.mlp_bias)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -179,7 +193,9 @@ class Transformer(nn.Module):
         self.config = config
         self.activation_checkpointing = False  # trade a second forward pass for the memory of activations
         self.token_embedding = nn.Embedding(config.vocab_size, config.d_model)
-        self.position_embedding = nn.Embedding(config.max_seq_len, config.d_model) if config.position == "learned" else None
+        self.position_embedding = (
+            nn.Embedding(config.max_seq_len, config.d_model) if config.position == "learned" else None
+        )
         self.dropout = nn.Dropout(config.dropout) if config.dropout else nn.Identity()
         self.blocks = nn.ModuleList(Block(config) for _ in range(config.num_layers))
         self.final_norm = make_norm(config)
@@ -248,11 +264,13 @@ class Transformer(nn.Module):
 
 def make_norm(config: TransformerConfig) -> nn.Module:
     """Layer normalization (Ba et al. 2016) or root-mean-square normalization (Zhang & Sennrich 2019)."""
-    norm = nn.LayerNorm if config.norm == "layernorm" else nn.RMSNorm
+    norm = nn.LayerNorm if config.norm == "layernorm" else RMSNorm
     return norm(config.d_model, eps=config.norm_eps)
 
 
-def token_positions(num_tokens: int, attention_mask: Tensor | None, segment_ids: Tensor | None, device: torch.device) -> Tensor:
+def token_positions(
+    num_tokens: int, attention_mask: Tensor | None, segment_ids: Tensor | None, device: torch.device
+) -> Tensor:
     """Each token's place in its own text, counted from 0: (1, T), or (B, T) where padding or packing shifts it."""
     places = torch.arange(num_tokens, device=device)[None]  # (1, T)
     if segment_ids is not None:

@@ -40,7 +40,10 @@ def evaluate(
     """
     language_model = model if isinstance(model, LanguageModel) else LanguageModel.load(model)
     if data is None:
-        measured, name = _on_own_validation(language_model, None if isinstance(model, LanguageModel) else Path(model), say), "validation"
+        measured, name = (
+            _on_own_validation(language_model, None if isinstance(model, LanguageModel) else Path(model), say),
+            "validation",
+        )
     else:
         sources = (data,) if isinstance(data, str) else tuple(data)
         measured, name = _on_text(language_model, sources, say), ", ".join(sources)
@@ -49,14 +52,26 @@ def evaluate(
 
 
 def _on_own_validation(language_model: LanguageModel, path: Path | None, say: Callable[[str], None]) -> Likelihood:
-    run = next((folder for folder in (path, *path.resolve().parents) if (folder / RECIPE_FILE).is_file()), None) if path else None
+    run = (
+        next((folder for folder in (path, *path.resolve().parents) if (folder / RECIPE_FILE).is_file()), None)
+        if path
+        else None
+    )
     if run is None or not RunDirectory(run).started:
-        raise DataError(f"{path or 'this model'} is not part of a run, so it has no validation text of its own: name a text with --data")
+        raise DataError(
+            f"{path or 'this model'} is not part of a run, so it has no validation text of its own: name a text with --data"
+        )
     settings = load_recipe(str(run / RECIPE_FILE))
     cache = cache_directory()
     documents = read_documents(settings.data, cache, say)
     prepared = prepare(
-        documents, settings.data, settings.tokenizer, settings.model.max_seq_len, settings.training.batch_size, cache, say
+        documents,
+        settings.data,
+        settings.tokenizer,
+        settings.model.max_seq_len,
+        settings.training.batch_size,
+        cache,
+        say,
     )
     require_same_data(RunDirectory(run), prepared)
     return measure_validation(language_model.model, prepared, settings.evaluation.batch_size)
@@ -66,10 +81,14 @@ def _on_text(language_model: LanguageModel, sources: tuple[str, ...], say: Calla
     tokenizer = language_model.tokenizer
     documents = read_documents(DataSettings(source=sources), cache_directory(), say)
     joint = [] if tokenizer.end_id is None else [tokenizer.end_id]
-    ids = np.array([token for document in documents for token in (*tokenizer.encode(document.text), *joint)], dtype=np.int64)
+    ids = np.array(
+        [token for document in documents for token in (*tokenizer.encode(document.text), *joint)], dtype=np.int64
+    )
     unknown = 0 if tokenizer.unknown_id is None else int((ids == tokenizer.unknown_id).sum())
     if unknown:
-        say(f"warning: {unknown:,} of {len(ids):,} tokens are characters that the model's tokenizer never saw; they count as `<|unk|>`")
+        say(
+            f"warning: {unknown:,} of {len(ids):,} tokens are characters that the model's tokenizer never saw; they count as `<|unk|>`"
+        )
     window = language_model.model.config.max_seq_len
     windows = validation_windows(len(ids), window, 0)
     num_bytes = sum(len(document.text.encode()) for document in documents)

@@ -11,7 +11,7 @@ import torch
 
 import groundup
 from groundup.config import as_plain, build, read_toml
-from groundup.device import available_cores, describe_machine, matmul_flops_per_second
+from groundup.device import available_cores, describe_machine
 from groundup.errors import RunError
 from groundup.model.counts import parameter_counts, training_flops
 from groundup.model.settings import TransformerConfig
@@ -24,7 +24,14 @@ LIBRARIES = ("torch", "numpy", "safetensors", "tokenizers", "pydantic")
 FORMAT_VERSION = 1
 
 
-def describe_run(settings: Recipe, recipe_text: str, data: PreparedData, config: TransformerConfig, device: torch.device) -> dict[str, Any]:
+def describe_run(
+    settings: Recipe,
+    recipe_text: str,
+    data: PreparedData,
+    config: TransformerConfig,
+    device: torch.device,
+    peak_flops: float,
+) -> dict[str, Any]:
     """The manifest of a run that begins now."""
     return {
         "format_version": FORMAT_VERSION,
@@ -34,7 +41,7 @@ def describe_run(settings: Recipe, recipe_text: str, data: PreparedData, config:
         "parent_run": None,
         "libraries": {"python": platform.python_version(), **{name: version(name) for name in LIBRARIES}},
         "machine": describe_machine(device),
-        "matmul_flops_per_second": matmul_flops_per_second(device),
+        "matmul_flops_per_second": peak_flops,
         "num_threads": settings.training.num_threads or available_cores(),
         "model": {
             "family": config.preset,
@@ -68,7 +75,11 @@ def require_same_recipe(directory: RunDirectory, settings: Recipe) -> None:
         )
     there = _flat(as_plain(build(Recipe, read_toml(file))))
     wanted = _flat(as_plain(settings))
-    different = [f"{name} is {there.get(name)!r} there and {wanted.get(name)!r} here" for name in wanted if wanted[name] != there.get(name)]
+    different = [
+        f"{name} is {there.get(name)!r} there and {wanted.get(name)!r} here"
+        for name in wanted
+        if wanted[name] != there.get(name)
+    ]
     if different:
         raise RunError(
             f"{directory.path} was begun with another recipe ({'; '.join(different[:3])}): "

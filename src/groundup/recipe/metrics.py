@@ -15,7 +15,9 @@ def read_metric_names(text: str) -> tuple[str, ...]:
     for name in names:
         if name not in METRICS:
             close = difflib.get_close_matches(name, METRICS, n=1)
-            raise SettingError("metrics", name, f"did you mean {close[0]}?" if close else f"known: {', '.join(METRICS)}")
+            raise SettingError(
+                "metrics", name, f"did you mean {close[0]}?" if close else f"known: {', '.join(METRICS)}"
+            )
     if not names:
         raise SettingError("metrics", text, f"name at least one of {', '.join(METRICS)}")
     return names

@@ -34,7 +34,11 @@ class Recipe:
 def shipped_recipes() -> dict[str, Path]:
     """The recipes that travel inside the package, by name."""
     folder = resources.files("groundup") / "recipes"
-    return {Path(str(file)).stem: Path(str(file)) for file in sorted(folder.iterdir(), key=str) if str(file).endswith(".toml")}
+    return {
+        Path(str(file)).stem: Path(str(file))
+        for file in sorted(folder.iterdir(), key=str)
+        if str(file).endswith(".toml")
+    }
 
 
 def find_recipe(name: str) -> Path:

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 
 from groundup.config import write_toml
-from groundup.device import pick_device
+from groundup.device import autocast_dtype, matmul_flops_per_second, pick_device, set_threads
 from groundup.errors import CheckpointError, SettingError
 from groundup.evaluation.likelihood import Likelihood, likelihood
 from groundup.language_model import LanguageModel
@@ -96,16 +96,24 @@ def _train_locked(settings: Recipe, directory: RunDirectory, device: torch.devic
     cache = cache_directory()
     documents = read_documents(settings.data, cache, say)
     data = prepare(
-        documents, settings.data, settings.tokenizer, settings.model.max_seq_len, settings.training.batch_size, cache, say
+        documents,
+        settings.data,
+        settings.tokenizer,
+        settings.model.max_seq_len,
+        settings.training.batch_size,
+        cache,
+        say,
     )
     config = with_vocabulary(settings.model, data.tokenizer.vocab_size)
     torch.manual_seed(settings.training.seed)
     model = Transformer(config)
-    checkpoint = _open_run(settings, directory, data, config, device, say)
+    set_threads(settings.training.num_threads)
+    peak_flops = matmul_flops_per_second(device, autocast_dtype(settings.training.precision, device) or torch.float32)
+    checkpoint = _open_run(settings, directory, data, config, device, peak_flops, say)
     if checkpoint is not None:
         model.load_state_dict(load_model(checkpoint).state_dict())
     warn_of_slow_precision(settings.training, device, say)
-    task = _compose(settings, directory, data, model.to(device))
+    task = _compose(settings, directory, data, model.to(device), peak_flops)
     outcome = train_loop(task, checkpoint)
     if outcome.finished:
         _finish(settings, directory, data, config, outcome, device)
@@ -117,18 +125,26 @@ def _train_locked(settings: Recipe, directory: RunDirectory, device: torch.devic
 def with_vocabulary(config: TransformerConfig, vocab_size: int) -> TransformerConfig:
     """The network's settings with the tokenizer's vocabulary; an explicit size must have room for it."""
     if 0 < config.vocab_size < vocab_size:
-        raise SettingError("model.vocab_size", config.vocab_size, f"the tokenizer has {vocab_size} tokens; use 0 to take its size")
+        raise SettingError(
+            "model.vocab_size", config.vocab_size, f"the tokenizer has {vocab_size} tokens; use 0 to take its size"
+        )
     return replace(config, vocab_size=config.vocab_size or vocab_size)
 
 
 def _open_run(
-    settings: Recipe, directory: RunDirectory, data: PreparedData, config: TransformerConfig, device: torch.device, say: Say
+    settings: Recipe,
+    directory: RunDirectory,
+    data: PreparedData,
+    config: TransformerConfig,
+    device: torch.device,
+    peak_flops: float,
+    say: Say,
 ) -> Path | None:
     """Begin the run's files, or check that they belong to this training; the checkpoint to go on from, if there is one."""
     if not directory.started:
         text = write_toml(settings)
         write_atomic(directory.path / RECIPE_FILE, text)
-        directory.write_manifest(describe_run(settings, text, data, config, device))
+        directory.write_manifest(describe_run(settings, text, data, config, device, peak_flops))
         directory.log_event("started", 0)
         return None
     require_same_data(directory, data)
@@ -161,16 +177,24 @@ def newest_whole_checkpoint(directory: RunDirectory, say: Say) -> Path | None:
     return None
 
 
-def _compose(settings: Recipe, directory: RunDirectory, data: PreparedData, model: Transformer) -> Task:
+def _compose(
+    settings: Recipe, directory: RunDirectory, data: PreparedData, model: Transformer, peak_flops: float
+) -> Task:
     training = settings.training
     language_model = LanguageModel(model, data.tokenizer)
     sampling = replace(settings.generation, max_new_tokens=max(1, training.sample_tokens), num_samples=1, stop=())
     windows = validation_windows(len(data.validation.ids), model.config.max_seq_len, settings.evaluation.max_tokens)
-    num_bytes = sum(len(data.tokenizer.decode(data.validation.ids[start + 1 : end + 1].tolist()).encode()) for start, end in windows)
+    num_bytes = sum(
+        len(data.tokenizer.decode(data.validation.ids[start + 1 : end + 1].tolist()).encode()) for start, end in windows
+    )
 
     def evaluate() -> dict[str, float]:
         measured = likelihood(model, data.validation.ids, windows, settings.evaluation.batch_size, num_bytes)
-        return {name: value for name, value in asdict(measured).items() if name in ("loss", "perplexity", "bits_per_byte", "tokens")}
+        return {
+            name: value
+            for name, value in asdict(measured).items()
+            if name in ("loss", "perplexity", "bits_per_byte", "tokens")
+        }
 
     def sample(step: int) -> dict[str, Any]:
         text = language_model.generate_samples(training.sample_prompt, sampling)[0]
@@ -186,6 +210,7 @@ def _compose(settings: Recipe, directory: RunDirectory, data: PreparedData, mode
         evaluate=evaluate,
         sample=sample if training.sample_tokens else None,
         save_model=partial(save_language_model, language_model),
+        peak_flops=peak_flops,
         fingerprint={
             "recipe": sha256_text(write_toml(settings)),
             "tokenizer": data.tokenizer.sha256,
@@ -202,7 +227,12 @@ def save_language_model(language_model: LanguageModel, directory: Path) -> None:
 
 
 def _finish(
-    settings: Recipe, directory: RunDirectory, data: PreparedData, config: TransformerConfig, outcome: Outcome, device: torch.device
+    settings: Recipe,
+    directory: RunDirectory,
+    data: PreparedData,
+    config: TransformerConfig,
+    outcome: Outcome,
+    device: torch.device,
 ) -> None:
     """Measure the best checkpoint on the whole validation split and publish it as `model/`, its card inside."""
     progress = outcome.progress

@@ -48,7 +48,12 @@ def step_of(checkpoint: Path) -> int:
 
 
 def write_checkpoint(
-    run: Path, step: int, state: Mapping[str, Any], optimizer: Mapping[str, Tensor], num_bytes: int, write_model: Callable[[Path], None]
+    run: Path,
+    step: int,
+    state: Mapping[str, Any],
+    optimizer: Mapping[str, Tensor],
+    num_bytes: int,
+    write_model: Callable[[Path], None],
 ) -> Path:
     """Write one checkpoint. `write_model` fills a directory with the model's and the tokenizer's files.
 
@@ -66,7 +71,10 @@ def write_checkpoint(
         with explain_os_errors(final):
             temporary.mkdir(parents=True)
             write_model(temporary)
-            save_file({name: tensor.detach().cpu().contiguous() for name, tensor in optimizer.items()}, temporary / OPTIMIZER_FILE)
+            save_file(
+                {name: tensor.detach().cpu().contiguous() for name, tensor in optimizer.items()},
+                temporary / OPTIMIZER_FILE,
+            )
         files = {file.name: sha256_file(file) for file in sorted(temporary.iterdir())}
         complete = {"format_version": FORMAT_VERSION, **state, "step": step, "files": files}
         write_json(temporary / STATE_FILE, {**complete, "checksum": _checksum(complete)})
@@ -89,7 +97,9 @@ def read_state(checkpoint: Path) -> dict[str, Any]:
         raise CheckpointError(f"{checkpoint / STATE_FILE} is missing or damaged") from error
     version = state.get("format_version")
     if version != FORMAT_VERSION:
-        raise CheckpointError(f"{checkpoint} has format version {version!r}; this version of Groundup reads {FORMAT_VERSION}")
+        raise CheckpointError(
+            f"{checkpoint} has format version {version!r}; this version of Groundup reads {FORMAT_VERSION}"
+        )
     checksum = state.pop("checksum", None)
     if checksum != _checksum(state):
         raise CheckpointError(f"{checkpoint / STATE_FILE} is damaged: its checksum does not match")

@@ -15,7 +15,13 @@ from groundup.errors import MachineError, RunError
 from groundup.run.files import explain_os_errors, read_json, sha256_file, write_json
 from groundup.run.records import append_record, cut_records
 
-RECIPE_FILE, MANIFEST_FILE, RESULT_FILE, LOCK_FILE, MODEL_FOLDER = "recipe.toml", "manifest.json", "result.json", "run.lock", "model"
+RECIPE_FILE, MANIFEST_FILE, RESULT_FILE, LOCK_FILE, MODEL_FOLDER = (
+    "recipe.toml",
+    "manifest.json",
+    "result.json",
+    "run.lock",
+    "model",
+)
 METRICS_FILE, EVENTS_FILE, SAMPLES_FILE = "metrics.jsonl", "events.jsonl", "samples.jsonl"
 
 
@@ -42,7 +48,9 @@ class RunDirectory:
             raise RunError(f"{self.path} is a file, and a run needs a folder there; name another with --run DIR")
         if self.started:
             state = "a finished run" if self.finished else "a run that has not finished"
-            raise RunError(f"{self.path} already holds {state}: go on with --resume, name another folder with --run DIR, or delete it")
+            raise RunError(
+                f"{self.path} already holds {state}: go on with --resume, name another folder with --run DIR, or delete it"
+            )
         if any(entry.name != LOCK_FILE for entry in self.path.iterdir()):
             raise RunError(f"{self.path} is not empty and is not a run; name another folder with --run DIR")
 
@@ -54,14 +62,18 @@ class RunDirectory:
             self.path.mkdir(parents=True, exist_ok=True)
             file = path.open("a+", encoding="utf-8")
         except OSError as error:
-            raise MachineError(f"{self.path} cannot be written ({error.strerror}); name another folder with --run DIR") from error
+            raise MachineError(
+                f"{self.path} cannot be written ({error.strerror}); name another folder with --run DIR"
+            ) from error
         with file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError as error:
                 file.seek(0)
                 owner = file.read().strip() or "another process"
-                raise RunError(f"{self.path} is in use by {owner}: wait for it, stop it, or name another folder with --run DIR") from error
+                raise RunError(
+                    f"{self.path} is in use by {owner}: wait for it, stop it, or name another folder with --run DIR"
+                ) from error
             file.truncate(0)
             file.write(f"process {os.getpid()} on {socket.gethostname()} since {now()}\n")
             file.flush()
@@ -99,7 +111,10 @@ class RunDirectory:
         append_record(self.path / SAMPLES_FILE, record)
 
     def log_event(self, event: str, step: int, why: str = "", **facts: Any) -> None:
-        append_record(self.path / EVENTS_FILE, {"time": now(), "event": event, "step": step, **({"why": why} if why else {}), **facts})
+        append_record(
+            self.path / EVENTS_FILE,
+            {"time": now(), "event": event, "step": step, **({"why": why} if why else {}), **facts},
+        )
 
     def cut_after(self, step: int) -> None:
         """Forget what was measured after a step, since those steps will be taken again. Events are history, and stay."""

@@ -44,7 +44,9 @@ def read_json(path: Path) -> dict[str, Any]:
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise RunError(f"{path} is missing or damaged ({_reason(error)}); restore it from a copy, or start a new run") from error
+        raise RunError(
+            f"{path} is missing or damaged ({_reason(error)}); restore it from a copy, or start a new run"
+        ) from error
     if not isinstance(value, dict):
         raise RunError(f"{path} is damaged (not a JSON object); restore it from a copy, or start a new run")
     return value

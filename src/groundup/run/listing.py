@@ -23,7 +23,11 @@ def list_runs(folder: Path) -> list[dict[str, Any]]:
 
 def _describe(run: RunDirectory) -> dict[str, Any]:
     records = read_records(run.path / METRICS_FILE)
-    losses = [record["loss"] for record in records if record.get("kind") == "validation" and record.get("best") and record.get("loss")]
+    losses = [
+        record["loss"]
+        for record in records
+        if record.get("kind") == "validation" and record.get("best") and record.get("loss")
+    ]
     described = {
         "run": str(run.path),
         "state": "finished" if run.finished else "running" if _locked(run) else "stopped",
@@ -34,7 +38,9 @@ def _describe(run: RunDirectory) -> dict[str, Any]:
     }
     try:
         described["created"] = run.manifest().get("created", "")
-        described["max_steps"] = tomllib.loads((run.path / RECIPE_FILE).read_text(encoding="utf-8"))["training"]["max_steps"]
+        described["max_steps"] = tomllib.loads((run.path / RECIPE_FILE).read_text(encoding="utf-8"))["training"][
+            "max_steps"
+        ]
     except (RunError, OSError, ValueError, KeyError, TypeError):
         described["state"] = "damaged"
     return described

@@ -14,7 +14,9 @@ Record = dict[str, Any]
 
 def append_record(path: Path, record: Record) -> None:
     """Add one line. A number that is not finite is written as null, since JSON has no other word for it."""
-    plain = {key: None if isinstance(value, float) and not math.isfinite(value) else value for key, value in record.items()}
+    plain = {
+        key: None if isinstance(value, float) and not math.isfinite(value) else value for key, value in record.items()
+    }
     with explain_os_errors(path), path.open("a", encoding="utf-8") as file:
         file.write(json.dumps(plain, ensure_ascii=False, allow_nan=False) + "\n")
 

@@ -25,6 +25,7 @@ class StepGuard:
         self.taken = torch.zeros((), dtype=torch.int64, device=device)
         self.just_skipped = torch.zeros((), device=device)
         self.spikes = torch.zeros((), dtype=torch.int64, device=device)
+        self.last_spike = torch.full((), -1, dtype=torch.int64, device=device)
         self.not_finite = torch.zeros((), dtype=torch.int64, device=device)
         self.first_not_finite = torch.full((), -1, dtype=torch.int64, device=device)
 
@@ -48,6 +49,7 @@ class StepGuard:
         self.taken += skip == 0
         self.just_skipped = skip
         self.spikes += spike
+        self.last_spike = torch.where(spike, step, self.last_spike)
         return skip
 
     def state(self) -> dict[str, Any]:

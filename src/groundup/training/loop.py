@@ -7,7 +7,7 @@ import math
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from groundup.device import autocast_dtype, matmul_flops_per_second, set_threads
+from groundup.device import autocast_dtype, set_threads
 from groundup.errors import TrainingError
 from groundup.model.counts import training_flops
 from groundup.model.transformer import Transformer
@@ -48,6 +48,8 @@ class Task:
     """What the model writes at a step."""
     save_model: Callable[[Path], None]
     """Writes the model's and the tokenizer's files into a directory."""
+    peak_flops: float
+    """Floating-point operations a second that the machine's matrix products reach; MFU is measured against it."""
     fingerprint: dict[str, str]
     """Hashes of recipe, tokenizer and data; they go into every checkpoint."""
 
@@ -86,9 +88,9 @@ class _Machinery:
     scaler: torch.amp.GradScaler | None
     dtype: torch.dtype | None
     network: nn.Module
-    peak_flops: float
     num_threads: int
-    parameters: list[nn.Parameter] = field(default_factory=list)
+    parameters: list[nn.Parameter]
+    spikes_told: int = 0
 
 
 def train(task: Task, resume_from: Path | None = None) -> Outcome:
@@ -107,9 +109,15 @@ def train(task: Task, resume_from: Path | None = None) -> Outcome:
     if 0 < settings.patience <= progress.evaluations_without_best:
         return Outcome(progress, "patience")
 
-    with TrainingProgress(settings.max_steps, progress.step) as display, _writer(settings, run, progress.step) as tensorboard, StopRequest() as stop:
+    with (
+        TrainingProgress(settings.max_steps, progress.step) as display,
+        _writer(settings, run, progress.step) as tensorboard,
+        StopRequest() as stop,
+    ):
         if progress.step == 0:
-            progress = _evaluate(task, progress, display, tensorboard, counts=False)  # an untrained model, to compare with
+            progress = _evaluate(
+                task, progress, display, tensorboard, counts=False
+            )  # an untrained model, to compare with
         clock, tokens_at_clock = time.perf_counter(), progress.tokens
         while progress.step < settings.max_steps:
             # 3. The batch and its gradients.
@@ -118,7 +126,7 @@ def train(task: Task, resume_from: Path | None = None) -> Outcome:
             loss, num_tokens = _accumulate_gradients(task, machinery, step)
 
             # 4. The update: measured, clipped, and masked if anything in it is not finite.
-            grad_norm, skip = _update(settings, machinery, step, loss, factor)
+            grad_norm = _update(settings, machinery, step, loss, factor)
             step += 1
             progress = replace(progress, step=step, tokens=progress.tokens + num_tokens)
             display.advance(step)
@@ -129,6 +137,7 @@ def train(task: Task, resume_from: Path | None = None) -> Outcome:
             due_to_evaluate = step % settings.eval_steps == 0 or last
             if step % settings.logging_steps == 0 or due_to_save or due_to_evaluate:
                 _stop_if_not_finite(task, machinery, step)
+                _tell_of_spikes(task, machinery)
                 elapsed = time.perf_counter() - clock
                 progress = replace(progress, seconds=progress.seconds + elapsed)
                 speed = (progress.tokens - tokens_at_clock) / max(elapsed, 1e-9)
@@ -173,7 +182,6 @@ def _prepare(task: Task, resume_from: Path | None) -> _Machinery:
         scaler=torch.amp.GradScaler(device.type) if dtype == torch.float16 else None,
         dtype=dtype,
         network=torch.compile(task.model) if settings.compile else task.model,  # type: ignore[arg-type]
-        peak_flops=matmul_flops_per_second(device, dtype or torch.float32),
         num_threads=num_threads,
         parameters=list(task.model.parameters()),
     )
@@ -183,6 +191,7 @@ def _restore(task: Task, machinery: _Machinery, checkpoint: Path) -> Progress:
     state = read_state(checkpoint)
     machinery.optimizer.load_state_tensors(load_file(checkpoint / OPTIMIZER_FILE))
     machinery.guard.load_state(state["guard"])
+    machinery.spikes_told = int(machinery.guard.spikes)
     if machinery.scaler is not None and state["scaler"] is not None:
         machinery.scaler.load_state_dict(state["scaler"])
     return Progress(**state["progress"])
@@ -210,8 +219,10 @@ def _accumulate_gradients(task: Task, machinery: _Machinery, step: int) -> tuple
     return total, num_tokens
 
 
-def _update(settings: TrainingSettings, machinery: _Machinery, step: int, loss: Tensor, factor: float) -> tuple[Tensor, Tensor]:
-    """Clip, decide, step. Returns the gradient's norm before clipping, and 1 where the step was skipped (device scalars)."""
+def _update(
+    settings: TrainingSettings, machinery: _Machinery, step: int, loss: Tensor, factor: float
+) -> Tensor:
+    """Clip, decide, step. Returns the gradient's norm before clipping (a device scalar)."""
     optimizer, scaler = machinery.optimizer, machinery.scaler
     if scaler is not None:
         for part in optimizer.parts:
@@ -230,7 +241,7 @@ def _update(settings: TrainingSettings, machinery: _Machinery, step: int, loss: 
     optimizer.step(skip)
     if scaler is not None:
         scaler.update()
-    return grad_norm, skip
+    return grad_norm
 
 
 def _stop_if_not_finite(task: Task, machinery: _Machinery, step: int) -> None:
@@ -249,6 +260,16 @@ def _stop_if_not_finite(task: Task, machinery: _Machinery, step: int) -> None:
     )
 
 
+def _tell_of_spikes(task: Task, machinery: _Machinery) -> None:
+    """Log an event when steps were skipped since the last look."""
+    spikes = int(machinery.guard.spikes)
+    if spikes > machinery.spikes_told:
+        why = f"loss or gradient norm stood {task.settings.spike_sigmas:g} standard deviations above the last steps' mean"
+        count = spikes - machinery.spikes_told
+        task.run.log_event("skipped_spike", int(machinery.guard.last_spike) + 1, why=why, count=count)
+        machinery.spikes_told = spikes
+
+
 def _log(
     task: Task,
     machinery: _Machinery,
@@ -261,7 +282,7 @@ def _log(
     tensorboard: Any,
 ) -> None:
     sequence_length = task.model.config.max_seq_len
-    mfu = training_flops(task.model.config, 1, sequence_length) * tokens_per_second / machinery.peak_flops
+    mfu = training_flops(task.model.config, 1, sequence_length) * tokens_per_second / task.peak_flops
     record = {
         "kind": "train",
         "step": progress.step,
@@ -281,7 +302,9 @@ def _log(
             tensorboard.add_scalar(f"train/{key}", record[key], progress.step)
 
 
-def _evaluate(task: Task, progress: Progress, display: TrainingProgress, tensorboard: Any, counts: bool = True) -> Progress:
+def _evaluate(
+    task: Task, progress: Progress, display: TrainingProgress, tensorboard: Any, counts: bool = True
+) -> Progress:
     """Measure the model and let it write; with `counts`, keep the best and patience."""
     start = time.perf_counter()
     task.model.eval()
@@ -305,7 +328,9 @@ def _evaluate(task: Task, progress: Progress, display: TrainingProgress, tensorb
 
 def _save(task: Task, machinery: _Machinery, progress: Progress) -> None:
     optimizer = machinery.optimizer.state_tensors()
-    num_bytes = sum(tensor.nbytes for tensor in optimizer.values()) + sum(p.nbytes for p in machinery.parameters) + (1 << 20)
+    num_bytes = (
+        sum(tensor.nbytes for tensor in optimizer.values()) + sum(p.nbytes for p in machinery.parameters) + (1 << 20)
+    )
     state = {
         "progress": asdict(progress),
         "guard": machinery.guard.state(),

@@ -46,7 +46,12 @@ class Muon(torch.optim.Optimizer):
     """
 
     def __init__(
-        self, parameters: Sequence[Tensor], rows: Sequence[Sequence[int]], lr: float, momentum: float, weight_decay: float
+        self,
+        parameters: Sequence[Tensor],
+        rows: Sequence[Sequence[int]],
+        lr: float,
+        momentum: float,
+        weight_decay: float,
     ) -> None:
         super().__init__(parameters, {"lr": lr, "momentum": momentum, "weight_decay": weight_decay})
         self.blocks: dict[tuple[int, int], list[MatrixBlock]] = defaultdict(list)
@@ -58,23 +63,29 @@ class Muon(torch.optim.Optimizer):
                 self.blocks[(height, parameter.shape[1])].append(MatrixBlock(place, start, start + height))
                 start += height
 
-    @torch.no_grad()
     def step(self, closure: None = None, skip: Tensor | None = None) -> None:  # type: ignore[override]
         """One step. Where the device scalar `skip` is 1, neither weights nor momentum change (no wait for the host)."""
+        with torch.no_grad():
+            self._step(skip)
+
+    def _step(self, skip: Tensor | None) -> None:
         (group,) = self.param_groups
         parameters: list[Tensor] = group["params"]
         lr, momentum = group["lr"], group["momentum"]
-        gradients: list[Tensor] = [parameter.grad for parameter in parameters]
+        gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
+        assert len(gradients) == len(parameters), "every matrix takes part in the loss"
         buffers: list[Tensor] = [
             self.state[parameter].setdefault("momentum", torch.zeros_like(parameter)) for parameter in parameters
         ]
-        moved = torch._foreach_lerp(buffers, gradients, 1 - momentum)
-        updates = torch._foreach_lerp(gradients, moved, momentum)  # Nesterov: look one step ahead
+        moved = list(torch._foreach_lerp(buffers, gradients, 1 - momentum))
+        updates = list(torch._foreach_lerp(gradients, moved, momentum))  # Nesterov: look one step ahead
         decay, step_size = torch.tensor(1 - lr * group["weight_decay"]), torch.tensor(lr)
         if skip is not None:
             moved = [torch.where(skip > 0, old, new) for old, new in zip(buffers, moved, strict=True)]
             updates = [torch.where(skip > 0, 0.0, update) for update in updates]
-            decay, step_size = (torch.where(skip > 0, keep, value.to(skip.device)) for keep, value in ((1.0, decay), (0.0, step_size)))
+            decay, step_size = (
+                torch.where(skip > 0, keep, value.to(skip.device)) for keep, value in ((1.0, decay), (0.0, step_size))
+            )
         torch._foreach_copy_(buffers, moved)
         torch._foreach_mul_(parameters, decay)
         for (rows, columns), blocks in self.blocks.items():

@@ -35,12 +35,18 @@ class Optimizer:
     def __init__(self, model: Transformer, settings: TrainingSettings) -> None:
         self.settings = settings
         named = dict(model.named_parameters())
-        self.names = {parameter: name for name, parameter in named.items()}
+        self.names: dict[Tensor, str] = {parameter: name for name, parameter in named.items()}
         heights = stacked_matrices(model)
         matrices = [named[name] for name in heights]
         self.muon: Muon | None = None
         if settings.optimizer == "muon":
-            self.muon = Muon(matrices, list(heights.values()), settings.matrix_learning_rate, settings.momentum, settings.weight_decay)
+            self.muon = Muon(
+                matrices,
+                list(heights.values()),
+                settings.matrix_learning_rate,
+                settings.momentum,
+                settings.weight_decay,
+            )
         by_muon = set(heights) if self.muon else set()
         decayed = {name for name in heights if name not in by_muon} | ({"output_projection.weight"} & set(named))
         rest = {name: parameter for name, parameter in named.items() if name not in by_muon}
@@ -103,11 +109,15 @@ class Optimizer:
                 for key in expected[kind]:
                     name = f"{self.names[parameter]}.{key}"
                     if name not in remaining:
-                        raise CheckpointError(f"the optimizer's state lacks {name}: the checkpoint was written with other settings")
+                        raise CheckpointError(
+                            f"the optimizer's state lacks {name}: the checkpoint was written with other settings"
+                        )
                     tensor = remaining.pop(name)
                     if key != "step" and tensor.shape != parameter.shape:
-                        raise CheckpointError(f"the optimizer's {name} has shape {tuple(tensor.shape)}, not {tuple(parameter.shape)}")
-                    state[key] = tensor.to(parameter.device)
+                        raise CheckpointError(
+                            f"the optimizer's {name} has shape {tuple(tensor.shape)}, not {tuple(parameter.shape)}"
+                        )
+                    state[key] = tensor.to(parameter.device, copy=True)
                 part.state[parameter] = state  # type: ignore[union-attr]
         if remaining:
             raise CheckpointError(f"the optimizer's state has {next(iter(remaining))}, which this recipe doesn't train")
@@ -116,7 +126,8 @@ class Optimizer:
 def gradient_norm(parameters: list[nn.Parameter]) -> Tensor:
     """The norm of all gradients together, as a device scalar."""
     gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
-    return torch.stack(torch._foreach_norm(gradients)).norm()
+    norm: Tensor = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients)))
+    return norm
 
 
 def scale_gradients(parameters: list[nn.Parameter], factor: Tensor) -> None:

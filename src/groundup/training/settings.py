@@ -80,11 +80,23 @@ class TrainingSettings:
     """Length of those samples in tokens; 0 for none."""
 
     def __post_init__(self) -> None:
-        at_least_one = ("max_steps", "batch_size", "accumulation_steps", "eval_steps", "save_steps", "keep_checkpoints", "logging_steps")
+        at_least_one = (
+            "max_steps",
+            "batch_size",
+            "accumulation_steps",
+            "eval_steps",
+            "save_steps",
+            "keep_checkpoints",
+            "logging_steps",
+        )
         for name in at_least_one:
-            require(getattr(self, name) >= 1, f"training.{name}", getattr(self, name), "use a whole number of at least 1")
+            require(
+                getattr(self, name) >= 1, f"training.{name}", getattr(self, name), "use a whole number of at least 1"
+            )
         for name in ("warmup_steps", "patience", "num_threads", "sample_tokens"):
-            require(getattr(self, name) >= 0, f"training.{name}", getattr(self, name), "use a whole number of at least 0")
+            require(
+                getattr(self, name) >= 0, f"training.{name}", getattr(self, name), "use a whole number of at least 0"
+            )
         for name in ("learning_rate", "matrix_learning_rate"):
             require_finite(f"training.{name}", getattr(self, name), exclusive=True)
         for name in ("weight_decay", "max_grad_norm", "spike_sigmas"):

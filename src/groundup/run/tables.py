@@ -1,0 +1,140 @@
+"""Rows of the tables that the report and the model card show; no wording beyond names and values, no layout."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from groundup.run.facts import RunFacts
+from groundup.run.pages import count, figure, share, size
+from groundup.run.values import listing, number, section, text, whole
+
+LONGEST_LIST = 60  # rows of a table; the rest is in the run's files
+
+
+def parameter_rows(facts: RunFacts) -> list[dict[str, Any]]:
+    """The network's parts: name, parameters, share of all of them."""
+    total = sum(facts.parameters.values())
+    return [
+        {"name": part.replace("_", " "), "count": number_of, "share": number_of / total}
+        for part, number_of in sorted(facts.parameters.items(), key=lambda item: -item[1])
+    ]
+
+
+def network_shape(facts: RunFacts) -> list[tuple[str, str]]:
+    """The network's configuration as names and values, the family first."""
+    rows = [("family", facts.family)] if facts.family else []
+    rows += [(key, plain_value(value)) for key, value in facts.config.items() if key != "preset"]
+    flops = whole(facts.model.get("training_flops_per_token"))
+    return [*rows, ("training FLOPs per token", count(flops))] if flops else rows
+
+
+def recipe_rows(recipe: dict[str, Any]) -> list[tuple[str, list[tuple[str, str]]]]:
+    """The recipe's sections with their keys and values."""
+    return [
+        (name, [(key, plain_value(value)) for key, value in values.items()])
+        for name, values in recipe.items()
+        if isinstance(values, dict)
+    ]
+
+
+def split_rows(data: dict[str, Any]) -> list[tuple[str, str, str]]:
+    """The training and validation text side by side: what is counted, and both counts."""
+    rows = []
+    for key, name in (
+        ("documents", "documents"),
+        ("bytes", "bytes"),
+        ("characters", "characters"),
+        ("tokens", "tokens"),
+        ("unknown_tokens", "unknown tokens"),
+    ):
+        counts = section(data, key)
+        if counts:
+            rows.append((name, count(number(counts.get("train"))), count(number(counts.get("validation")))))
+    return rows
+
+
+def data_notes(data: dict[str, Any]) -> list[tuple[str, str]]:
+    """How the text was split and made into tokens, and what was mended in it."""
+    tokenizer, rows = section(data, "tokenizer"), []
+    if tokenizer:
+        fallback = ", bytes for other characters" if tokenizer.get("byte_fallback") is True else ""
+        rows.append(
+            ("tokenizer", f"{tokenizer.get('kind')}, {count(number(tokenizer.get('vocab_size')))} tokens{fallback}")
+        )
+    if data.get("split"):
+        rows.append(("split by", f"{data['split']}, {share(number(data.get('validation_fraction')))} for validation"))
+    held_out = [str(name) for name in listing(data, "validation_documents")]
+    if held_out:
+        more = f" and {len(held_out) - LONGEST_LIST:,} more" if len(held_out) > LONGEST_LIST else ""
+        rows.append(("held out", ", ".join(held_out[:LONGEST_LIST]) + more))
+    return rows + [(f"repairs: {name}", count(number(times))) for name, times in section(data, "repairs").items()]
+
+
+def event_rows(facts: RunFacts) -> list[dict[str, Any]]:
+    """The run's history; of a very long one, its first and last lines."""
+    rows = [
+        {
+            "time": event.time.replace("T", " ").removesuffix("+00:00"),
+            "event": event.event.replace("_", " "),
+            "step": event.step,
+            "why": "; ".join(
+                [
+                    *([event.why] if event.why else []),
+                    *(f"{key} {plain_value(value)}" for key, value in event.details.items()),
+                ]
+            ),
+            "bad": event.event in ("damaged", "skipped_spike", "warning"),
+        }
+        for event in facts.events
+    ]
+    left_out = len(rows) - LONGEST_LIST
+    if left_out <= 0:
+        return rows
+    gap = {"time": "…", "event": f"{left_out:,} more in events.jsonl", "step": None, "why": "", "bad": False}
+    return [*rows[: LONGEST_LIST // 3], gap, *rows[-(LONGEST_LIST - LONGEST_LIST // 3) :]]
+
+
+def machine_rows(manifest: dict[str, Any]) -> list[tuple[str, str]]:
+    """The machine, the software and the settings that decide what the same recipe gives again."""
+    rows = []
+    for key, value in section(manifest, "machine").items():
+        name = key.removesuffix("_bytes").replace("_", " ")
+        rows.append((name, size(number(value)) if key.endswith("_bytes") else str(value)))
+    peak = number(manifest.get("matmul_flops_per_second"))
+    if peak is not None:
+        rows.append(("matrix products", f"{figure(peak / 1e9, 3)} GFLOP/s, measured"))
+    for key in ("num_threads", "seed", "created", "parent_run"):
+        if manifest.get(key) is not None:
+            rows.append((key.replace("_", " "), str(manifest[key])))
+    if manifest.get("groundup_version") is not None:
+        rows.append(("groundup", str(manifest["groundup_version"])))
+    return rows + [(name, str(version)) for name, version in section(manifest, "libraries").items()]
+
+
+def hash_rows(facts: RunFacts) -> list[tuple[str, list[tuple[str, str]]]]:
+    """SHA-256 of each link from the text to the weights, in that order: stage, then names and hashes."""
+    hashes = section(facts.manifest, "hashes")
+    stages = [
+        ("sources", [(source.name, source.sha256) for source in facts.sources]),
+        ("tokenizer", [("tokenizer", text(hashes.get("tokenizer")))]),
+        (
+            "token files",
+            [
+                (name.replace("_", " "), text(hashes.get(name)))
+                for name in ("train_tokens", "validation_tokens", "plan")
+            ],
+        ),
+        ("recipe", [("recipe", text(hashes.get("recipe")))]),
+        ("checkpoints", [(name, text(value)) for name, value in section(facts.manifest, "checkpoints").items()]),
+    ]
+    known = ((stage, [(name, value) for name, value in rows if value]) for stage, rows in stages)
+    return [(stage, rows) for stage, rows in known if rows]
+
+
+def plain_value(value: object) -> str:
+    """A setting's value as TOML writes it."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, list):
+        return f"[{', '.join(plain_value(item) for item in value)}]"
+    return f'"{value}"' if isinstance(value, str) else str(value)

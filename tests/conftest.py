@@ -1,0 +1,71 @@
+"""What all tests share: a cache of their own, one thread, a small text, and a tiny recipe."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+
+ROOT = Path(__file__).parent.parent
+
+
+@pytest.fixture(scope="session", autouse=True)
+def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Nothing is read from or left in the cache of whoever runs the tests."""
+    cache = tmp_path_factory.mktemp("cache")
+    before = os.environ.get("GROUNDUP_CACHE")
+    os.environ["GROUNDUP_CACHE"] = str(cache)
+    yield cache
+    if before is None:
+        del os.environ["GROUNDUP_CACHE"]
+    else:
+        os.environ["GROUNDUP_CACHE"] = before
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_thread() -> None:
+    """Several test processes share the cores."""
+    torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session")
+def text_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A few pages of real English, 11 kB."""
+    path = tmp_path_factory.mktemp("text") / "license.txt"
+    path.write_text((ROOT / "LICENSE").read_text(encoding="utf-8"), encoding="utf-8")
+    return path
+
+
+@pytest.fixture(scope="session")
+def tiny_recipe(tmp_path_factory: pytest.TempPathFactory, text_file: Path) -> Path:
+    """A recipe that trains in well under a second."""
+    path = tmp_path_factory.mktemp("recipes") / "tiny.toml"
+    path.write_text(
+        f"""
+        [data]
+        source = "{text_file}"
+        [model]
+        d_model = 16
+        num_layers = 2
+        num_heads = 2
+        max_seq_len = 16
+        dropout = 0.1
+        [training]
+        max_steps = 40
+        batch_size = 4
+        eval_steps = 10
+        save_steps = 10
+        logging_steps = 1
+        warmup_steps = 5
+        keep_checkpoints = 10
+        num_threads = 1
+        sample_tokens = 20
+        [evaluation]
+        max_tokens = 200
+        """,
+        encoding="utf-8",
+    )
+    return path

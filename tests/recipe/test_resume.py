@@ -1,0 +1,166 @@
+"""Resume: the same bits as the uninterrupted run, or a sentence that names what is different."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+from safetensors.numpy import load_file
+
+from groundup.errors import CheckpointError, RunError
+from groundup.recipe.train import TrainedRun, train
+from groundup.run.checkpoints import list_checkpoints
+from groundup.run.records import read_records
+
+OVERRIDES = ["training.spike_sigmas=2.0", "training.patience=30"]
+TIMED = {"tokens_per_second", "mfu", "seconds"}
+
+
+def quiet(text: str) -> None:
+    pass
+
+
+@pytest.fixture(scope="module")
+def whole(tiny_recipe: Path, tmp_path_factory: pytest.TempPathFactory) -> TrainedRun:
+    """The uninterrupted run, with everything on that the loop carries: dropout, Muon, the spike rule, patience."""
+    return train(tiny_recipe, OVERRIDES, run=tmp_path_factory.mktemp("runs") / "whole", say=quiet)
+
+
+def interrupted(whole: TrainedRun, folder: Path, step: int) -> Path:
+    """The run as a crash after this step's checkpoint would have left it, with later metrics already written."""
+    run = folder / "interrupted"
+    shutil.copytree(whole.path, run)
+    shutil.rmtree(run / "model")
+    (run / "result.json").unlink()
+    for checkpoint in list_checkpoints(run):
+        if int(checkpoint.name[5:]) > step:
+            shutil.rmtree(checkpoint)
+    return run
+
+
+def without_times(path: Path) -> list[dict[str, object]]:
+    return [{key: value for key, value in record.items() if key not in TIMED} for record in read_records(path)]
+
+
+def assert_same(run: Path, whole: Path) -> None:
+    ours, theirs = list_checkpoints(run)[-1], list_checkpoints(whole)[-1]
+    assert ours.name == theirs.name
+    for name in ("model.safetensors", "optimizer.safetensors"):
+        mine, other = load_file(ours / name), load_file(theirs / name)
+        assert mine.keys() == other.keys()
+        assert all((mine[key] == other[key]).all() for key in mine), name
+    state, other_state = (json.loads((path / "state.json").read_text()) for path in (ours, theirs))
+    state["progress"].pop("seconds"), other_state["progress"].pop("seconds")
+    assert state["progress"] == other_state["progress"]
+    assert state["guard"] == other_state["guard"]
+    assert without_times(run / "metrics.jsonl") == without_times(whole / "metrics.jsonl")
+    assert read_records(run / "samples.jsonl") == read_records(whole / "samples.jsonl")
+    assert (run / "model" / "model.safetensors").read_bytes() == (whole / "model" / "model.safetensors").read_bytes()
+
+
+@pytest.mark.parametrize("step", [0, 10, 20, 30, 40])
+def test_from_any_checkpoint_on_everything_is_the_same(
+    whole: TrainedRun, tiny_recipe: Path, tmp_path: Path, step: int
+) -> None:
+    run = interrupted(whole, tmp_path, step)
+    assert train(tiny_recipe, OVERRIDES, run=run, resume=True, say=quiet).stopped_because == "max_steps"
+    assert_same(run, whole.path)
+
+
+@pytest.mark.parametrize("rule", ["adamw"])
+def test_twice_in_one_run_with_accumulation(tiny_recipe: Path, tmp_path: Path, rule: str) -> None:
+    overrides = [
+        f"training.optimizer={rule}",
+        "training.accumulation_steps=2",
+        "training.max_steps=20",
+        "training.save_steps=5",
+    ]
+    reference = train(tiny_recipe, overrides, run=tmp_path / "whole", say=quiet)
+    run = interrupted(reference, tmp_path, 5)
+    train(tiny_recipe, overrides, run=run, resume=True, say=quiet)
+    shutil.rmtree(run / "model")
+    shutil.rmtree(list_checkpoints(run)[-1])
+    train(tiny_recipe, overrides, run=run, resume=True, say=quiet)
+    assert_same(run, reference.path)
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "optimizer.safetensors", "state.json"])
+@pytest.mark.parametrize("harm", ["flip", "truncate", "remove"])
+def test_a_damaged_newest_checkpoint_is_named_and_the_one_before_is_used(
+    whole: TrainedRun, tiny_recipe: Path, tmp_path: Path, name: str, harm: str
+) -> None:
+    run = interrupted(whole, tmp_path, 30)
+    file = run / "checkpoints" / "step-000030" / name
+    content = bytearray(file.read_bytes())
+    content[len(content) // 2] ^= 4
+    file.write_bytes(content if harm == "flip" else content[:-9])
+    if harm == "remove":
+        file.unlink()
+    said: list[str] = []
+    train(tiny_recipe, OVERRIDES, run=run, resume=True, say=said.append)
+    assert any(name in line and "set aside as damaged-step-000030" in line for line in said), said
+    assert any("going on from step 20" in line for line in said)
+    assert any(event["event"] == "damaged" for event in read_records(run / "events.jsonl"))
+    assert (run / "checkpoints" / "damaged-step-000030").is_dir(), "nothing is deleted"
+    assert_same(run, whole.path)
+
+
+def test_when_no_checkpoint_is_whole_it_does_not_start_over_silently(
+    whole: TrainedRun, tiny_recipe: Path, tmp_path: Path
+) -> None:
+    run = interrupted(whole, tmp_path, 20)
+    for checkpoint in list_checkpoints(run):
+        (checkpoint / "optimizer.safetensors").unlink()
+    with pytest.raises(CheckpointError, match=r"none of the 2 checkpoints in .* is whole"):
+        train(tiny_recipe, OVERRIDES, run=run, resume=True, say=quiet)
+
+
+def test_a_changed_recipe_is_named(whole: TrainedRun, tiny_recipe: Path, tmp_path: Path) -> None:
+    run = interrupted(whole, tmp_path, 20)
+    with pytest.raises(RunError, match=r"another recipe \(training\.learning_rate is 0\.003 there and 0\.004 here\)"):
+        train(tiny_recipe, [*OVERRIDES, "training.learning_rate=0.004"], run=run, resume=True, say=quiet)
+    with (run / "recipe.toml").open("a") as file:
+        file.write("# a remark\n")
+    with pytest.raises(RunError, match=r"recipe\.toml is missing or was changed after the run began"):
+        train(tiny_recipe, OVERRIDES, run=run, resume=True, say=quiet)
+
+
+def test_changed_text_is_named(tiny_recipe: Path, tmp_path: Path) -> None:
+    text = tmp_path / "text.txt"
+    text.write_text("To be, or not to be, that is the question.\n" * 30)
+    overrides = [f"data.source={text}", "training.max_steps=4", "training.save_steps=2"]
+    run = interrupted(train(tiny_recipe, overrides, run=tmp_path / "whole", say=quiet), tmp_path, 2)
+    text.write_text("To be, or not to be; that is the question.\n" * 30)
+    with pytest.raises(RunError, match=r"the text of .*text\.txt is not what .* was begun with"):
+        train(tiny_recipe, overrides, run=run, resume=True, say=quiet)
+
+
+def test_changed_tokenizer_hash_is_named(whole: TrainedRun, tiny_recipe: Path, tmp_path: Path) -> None:
+    run = interrupted(whole, tmp_path, 20)
+    manifest = json.loads((run / "manifest.json").read_text())
+    manifest["hashes"]["tokenizer"] = "0" * 64
+    (run / "manifest.json").write_text(json.dumps(manifest))
+    with pytest.raises(RunError, match="tokenizer is not what"):
+        train(tiny_recipe, OVERRIDES, run=run, resume=True, say=quiet)
+
+
+def test_a_finished_run_is_left_as_it_is(whole: TrainedRun, tiny_recipe: Path) -> None:
+    before = {
+        path: path.stat().st_mtime_ns for path in whole.path.rglob("*") if path.is_file() and path.name != "run.lock"
+    }
+    assert train(tiny_recipe, OVERRIDES, run=whole.path, resume=True, say=quiet).stopped_because == "already_finished"
+    assert before == {path: path.stat().st_mtime_ns for path in before}
+    with pytest.raises(RunError, match="already holds a finished run"):
+        train(tiny_recipe, OVERRIDES, run=whole.path, say=quiet)
+
+
+def test_resume_starts_a_run_that_is_not_there(tiny_recipe: Path, tmp_path: Path) -> None:
+    trained = train(tiny_recipe, ["training.max_steps=2"], run=tmp_path / "new", resume=True, say=quiet)
+    assert trained.finished
+
+
+def test_the_runs_own_recipe_repeats_it(whole: TrainedRun, tmp_path: Path) -> None:
+    again = train(whole.path / "recipe.toml", run=tmp_path / "again", say=quiet)
+    assert_same(again.path, whole.path)

@@ -1,0 +1,136 @@
+"""The run directory: never overwritten, owned by one process, its records cut and read back."""
+
+from __future__ import annotations
+
+import math
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from groundup.errors import MachineError, RunError
+from groundup.run.directory import RunDirectory
+from groundup.run.files import read_json, write_atomic
+from groundup.run.listing import list_runs
+from groundup.run.records import append_record, cut_records, read_records
+
+
+def test_a_folder_with_something_in_it_is_never_taken(tmp_path: Path) -> None:
+    RunDirectory(tmp_path / "new").require_empty()
+    (tmp_path / "letters").mkdir()
+    RunDirectory(tmp_path / "letters").require_empty()
+    (tmp_path / "letters" / "dear-anna.txt").write_text("…")
+    with pytest.raises(RunError, match="letters is not empty and is not a run; name another folder with --run DIR"):
+        RunDirectory(tmp_path / "letters").require_empty()
+    with pytest.raises(RunError, match=r"dear-anna\.txt is a file, and a run needs a folder"):
+        RunDirectory(tmp_path / "letters" / "dear-anna.txt").require_empty()
+    run = RunDirectory(tmp_path / "run")
+    run.path.mkdir()
+    run.write_manifest({})
+    with pytest.raises(RunError, match="already holds a run that has not finished: go on with --resume"):
+        run.require_empty()
+    (run.path / "model").mkdir()
+    (run.path / "model" / "config.json").write_text("{}")
+    with pytest.raises(RunError, match="already holds a finished run: go on with --resume"):
+        run.require_empty()
+
+
+HOLD = """
+import sys
+from pathlib import Path
+from groundup.run.directory import RunDirectory
+with RunDirectory(Path(sys.argv[1])).locked():
+    print("locked", flush=True)
+    input()
+"""
+
+
+def test_one_process_owns_a_run_and_a_dead_one_does_not(tmp_path: Path) -> None:
+    run = RunDirectory(tmp_path / "run")
+    run.path.mkdir()
+    run.write_manifest({"created": "2026-01-01T00:00:00+00:00"})
+    write_atomic(run.path / "recipe.toml", "[training]\nmax_steps = 5\n")
+    owner = subprocess.Popen(
+        [sys.executable, "-c", HOLD, str(run.path)], stdout=subprocess.PIPE, stdin=subprocess.PIPE, text=True
+    )
+    with owner:
+        assert owner.stdout is not None
+        assert owner.stdout.readline() == "locked\n"
+        with (
+            pytest.raises(RunError, match=rf"is in use by process {owner.pid} on .* since .*: wait for it, stop it"),
+            run.locked(),
+        ):
+            pass
+        assert [found["state"] for found in list_runs(tmp_path)] == ["running"]
+        owner.kill()
+    with run.locked():
+        pass
+    (found,) = list_runs(tmp_path)
+    assert (found["state"], found["max_steps"]) == ("stopped", 5)
+
+
+def test_a_start_that_failed_leaves_no_folder(tmp_path: Path) -> None:
+    run = RunDirectory(tmp_path / "runs" / "new")
+    with pytest.raises(ZeroDivisionError), run.locked():
+        raise ZeroDivisionError
+    assert not run.path.exists()
+
+
+def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with (
+        pytest.raises(MachineError, match=r"file/run cannot be written \(Not a directory\); name another folder"),
+        RunDirectory(tmp_path / "file" / "run").locked(),
+    ):
+        pass
+
+
+def test_records_survive_a_crash_in_mid_line_and_are_cut(tmp_path: Path) -> None:
+    path = tmp_path / "metrics.jsonl"
+    for step in (10, 20, 30):
+        append_record(path, {"step": step, "loss": 1 / step, "norm": math.inf})
+    with path.open("a") as file:
+        file.write('{"step": 40, "lo')
+    assert [record["step"] for record in read_records(path)] == [10, 20, 30]
+    cut_records(path, 20)
+    append_record(path, {"step": 21, "loss": 0.1})
+    assert read_records(path) == [
+        {"step": 10, "loss": 0.1, "norm": None},
+        {"step": 20, "loss": 0.05, "norm": None},
+        {"step": 21, "loss": 0.1},
+    ]
+    assert read_records(tmp_path / "none.jsonl") == []
+
+
+def test_a_damaged_json_file_is_named(tmp_path: Path) -> None:
+    for content in ("{", "[]", "\xff"):
+        (tmp_path / "manifest.json").write_text(content, encoding="latin-1")
+        with pytest.raises(RunError, match=r"manifest\.json is (missing or )?damaged"):
+            read_json(tmp_path / "manifest.json")
+
+
+def test_runs_are_listed_with_their_best_loss(tmp_path: Path) -> None:
+    assert list_runs(tmp_path / "none") == []
+    run = RunDirectory(tmp_path / "a")
+    run.path.mkdir()
+    run.write_manifest({"created": "2026-01-01T00:00:00+00:00"})
+    write_atomic(run.path / "recipe.toml", "[training]\nmax_steps = 30\n")
+    run.log_metrics({"kind": "validation", "step": 10, "loss": 2.0, "best": True})
+    run.log_metrics({"kind": "validation", "step": 20, "loss": 1.5, "best": True})
+    run.log_metrics({"kind": "validation", "step": 30, "loss": 1.7, "best": False})
+    (tmp_path / "not-a-run").mkdir()
+    (found,) = list_runs(tmp_path)
+    assert found == {
+        "run": str(run.path),
+        "state": "stopped",
+        "step": 30,
+        "max_steps": 30,
+        "best_loss": 1.5,
+        "created": "2026-01-01T00:00:00+00:00",
+    }
+    write_atomic(run.path / "recipe.toml", "not toml")
+    assert list_runs(tmp_path)[0]["state"] == "damaged"
+    (tmp_path / "file").write_text("")
+    with pytest.raises(RunError, match="file is not a folder"):
+        list_runs(tmp_path / "file")

@@ -1,0 +1,230 @@
+"""The loop: what it does with NaN, spikes, accumulation, patience, number formats and signals."""
+
+from __future__ import annotations
+
+import math
+import os
+import signal
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from groundup.errors import MissingExtraError, TrainingError
+from groundup.model.directory import save_model
+from groundup.model.settings import preset_config
+from groundup.model.transformer import Transformer
+from groundup.run.checkpoints import list_checkpoints, verify_checkpoint
+from groundup.run.directory import RunDirectory
+from groundup.run.records import read_records
+from groundup.training.loop import Task, train
+from groundup.training.objectives.language_model import loss_sum
+from groundup.training.settings import TrainingSettings
+
+QUICK: dict[str, Any] = {
+    "max_steps": 8,
+    "batch_size": 4,
+    "eval_steps": 4,
+    "save_steps": 4,
+    "logging_steps": 1,
+    "warmup_steps": 2,
+    "keep_checkpoints": 10,
+    "num_threads": 1,
+    "sample_tokens": 0,
+}
+IDS = np.random.default_rng(0).integers(0, 7, 400)
+
+
+def make_task(folder: Path, loss: Callable[[nn.Module, Tensor], Tensor] = loss_sum, evaluations: list[float] | None = None, **changed: Any) -> Task:
+    torch.manual_seed(0)
+    model = Transformer(preset_config("qwen3", vocab_size=7, d_model=16, num_layers=1, num_heads=2, max_seq_len=8, dropout=0.0))
+    losses = iter(evaluations) if evaluations is not None else None
+    run = RunDirectory(folder)
+    folder.mkdir(exist_ok=True)
+    run.write_manifest({"checkpoints": {}})
+
+    def batch(step: int) -> np.ndarray:
+        starts = np.random.default_rng(step).integers(0, 390, 4)
+        return np.stack([IDS[start : start + 9] for start in starts])
+
+    return Task(
+        model=model,
+        settings=TrainingSettings(**{**QUICK, **changed}),
+        run=run,
+        loss_sum=loss,
+        batch=batch,
+        evaluate=lambda: {"loss": next(losses) if losses else 1.0},
+        sample=None,
+        save_model=lambda directory: save_model(model, directory),
+        peak_flops=1e9,
+        fingerprint={},
+    )
+
+
+@dataclass
+class BadLoss:
+    """The ordinary loss, but for one call."""
+
+    at: int
+    value: float
+    calls: list[int] = field(default_factory=list)
+
+    def __call__(self, model: nn.Module, batch: Tensor) -> Tensor:
+        self.calls.append(len(self.calls))
+        loss = loss_sum(model, batch)
+        return loss * self.value if self.calls[-1] == self.at else loss
+
+
+def weights(model: nn.Module) -> dict[str, Tensor]:
+    return {name: parameter.detach().clone() for name, parameter in model.named_parameters()}
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+@pytest.mark.parametrize("optimizer", ["adamw", "muon"])
+def test_a_nan_never_reaches_the_weights_and_ends_the_run(tmp_path: Path, value: float, optimizer: str) -> None:
+    task = make_task(tmp_path, BadLoss(5, value), optimizer=optimizer)
+    with pytest.raises(TrainingError, match=r"not finite \(NaN or Inf\) at step 6; no such update reached the weights, and step-000004 is whole: lower"):
+        train(task)
+    assert all(parameter.isfinite().all() for parameter in task.model.parameters())
+    (kept,) = list_checkpoints(tmp_path)
+    verify_checkpoint(kept)
+    assert read_records(tmp_path / "events.jsonl")[-1]["event"] == "stopped"
+
+
+def test_a_nan_between_logged_steps_is_masked_and_told_at_the_next(tmp_path: Path) -> None:
+    task = make_task(tmp_path, BadLoss(1, math.nan), logging_steps=4, eval_steps=100, save_steps=100)
+    with pytest.raises(TrainingError, match="at step 2; .* no checkpoint had been written yet"):
+        train(task)
+    assert all(parameter.isfinite().all() for parameter in task.model.parameters())
+
+
+def test_a_learning_rate_that_explodes_is_caught(tmp_path: Path) -> None:
+    task = make_task(tmp_path, optimizer="adamw", learning_rate=1e30, max_grad_norm=0.0)
+    with pytest.raises(TrainingError, match=r"lower training\.learning_rate \(now 1e\+30\)"):
+        train(task)
+
+
+def test_a_lone_spike_is_skipped_counted_and_logged(tmp_path: Path) -> None:
+    task = make_task(tmp_path, BadLoss(40, 50.0), max_steps=42, spike_sigmas=6.0)
+    train(task)
+    lines = [line for line in read_records(tmp_path / "metrics.jsonl") if line["kind"] == "train"]
+    assert [line["skipped_steps"] for line in lines[39:]] == [0, 1, 1]
+    events = [event for event in read_records(tmp_path / "events.jsonl") if event["event"] == "skipped_spike"]
+    assert [event["step"] for event in events] == [41]
+
+
+def test_accumulation_gives_the_same_steps(tmp_path: Path) -> None:
+    whole = make_task(tmp_path / "a", max_steps=3)
+    parts = make_task(tmp_path / "b", max_steps=3, accumulation_steps=4)
+    train(whole)
+    train(parts)
+    for name, weight in weights(whole.model).items():
+        torch.testing.assert_close(weights(parts.model)[name], weight, atol=1e-5, rtol=1e-4)
+
+
+def test_activation_checkpointing_gives_the_same_bits(tmp_path: Path) -> None:
+    plain = make_task(tmp_path / "a", max_steps=2)
+    saving = make_task(tmp_path / "b", max_steps=2, activation_checkpointing=True)
+    train(plain)
+    train(saving)
+    for name, weight in weights(plain.model).items():
+        assert torch.equal(weights(saving.model)[name], weight), name
+
+
+@pytest.mark.parametrize("precision", ["bf16", "fp16"])
+def test_half_precision_learns_the_same_within_its_digits_and_keeps_fp32_weights(tmp_path: Path, precision: str) -> None:
+    full = make_task(tmp_path / "a", max_steps=4)
+    half = make_task(tmp_path / "b", max_steps=4, precision=precision)
+    train(full)
+    train(half)
+    ours, theirs = (
+        [line["loss"] for line in read_records(folder / "metrics.jsonl") if line["kind"] == "train"] for folder in (tmp_path / "a", tmp_path / "b")
+    )
+    assert ours == pytest.approx(theirs, rel=0.02)
+    assert ours != theirs
+    assert {parameter.dtype for parameter in half.model.parameters()} == {torch.float32}
+
+
+def test_an_fp16_overflow_lowers_the_scale_and_is_no_fault(tmp_path: Path) -> None:
+    class Huge(BadLoss):
+        """A finite loss whose scaled gradient overflows once."""
+
+    task = make_task(tmp_path, Huge(1, 1e6), precision="fp16", max_steps=4)
+    train(task)
+    state = verify_checkpoint(list_checkpoints(tmp_path)[-1])
+    assert state["scaler"]["scale"] == 32768.0, "half of GradScaler's first 65,536"
+
+
+def test_patience_stops_and_the_best_is_kept(tmp_path: Path) -> None:
+    evaluations = [9.0, 3.0, 2.0, 2.5, 2.4, 2.3]
+    task = make_task(tmp_path, evaluations=evaluations, max_steps=40, eval_steps=2, save_steps=100, patience=2, keep_checkpoints=1)
+    outcome = train(task)
+    assert (outcome.stopped_because, outcome.progress.best_step, outcome.progress.step) == ("patience", 4, 8)
+    assert [path.name for path in list_checkpoints(tmp_path)] == ["step-000004", "step-000008"]
+    again = train(task, list_checkpoints(tmp_path)[-1])
+    assert again.stopped_because == "patience", "a resumed run knows that it had run out"
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_saves_and_stops_after_the_step(tmp_path: Path, number: signal.Signals) -> None:
+    def loss(model: nn.Module, batch: Tensor) -> Tensor:
+        if len(read_records(tmp_path / "metrics.jsonl")) == 3:  # one validation and two steps
+            os.kill(os.getpid(), number)
+        return loss_sum(model, batch)
+
+    outcome = train(make_task(tmp_path, loss, max_steps=1000, eval_steps=1000, save_steps=1000))
+    assert outcome.stopped_because == number.name
+    assert not outcome.finished
+    assert [path.name for path in list_checkpoints(tmp_path)] == ["step-000003"]
+    verify_checkpoint(list_checkpoints(tmp_path)[0])
+
+
+def test_compile_goes_through_the_loop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the eager backend, since what is tested is our wiring; the compiler is PyTorch's."""
+    compiled: list[nn.Module] = []
+
+    def compile_eagerly(model: nn.Module) -> Any:
+        compiled.append(model)
+        return real_compile(model, backend="eager")
+
+    real_compile = torch.compile
+    monkeypatch.setattr(torch, "compile", compile_eagerly)
+    plain, task = make_task(tmp_path / "a", max_steps=2), make_task(tmp_path / "b", max_steps=2, compile=True)
+    train(plain)
+    train(task)
+    assert compiled == [task.model]
+    for name, weight in weights(plain.model).items():
+        torch.testing.assert_close(weights(task.model)[name], weight)
+
+
+def test_tensorboard_holds_the_same_figures(tmp_path: Path) -> None:
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    train(make_task(tmp_path, tensorboard=True))
+    events = EventAccumulator(str(tmp_path / "tensorboard"))
+    events.Reload()
+    lines = [line for line in read_records(tmp_path / "metrics.jsonl") if line["kind"] == "train"]
+    scalars = events.Scalars("train/loss")
+    assert [scalar.step for scalar in scalars] == [line["step"] for line in lines]
+    assert [scalar.value for scalar in scalars] == pytest.approx([line["loss"] for line in lines])
+
+
+def test_tensorboard_missing_names_the_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(__import__("sys").modules, "torch.utils.tensorboard", None)
+    with pytest.raises(MissingExtraError, match=r"pip install 'groundup\[tensorboard\]'"):
+        train(make_task(tmp_path, tensorboard=True))
+
+
+def test_figures_add_up(tmp_path: Path) -> None:
+    train(make_task(tmp_path))
+    lines = [line for line in read_records(tmp_path / "metrics.jsonl") if line["kind"] == "train"]
+    assert [line["step"] for line in lines] == list(range(1, 9))
+    assert [line["tokens"] for line in lines] == [32 * step for step in range(1, 9)]
+    assert all(line["tokens_per_second"] > 0 and line["mfu"] > 0 for line in lines)
+    assert lines[0]["loss"] == pytest.approx(math.log(7), abs=0.1), "an untrained model guesses"
+    assert lines[-1]["seconds"] > lines[0]["seconds"]
