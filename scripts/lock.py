@@ -19,7 +19,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         constraint, output = Path(folder, "constraint.txt"), Path(folder, "output.txt")
         constraint.write_text(TORCH + "\n")
-        options = "--quiet --generate-hashes --extra dev --unsafe-package torch --strip-extras --no-annotate --no-header"
+        options = (
+            "--quiet --generate-hashes --extra dev --unsafe-package torch --strip-extras --no-annotate --no-header"
+        )
         silent = "--no-emit-index-url --no-emit-find-links --no-emit-trusted-host"
         command = [sys.executable, "-m", "piptools", "compile", *options.split(), *silent.split()]
         subprocess.run([*command, "-c", str(constraint), "-o", str(output), "pyproject.toml"], cwd=ROOT, check=True)

@@ -116,7 +116,7 @@ def _field_type(settings_class: type, path: list[str], prefix: str) -> Any:
         if dataclasses.is_dataclass(hints[key]):
             raise SettingError(
                 dotted,
-                "",
+                NO_VALUE,
                 f"this is a section; name a key in it, e.g. {dotted}.{next(iter(get_type_hints(hints[key])))}=…",
             )
         return hints[key]

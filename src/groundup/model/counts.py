@@ -21,7 +21,8 @@ def parameter_counts(config: TransformerConfig) -> dict[str, int]:
         "attention": config.num_layers * attention,
         "feed_forward": config.num_layers * feed_forward,
         "norms": (2 * config.num_layers + 1) * norm,
-        "output_projection": (0 if config.tie_embeddings else config.vocab_size * config.d_model) + config.vocab_size * config.output_bias,
+        "output_projection": (0 if config.tie_embeddings else config.vocab_size * config.d_model)
+        + config.vocab_size * config.output_bias,
     }
     return {**counts, "total": sum(counts.values())}
 

@@ -113,11 +113,24 @@ class TransformerConfig:
                 f"preset {self.preset!r} only has {' or '.join(map(repr, allowed))} (its Hugging Face class knows no other); "
                 "use that, or preset 'classic', which takes any layout but opens in no stock class",
             )
+        if self.preset == "llama":
+            require(
+                self.d_model % self.num_heads == 0,
+                "model.num_heads",
+                self.num_heads,
+                f"it must divide d_model = {self.d_model}: LlamaForCausalLM asks for it even where head_dim is given",
+            )
         if self.preset == "gpt2":
-            advice = f"GPT-2 has one key/value head per query head and head_dim = d_model / num_heads; {self.num_heads} and "
-            require(self.num_kv_heads == self.num_heads, "model.num_kv_heads", self.num_kv_heads, advice + "no other fits")
+            advice = (
+                f"GPT-2 has one key/value head per query head and head_dim = d_model / num_heads; {self.num_heads} and "
+            )
+            require(
+                self.num_kv_heads == self.num_heads, "model.num_kv_heads", self.num_kv_heads, advice + "no other fits"
+            )
             width = self.num_heads * self.head_dim
-            require(width == self.d_model, "model.head_dim", self.head_dim, advice + f"{self.d_model // self.num_heads} fit")
+            require(
+                width == self.d_model, "model.head_dim", self.head_dim, advice + f"{self.d_model // self.num_heads} fit"
+            )
 
     @property
     def gated(self) -> bool:

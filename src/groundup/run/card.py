@@ -18,7 +18,7 @@ from groundup.run.facts import RunFacts, Sample, Validation, read_run
 from groundup.run.files import write_atomic
 from groundup.run.pages import count, duration, escaped, markdown_templates
 from groundup.run.tables import LONGEST_LIST, data_notes, hash_rows, machine_rows, parameter_rows, split_rows
-from groundup.run.values import number, section, text
+from groundup.run.values import number, section, text, whole
 
 CARD_FILE = "README.md"
 
@@ -41,9 +41,7 @@ def write_card(run: Path, directory: Path) -> Path:
 
 def render_card(facts: RunFacts) -> str:
     """The card's text: YAML between two lines of `---`, then Markdown."""
-    sample = facts.last_sample
-    if sample is None and text(facts.result.get("sample")):
-        sample = Sample(None, "", text(facts.result["sample"]))
+    sample = facts.final_sample or (facts.samples[-1] if facts.samples else None)
     prompt = example_prompt(facts, sample)
     vocab_size = facts.vocab_size
     page = (
@@ -56,6 +54,7 @@ def render_card(facts: RunFacts) -> str:
             best=facts.best,
             guessing=math.log(vocab_size) if vocab_size else None,
             stock=is_stock(facts),
+            max_new_tokens=min(200, max((whole(facts.config.get("max_seq_len")) or 200) // 2, 1)),
             python_prompt=json.dumps(prompt, ensure_ascii=False),
             shell_prompt=shlex.quote(prompt),
             sample=sample,
@@ -204,7 +203,7 @@ def example_prompt(facts: RunFacts, sample: Sample | None) -> str:
         sample.prompt if sample else "",
         sample.text if sample else "",
     ]
-    lines = [line.strip() for candidate in candidates for line in candidate.splitlines() if line.strip()]
+    lines = [line.strip() for candidate in candidates for line in candidate.splitlines() if re.search(r"\w{2}", line)]
     return lines[0][:40].strip() if lines else "The"
 
 

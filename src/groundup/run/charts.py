@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from html import escape
 from typing import Literal, TypeGuard
 
@@ -116,7 +116,8 @@ def line_chart(series: Sequence[Series], chart: Chart) -> str:
     ]
     found = [(x, y) for one in series for x, y in one.points if y is not None]
     if not found:
-        return _svg(chart, 0, 0, 0, 0, [_text(chart.width / 2, chart.height / 2, "nothing measured yet", "middle")])
+        said = _text(chart.width / 2, 34, "nothing measured yet", "middle")
+        return _svg(replace(chart, height=60), 0, 0, 0, 0, [_line(0, 59, chart.width, 59, GRID), said])
     has_legend = len(series) > 1
     y_axis = _y_axis([y for _, y in found], TOP + LEGEND * has_legend, chart)
     y_labels = tick_labels(y_axis.ticks, chart.log_y)

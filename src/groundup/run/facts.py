@@ -69,6 +69,7 @@ class Source:
     documents: int | None
     bytes: int | None
     sha256: str
+    archive_sha256: str
 
 
 @dataclass(frozen=True)
@@ -146,9 +147,14 @@ class RunFacts:
         return min(measured, key=lambda point: point.loss or 0.0, default=None)
 
     @property
-    def last_sample(self) -> Sample | None:
-        """The newest text the model wrote."""
-        return self.samples[-1] if self.samples else None
+    def final_sample(self) -> Sample | None:
+        """What the best checkpoint of a finished run wrote."""
+        written = text(self.result.get("sample"))
+        return (
+            Sample(whole(self.result.get("best_step")), text(self.result.get("sample_prompt")), written)
+            if written
+            else None
+        )
 
     @property
     def data(self) -> dict[str, Any]:
@@ -166,6 +172,7 @@ class RunFacts:
                 documents=whole(source.get("documents")),
                 bytes=whole(source.get("bytes")),
                 sha256=text(source.get("sha256")),
+                archive_sha256=text(source.get("archive_sha256")),
             )
             for source in found
         ]
@@ -187,7 +194,7 @@ class RunFacts:
     def parameters(self) -> dict[str, int]:
         """Trainable parameters by part, without the total; parts of none are left out."""
         counts = {part: whole(count) for part, count in section(self.model, "parameters").items() if part != "total"}
-        return {part: count for part, count in counts.items() if count}
+        return {part: count for part, count in counts.items() if count is not None and count > 0}
 
     @property
     def total_parameters(self) -> int | None:

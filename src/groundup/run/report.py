@@ -25,7 +25,7 @@ from groundup.run.tables import (
     recipe_rows,
     split_rows,
 )
-from groundup.run.values import number, section, text, whole
+from groundup.run.values import number, section, whole
 
 REPORT_FILE = "report.html"
 BUCKETS = 400  # stretches that a long curve is cut into
@@ -128,11 +128,13 @@ def _epochs(facts: RunFacts) -> str:
 def loss_charts(facts: RunFacts) -> list[tuple[str, str]]:
     """The loss chart for a wide and for a narrow page, each with its CSS class."""
     raw: list[Point] = [(point.step, point.loss) for point in facts.training]
+    limit = _loss_limit(facts)
+    clipped: list[Point] = [(x, y if y is None or limit is None else min(y, limit)) for x, y in raw]
     half_width = len(raw) // 50
     series = []
     if half_width:
         series.append(Series("training", downsample(raw, BUCKETS), "faint"))
-        series.append(Series("training, smoothed", downsample(smooth(raw, half_width), BUCKETS)))
+        series.append(Series("training, smoothed", downsample(smooth(clipped, half_width), BUCKETS)))
     else:
         series.append(Series("training", raw))
     measured: list[Point] = [(point.step, point.loss) for point in facts.validation if point.step is not None]
@@ -149,7 +151,7 @@ def loss_charts(facts: RunFacts) -> list[tuple[str, str]]:
         description=description,
         x_label="step",
         y_label="loss (nats per token)",
-        y_limit=_loss_limit(facts),
+        y_limit=limit,
         reference=(guessing, f"guessing: ln {vocab_size:,} = {guessing:.2f}") if guessing else None,
         marks=_resumed_steps(facts),
         marks_name="resumed",
@@ -230,7 +232,11 @@ def small_charts(facts: RunFacts) -> list[tuple[str, str, str]]:
             "As the recipe's schedule sets it.",
         ),
         _small_chart(
-            "Gradient norm", "norm", [(p.step, p.grad_norm) for p in points], "Length of the whole gradient.", log_norm
+            "Gradient norm",
+            "norm",
+            [(p.step, p.grad_norm) for p in points],
+            "Length of the whole gradient, before clipping.",
+            log_norm,
         ),
         _small_chart(
             "Throughput",
@@ -263,9 +269,9 @@ def _small_chart(
 def sample_rows(facts: RunFacts) -> dict[str, Any]:
     """Samples from the first to the last: those shown at once, more of them, and how many there are in all."""
     losses = {point.step: point.loss for point in facts.validation}
-    texts = facts.samples
-    if not texts and text(facts.result.get("sample")):
-        texts = [Sample(facts.steps, "", text(facts.result["sample"]))]
+    final, texts = facts.final_sample, list(facts.samples)
+    if final is not None and final not in texts:
+        texts.append(final)
     shown = spread(len(texts), SHOWN_SAMPLES)
     more = (
         [index for index in spread(len(texts), MORE_SAMPLES) if index not in shown] if len(texts) > len(shown) else []
@@ -275,7 +281,7 @@ def sample_rows(facts: RunFacts) -> dict[str, Any]:
         sample = texts[index]
         loss = losses.get(sample.step)
         return {
-            "step": sample.step,
+            "title": _sample_title(sample, sample == final),
             "loss": None if loss is None else figure(loss, 3),
             "prompt": sample.prompt[:LONGEST_SAMPLE],
             "text": sample.text[:LONGEST_SAMPLE],
@@ -283,6 +289,11 @@ def sample_rows(facts: RunFacts) -> dict[str, Any]:
         }
 
     return {"shown": [row(index) for index in shown], "more": [row(index) for index in more], "total": len(texts)}
+
+
+def _sample_title(sample: Sample, is_final: bool) -> str:
+    step = "sample" if sample.step is None else f"step {sample.step:,}"
+    return f"best checkpoint, {step}" if is_final else step
 
 
 def spread(total: int, wanted: int) -> list[int]:

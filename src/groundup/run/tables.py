@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from itertools import groupby
 from typing import Any
 
-from groundup.run.facts import RunFacts
+from groundup.run.facts import Event, RunFacts
 from groundup.run.pages import count, figure, share, size
 from groundup.run.values import listing, number, section, text, whole
 
@@ -65,33 +66,48 @@ def data_notes(data: dict[str, Any]) -> list[tuple[str, str]]:
         rows.append(("split by", f"{data['split']}, {share(number(data.get('validation_fraction')))} for validation"))
     held_out = [str(name) for name in listing(data, "validation_documents")]
     if held_out:
-        more = f" and {len(held_out) - LONGEST_LIST:,} more" if len(held_out) > LONGEST_LIST else ""
-        rows.append(("held out", ", ".join(held_out[:LONGEST_LIST]) + more))
+        rows.append(("held out", _shortened(held_out)))
+    unknown = [f"{name} × {count(number(times))}" for name, times in section(data, "unknown_characters").items()]
+    if unknown:
+        rows.append(("unknown characters", _shortened(unknown)))
     return rows + [(f"repairs: {name}", count(number(times))) for name, times in section(data, "repairs").items()]
 
 
+def _shortened(items: list[str]) -> str:
+    more = f" and {len(items) - LONGEST_LIST:,} more" if len(items) > LONGEST_LIST else ""
+    return ", ".join(items[:LONGEST_LIST]) + more
+
+
 def event_rows(facts: RunFacts) -> list[dict[str, Any]]:
-    """The run's history; of a very long one, its first and last lines."""
-    rows = [
-        {
-            "time": event.time.replace("T", " ").removesuffix("+00:00"),
-            "event": event.event.replace("_", " "),
-            "step": event.step,
-            "why": "; ".join(
-                [
-                    *([event.why] if event.why else []),
-                    *(f"{key} {plain_value(value)}" for key, value in event.details.items()),
-                ]
-            ),
-            "bad": event.event in ("damaged", "skipped_spike", "warning"),
-        }
-        for event in facts.events
-    ]
+    """The run's history; checkpoints saved one after the other share a row, and a very long history loses its middle."""
+    rows: list[dict[str, Any]] = []
+    for name, group in groupby(facts.events, key=lambda event: event.event):
+        events = list(group)
+        if name == "saved" and len(events) > 2:
+            first = "" if events[0].step is None else f", the first at step {events[0].step:,}"
+            rows.append(_event_row(events[-1], f"{len(events):,} checkpoints{first}"))
+        else:
+            rows += [_event_row(event, _why(event)) for event in events]
     left_out = len(rows) - LONGEST_LIST
     if left_out <= 0:
         return rows
     gap = {"time": "…", "event": f"{left_out:,} more in events.jsonl", "step": None, "why": "", "bad": False}
     return [*rows[: LONGEST_LIST // 3], gap, *rows[-(LONGEST_LIST - LONGEST_LIST // 3) :]]
+
+
+def _event_row(event: Event, why: str) -> dict[str, Any]:
+    return {
+        "time": event.time.replace("T", " ").removesuffix("+00:00"),
+        "event": event.event.replace("_", " "),
+        "step": event.step,
+        "why": why,
+        "bad": event.event in ("damaged", "skipped_spike", "warning"),
+    }
+
+
+def _why(event: Event) -> str:
+    details = (f"{key} {plain_value(value)}" for key, value in event.details.items())
+    return "; ".join([*([event.why] if event.why else []), *details])
 
 
 def machine_rows(manifest: dict[str, Any]) -> list[tuple[str, str]]:
@@ -115,6 +131,7 @@ def hash_rows(facts: RunFacts) -> list[tuple[str, list[tuple[str, str]]]]:
     """SHA-256 of each link from the text to the weights, in that order: stage, then names and hashes."""
     hashes = section(facts.manifest, "hashes")
     stages = [
+        ("archives", [(source.name, source.archive_sha256) for source in facts.sources]),
         ("sources", [(source.name, source.sha256) for source in facts.sources]),
         ("tokenizer", [("tokenizer", text(hashes.get("tokenizer")))]),
         (

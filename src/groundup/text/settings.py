@@ -19,7 +19,7 @@ class DataSettings:
     validation_fraction: float = 0.1
     """Share of the text held out for validation."""
     split: Split = "auto"
-    """documents: whole documents are held out, chosen by their hash; tail: the end of each document; auto: documents when there are 10 or more."""
+    """documents: whole ones, chosen by hash; tail: the end of each; auto: documents when there are 10 or more."""
 
     def __post_init__(self) -> None:
         sources = (self.source,) if isinstance(self.source, str) else self.source

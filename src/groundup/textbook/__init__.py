@@ -1,4 +1,8 @@
-"""The tutorial's algorithms in their plainest form. Imports nothing of the rest of the library."""
+"""The tutorial's algorithms in their plainest form. Imports nothing of the rest of the library.
+
+One idea a file, to be read in this order: tokenizers, attention, transformer_block, language_model, next_token, training,
+perplexity, generation.
+"""
 
 from groundup.textbook.attention import MultiHeadAttention, create_causal_mask, scaled_dot_product_attention
 from groundup.textbook.generation import generate_text, generate_tokens

@@ -13,4 +13,4 @@ class TokenizerSettings:
     kind: Literal["character"] = "character"
     """character: one token for each different character of the training text."""
     byte_fallback: bool = False
-    """Spell characters that the training text doesn't have as UTF-8 bytes (256 more tokens) instead of one `<|unk|>`."""
+    """Spell characters that the training text lacks as UTF-8 bytes (256 more tokens) instead of one `<|unk|>`."""

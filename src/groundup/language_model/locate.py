@@ -1,0 +1,45 @@
+"""Which directory a MODEL argument means."""
+
+from __future__ import annotations
+
+import difflib
+from pathlib import Path
+
+from groundup.errors import ModelError
+from groundup.run.checkpoints import list_checkpoints
+from groundup.run.directory import RunDirectory
+
+CONFIG_FILE = "config.json"
+
+
+def find_model(path: str | Path) -> Path:
+    """The Hugging Face directory that a run's folder, a checkpoint or such a directory itself stands for.
+
+    Of a run: its `model/` (the best checkpoint, written when the run is done), else its newest checkpoint.
+    """
+    directory = Path(path)
+    if (directory / CONFIG_FILE).is_file():
+        return directory
+    candidates = [directory / "model", *reversed(list_checkpoints(directory))]
+    found = next((candidate for candidate in candidates if (candidate / CONFIG_FILE).is_file()), None)
+    if found is not None:
+        return found
+    if RunDirectory(directory).started:
+        raise ModelError(
+            f"the run {path} has saved no checkpoint yet: wait for its first, or go on with it by --resume"
+        )
+    raise ModelError(
+        f"{path} is not a model: name a run's folder (runs/NAME), "
+        "a checkpoint in it (runs/NAME/checkpoints/step-NNNNNN), "
+        f"or a Hugging Face directory (config.json, model.safetensors, tokenizer.json){_near_names(directory)}"
+    )
+
+
+def _near_names(directory: Path) -> str:
+    """What the user may have meant among the runs of the working directory."""
+    folder = Path("runs")
+    names = sorted(run.name for run in folder.iterdir() if run.is_dir()) if folder.is_dir() else []
+    close = difflib.get_close_matches(directory.name, names, n=1, cutoff=0.5)
+    if close:
+        return f"; did you mean {folder / close[0]}?"
+    return f"; runs here: {', '.join(str(folder / name) for name in names[:10])}" if names else ""

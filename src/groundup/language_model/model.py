@@ -1,0 +1,177 @@
+"""`LanguageModel`: load, generate, stream, score, chat."""
+
+from __future__ import annotations
+
+import json
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from groundup.config import build
+from groundup.device import pick_device
+from groundup.errors import GenerationError, SettingError, TokenizerError
+from groundup.generation.engine import Generation
+from groundup.generation.settings import GenerationSettings
+from groundup.language_model.chat import TURN_END, Message, check_messages, transcript
+from groundup.language_model.locate import find_model
+from groundup.language_model.score import Score, log_likelihoods
+from groundup.language_model.text_stream import TextStream
+from groundup.model.directory import load_model
+from groundup.model.transformer import Transformer
+from groundup.tokens.tokenizer import Tokenizer
+
+
+class GroundupWarning(UserWarning):
+    """Something that the user should know, and that goes on all the same."""
+
+
+class LanguageModel:
+    """A model with its tokenizer. Text in, text out.
+
+    What is generated follows from the prompt and the settings alone. An empty prompt starts a new text (from the end
+    token). A prompt must fit the model's context; what is generated may outgrow it: then the oldest part of the text is
+    forgotten (`groundup.generation.engine.Generation` says how). Characters of a prompt that the tokenizer never saw
+    are read as the unknown token, with a `GroundupWarning`.
+
+    Keywords of `generate`, `stream`, `chat` and `chat_stream` are the fields of `GenerationSettings`.
+    """
+
+    def __init__(self, model: Transformer, tokenizer: Tokenizer, has_chat_template: bool = False) -> None:
+        if tokenizer.vocab_size > model.config.vocab_size:
+            raise TokenizerError(
+                f"the tokenizer has {tokenizer.vocab_size} tokens but the model only {model.config.vocab_size}: "
+                "use the tokenizer that the model was trained with"
+            )
+        self.model, self.tokenizer, self.has_chat_template = model, tokenizer, has_chat_template
+
+    @classmethod
+    def load(cls, path: str | Path, device: str = "auto") -> LanguageModel:
+        """Open a run's folder (its `model/`, else its newest checkpoint), a checkpoint, or a Hugging Face directory.
+
+        Raises `ModelError` if it is none of these or its weights cannot be read, `TokenizerError` if its tokenizer
+        cannot be read or does not fit.
+        """
+        directory = find_model(path)
+        model, tokenizer = load_model(directory), Tokenizer.load(directory)
+        return cls(model.to(pick_device(device)).eval(), tokenizer, _has_chat_template(directory))
+
+    def generate(self, prompt: str, **fields: object) -> str:
+        """The text that the model adds to the prompt; without the prompt, the end token and the stop text.
+
+        Raises `SettingError` for a field that doesn't exist or a value that it can't have, `GenerationError` for a
+        prompt that is longer than the context, or empty where the tokenizer has no end token.
+        """
+        return "".join(self.stream(prompt, **fields))
+
+    def stream(self, prompt: str, **fields: object) -> Iterator[str]:
+        """What `generate` returns, in pieces as they come: whole characters, and never a part of a stop text."""
+        return self.stream_with(prompt, _settings(fields))
+
+    def stream_with(self, prompt: str, settings: GenerationSettings) -> Iterator[str]:
+        """`stream`, with the settings in one object."""
+        if settings.num_samples != 1:
+            raise SettingError(
+                "generation.num_samples", settings.num_samples, "this makes one text; generate_samples makes several"
+            )
+        pieces = self._pieces(self._encode_prompt(prompt), settings)
+        return (text for _, text in pieces)
+
+    def generate_samples(self, prompt: str, settings: GenerationSettings) -> list[str]:
+        """`settings.num_samples` continuations of the prompt, in one batch; the first is what `generate` returns."""
+        samples = [""] * settings.num_samples
+        for row, text in self._pieces(self._encode_prompt(prompt), settings):
+            samples[row] += text
+        return samples
+
+    def score(self, texts: Sequence[str]) -> list[Score]:
+        """How likely each text is, as a text of its own: its first token is predicted from the end token.
+
+        Where the tokenizer has no end token, the first token is only read, not counted. Characters that the tokenizer
+        never saw count as the unknown token, with a `GroundupWarning`.
+        """
+        if isinstance(texts, str):
+            raise GenerationError("score takes a list of texts: put the text in [brackets]")
+        start = [] if self.tokenizer.end_id is None else [self.tokenizer.end_id]
+        sequences = [start + self._encode(text, "text") for text in texts]
+        likelihoods = log_likelihoods(self.model, sequences)
+        return [
+            Score(likelihood, max(0, len(ids) - 1), len(text.encode()))
+            for likelihood, ids, text in zip(likelihoods, sequences, texts, strict=True)
+        ]
+
+    def chat(self, messages: Sequence[Message], **fields: object) -> str:
+        """The model's reply to a conversation: `[{"role": "user", "content": "Good morrow."}, …]`.
+
+        The model reads a plain transcript, one blank line between the turns, and its turn lasts until it writes a blank
+        line. Of a conversation that is longer than the context, the oldest messages are left out. Raises
+        `GenerationError` for messages that aren't, and for a model with a chat template: this version supports none.
+        """
+        return "".join(self.chat_stream(messages, **fields))
+
+    def chat_stream(self, messages: Sequence[Message], **fields: object) -> Iterator[str]:
+        """What `chat` returns, in pieces as they come."""
+        if self.has_chat_template:
+            raise GenerationError("this model has a chat template, which this version does not support: use generate")
+        check_messages(messages)
+        settings = _settings(fields)
+        settings = replace(settings, stop=(TURN_END, *settings.stop))
+        kept = list(messages)
+        while len(kept) > 1 and len(self.tokenizer.encode(transcript(kept))) > self.model.config.max_seq_len:
+            del kept[0]
+        return self.stream_with(transcript(kept), settings)
+
+    def _pieces(self, prompt_ids: list[int], settings: GenerationSettings) -> Iterator[tuple[int, str]]:
+        """(row, new text) as it comes, for each of `num_samples` rows."""
+        generation = Generation(self.model, [prompt_ids] * settings.num_samples, settings, self.tokenizer.end_id)
+        streams = [TextStream(self.tokenizer.decode, prompt_ids, settings.stop) for _ in range(settings.num_samples)]
+        for tokens in generation:
+            for token in tokens:
+                stream = streams[token.row]
+                text = "" if token.finish == "end" else stream.add(token.id)
+                if stream.stopped:
+                    generation.stop(token.row)
+                elif token.finish:
+                    text += stream.finish()
+                if text:
+                    yield token.row, text
+
+    def _encode_prompt(self, prompt: str) -> list[int]:
+        ids = self._encode(prompt, "prompt")
+        limit = self.model.config.max_seq_len
+        if len(ids) > limit:
+            raise GenerationError(
+                f"the prompt is {len(ids):,} tokens long but the model's context only {limit:,}: shorten the prompt"
+            )
+        return ids
+
+    def _encode(self, text: str, what: str) -> list[int]:
+        """The text's ids; warns of characters that the tokenizer never saw."""
+        ids, unknown_id = self.tokenizer.encode(text), self.tokenizer.unknown_id
+        if unknown_id is not None and unknown_id in ids:
+            unseen = [character for character in dict.fromkeys(text) if unknown_id in self.tokenizer.encode(character)]
+            shown = ", ".join(map(repr, unseen[:8])) + (", …" if len(unseen) > 8 else "")
+            warnings.warn(
+                f"{ids.count(unknown_id):,} of the {what}'s {len(ids):,} tokens are unknown to the model ({shown}): "
+                "it never saw them in training, and takes them all for the same",
+                GroundupWarning,
+                stacklevel=2,
+            )
+        return ids
+
+
+load = LanguageModel.load
+
+
+def _settings(fields: Mapping[str, object]) -> GenerationSettings:
+    """Keywords as settings; one stop text may be given bare."""
+    if isinstance(fields.get("stop"), str):
+        fields = {**fields, "stop": (fields["stop"],)}
+    return build(GenerationSettings, fields, prefix="generation.")
+
+
+def _has_chat_template(directory: Path) -> bool:
+    config = directory / "tokenizer_config.json"
+    if (directory / "chat_template.jinja").exists():
+        return True
+    return config.is_file() and "chat_template" in json.loads(config.read_text(encoding="utf-8"))

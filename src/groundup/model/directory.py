@@ -1,0 +1,189 @@
+"""A model on disk: a Hugging Face directory, written from our network and read into it.
+
+    config.json              what the stock class needs to know (for preset classic, which has none: our own fields)
+    generation_config.json   the token that ends a text, the token that pads
+    model.safetensors        the weights, fp32
+
+Nothing is ever unpickled, and nothing that a config names is fetched or run.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+from torch.overrides import TorchFunctionMode
+
+from groundup.config import as_plain, build
+from groundup.errors import ModelError, SettingError
+from groundup.model.families import (
+    check_num_layers,
+    check_tensors,
+    from_hf_config,
+    from_hf_tensors,
+    parameter_shapes,
+    to_hf_config,
+    to_hf_tensors,
+)
+from groundup.model.settings import TransformerConfig
+from groundup.model.transformer import Transformer
+
+CLASSIC = "groundup-classic"  # the model_type of a directory that only we can open
+CLASSIC_NOTE = (
+    "No stock Hugging Face class has this layout (preset classic); the directory opens in groundup only. "
+    "Train with preset gpt2, llama or qwen3 for one that opens everywhere."
+)
+PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle")
+
+
+def save_model(model: Transformer, directory: Path, end_id: int | None = None, pad_id: int | None = None) -> None:
+    """Write the model as a directory that the stock class of its family opens (preset classic: that we open).
+
+    `end_id` is the token that ends a text, `pad_id` the one that fills up a batch. Weights are written in fp32. Raises
+    `ModelError` where the stock class can't express the network, before anything is written; what the disk refuses is
+    an `OSError` or safetensors' own error.
+    """
+    config = model.config
+    state = {name: tensor.detach().to("cpu", torch.float32) for name, tensor in model.state_dict().items()}
+    if config.preset == "classic":
+        written = {"model_type": CLASSIC, "note": CLASSIC_NOTE, **as_plain(config)}
+        tensors = {name: state[name] for name in parameter_shapes(config)}
+    else:
+        written = to_hf_config(config, end_id, pad_id)
+        tensors = to_hf_tensors(config, state)
+    generation = {"_from_model_config": True, "bos_token_id": end_id, "eos_token_id": end_id, "pad_token_id": pad_id}
+    directory.mkdir(parents=True, exist_ok=True)
+    _write_json(directory / "config.json", written)
+    _write_json(directory / "generation_config.json", generation)
+    contiguous = {name: tensor.contiguous() for name, tensor in tensors.items()}
+    save_file(contiguous, directory / "model.safetensors", metadata={"format": "pt"})
+
+
+def load_model(directory: Path) -> Transformer:
+    """The model of a directory that we or others wrote, on the CPU, in fp32 and in evaluation mode.
+
+    Raises `ModelError` where the path, its config or its weights can't be used; every weight comes from the files.
+    """
+    config = read_config(directory)
+    tensors = _read_tensors(directory)
+    try:
+        state = from_hf_tensors(config, tensors) if config.preset != "classic" else _own_state(config, tensors)
+    except ModelError as error:
+        raise ModelError(f"{directory}: {error}") from None
+    with WithoutInitialization():
+        model = Transformer(config)
+    model.load_state_dict(state)  # copies: the file may be written anew while the model lives
+    return model.eval()
+
+
+class WithoutInitialization(TorchFunctionMode):
+    """Inside it, new modules leave their weights as the memory was: no time spent, no random numbers drawn."""
+
+    def __torch_function__(
+        self, func: Callable[..., Any], types: object, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        if getattr(func, "__module__", None) == "torch.nn.init":
+            return args[0] if args else (kwargs or {})["tensor"]
+        return func(*args, **(kwargs or {}))
+
+
+def read_config(directory: Path) -> TransformerConfig:
+    """The network that a directory holds, from its config.json alone. Raises `ModelError` where it can't be used."""
+    if not directory.exists():
+        raise ModelError(
+            f"{directory}: there is no such directory; name one that holds a config.json and a model.safetensors"
+        )
+    if not directory.is_dir():
+        raise ModelError(f"{directory} is a file, not a model; name the directory that holds its config.json")
+    path = directory / "config.json"
+    if not path.exists():
+        raise ModelError(f"{directory} holds no config.json, so it is not a model; name the directory that holds one")
+    values = _read_json(path)
+    try:
+        return _own_config(values) if values.get("model_type") == CLASSIC else from_hf_config(values)
+    except ModelError as error:
+        raise ModelError(f"{path}: {error}") from None
+
+
+def _own_config(values: Mapping[str, Any]) -> TransformerConfig:
+    fields = {key: value for key, value in values.items() if key not in ("model_type", "note")}
+    if fields.get("preset") != "classic":
+        raise ModelError(
+            f"preset = {fields.get('preset')!r}, but model_type {CLASSIC!r} is preset 'classic'; get the file again"
+        )
+    try:
+        return build(TransformerConfig, fields, "model.")
+    except SettingError as error:
+        raise ModelError(f"{error}; get the file again") from None
+
+
+def _own_state(config: TransformerConfig, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    check_num_layers(config, tensors, "blocks", "num_layers")
+    check_tensors(parameter_shapes(config), tensors)
+    if config.tie_embeddings:
+        return {**tensors, "output_projection.weight": tensors["token_embedding.weight"]}
+    return tensors
+
+
+def _read_tensors(directory: Path) -> dict[str, Tensor]:
+    whole, index = directory / "model.safetensors", directory / "model.safetensors.index.json"
+    if whole.exists():
+        return _read_safetensors(whole)
+    if index.exists():
+        return _read_shards(directory, index)
+    pickles = sorted(path.name for path in directory.iterdir() if path.suffix in PICKLES)
+    if pickles:
+        raise ModelError(
+            f"{directory} holds a pickle only ({pickles[0]}), which can run code when loaded; convert it to "
+            "safetensors where you trust it (in transformers: from_pretrained, then save_pretrained), and load that"
+        )
+    raise ModelError(f"{directory} holds no model.safetensors; its weights are missing, so get the directory again")
+
+
+def _read_shards(directory: Path, index: Path) -> dict[str, Tensor]:
+    places = _read_json(index).get("weight_map")
+    if not isinstance(places, dict) or not all(isinstance(place, str) for place in places.values()):
+        raise ModelError(f"{index} has no weight_map that says which file holds which tensor; get the file again")
+    tensors: dict[str, Tensor] = {}
+    for name in sorted(set(places.values())):
+        if Path(name).name != name or not name.endswith(".safetensors"):
+            raise ModelError(
+                f"{index} names {name!r}, which is not a safetensors file of its own directory; get the file again"
+            )
+        tensors |= _read_safetensors(directory / name)
+    if absent := sorted(places.keys() - tensors.keys()):
+        raise ModelError(
+            f"{index} names tensor {absent[0]}, but {places[absent[0]]} does not hold it; get the directory again"
+        )
+    return tensors
+
+
+def _read_safetensors(path: Path) -> dict[str, Tensor]:
+    try:
+        return load_file(path)  # type: ignore[no-any-return]
+    except SafetensorError as error:
+        raise ModelError(f"{path} is damaged or cut short ({error}); get the file again") from None
+    except OSError as error:
+        raise ModelError(f"{path} cannot be read ({error.strerror or error}); get the file again") from None
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        values = json.loads(path.read_bytes())
+    except (ValueError, RecursionError) as error:
+        raise ModelError(f"{path} is not JSON ({error}); get the file again") from None
+    except OSError as error:
+        raise ModelError(f"{path} cannot be read ({error.strerror}); check its permissions") from None
+    if not isinstance(values, dict):
+        raise ModelError(f"{path} should hold a JSON object, not {type(values).__name__}; get the file again")
+    return values
+
+
+def _write_json(path: Path, values: Mapping[str, Any]) -> None:
+    path.write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")

@@ -1,0 +1,316 @@
+"""Our network as the Hugging Face families write it, and theirs as ours: settings and tensors, in pure functions.
+
+Ours fuses what theirs keeps apart (query, key and value are one `attention.qkv`; gate and up one `feed_forward.input`);
+GPT-2 stores the matrices of a block as (in, out), the others as (out, in).
+
+Read from a config is only what `family_tables` names. What would change the maths in a way that our network doesn't
+have is refused by name; whatever else a config says (code to fetch, say) is never looked at.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from groundup.errors import ModelError, SettingError
+from groundup.model.family_tables import (
+    ACTIVATION_SPELLINGS,
+    BUFFERS,
+    FAMILIES,
+    LARGEST,
+    NEUTRAL,
+    REQUIRED,
+    Family,
+    Key,
+)
+from groundup.model.settings import Bias, TransformerConfig, preset_config
+
+_Module = tuple[tuple[int, ...], bool]  # the shape of its weight, and whether it has a bias
+
+
+def to_hf_config(config: TransformerConfig, end_id: int | None, pad_id: int | None) -> dict[str, Any]:
+    """The config.json of the stock class for this network, as transformers 4 and 5 both read it.
+
+    `end_id`: the token that ends a text (and stands before the next one, so it is also the one that begins it);
+    `pad_id`: the token that fills up a batch. Raises `ModelError` where the stock class can't express the network.
+    """
+    family = _family_of(config)
+    written: dict[str, Any] = {key.name: getattr(config, name) for name, key in family.keys.items()}
+    written[family.keys["activation"].name] = family.activations[config.activation]
+    if config.position == "rope":
+        # Version 4 reads only the first of these, version 5 writes only the second; each guesses 10000 without its own.
+        written["rope_theta"] = config.rope_theta
+        written["rope_parameters"] = {"rope_theta": config.rope_theta, "rope_type": "default"}
+        written["attention_bias"] = config.attention_output_bias
+    if config.preset == "llama":
+        written["mlp_bias"] = config.mlp_bias
+    if config.preset == "gpt2":
+        written |= {"n_ctx": config.max_seq_len, "attn_pdrop": config.dropout, "embd_pdrop": config.dropout}
+    ids = {"bos_token_id": end_id, "eos_token_id": end_id, "pad_token_id": pad_id}
+    return {
+        "architectures": [family.architecture],
+        "model_type": config.preset,
+        **written,
+        **family.fixed,
+        **ids,
+        "dtype": "float32",
+        "torch_dtype": "float32",  # the same, for version 4
+        "use_cache": True,
+    }
+
+
+def from_hf_config(hf_config: Mapping[str, Any]) -> TransformerConfig:
+    """The network that a config.json of one of our families describes.
+
+    `dropout`, which acts in training only, is theirs on the residual branches (GPT-2) or on attention (the others).
+    Raises `ModelError` naming the key, its value and what is supported for everything that we don't have.
+    """
+    name = hf_config.get("model_type")
+    if not isinstance(name, str) or name not in FAMILIES:
+        raise _refusal("model_type", name, f"families we have: {', '.join(FAMILIES)}")
+    family = FAMILIES[name]
+    hf_config = _with_first_names(family, hf_config)
+    _check_neutral(family, hf_config)
+    values = {ours: _read_key(key, hf_config) for ours, key in family.keys.items()}
+    values["activation"] = _read_activation(family, values["activation"])
+    if name != "gpt2":
+        values["rope_theta"] = _read_rope_theta(hf_config)
+        attention_bias = _read_key(Key("attention_bias", bool, False), hf_config)
+        mlp_bias = name == "llama" and _read_key(Key("mlp_bias", bool, False), hf_config)
+        names: dict[tuple[bool, bool], Bias] = {(True, True): "all", (True, False): "attention", (False, True): "mlp"}
+        values["bias"] = names.get((attention_bias, mlp_bias), "none")
+    try:
+        return preset_config(name, **values)  # type: ignore[arg-type]
+    except SettingError as error:
+        raise ModelError(f"these settings fit no network ({error}); correct the file, or get it again") from None
+
+
+def to_hf_tensors(config: TransformerConfig, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Our state dict as the stock class names, splits and lays out its tensors; a tied output projection is left out.
+
+    The result shares memory with `state` where the layout is the same.
+    """
+    family = _family_of(config)
+    if config.tie_embeddings:
+        state = {name: tensor for name, tensor in state.items() if name != "output_projection.weight"}
+    check_tensors(parameter_shapes(config), state)
+    tensors: dict[str, Tensor] = {}
+    for ours, pieces in _pieces(family, config).items():
+        parts = torch.split(state[ours], [rows for rows, *_ in pieces.values()])
+        tensors |= {theirs: _laid_out(family, ours, part) for theirs, part in zip(pieces, parts, strict=True)}
+    return tensors
+
+
+def from_hf_tensors(config: TransformerConfig, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The stock class's tensors as our state dict, in the types they have; a tied output projection is the embedding.
+
+    Raises `ModelError` naming the tensors that are missing, unexpected or of another shape: no weight is left random.
+    """
+    family = _family_of(config)
+    tensors = _tidied(family, config, tensors)
+    check_num_layers(config, tensors, family.prefix + family.layers, family.keys["num_layers"].name)
+    state: dict[str, Tensor] = {}
+    expected: dict[str, tuple[int, ...]] = {}
+    layout = _pieces(family, config)
+    for ours, pieces in layout.items():
+        expected |= {
+            name: shape[::-1] if _is_transposed(family, ours, shape) else shape for name, shape in pieces.items()
+        }
+    check_tensors(expected, tensors)
+    for ours, pieces in layout.items():
+        parts = [_laid_out(family, ours, tensors[theirs]) for theirs in pieces]
+        state[ours] = parts[0] if len(parts) == 1 else torch.cat(parts)
+    if config.tie_embeddings:
+        state["output_projection.weight"] = state["token_embedding.weight"]
+    return state
+
+
+def parameter_shapes(config: TransformerConfig) -> dict[str, tuple[int, ...]]:
+    """Names and shapes of our network's parameters, without a tied output projection; nothing is built for it."""
+    D, query_width, kv_width = config.d_model, config.num_heads * config.head_dim, config.num_kv_heads * config.head_dim
+    norm: _Module = ((D,), config.norm == "layernorm")
+    block: dict[str, _Module] = {
+        "attention_norm": norm,
+        "attention.qkv": ((query_width + 2 * kv_width, D), config.qkv_bias),
+        "attention.output": ((D, query_width), config.attention_output_bias),
+        "feed_forward_norm": norm,
+        "feed_forward.input": ((config.d_ff * (2 if config.gated else 1), D), config.mlp_bias),
+        "feed_forward.output": ((D, config.d_ff), config.mlp_bias),
+    }
+    if config.qk_norm:
+        block |= {
+            "attention.query_norm": ((config.head_dim,), False),
+            "attention.key_norm": ((config.head_dim,), False),
+        }
+    modules: dict[str, _Module] = {"token_embedding": ((config.vocab_size, D), False)}
+    if config.position == "learned":
+        modules["position_embedding"] = ((config.max_seq_len, D), False)
+    for layer in range(config.num_layers):
+        modules |= {f"blocks.{layer}.{name}": module for name, module in block.items()}
+    modules["final_norm"] = norm
+    if not config.tie_embeddings:
+        modules["output_projection"] = ((config.vocab_size, D), config.output_bias)
+    weights = {f"{name}.weight": shape for name, (shape, _) in modules.items()}
+    return weights | {f"{name}.bias": shape[:1] for name, (shape, has_bias) in modules.items() if has_bias}
+
+
+def check_num_layers(config: TransformerConfig, tensors: Mapping[str, Tensor], layers: str, key: str) -> None:
+    """Raise `ModelError` unless the tensors below `layers` are those of as many layers as `key` of config.json says."""
+    numbered = re.compile(re.escape(layers) + r"\.(\d+)\.")
+    found = len({match[1] for name in tensors if (match := numbered.match(name))})
+    if found != config.num_layers:
+        raise ModelError(f"{key} = {config.num_layers}, but the weights hold {found} layers; get the directory again")
+
+
+def check_tensors(expected: Mapping[str, tuple[int, ...]], tensors: Mapping[str, Tensor]) -> None:
+    """Raise `ModelError` unless the tensors are exactly the expected ones, in floating point of 16 bits or more."""
+    for problem, names in (
+        ("lack", expected.keys() - tensors.keys()),
+        ("hold more than config.json describes:", tensors.keys() - expected.keys()),
+    ):
+        if names:
+            more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+            raise ModelError(f"the weights {problem} {', '.join(sorted(names)[:3])}{more}; get the directory again")
+    for name, shape in expected.items():
+        tensor = tensors[name]
+        if tuple(tensor.shape) != shape:
+            found = f"tensor {name} has shape {tuple(tensor.shape)}, but config.json describes {shape}"
+            raise ModelError(f"{found}; get the config that belongs to these weights")
+        if not tensor.is_floating_point() or tensor.element_size() < 2:
+            kind = str(tensor.dtype).removeprefix("torch.")
+            raise ModelError(f"tensor {name} is stored as {kind}; supported: float32, float16, bfloat16, unquantized")
+
+
+def _family_of(config: TransformerConfig) -> Family:
+    if config.preset not in FAMILIES:
+        raise ModelError(
+            f"preset {config.preset!r} has no stock Hugging Face class, so its directory opens in groundup only; "
+            f"for one that opens everywhere, train with preset {', '.join(FAMILIES)}"
+        )
+    if config.preset == "llama" and config.d_model % config.num_heads:
+        raise ModelError(
+            f"num_heads = {config.num_heads} does not divide d_model = {config.d_model}, and LlamaForCausalLM wants "
+            "that even with a head_dim of its own; change one of them, or use preset 'qwen3'"
+        )
+    return FAMILIES[config.preset]
+
+
+def _refusal(key: str, value: object, supported: str) -> ModelError:
+    shown = repr(value)
+    return ModelError(f"{key} = {shown if len(shown) <= 80 else shown[:79] + '…'} is not supported; {supported}")
+
+
+def _with_first_names(family: Family, hf_config: Mapping[str, Any]) -> dict[str, Any]:
+    config = {key: value for key, value in hf_config.items() if key not in family.other_names}
+    for second, first in family.other_names.items():
+        if second in hf_config and config.setdefault(first, hf_config[second]) != hf_config[second]:
+            raise _refusal(second, hf_config[second], f"{first} = {config[first]!r} says otherwise; keep one of them")
+    return config
+
+
+def _check_neutral(family: Family, hf_config: Mapping[str, Any]) -> None:
+    architectures = hf_config.get("architectures")
+    if architectures not in (None, [family.architecture], [family.base]):
+        raise _refusal("architectures", architectures, f"supported: {[family.architecture]!r}")
+    for key, values in {**NEUTRAL, **{key: (value,) for key, value in family.fixed.items()}}.items():
+        if key in hf_config and hf_config[key] not in values:
+            raise _refusal(key, hf_config[key], f"it changes the maths; supported: {' or '.join(map(repr, values))}")
+    kinds = hf_config.get("layer_types", [])
+    if kinds is not None and not (isinstance(kinds, list) and all(kind == "full_attention" for kind in kinds)):
+        raise _refusal("layer_types", kinds, "supported: 'full_attention' in every layer")
+
+
+def _read_key(key: Key, hf_config: Mapping[str, Any]) -> Any:
+    value = hf_config.get(key.name, key.default)
+    if value is REQUIRED:
+        raise ModelError(f"{key.name} is missing; it is needed to know the network's shape, so get the file again")
+    if value is None and key.kind is int and key.default is not REQUIRED:
+        return 0  # derived
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    if key.kind is int and not (number and isinstance(value, int) and 1 <= value <= LARGEST):
+        raise _refusal(key.name, value, f"this should be a whole number from 1 to {LARGEST}")
+    if key.kind is float:
+        if not number or abs(value) > 1e38:
+            raise _refusal(key.name, value, "this should be a number")
+        return float(value)
+    if not isinstance(value, key.kind):
+        raise _refusal(key.name, value, "this should be " + ("true or false" if key.kind is bool else "text"))
+    return value
+
+
+def _read_activation(family: Family, name: str) -> str:
+    known = {theirs: ours for ours, theirs in family.activations.items()}
+    spelled = {ACTIVATION_SPELLINGS.get(theirs, theirs): ours for theirs, ours in known.items()}
+    try:
+        return spelled[ACTIVATION_SPELLINGS.get(name, name)]
+    except KeyError:
+        raise _refusal(family.keys["activation"].name, name, f"supported: {', '.join(known)}") from None
+
+
+def _read_rope_theta(hf_config: Mapping[str, Any]) -> float:
+    """The base of the wavelengths, which transformers 4 writes at the top level and 5 inside `rope_parameters`."""
+    found = {"rope_theta": hf_config.get("rope_theta")}
+    for key in ("rope_parameters", "rope_scaling"):
+        rope = hf_config.get(key) or {}
+        neutral = {"rope_type": ("default",), "type": ("default",), "partial_rotary_factor": (None, 1)}
+        if not isinstance(rope, Mapping) or any(
+            rope[name] not in neutral.get(name, ()) for name in rope.keys() - {"rope_theta"}
+        ):
+            raise _refusal(key, rope, "supported: rope_type 'default' with a rope_theta, and no scaling")
+        found[f"{key}.rope_theta"] = rope.get("rope_theta")
+    thetas = {name: _read_key(Key(name, float), {name: value}) for name, value in found.items() if value is not None}
+    if len(set(thetas.values())) > 1:
+        said = " but ".join(f"{name} = {value!r}" for name, value in thetas.items())
+        raise ModelError(f"{said}: readers differ in which of them they follow; make them equal")
+    return next(iter(thetas.values()), 10000.0)
+
+
+def _pieces(family: Family, config: TransformerConfig) -> dict[str, dict[str, tuple[int, ...]]]:
+    """For each parameter of ours: which of theirs it is made of, in order, and the shape of each as we lay it out.
+
+    `blocks.3.feed_forward.input.weight` → `model.layers.3.mlp.gate_proj.weight` (F, D), `….up_proj.weight` (F, D).
+    """
+    rows_of_parts = {
+        "attention.qkv": [config.num_heads * config.head_dim, *2 * [config.num_kv_heads * config.head_dim]],
+        "feed_forward.input": [config.d_ff, config.d_ff],
+    }
+    pieces = {}
+    for ours, (rows, *columns) in parameter_shapes(config).items():
+        module, _, parameter = ours.rpartition(".")
+        if module.startswith("blocks."):
+            _, layer, inner = module.split(".", 2)
+            theirs = tuple(f"{family.prefix}{family.layers}.{layer}.{name}" for name in family.block[inner])
+        else:
+            inner, theirs = module, (family.top[module],)
+        parts = rows_of_parts[inner] if len(theirs) > 1 else [rows]
+        pieces[ours] = {f"{name}.{parameter}": (part, *columns) for name, part in zip(theirs, parts, strict=True)}
+    return pieces
+
+
+def _is_transposed(family: Family, ours: str, shape: Sequence[int]) -> bool:
+    return family.transposed and ours.startswith("blocks.") and len(shape) == 2
+
+
+def _laid_out(family: Family, ours: str, tensor: Tensor) -> Tensor:
+    return tensor.t().contiguous() if _is_transposed(family, ours, tensor.shape) else tensor
+
+
+def _tidied(family: Family, config: TransformerConfig, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Their tensors under their full names, without what follows from the rest: buffers, a tied projection's copy."""
+    if not any(name.startswith(family.prefix) for name in tensors):  # saved from the class without the projection
+        tensors = {
+            name if name.startswith("lm_head.") else family.prefix + name: tensor for name, tensor in tensors.items()
+        }
+    tidied = {name: tensor for name, tensor in tensors.items() if not BUFFERS.search(name)}
+    if config.tie_embeddings and "lm_head.weight" in tidied:
+        projection = tidied.pop("lm_head.weight")
+        embedding = tidied.setdefault(f"{family.top['token_embedding']}.weight", projection)
+        if projection is not embedding and not torch.equal(projection, embedding):
+            raise ModelError(
+                "tie_word_embeddings = True, but lm_head.weight is not the embedding; set it to false in config.json"
+            )
+    return tidied

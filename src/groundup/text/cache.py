@@ -1,0 +1,38 @@
+"""Where downloads and prepared data are kept between runs."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+
+from groundup.errors import MachineError
+
+
+def cache_directory() -> Path:
+    """The user's cache folder: `$GROUNDUP_CACHE`, else `$XDG_CACHE_HOME/groundup`, else `~/.cache/groundup`.
+
+    It is created when missing. Raises `MachineError` when nothing can be written in it.
+    """
+    named, shared = os.environ.get("GROUNDUP_CACHE"), os.environ.get("XDG_CACHE_HOME")
+    if named:
+        path = Path(named).expanduser()
+    else:
+        path = Path(shared or "~/.cache").expanduser() / "groundup"
+    path = path.absolute()
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        # Permission bits don't tell of a full disk, a read-only mount or the superuser: write something to find out.
+        with tempfile.TemporaryFile(dir=path) as file:
+            file.write(b"x")
+    except OSError as error:
+        raise unwritable(path, error) from error
+    return path
+
+
+def unwritable(path: Path, error: OSError) -> MachineError:
+    """The error for a cache folder, or a file in it, that cannot be written."""
+    return MachineError(
+        f"the cache {path} cannot be written ({error.strerror or error}): "
+        f"set the environment variable GROUNDUP_CACHE to a folder that can, e.g. GROUNDUP_CACHE=./cache"
+    )

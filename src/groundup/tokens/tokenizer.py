@@ -1,0 +1,186 @@
+"""`Tokenizer`: text to ids and back, kept as Hugging Face's tokenizer.json and tokenizer_config.json."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tokenizers
+from numpy.typing import NDArray
+
+from groundup.errors import TokenizerError
+from groundup.tokens.code_points import CodePointTable
+
+TOKENIZER_FILE = "tokenizer.json"
+CONFIG_FILE = "tokenizer_config.json"
+PIECE_CHARACTERS = 2**20
+OTHER_FORMATS = ("tokenizer.model", "vocab.json", "vocab.txt", "tekken.json", "spiece.model")
+
+
+class Tokenizer:
+    """Text to ids and back.
+
+    User text never becomes a special token: the characters `<|endoftext|>` in a text are encoded as the characters
+    they are.
+    """
+
+    def __init__(self, tokenizer_json: bytes, config: Mapping[str, Any], special_ids: Mapping[str, int | None]) -> None:
+        """From a tokenizer.json's bytes, a tokenizer_config.json's values, and the ids of the tokens `end`, `pad` and
+        `unknown`.
+
+        The bytes are kept as they are, so that a tokenizer that is loaded and saved keeps its hash.
+        """
+        try:
+            description = json.loads(tokenizer_json)
+            self._tokenizer = tokenizers.Tokenizer.from_str(tokenizer_json.decode("utf-8"))
+            self._table = CodePointTable.of(description)
+        except Exception as error:  # the library raises bare Exception, json and ours ValueError or KeyError
+            raise TokenizerError(f"{TOKENIZER_FILE} is not a tokenizer ({error}): save it again") from error
+        self._tokenizer.encode_special_tokens = True
+        self._tokenizer.no_truncation()
+        self._tokenizer.no_padding()
+        self._json = tokenizer_json
+        self._config = dict(config)
+        self.vocab_size: int = max(self._tokenizer.get_vocab(with_added_tokens=True).values(), default=-1) + 1
+        """The number of ids: one more than the highest."""
+        self.end_id: int | None = special_ids.get("end")
+        """The id that ends a document."""
+        self.pad_id: int | None = special_ids.get("pad")
+        self.unknown_id: int | None = special_ids.get("unknown")
+        """The id of a character that the tokenizer doesn't have."""
+
+    @property
+    def sha256(self) -> str:
+        """Of the bytes that `save` writes to tokenizer.json."""
+        return hashlib.sha256(self._json).hexdigest()
+
+    def encode(self, text: str) -> list[int]:
+        """The ids of a text. Raises `TokenizerError` for text with a lone surrogate, which is no valid Unicode."""
+        ids: list[int] = self.encode_array(text).tolist()
+        return ids
+
+    def encode_batch(self, texts: Sequence[str]) -> list[list[int]]:
+        """The ids of each text."""
+        return [self.encode(text) for text in texts]
+
+    def encode_array(self, text: str) -> NDArray[np.int32]:
+        """The ids of a text as an array: (tokens,)."""
+        try:
+            if self._table is not None:
+                return self._table.encode(text)
+            text.encode("utf-8")
+            return np.array(self._tokenizer.encode(text).ids, np.int32)
+        except UnicodeEncodeError as error:
+            raise TokenizerError(
+                f"character {error.start:,} of the text is U+{ord(text[error.start]):04X}, half of a surrogate pair, "
+                f"which no valid Unicode text holds: remove it, or replace it by U+FFFD"
+            ) from None
+
+    def encode_pieces(self, text: str) -> Iterator[NDArray[np.int32]]:
+        """The ids of a long text in pieces, to keep memory small; together they are `encode_array(text)`.
+
+        A character tokenizer may be cut between any two characters; another encodes the text whole.
+        """
+        length = PIECE_CHARACTERS if self._table is not None else max(len(text), 1)
+        for start in range(0, len(text), length):
+            yield self.encode_array(text[start : start + length])
+
+    def decode(self, ids: Iterable[int], skip_special_tokens: bool = True) -> str:
+        """The text of ids. An id past the end of the vocabulary (a padded embedding has some) stands for no text."""
+        numbers = [int(number) for number in ids]
+        if any(number < 0 for number in numbers):
+            raise TokenizerError(f"id {min(numbers)} is negative: token ids begin at 0")
+        text: str = self._tokenizer.decode(numbers, skip_special_tokens=skip_special_tokens)
+        return text
+
+    def save(self, directory: Path, max_length: int | None = None) -> None:
+        """Write tokenizer.json and tokenizer_config.json into an existing directory.
+
+        `max_length` is the context, in tokens, of the model that it is saved with.
+        """
+        config = dict(self._config)
+        if max_length is not None:
+            config["model_max_length"] = max_length
+        (directory / TOKENIZER_FILE).write_bytes(self._json)
+        (directory / CONFIG_FILE).write_text(json.dumps(config, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+    @classmethod
+    def load(cls, directory: Path) -> Tokenizer:
+        """Read a directory of ours, or any with a Hugging Face tokenizer.json.
+
+        Which tokens end a document, pad a batch and stand for unknown characters is read from tokenizer_config.json,
+        special_tokens_map.json or config.json, in this order. Raises `TokenizerError` for a directory without a whole
+        tokenizer.
+        """
+        path = directory / TOKENIZER_FILE
+        if not path.is_file():
+            raise _missing(directory)
+        tokenizer_json = path.read_bytes()
+        config = _read_json(directory / CONFIG_FILE)
+        # transformers 5 writes a name that 4.x doesn't know; without one, 4.x may pick a class that gives other ids.
+        if config.get("tokenizer_class") in (None, "TokenizersBackend"):
+            config["tokenizer_class"] = "PreTrainedTokenizerFast"
+        try:
+            tokenizer = cls(tokenizer_json, config, {})
+        except TokenizerError as error:
+            raise TokenizerError(f"{directory}: {error}") from error
+        special_map, model_config = (
+            _read_json(directory / "special_tokens_map.json"),
+            _read_json(directory / "config.json"),
+        )
+        vocab = tokenizer._tokenizer.get_vocab(with_added_tokens=True)
+        unknown = getattr(tokenizer._tokenizer.model, "unk_token", None)
+        named = {"end": "eos_token", "pad": "pad_token", "unknown": "unk_token"}
+        for role, key in named.items():
+            token = (
+                _content(config.get(key)) or _content(special_map.get(key)) or (unknown if role == "unknown" else None)
+            )
+            if token is not None and token not in vocab:
+                raise TokenizerError(
+                    f"{directory}: {key} = {token!r} is not in {TOKENIZER_FILE}: save the tokenizer again"
+                )
+            setattr(
+                tokenizer, f"{role}_id", vocab[token] if token is not None else _first_id(model_config.get(f"{key}_id"))
+            )
+        return tokenizer
+
+
+def _missing(directory: Path) -> TokenizerError:
+    if not directory.is_dir():
+        return TokenizerError(f"{directory} is not a folder: name one with a {TOKENIZER_FILE} in it")
+    others = [name for name in OTHER_FORMATS if (directory / name).exists()]
+    if others:
+        return TokenizerError(
+            f"{directory} holds {others[0]} but no {TOKENIZER_FILE}: "
+            f"convert it with transformers, AutoTokenizer.from_pretrained(…).save_pretrained(…)"
+        )
+    return TokenizerError(f"{directory} holds no {TOKENIZER_FILE}: name a model directory with a tokenizer in it")
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    """A JSON object, empty when there is no such file."""
+    if not path.is_file():
+        return {}
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise TokenizerError(f"{path} is not JSON ({error}): save the tokenizer again") from error
+    if not isinstance(values, dict):
+        raise TokenizerError(f"{path} is not a JSON object: save the tokenizer again")
+    return values
+
+
+def _content(token: object) -> str | None:
+    """A special token as configuration files write it: a string, or an object with its `content`."""
+    content = token.get("content") if isinstance(token, dict) else token
+    return content if isinstance(content, str) else None
+
+
+def _first_id(value: object) -> int | None:
+    """A model configuration's token id: a number, a list of which the first counts, or nothing."""
+    first = value[0] if isinstance(value, list) and value else value
+    return first if isinstance(first, int) and first >= 0 else None

@@ -1,0 +1,104 @@
+"""`AutoTokenizer`, of transformers 5 and of 4.57, gives our ids and our text on a directory that we save."""
+
+from __future__ import annotations
+
+import inspect
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from groundup.tokens.character import train_character_tokenizer
+from groundup.tokens.tokenizer import Tokenizer
+
+TRANSFORMERS_4 = Path(sys.prefix) / "transformers4"
+ALPHABET = "\n\t ,.'!?abcdefghijklmnopqrstuvwxyzABCéße\u0301世界😀<|>0x41▁Ġ"
+HOSTILE = [
+    "",
+    " ",
+    "  two  spaces  ",
+    "\n\n\tline\r\nends\n",
+    "Who's there ? don 't n't 's .",
+    "<|endoftext|> <|unk|><|pad|>",
+    "<0x41><0xE4>a",
+    "e\u0301 is not é",
+    "QQQ unknown ZZ",
+    "👩🏽‍🚀 नमस्ते \ufeff \u200d",
+    "世界 😀",
+    "▁a Ġb",
+    "nul \0 and bell \a",
+]
+MODEL_TYPES = ["gpt2", "llama", "qwen3"]
+
+
+def read_with_transformers(directories: list[str], texts: list[str]) -> dict[str, Any]:
+    """What `AutoTokenizer` makes of directories. Needs nothing around it: its source is run with transformers 4.57 too."""
+    import transformers
+
+    answers: dict[str, Any] = {"version": transformers.__version__}
+    for directory in directories:
+        tokenizer = transformers.AutoTokenizer.from_pretrained(directory)
+        ids = [tokenizer(text)["input_ids"] for text in texts]
+        answers[directory] = {
+            "ids": ids,
+            "text": [tokenizer.decode(row, skip_special_tokens=True) for row in ids],
+            "all": [tokenizer.decode([0, *row, 2]) for row in ids],
+            "specials": [tokenizer.eos_token_id, tokenizer.pad_token_id, tokenizer.unk_token_id],
+            "vocab_size": len(tokenizer),
+            "max_length": tokenizer.model_max_length,
+        }
+    return answers
+
+
+def read_with_transformers_4(directories: list[str], texts: list[str]) -> dict[str, Any]:
+    """The same in a process of its own, with the folder of the older version ahead of the environment's."""
+    source = "from typing import Any\n" + inspect.getsource(read_with_transformers)
+    call = "import json, sys\njson.dump(read_with_transformers(*json.load(sys.stdin)), sys.stdout)"
+    environment = dict(os.environ) | {"PYTHONPATH": str(TRANSFORMERS_4), "USE_TORCH": "0"}  # torch is slow to import
+    finished = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", source + call],
+        input=json.dumps([directories, texts]),
+        env=environment,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert finished.returncode == 0
+    answers: dict[str, Any] = json.loads(finished.stdout)
+    return answers
+
+
+@pytest.fixture(scope="module")
+def directories(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Tokenizer]:
+    """With and without byte fallback, beside the config.json of each kind of model."""
+    saved = {}
+    for byte_fallback in [False, True]:
+        for model_type in MODEL_TYPES:
+            directory = tmp_path_factory.mktemp(f"{model_type}-{byte_fallback}")
+            tokenizer = train_character_tokenizer([ALPHABET], byte_fallback)
+            tokenizer.save(directory, max_length=64)
+            (directory / "config.json").write_text(json.dumps({"model_type": model_type}))
+            saved[str(directory)] = tokenizer
+    return saved
+
+
+@pytest.mark.parametrize("version", ["5", "4.57"])
+def test_auto_tokenizer_agrees(version: str, directories: dict[str, Tokenizer]) -> None:
+    if version == "4.57" and not TRANSFORMERS_4.is_dir():
+        pytest.fail("transformers 4.57 is not here; `make install` puts it into .venv/transformers4")
+    read = read_with_transformers if version == "5" else read_with_transformers_4
+    answers = read(list(directories), HOSTILE)
+    assert answers.pop("version").startswith(f"{version}.")
+    assert len(answers) == 6
+    for directory, answer in answers.items():
+        ours = directories[directory]
+        ids = ours.encode_batch(HOSTILE)
+        assert answer["ids"] == ids
+        assert answer["text"] == [ours.decode(row) for row in ids]
+        assert answer["all"] == [ours.decode([0, *row, 2], skip_special_tokens=False) for row in ids]
+        assert answer["specials"] == [ours.end_id, ours.pad_id, ours.unknown_id]
+        assert answer["vocab_size"] == ours.vocab_size
+        assert answer["max_length"] == 64

@@ -1,0 +1,173 @@
+"""The installed command: help that is instant, errors that are one sentence, figures that agree."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+GROUNDUP = [sys.executable, "-m", "groundup"]
+
+
+def groundup(*arguments: str, cwd: Path | None = None, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [*GROUNDUP, *arguments],
+        capture_output=True,
+        text=True,
+        cwd=cwd,
+        check=False,
+        env={**os.environ, "OMP_NUM_THREADS": "1", "COLUMNS": "200", **environment},
+        timeout=240,
+    )
+
+
+@pytest.fixture(scope="module")
+def run(tiny_recipe: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("runs")
+    done = groundup("train", str(tiny_recipe), cwd=folder)
+    assert done.returncode == 0, done.stderr
+    assert "validation loss" in done.stdout
+    assert "report  runs/tiny/report.html" in done.stdout
+    return folder / "runs" / "tiny"
+
+
+HEAVY = ("torch", "pydantic", "fastapi", "transformers", "numpy", "tokenizers")
+IMPORTS = f"""
+import runpy, sys
+sys.argv = ["groundup"] + sys.argv[1:]
+try:
+    runpy.run_module("groundup", run_name="__main__")
+except SystemExit:
+    pass
+print("HEAVY", [name for name in {HEAVY!r} if name in sys.modules])
+"""
+
+
+def loaded(arguments: list[str], folder: Path) -> tuple[str, str]:
+    """Which heavy modules a command had loaded when it ended, and what it said on standard error."""
+    done = subprocess.run(
+        [sys.executable, "-c", IMPORTS, *arguments], capture_output=True, text=True, check=True, cwd=folder
+    )
+    return done.stdout.splitlines()[-1], done.stderr
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["--version"]])
+def test_help_loads_nothing_heavy(arguments: list[str], tmp_path: Path) -> None:
+    assert loaded(arguments, tmp_path)[0] == "HEAVY []"
+
+
+@pytest.mark.parametrize(
+    "arguments", [["train", "--help"], ["runs"], ["train", "shakespeare", "training.lerning_rate=1"]]
+)
+def test_help_of_a_command_and_typos_need_no_torch(arguments: list[str], tmp_path: Path) -> None:
+    """Typer reads the options of a command with pydantic's help; that is all."""
+    modules, errors = loaded(arguments, tmp_path)
+    assert modules in ("HEAVY []", "HEAVY ['pydantic']")
+    assert ("did you mean training.learning_rate?" in errors) == (len(arguments) == 3)
+
+
+@pytest.mark.parametrize("command", ["train", "generate", "chat", "evaluate", "runs"])
+def test_every_command_has_help_with_an_example(command: str) -> None:
+    done = groundup(command, "--help")
+    assert done.returncode == 0
+    assert f"groundup {command}" in done.stdout.split("Example")[1]
+
+
+@pytest.mark.parametrize("arguments", [["trian"], ["train"], ["generate"], ["train", "shakespeare", "--nonsense"]])
+def test_wrong_usage_exits_with_2(arguments: list[str]) -> None:
+    assert groundup(*arguments).returncode == 2
+
+
+def one_sentence(done: subprocess.CompletedProcess[str]) -> str:
+    assert done.returncode == 1
+    assert done.stderr.startswith("groundup: ")
+    assert done.stderr.count("\n") == 1, done.stderr
+    return done.stderr
+
+
+def test_generate_writes_the_same_for_the_same_seed_and_streams_what_it_returns(run: Path) -> None:
+    arguments = ["generate", str(run), "--prompt", "The ", "--max-new-tokens", "30", "--seed", "3"]
+    first, second = groundup(*arguments), groundup(*arguments)
+    assert first.stdout == second.stdout
+    assert first.stdout.startswith("The ")
+    import groundup as gu
+
+    assert first.stdout == "The " + gu.load(run).generate("The ", max_new_tokens=30, seed=3) + "\n"
+    several = groundup(*arguments, "--num-samples", "2")
+    assert "--- sample 2 of 2" in several.stdout
+
+
+def test_generate_refuses_bad_settings_and_paths_in_one_sentence(run: Path, tmp_path: Path) -> None:
+    assert "temperature = -1.0" in one_sentence(groundup("generate", str(run), "--temperature=-1"))
+    assert "top_p = 0.0" in one_sentence(groundup("generate", str(run), "--top-p=0"))
+    assert "nothing-here" in one_sentence(groundup("generate", "nothing-here", cwd=tmp_path))
+
+
+def test_chat_takes_turns_until_an_empty_line(run: Path) -> None:
+    done = subprocess.run(
+        [*GROUNDUP, "chat", str(run), "--max-new-tokens", "10"],
+        input="License\nWork\n\nnever read\n",
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "continues text" in done.stderr
+    assert len(done.stdout) > 2
+
+
+def test_evaluate_gives_the_runs_own_figures_and_those_of_any_text(run: Path, text_file: Path) -> None:
+    own = json.loads(groundup("evaluate", str(run), "--json").stdout)
+    result = json.loads((run / "result.json").read_text())["validation"]
+    assert own == {"data": "validation", **result}
+    other = json.loads(
+        groundup("evaluate", str(run / "model"), "--data", str(text_file), "--metrics", "perplexity", "--json").stdout
+    )
+    assert set(other) == {"data", "perplexity", "tokens", "bytes", "window"}
+    assert other["tokens"] == len(text_file.read_text()), "every character but the first, and the end token"
+    table = groundup("evaluate", str(run)).stdout
+    assert "bits per byte" in table
+    assert f"{own['loss']:.4f}" in table
+
+
+def test_evaluate_refuses_in_one_sentence(run: Path, tmp_path: Path) -> None:
+    assert "metrics = 'perplexty': did you mean perplexity?" in one_sentence(
+        groundup("evaluate", str(run), "--metrics", "perplexty")
+    )
+    import shutil
+
+    shutil.copytree(run / "model", tmp_path / "alone")
+    assert "is not part of a run" in one_sentence(groundup("evaluate", str(tmp_path / "alone")))
+
+
+def test_runs_lists_what_there_is(run: Path) -> None:
+    (found,) = json.loads(groundup("runs", str(run.parent), "--json").stdout)
+    assert (found["state"], found["step"], found["max_steps"]) == ("finished", 40, 40)
+    table = groundup("runs", str(run.parent)).stdout
+    assert "finished" in table
+    assert f"{found['best_loss']:.4f}" in table
+
+
+def test_a_second_time_is_refused_and_with_resume_shown(run: Path, tiny_recipe: Path) -> None:
+    assert "already holds a finished run" in one_sentence(groundup("train", str(tiny_recipe), cwd=run.parent.parent))
+    again = groundup("train", str(tiny_recipe), "--resume", cwd=run.parent.parent)
+    assert again.returncode == 0
+    assert "already finished" in again.stderr
+    assert json.loads((run / "result.json").read_text())["sample"] in again.stdout
+
+
+def test_debug_shows_the_traceback(tmp_path: Path) -> None:
+    done = groundup("--debug", "train", "nothing", cwd=tmp_path)
+    assert done.returncode == 1
+    assert "Traceback" in done.stderr
+    assert "SettingError" in done.stderr
+
+
+def test_a_reader_who_leaves_early_causes_no_traceback(run: Path) -> None:
+    command = f"{sys.executable} -m groundup generate {run} --max-new-tokens 400 | head -c 1"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False)
+    assert "Traceback" not in done.stderr, done.stderr

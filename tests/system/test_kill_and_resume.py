@@ -1,0 +1,119 @@
+"""kill -9 at a random moment, twice in one run, and the bits are those of the uninterrupted run."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from groundup.run.checkpoints import list_checkpoints
+from groundup.run.records import read_records
+
+GROUNDUP = [sys.executable, "-m", "groundup"]
+TIMED = {"tokens_per_second", "mfu", "seconds"}
+OVERRIDES = [
+    "training.max_steps=300",
+    "training.save_steps=25",
+    "training.eval_steps=50",
+    "training.keep_checkpoints=2",
+]
+
+
+def start(recipe: Path, run: Path, *more: str) -> subprocess.Popen[str]:
+    command = [*GROUNDUP, "train", str(recipe), *OVERRIDES, "--run", str(run), *more]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
+
+
+def wait_for_step(process: subprocess.Popen[str], run: Path, step: int) -> None:
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline and process.poll() is None:
+        if any(record["step"] >= step for record in read_records(run / "metrics.jsonl")):
+            return
+        time.sleep(0.01)
+    raise AssertionError(f"step {step} was not reached: {process.communicate()[1]}")
+
+
+def facts(run: Path) -> list[dict[str, object]]:
+    records = read_records(run / "metrics.jsonl")
+    return [{key: value for key, value in record.items() if key not in TIMED} for record in records]
+
+
+@pytest.fixture(scope="module")
+def whole(tiny_recipe: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    run = tmp_path_factory.mktemp("runs") / "whole"
+    process = start(tiny_recipe, run)
+    _, errors = process.communicate(timeout=240)
+    assert process.returncode == 0, errors
+    return run
+
+
+def assert_same(run: Path, whole: Path) -> None:
+    ours, theirs = list_checkpoints(run)[-1], list_checkpoints(whole)[-1]
+    assert ours.name == theirs.name
+    for name in ("model.safetensors", "optimizer.safetensors"):
+        assert (ours / name).read_bytes() == (theirs / name).read_bytes(), name
+    assert facts(run) == facts(whole)
+    assert read_records(run / "samples.jsonl") == read_records(whole / "samples.jsonl")
+    ours_result, theirs_result = (json.loads((folder / "result.json").read_text()) for folder in (run, whole))
+    assert {**ours_result, "seconds": 0} == {**theirs_result, "seconds": 0}
+
+
+def test_killed_twice_at_random_it_ends_with_the_same_bits(whole: Path, tiny_recipe: Path, tmp_path: Path) -> None:
+    run, moment = tmp_path / "killed", random.Random()
+    process = start(tiny_recipe, run)
+    for step in sorted(moment.sample(range(10, 280), 2)):
+        wait_for_step(process, run, step)
+        time.sleep(moment.random() * 0.05)
+        process.send_signal(signal.SIGKILL)
+        process.communicate()
+        assert process.returncode == -signal.SIGKILL, "it was still going"
+        process = start(tiny_recipe, run, "--resume")
+    _, errors = process.communicate(timeout=240)
+    assert process.returncode == 0, errors
+    assert_same(run, whole)
+    assert [record["event"] for record in read_records(run / "events.jsonl")].count("resumed") == 2
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_saves_and_exits_and_resume_goes_on(
+    whole: Path, tiny_recipe: Path, tmp_path: Path, number: signal.Signals, code: int
+) -> None:
+    run = tmp_path / "stopped"
+    process = start(tiny_recipe, run)
+    wait_for_step(process, run, 60)
+    process.send_signal(number)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == code
+    assert "stopped and saved in" in errors
+    assert "--resume" in errors
+    assert "Traceback" not in errors
+    assert (run / "report.html").is_file()
+    if number == signal.SIGTERM:
+        return
+    process = start(tiny_recipe, run, "--resume")
+    _, errors = process.communicate(timeout=240)
+    assert process.returncode == 0, errors
+    ours, theirs = list_checkpoints(run)[-1], list_checkpoints(whole)[-1]
+    assert (ours / "model.safetensors").read_bytes() == (theirs / "model.safetensors").read_bytes()
+    assert facts(run) == facts(whole)
+
+
+def test_a_run_in_use_is_refused_in_one_sentence(tiny_recipe: Path, tmp_path: Path) -> None:
+    run = tmp_path / "busy"
+    first = start(tiny_recipe, run)
+    wait_for_step(first, run, 5)
+    second = start(tiny_recipe, run, "--resume")
+    _, errors = second.communicate(timeout=60)
+    first.kill()
+    first.communicate()
+    assert second.returncode == 1
+    assert errors.startswith(f"groundup: {run} is in use by process {first.pid}")
+    assert errors.count("\n") == 1

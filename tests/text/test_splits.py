@@ -1,0 +1,102 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+
+from groundup.errors import DataError
+from groundup.text.settings import DataSettings, Split
+from groundup.text.sources import Document, read_documents
+from groundup.text.splits import resolve_split, split_documents
+
+
+def documents(*texts: str) -> list[Document]:
+    return [Document(f"document {index}", text, "here", "unknown") for index, text in enumerate(texts)]
+
+
+def settings(split: Split = "auto", fraction: float = 0.1) -> DataSettings:
+    return DataSettings("here", fraction, split)
+
+
+def test_tail_cuts_the_benchmark_where_everybody_does() -> None:
+    # Tiny Shakespeare has 1,115,394 characters; the first 90 % are 1,003,854, the last 10 % 111,540.
+    text = "First Citizen:\n" * 74_360
+    text = text[:1_115_394]
+    train, validation = split_documents(documents(text), settings())
+    assert (len(train[0].text), len(validation[0].text)) == (1_003_854, 111_540)
+    assert train[0].text + validation[0].text == text
+
+
+def test_auto_holds_out_whole_documents_from_ten_on() -> None:
+    texts = [f"text number {number}" for number in range(10)]
+    assert resolve_split(documents(*texts[:9]), settings()) == "tail"
+    assert resolve_split(documents(*texts), settings()) == "documents"
+    assert resolve_split(documents(*texts), settings("tail")) == "tail"
+    train, validation = split_documents(documents(*texts), settings())
+    assert sorted(document.text for document in train + validation) == texts
+
+
+@hypothesis_settings(deadline=None)
+@given(st.lists(st.text(min_size=1, max_size=5), min_size=2, max_size=40, unique=True), st.floats(0.01, 0.99))
+def test_documents_stay_where_they_are_when_others_are_added(texts: list[str], fraction: float) -> None:
+    chosen = settings("documents", fraction)
+    train, validation = split_documents(documents(*texts), chosen)
+    assert len(train) + len(validation) == len(texts)
+    anchors = [f"anchor {number}" for number in range(60)]
+    before = {document.text for document in split_documents(documents(*anchors), chosen)[1]}
+    after = {document.text for document in split_documents(documents(*texts, *anchors), chosen)[1]}
+    if 1 < len(before) < len(anchors) - 1:  # otherwise a document was moved so that no side is empty
+        assert before <= after
+        assert not after & (set(anchors) - before)
+
+
+def test_the_share_held_out_is_about_the_fraction() -> None:
+    texts = [f"text number {number}" for number in range(2000)]
+    _, validation = split_documents(documents(*texts), settings(fraction=0.25))
+    assert 430 < len(validation) < 570  # 500 expected, four standard deviations are 77
+
+
+def test_copies_of_a_text_land_on_one_side() -> None:
+    texts = [f"text number {number // 2}" for number in range(60)]
+    train, validation = split_documents(documents(*texts), settings(fraction=0.5))
+    assert not {document.text for document in train} & {document.text for document in validation}
+
+
+@pytest.mark.parametrize("fraction", [1e-9, 1 - 1e-9])
+def test_no_side_of_a_split_by_documents_is_empty(fraction: float) -> None:
+    texts = [f"text number {number}" for number in range(12)]
+    train, validation = split_documents(documents(*texts), settings(fraction=fraction))
+    assert min(len(train), len(validation)) == 1
+    assert len(train) + len(validation) == 12
+
+
+def test_tail_leaves_out_empty_ends() -> None:
+    train, validation = split_documents(documents("a", "0123456789"), settings("tail", 0.2))
+    assert [document.text for document in train] == ["01234567"]
+    assert [document.text for document in validation] == ["a", "89"]
+    assert validation[1].name == "document 1"
+
+
+def test_an_empty_validation_split_says_what_to_do() -> None:
+    with pytest.raises(
+        DataError, match=r"the validation split of the text's 11 characters in 1 document is empty: add text"
+    ) as caught:
+        split_documents(documents("hello world"), settings("documents"))
+    assert "data.split=tail" in str(caught.value)
+    assert "raise data.validation_fraction (now 0.1)" in str(caught.value)
+
+
+def test_an_empty_training_split_says_what_to_do() -> None:
+    with pytest.raises(DataError, match=r"the training split .* is empty: .*lower data\.validation_fraction"):
+        split_documents(documents("ab"), settings("tail", 0.9))
+
+
+def test_the_plays_held_out_are_known(plays_cache: Path) -> None:
+    chosen = DataSettings()
+    plays = read_documents(chosen, plays_cache, print)
+    train, validation = split_documents(plays, chosen)
+    assert [document.name for document in validation] == ["Twelfth Night", "Henry VIII"]
+    assert len(train) == 36
