@@ -1,10 +1,10 @@
 """Groundup: train your own language model, from the ground up.
 
-    import groundup as gu
-    run = gu.train("shakespeare", {"training.max_steps": 500})
-    lm = gu.load("runs/shakespeare")
-    lm.generate("ROMEO:", max_new_tokens=100, temperature=0.8, seed=1)
-    gu.evaluate(lm, data="my-text.txt")
+import groundup as gu
+run = gu.train("shakespeare", {"training.max_steps": 500})
+lm = gu.load("runs/shakespeare")
+lm.generate("ROMEO:", max_new_tokens=100, temperature=0.8, seed=1)
+gu.evaluate(lm, data="my-text.txt")
 """
 
 from __future__ import annotations

@@ -83,7 +83,7 @@ def test_dropout_is_off_while_measuring_and_back_on_after() -> None:
 
 
 def test_too_short_a_text_is_a_sentence(model: Transformer) -> None:
-    with pytest.raises(DataError, match="fewer than two tokens.*give a longer text"):
+    with pytest.raises(DataError, match=r"fewer than two tokens.*give a longer text"):
         likelihood(model, np.array([1]), validation_windows(1, 8, 0))
 
 

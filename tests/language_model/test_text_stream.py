@@ -120,3 +120,9 @@ def test_stop_strings_in_letters_of_several_bytes() -> None:
     ids = byte_ids("aéé!b".encode())
     assert "".join([*map(stream.add, ids), stream.finish()]) == "aé"
     assert stream.stopped
+
+
+def test_at_the_end_all_that_was_held_back_comes_in_order() -> None:
+    stream = TextStream(byte_fallback.decode, [], ["ab"])
+    assert [stream.add(token) for token in [*byte_fallback.encode("a"), *byte_ids(b"\xc3")]] == ["", ""]
+    assert stream.finish() == "a\ufffd"

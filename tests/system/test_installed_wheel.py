@@ -14,10 +14,19 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent.parent
-TINY = (
-    "training.max_steps=4 training.batch_size=2 training.eval_steps=2 training.sample_tokens=10 training.num_threads=1 "
-    "evaluation.max_tokens=100 generation.max_new_tokens=20 model.d_model=16 model.num_layers=1 model.num_heads=2 model.max_seq_len=32"
-).split()
+TINY = [
+    "training.max_steps=4",
+    "training.batch_size=2",
+    "training.eval_steps=2",
+    "training.sample_tokens=10",
+    "training.num_threads=1",
+    "evaluation.max_tokens=100",
+    "generation.max_new_tokens=20",
+    "model.d_model=16",
+    "model.num_layers=1",
+    "model.num_heads=2",
+    "model.max_seq_len=32",
+]
 
 
 @pytest.fixture(scope="module")

@@ -40,9 +40,15 @@ QUICK: dict[str, Any] = {
 IDS = np.random.default_rng(0).integers(0, 7, 400)
 
 
-def make_task(folder: Path, loss: Callable[[nn.Module, Tensor], Tensor] = loss_sum, evaluations: list[float] | None = None, **changed: Any) -> Task:
+def make_task(
+    folder: Path,
+    loss: Callable[[nn.Module, Tensor], Tensor] = loss_sum,
+    evaluations: list[float] | None = None,
+    **changed: Any,
+) -> Task:
     torch.manual_seed(0)
-    model = Transformer(preset_config("qwen3", vocab_size=7, d_model=16, num_layers=1, num_heads=2, max_seq_len=8, dropout=0.0))
+    shape = {"vocab_size": 7, "d_model": 16, "num_layers": 1, "num_heads": 2, "max_seq_len": 8}
+    model = Transformer(preset_config("qwen3", **shape))
     losses = iter(evaluations) if evaluations is not None else None
     run = RunDirectory(folder)
     folder.mkdir(exist_ok=True)
@@ -88,7 +94,9 @@ def weights(model: nn.Module) -> dict[str, Tensor]:
 @pytest.mark.parametrize("optimizer", ["adamw", "muon"])
 def test_a_nan_never_reaches_the_weights_and_ends_the_run(tmp_path: Path, value: float, optimizer: str) -> None:
     task = make_task(tmp_path, BadLoss(5, value), optimizer=optimizer)
-    with pytest.raises(TrainingError, match=r"not finite \(NaN or Inf\) at step 6; no such update reached the weights, and step-000004 is whole: lower"):
+    with pytest.raises(
+        TrainingError, match=r"not finite \(NaN or Inf\) at step 6; no such .* and step-000004 is whole: lower"
+    ):
         train(task)
     assert all(parameter.isfinite().all() for parameter in task.model.parameters())
     (kept,) = list_checkpoints(tmp_path)
@@ -98,7 +106,7 @@ def test_a_nan_never_reaches_the_weights_and_ends_the_run(tmp_path: Path, value:
 
 def test_a_nan_between_logged_steps_is_masked_and_told_at_the_next(tmp_path: Path) -> None:
     task = make_task(tmp_path, BadLoss(1, math.nan), logging_steps=4, eval_steps=100, save_steps=100)
-    with pytest.raises(TrainingError, match="at step 2; .* no checkpoint had been written yet"):
+    with pytest.raises(TrainingError, match=r"at step 2; .* no checkpoint had been written yet"):
         train(task)
     assert all(parameter.isfinite().all() for parameter in task.model.parameters())
 
@@ -137,13 +145,16 @@ def test_activation_checkpointing_gives_the_same_bits(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("precision", ["bf16", "fp16"])
-def test_half_precision_learns_the_same_within_its_digits_and_keeps_fp32_weights(tmp_path: Path, precision: str) -> None:
+def test_half_precision_learns_the_same_within_its_digits_and_keeps_fp32_weights(
+    tmp_path: Path, precision: str
+) -> None:
     full = make_task(tmp_path / "a", max_steps=4)
     half = make_task(tmp_path / "b", max_steps=4, precision=precision)
     train(full)
     train(half)
     ours, theirs = (
-        [line["loss"] for line in read_records(folder / "metrics.jsonl") if line["kind"] == "train"] for folder in (tmp_path / "a", tmp_path / "b")
+        [line["loss"] for line in read_records(folder / "metrics.jsonl") if line["kind"] == "train"]
+        for folder in (tmp_path / "a", tmp_path / "b")
     )
     assert ours == pytest.approx(theirs, rel=0.02)
     assert ours != theirs
@@ -162,7 +173,9 @@ def test_an_fp16_overflow_lowers_the_scale_and_is_no_fault(tmp_path: Path) -> No
 
 def test_patience_stops_and_the_best_is_kept(tmp_path: Path) -> None:
     evaluations = [9.0, 3.0, 2.0, 2.5, 2.4, 2.3]
-    task = make_task(tmp_path, evaluations=evaluations, max_steps=40, eval_steps=2, save_steps=100, patience=2, keep_checkpoints=1)
+    task = make_task(
+        tmp_path, evaluations=evaluations, max_steps=40, eval_steps=2, save_steps=100, patience=2, keep_checkpoints=1
+    )
     outcome = train(task)
     assert (outcome.stopped_because, outcome.progress.best_step, outcome.progress.step) == ("patience", 4, 8)
     assert [path.name for path in list_checkpoints(tmp_path)] == ["step-000004", "step-000008"]

@@ -219,9 +219,7 @@ def _accumulate_gradients(task: Task, machinery: _Machinery, step: int) -> tuple
     return total, num_tokens
 
 
-def _update(
-    settings: TrainingSettings, machinery: _Machinery, step: int, loss: Tensor, factor: float
-) -> Tensor:
+def _update(settings: TrainingSettings, machinery: _Machinery, step: int, loss: Tensor, factor: float) -> Tensor:
     """Clip, decide, step. Returns the gradient's norm before clipping (a device scalar)."""
     optimizer, scaler = machinery.optimizer, machinery.scaler
     if scaler is not None:
@@ -264,7 +262,9 @@ def _tell_of_spikes(task: Task, machinery: _Machinery) -> None:
     """Log an event when steps were skipped since the last look."""
     spikes = int(machinery.guard.spikes)
     if spikes > machinery.spikes_told:
-        why = f"loss or gradient norm stood {task.settings.spike_sigmas:g} standard deviations above the last steps' mean"
+        why = (
+            f"loss or gradient norm stood {task.settings.spike_sigmas:g} standard deviations above the last steps' mean"
+        )
         count = spikes - machinery.spikes_told
         task.run.log_event("skipped_spike", int(machinery.guard.last_spike) + 1, why=why, count=count)
         machinery.spikes_told = spikes
