@@ -29,10 +29,10 @@ from groundup.recipe.settings import Recipe, build_recipe, load_recipe, shipped_
         ("training.learning_rate=-1.0", "training.learning_rate = -1.0: use a finite number above 0"),
         ("training.learning_rate=inf", "training.learning_rate = inf: use a finite number above 0"),
         ("training.max_steps=many", "training.max_steps = 'many': this should be a whole number"),
-        ("training.max_steps=1.5", "training.max_steps = 1.5: this should be a valid integer"),
+        ("training.max_steps=1.5", "training.max_steps = 1.5: this should be a whole number"),
         ("training.max_steps=0", "training.max_steps = 0: use a whole number of at least 1"),
         ("training.compile=yes", "training.compile = 'yes': this should be true or false"),
-        ("training.compile=1", "training.compile = 1: this should be a valid boolean"),
+        ("training.compile=1", "training.compile = 1: this should be true or false"),
         ("training.accumulation_steps=3", "training.accumulation_steps = 3: it must divide batch_size = 8"),
         ("training.warmup_steps=-1", "training.warmup_steps = -1: use a whole number of at least 0"),
         ("training.beta1=1.0", "training.beta1 = 1.0: use a number from 0 up to, not including, 1"),
@@ -144,8 +144,8 @@ def test_files_that_are_no_recipe_are_named(tmp_path: Path) -> None:
             b"[training]\nmax_step = 5\n",
             r"training\.max_step: there is no such setting; did you mean training\.max_steps\?",
         ),
-        (b"[model]\nd_model = '128'\n", r"model\.d_model = '128': this should be a valid integer"),
-        (b"[training]\nmax_steps = 2026-01-01\n", r"training\.max_steps = .*: this should be a valid integer"),
+        (b"[model]\nd_model = '128'\n", r"model\.d_model = '128': this should be a whole number"),
+        (b"[training]\nmax_steps = 2026-01-01\n", r"training\.max_steps = .*: this should be a whole number"),
     ]:
         path.write_bytes(content)
         with pytest.raises(SettingError, match=message):

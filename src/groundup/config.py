@@ -24,6 +24,16 @@ from groundup.errors import NO_VALUE, SettingError
 
 Settings = TypeVar("Settings")
 
+# Pydantic's words for the kinds of values, and ours.
+PLAIN_WORDS = {
+    "a valid integer": "a whole number",
+    "a valid number": "a number",
+    "a valid boolean": "true or false",
+    "a valid string": "a text",
+    "a valid array": "a list",
+    "a valid tuple": "a list",
+}
+
 
 def read_toml(path: Path) -> dict[str, Any]:
     """Read one TOML file. Raises `SettingError` with the file's name, line and column when it isn't TOML."""
@@ -177,9 +187,10 @@ def _check_value(kind: Any, value: Any, dotted: str) -> Any:
     try:
         return TypeAdapter(kind).validate_json(json.dumps(value, default=str), strict=True)
     except ValidationError as error:
-        advice = "; or ".join(
-            dict.fromkeys(problem["msg"].removeprefix("Input ") for problem in error.errors(include_url=False))
-        )
+        problems = dict.fromkeys(problem["msg"].removeprefix("Input ") for problem in error.errors(include_url=False))
+        advice = "; or ".join(problems)
+        for technical, plain in PLAIN_WORDS.items():
+            advice = advice.replace(technical, plain)
         raise SettingError(dotted, value, f"this {advice}") from None
 
 

@@ -124,7 +124,7 @@ def test_a_prompt_may_fill_the_context_but_not_exceed_it(language_model: Languag
 def test_a_misspelt_setting_is_answered_with_the_right_one(language_model: LanguageModel) -> None:
     with pytest.raises(SettingError, match=r"generation.temprature: .* did you mean generation.temperature\?"):
         language_model.generate(PROMPT, temprature=0.5)
-    with pytest.raises(SettingError, match=r"generation.max_new_tokens = 'many': this should be a valid integer"):
+    with pytest.raises(SettingError, match=r"generation.max_new_tokens = 'many': this should be a whole number"):
         language_model.generate(PROMPT, max_new_tokens="many")
     with pytest.raises(SettingError, match=r"generation.temperature = -1\.0: use a finite number of at least 0"):
         language_model.generate(PROMPT, temperature=-1.0)

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from groundup.errors import ModelError
+from groundup.errors import ModelError, SettingError
 from groundup.model.families import from_hf_config, from_hf_tensors, to_hf_config, to_hf_tensors
 from groundup.model.settings import PRESET_LIMITS, PRESETS, Preset, TransformerConfig, preset_config
 from groundup.model.transformer import Transformer
@@ -277,9 +277,8 @@ def test_classic_has_no_stock_class() -> None:
 
 
 def test_llama_wants_heads_that_divide_the_width() -> None:
-    config = small_config("llama", num_heads=3, head_dim=6)
-    with pytest.raises(ModelError, match="num_heads = 3 does not divide d_model = 16, and LlamaForCausalLM wants that"):
-        to_hf_config(config, end_id=None, pad_id=None)
+    with pytest.raises(SettingError, match=r"model\.num_heads = 3: it must divide d_model = 16: LlamaForCausalLM"):
+        small_config("llama", num_heads=3, head_dim=6)
     assert to_hf_config(small_config("qwen3", num_heads=3, head_dim=6), end_id=None, pad_id=None)["head_dim"] == 6
 
 

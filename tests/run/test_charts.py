@@ -141,7 +141,7 @@ def test_reference_marks_legend_and_highlight_are_drawn() -> None:
         "step",
         "y",
         reference=(4.47, "guessing"),
-        marks=(3,),
+        marks=(3, 99),  # the second lies outside
         marks_name="resumed",
         highlight=(4, 2.0, "best 2"),
     )

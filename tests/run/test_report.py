@@ -6,13 +6,18 @@ import base64
 import hashlib
 import json
 import re
+import tempfile
 from collections.abc import Callable
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 
 import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
 
 from groundup.errors import RunError
+from groundup.run.card import write_card
 from groundup.run.report import spread, write_report
 
 WriteRun = Callable[..., Path]
@@ -284,6 +289,34 @@ def test_a_hundred_thousand_lines_stay_a_small_page(write_run: WriteRun) -> None
     html = write_report(run).read_text(encoding="utf-8")
     assert len(html) < 600_000
     assert "Not finished: 101,000 of 400 steps" in html
+
+
+KEYS = st.sampled_from(
+    "model config parameters total family data sources name bytes tokens train validation tokenizer repairs hashes "
+    "machine memory_bytes checkpoints created loss perplexity steps best_step stopped_because sample step kind".split()
+)
+SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5) | st.just("train")
+OBJECTS = st.dictionaries(
+    KEYS, st.recursive(SCALARS, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(KEYS, inner), max_leaves=9)
+)
+RECORDS = st.lists(st.dictionaries(KEYS, SCALARS), max_size=5)
+
+
+@example({}, {"stopped_because": []}, [{"kind": "train", "step": -6e16, "loss": 0.0}])
+@example({"model": {"parameters": {"a": 5, "b": -5}}}, {}, [{"kind": "validation", "step": 1e300, "loss": 2}])
+@settings(max_examples=30, deadline=None)
+@given(OBJECTS, OBJECTS, RECORDS)
+def test_files_of_any_shape_give_a_report_and_a_card(
+    manifest: dict[str, Any], result: dict[str, Any], records: list[dict[str, Any]]
+) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        run = Path(folder)
+        (run / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
+        (run / "result.json").write_text(json.dumps(result), encoding="utf-8")
+        for name in ("metrics.jsonl", "events.jsonl", "samples.jsonl"):
+            append(run / name, *map(json.dumps, records))
+        assert "</html>" in write_report(run).read_text(encoding="utf-8")
+        assert write_card(run, run).read_text(encoding="utf-8").startswith("---\n")
 
 
 def test_the_report_is_replaced_whole_or_not_at_all(write_run: WriteRun, tmp_path: Path) -> None:

@@ -191,11 +191,6 @@ def _family_of(config: TransformerConfig) -> Family:
             f"preset {config.preset!r} has no stock Hugging Face class, so its directory opens in groundup only; "
             f"for one that opens everywhere, train with preset {', '.join(FAMILIES)}"
         )
-    if config.preset == "llama" and config.d_model % config.num_heads:
-        raise ModelError(
-            f"num_heads = {config.num_heads} does not divide d_model = {config.d_model}, and LlamaForCausalLM wants "
-            "that even with a head_dim of its own; change one of them, or use preset 'qwen3'"
-        )
     return FAMILIES[config.preset]
 
 

@@ -60,8 +60,8 @@ class KVCache:
         return torch.tensor(starts, device=self.keys.device)[:, None] + steps
 
     def mask(self, num_new: int) -> Tensor | None:
-        """Which keys each new token may see: (B, 1, T, S), or None where one token sees all that is there."""
-        if num_new == 1 and len(set(self.lengths)) == 1:
+        """Which keys each new token may see: (B, 1, T, S). None: all that is there, or, of an empty cache, plainly causal."""
+        if max(self.lengths) == 0 or (num_new == 1 and len(set(self.lengths)) == 1):
             return None
         seen = torch.arange(max(self.lengths) + num_new, device=self.keys.device)
         return seen <= self.positions(num_new)[:, None, :, None]  # (1 or B, 1, T, S)

@@ -80,10 +80,8 @@ def _on_own_validation(language_model: LanguageModel, path: Path | None, say: Ca
 def _on_text(language_model: LanguageModel, sources: tuple[str, ...], say: Callable[[str], None]) -> Likelihood:
     tokenizer = language_model.tokenizer
     documents = read_documents(DataSettings(source=sources), cache_directory(), say)
-    joint = [] if tokenizer.end_id is None else [tokenizer.end_id]
-    ids = np.array(
-        [token for document in documents for token in (*tokenizer.encode(document.text), *joint)], dtype=np.int64
-    )
+    end = np.array([] if tokenizer.end_id is None else [tokenizer.end_id], dtype=np.int32)
+    ids = np.concatenate([part for document in documents for part in (tokenizer.encode_array(document.text), end)])
     unknown = 0 if tokenizer.unknown_id is None else int((ids == tokenizer.unknown_id).sum())
     if unknown:
         say(

@@ -156,8 +156,9 @@ def how_trained(facts: RunFacts) -> str:
         settings += [f"{name} {training[key]}" for key, name in _SETTINGS if number(training.get(key)) is not None]
         sentences.append(f"{', '.join(settings)}.")
     because = {"max_steps": "it had taken all its steps", "patience": "the validation loss no longer fell"}
-    if facts.result.get("stopped_because") in because:
-        sentences.append(f"It ended because {because[facts.result['stopped_because']]}.")
+    reason = text(facts.result.get("stopped_because"))
+    if reason in because:
+        sentences.append(f"It ended because {because[reason]}.")
     resumed = sum(event.event == "resumed" for event in facts.events)
     if resumed:
         sentences.append(f"It was interrupted and resumed {resumed} time{'' if resumed == 1 else 's'}.")

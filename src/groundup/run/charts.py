@@ -187,6 +187,7 @@ def _frame(chart: Chart, x_axis: Axis, y_axis: Axis, y_labels: Sequence[str]) ->
     body += [
         _line(x_axis.place(mark), top, x_axis.place(mark), bottom, INK, ' stroke-dasharray="1 4"')
         for mark in chart.marks
+        if x_axis.low <= mark <= x_axis.high
     ]
     if chart.reference is not None:
         value, label = chart.reference

@@ -18,6 +18,8 @@ from groundup.run.files import read_json
 from groundup.run.records import Record, read_records
 from groundup.run.values import clean, listing, number, section, text, whole
 
+LARGEST_STEP = 10**12  # a number beyond it is no step
+
 
 @dataclass(frozen=True)
 class TrainingPoint:
@@ -216,9 +218,7 @@ def read_run(run: Path) -> RunFacts:
     notes: list[str] = []
     metrics = _by_kind_and_step(read_records(run / METRICS_FILE))
     training = [_training_point(record) for record in metrics if record.get("kind") == "train"]
-    validation = [
-        _validation(record, step=whole(record["step"])) for record in metrics if record.get("kind") == "validation"
-    ]
+    validation = [_validation(record, step=record["step"]) for record in metrics if record.get("kind") == "validation"]
     recipe_text = _read_text(run / RECIPE_FILE, notes)
     for kind, lost in (("training", training), ("validation", validation)):
         missing = sum(point.loss is None for point in lost)
@@ -242,15 +242,19 @@ def read_run(run: Path) -> RunFacts:
 
 def _by_kind_and_step(records: Sequence[Record]) -> list[Record]:
     """Lines that name a step, in its order; where a step was taken twice, the later line counts."""
-    latest = {
-        (record.get("kind"), step): record for record in records if (step := whole(record.get("step"))) is not None
-    }
-    return [latest[key] for key in sorted(latest, key=lambda key: key[1])]
+    latest = {(text(record.get("kind")), step): record for record in records if (step := _step(record)) is not None}
+    return [{**latest[key], "step": key[1]} for key in sorted(latest, key=lambda key: key[1])]
+
+
+def _step(record: Record) -> int | None:
+    """The step that a line names, if one can be at that place."""
+    step = whole(record.get("step"))
+    return step if step is not None and 0 <= step <= LARGEST_STEP else None
 
 
 def _training_point(record: Record) -> TrainingPoint:
     names = ("loss", "learning_rate", "grad_norm", "tokens", "tokens_per_second", "mfu", "seconds", "skipped_steps")
-    return TrainingPoint(int(record["step"]), *(number(record.get(name)) for name in names))
+    return TrainingPoint(record["step"], *(number(record.get(name)) for name in names))
 
 
 def _validation(record: Record, step: int | None, final: bool = False) -> Validation:
@@ -268,14 +272,12 @@ def _validation(record: Record, step: int | None, final: bool = False) -> Valida
 
 
 def _sample(record: Record) -> Sample:
-    return Sample(whole(record.get("step")), text(record.get("prompt")), text(record.get("text")))
+    return Sample(_step(record), text(record.get("prompt")), text(record.get("text")))
 
 
 def _event(record: Record) -> Event:
     details = {key: value for key, value in record.items() if key not in ("time", "event", "step", "why")}
-    return Event(
-        text(record.get("time")), text(record.get("event")), whole(record.get("step")), text(record.get("why")), details
-    )
+    return Event(text(record.get("time")), text(record.get("event")), _step(record), text(record.get("why")), details)
 
 
 def _read_text(path: Path, notes: list[str]) -> str:
