@@ -50,6 +50,7 @@ def read_with_transformers(directories: list[str], texts: list[str]) -> dict[str
             "specials": [tokenizer.eos_token_id, tokenizer.pad_token_id, tokenizer.unk_token_id],
             "vocab_size": len(tokenizer),
             "max_length": tokenizer.model_max_length,
+            "inputs": sorted(tokenizer("a")),
         }
     return answers
 
@@ -102,3 +103,4 @@ def test_auto_tokenizer_agrees(version: str, directories: dict[str, Tokenizer]) 
         assert answer["specials"] == [ours.end_id, ours.pad_id, ours.unknown_id]
         assert answer["vocab_size"] == ours.vocab_size
         assert answer["max_length"] == 64
+        assert answer["inputs"] == ["attention_mask", "input_ids"], "what `generate` takes"

@@ -103,6 +103,16 @@ def test_records_survive_a_crash_in_mid_line_and_are_cut(tmp_path: Path) -> None
     assert read_records(tmp_path / "none.jsonl") == []
 
 
+def test_a_record_after_a_line_cut_short_is_not_lost_with_it(tmp_path: Path) -> None:
+    path = tmp_path / "events.jsonl"
+    path.write_text('{"step": 1}\n{"step": 2, "ev')
+    append_record(path, {"step": 3})
+    append_record(path, {"step": None, "text": "a\u2028b\u0085c"})
+    assert read_records(path) == [{"step": 1}, {"step": 3}, {"step": None, "text": "a\u2028b\u0085c"}]
+    cut_records(path, 1)
+    assert read_records(path) == [{"step": 1}, {"step": None, "text": "a\u2028b\u0085c"}]
+
+
 def test_a_damaged_json_file_is_named(tmp_path: Path) -> None:
     for content in ("{", "[]", "\xff"):
         (tmp_path / "manifest.json").write_text(content, encoding="latin-1")

@@ -66,6 +66,7 @@ def make_task(
         batch=batch,
         evaluate=lambda: {"loss": next(losses) if losses else 1.0},
         sample=None,
+        show=lambda: None,
         save_model=lambda directory: save_model(model, directory),
         peak_flops=1e9,
         fingerprint={},

@@ -13,6 +13,7 @@ import numpy as np
 from groundup.errors import DataError
 from groundup.evaluation.likelihood import Likelihood, likelihood
 from groundup.language_model import LanguageModel
+from groundup.recipe.data import prepare_data
 from groundup.recipe.identity import require_same_data
 from groundup.recipe.metrics import METRICS
 from groundup.recipe.settings import load_recipe
@@ -22,7 +23,6 @@ from groundup.text.cache import cache_directory
 from groundup.text.settings import DataSettings
 from groundup.text.sources import read_documents
 from groundup.tokens.plan import validation_windows
-from groundup.tokens.prepare import prepare
 
 BATCH_TOKENS = 16_384  # tokens scored at once: enough to keep a CPU busy, small enough for its memory
 
@@ -52,27 +52,14 @@ def evaluate(
 
 
 def _on_own_validation(language_model: LanguageModel, path: Path | None, say: Callable[[str], None]) -> Likelihood:
-    run = (
-        next((folder for folder in (path, *path.resolve().parents) if (folder / RECIPE_FILE).is_file()), None)
-        if path
-        else None
-    )
+    folders = (path, *path.resolve().parents) if path else ()
+    run = next((folder for folder in folders if (folder / RECIPE_FILE).is_file()), None)
     if run is None or not RunDirectory(run).started:
         raise DataError(
             f"{path or 'this model'} is not part of a run, so it has no validation text of its own: name a text with --data"
         )
     settings = load_recipe(str(run / RECIPE_FILE))
-    cache = cache_directory()
-    documents = read_documents(settings.data, cache, say)
-    prepared = prepare(
-        documents,
-        settings.data,
-        settings.tokenizer,
-        settings.model.max_seq_len,
-        settings.training.batch_size,
-        cache,
-        say,
-    )
+    prepared = prepare_data(settings, say)
     require_same_data(RunDirectory(run), prepared)
     return measure_validation(language_model.model, prepared, settings.evaluation.batch_size)
 

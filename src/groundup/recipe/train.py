@@ -13,12 +13,13 @@ import torch
 
 from groundup.config import write_toml
 from groundup.device import autocast_dtype, matmul_flops_per_second, pick_device, set_threads
-from groundup.errors import CheckpointError, SettingError
+from groundup.errors import CheckpointError, SettingError, TrainingError
 from groundup.evaluation.likelihood import Likelihood, likelihood
 from groundup.language_model import LanguageModel
 from groundup.model.directory import load_model, save_model
 from groundup.model.settings import TransformerConfig
 from groundup.model.transformer import Transformer
+from groundup.recipe.data import prepare_data
 from groundup.recipe.identity import describe_run, require_same_data, require_same_recipe
 from groundup.recipe.precision import warn_of_slow_precision
 from groundup.recipe.settings import Recipe, find_recipe, load_recipe
@@ -27,10 +28,8 @@ from groundup.run.checkpoints import checkpoint_path, list_checkpoints, set_asid
 from groundup.run.directory import MODEL_FOLDER, RECIPE_FILE, RunDirectory
 from groundup.run.files import explain_os_errors, publish_directory, sha256_text, write_atomic
 from groundup.run.report import write_report
-from groundup.text.cache import cache_directory
-from groundup.text.sources import read_documents
 from groundup.tokens.plan import training_batch, validation_windows
-from groundup.tokens.prepare import PreparedData, prepare
+from groundup.tokens.prepare import PreparedData
 from groundup.training.loop import Outcome, Task
 from groundup.training.loop import train as train_loop
 from groundup.training.objectives.language_model import loss_sum
@@ -93,17 +92,7 @@ def default_run(recipe: str) -> Path:
 
 
 def _train_locked(settings: Recipe, directory: RunDirectory, device: torch.device, say: Say) -> TrainedRun:
-    cache = cache_directory()
-    documents = read_documents(settings.data, cache, say)
-    data = prepare(
-        documents,
-        settings.data,
-        settings.tokenizer,
-        settings.model.max_seq_len,
-        settings.training.batch_size,
-        cache,
-        say,
-    )
+    data = prepare_data(settings, say)
     config = with_vocabulary(settings.model, data.tokenizer.vocab_size)
     torch.manual_seed(settings.training.seed)
     model = Transformer(config)
@@ -114,7 +103,11 @@ def _train_locked(settings: Recipe, directory: RunDirectory, device: torch.devic
         model.load_state_dict(load_model(checkpoint).state_dict())
     warn_of_slow_precision(settings.training, device, say)
     task = _compose(settings, directory, data, model.to(device), peak_flops)
-    outcome = train_loop(task, checkpoint)
+    try:
+        outcome = train_loop(task, checkpoint)
+    except TrainingError:
+        write_report(directory.path)  # a picture of how it went wrong
+        raise
     if outcome.finished:
         _finish(settings, directory, data, config, outcome, device)
     with explain_os_errors(directory.path):
@@ -209,6 +202,7 @@ def _compose(
         batch=partial(training_batch, data.train.ids, data.plan, training.seed, batch_size=training.batch_size),
         evaluate=evaluate,
         sample=sample if training.sample_tokens else None,
+        show=partial(write_report, directory.path),
         save_model=partial(save_language_model, language_model),
         peak_flops=peak_flops,
         fingerprint={

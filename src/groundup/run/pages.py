@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import cache
 from importlib import resources
 
 import jinja2
@@ -10,11 +11,13 @@ import jinja2
 NOTHING = "–"  # what stands where a file has no number
 
 
+@cache
 def html_templates() -> jinja2.Environment:
     """Templates whose values are escaped, every one, as HTML text."""
     return _environment(autoescape=True)
 
 
+@cache
 def markdown_templates() -> jinja2.Environment:
     """Templates whose values go through `escaped`, `code` or `fenced` to become Markdown."""
     environment = _environment(autoescape=False)

@@ -17,8 +17,13 @@ def append_record(path: Path, record: Record) -> None:
     plain = {
         key: None if isinstance(value, float) and not math.isfinite(value) else value for key, value in record.items()
     }
-    with explain_os_errors(path), path.open("a", encoding="utf-8") as file:
-        file.write(json.dumps(plain, ensure_ascii=False, allow_nan=False) + "\n")
+    line = json.dumps(plain, ensure_ascii=False, allow_nan=False) + "\n"
+    with explain_os_errors(path), path.open("ab+") as file:
+        if file.tell() > 0:
+            file.seek(-1, 2)
+            if file.read(1) != b"\n":  # a crash cut the last line short; it must not take this one with it
+                line = "\n" + line
+        file.write(line.encode())
 
 
 def read_records(path: Path) -> list[Record]:
@@ -26,7 +31,7 @@ def read_records(path: Path) -> list[Record]:
     records = []
     if not path.is_file():
         return []
-    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
+    for line in path.read_text(encoding="utf-8", errors="replace").split("\n"):
         try:
             record = json.loads(line)
         except ValueError:
@@ -39,5 +44,5 @@ def read_records(path: Path) -> list[Record]:
 def cut_records(path: Path, last_step: int) -> None:
     """Drop the lines after a step, and any broken one: the steps that follow will be taken, and told, again."""
     if path.is_file():
-        kept = [record for record in read_records(path) if record.get("step", 0) <= last_step]
+        kept = [record for record in read_records(path) if (record.get("step") or 0) <= last_step]
         write_atomic(path, "".join(json.dumps(record, ensure_ascii=False, allow_nan=False) + "\n" for record in kept))

@@ -42,6 +42,8 @@ def train_character_tokenizer(texts: Iterable[str], byte_fallback: bool) -> Toke
         "unk_token": UNKNOWN,
         "pad_token": PAD,
         "clean_up_tokenization_spaces": False,
+        # Without this transformers 4 hands token_type_ids to `generate`, which refuses them.
+        "model_input_names": ["input_ids", "attention_mask"],
         # `<|endoftext|>` written out in a text stays text.
         "split_special_tokens": True,
     }

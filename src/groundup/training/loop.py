@@ -46,6 +46,8 @@ class Task:
     """Validation figures of the model as it stands; at least `loss`."""
     sample: Callable[[int], dict[str, Any]] | None
     """What the model writes at a step."""
+    show: Callable[[], object]
+    """Called after each validation, when there is something new to look at."""
     save_model: Callable[[Path], None]
     """Writes the model's and the tokenizer's files into a directory."""
     peak_flops: float
@@ -151,6 +153,7 @@ def train(task: Task, resume_from: Path | None = None) -> Outcome:
                 before = progress.best_step
                 progress = _evaluate(task, progress, display, tensorboard)
                 improved = progress.best_step != before
+                task.show()
 
             # 7. The checkpoint.
             out_of_patience = 0 < settings.patience <= progress.evaluations_without_best
