@@ -33,7 +33,7 @@ from groundup.recipe.settings import Recipe, build_recipe, load_recipe, shipped_
         ("training.max_steps=0", "training.max_steps = 0: use a whole number of at least 1"),
         ("training.compile=yes", "training.compile = 'yes': this should be true or false"),
         ("training.compile=1", "training.compile = 1: this should be true or false"),
-        ("training.accumulation_steps=3", "training.accumulation_steps = 3: it must divide batch_size = 8"),
+        ("training.accumulation_steps=3", "training.accumulation_steps = 3: it must divide batch_size = 4"),
         ("training.warmup_steps=-1", "training.warmup_steps = -1: use a whole number of at least 0"),
         ("training.beta1=1.0", "training.beta1 = 1.0: use a number from 0 up to, not including, 1"),
         ("training.decay_fraction=1.5", "training.decay_fraction = 1.5: use a share from 0 to 1"),

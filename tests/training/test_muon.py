@@ -7,6 +7,8 @@ import torch
 
 from groundup.training.muon import QUINTIC, Muon, orthogonalize
 
+TAKE, SKIP = torch.tensor(0.0), torch.tensor(1.0)
+
 
 @pytest.mark.parametrize("shape", [(3, 12, 20), (2, 20, 12), (1, 8, 8), (2, 1, 6)])
 def test_newton_schulz_is_the_quintic_on_singular_values(shape: tuple[int, ...]) -> None:
@@ -35,40 +37,40 @@ def test_a_zero_gradient_gives_no_update() -> None:
 def test_steps_equal_torch_within_bfloat16(shape: tuple[int, int]) -> None:
     torch.manual_seed(0)
     ours, theirs = (torch.nn.Parameter(torch.ones(shape)) for _ in range(2))
-    optimizer = Muon([ours], [[shape[0]]], lr=0.02, momentum=0.95, weight_decay=0.1)
+    optimizer = Muon([ours], [[shape[0]]], momentum=0.95, weight_decay=0.1)
     reference = torch.optim.Muon([theirs], lr=0.02, momentum=0.95, weight_decay=0.1, adjust_lr_fn="original")
     for _ in range(5):
         gradient = torch.randn(shape)
         ours.grad, theirs.grad = gradient.clone(), gradient.clone()
-        optimizer.step()
+        optimizer.step(0.02, TAKE)
         reference.step()  # type: ignore[no-untyped-call]
     moved = (theirs - 1).abs().max()
     assert (ours - theirs).abs().max() < 0.03 * moved, "bfloat16 keeps about two digits"
-    torch.testing.assert_close(optimizer.state[ours]["momentum"], reference.state[theirs]["momentum_buffer"])
+    torch.testing.assert_close(optimizer.buffers[0], reference.state[theirs]["momentum_buffer"])
 
 
 def test_stacked_matrices_step_as_if_they_were_apart() -> None:
     torch.manual_seed(0)
     parts = [torch.nn.Parameter(torch.randn(rows, 6)) for rows in (4, 2, 2)]
     stacked = torch.nn.Parameter(torch.cat([part.detach() for part in parts]))
-    apart = Muon(parts, [[4], [2], [2]], lr=0.1, momentum=0.9, weight_decay=0.01)
-    together = Muon([stacked], [[4, 2, 2]], lr=0.1, momentum=0.9, weight_decay=0.01)
+    apart = Muon(parts, [[4], [2], [2]], momentum=0.9, weight_decay=0.01)
+    together = Muon([stacked], [[4, 2, 2]], momentum=0.9, weight_decay=0.01)
     for _ in range(3):
         for part in parts:
             part.grad = torch.randn_like(part)
         stacked.grad = torch.cat([part.grad for part in parts if part.grad is not None])
-        apart.step()
-        together.step()
+        apart.step(0.1, TAKE)
+        together.step(0.1, TAKE)
     torch.testing.assert_close(stacked.detach(), torch.cat([part.detach() for part in parts]), atol=1e-6, rtol=0)
 
 
 def test_a_skipped_step_changes_nothing_even_for_nan() -> None:
     parameter = torch.nn.Parameter(torch.randn(4, 4))
-    optimizer = Muon([parameter], [[4]], lr=0.1, momentum=0.9, weight_decay=0.1)
+    optimizer = Muon([parameter], [[4]], momentum=0.9, weight_decay=0.1)
     parameter.grad = torch.randn(4, 4)
-    optimizer.step()
-    weights, momentum = parameter.detach().clone(), optimizer.state[parameter]["momentum"].clone()
+    optimizer.step(0.1, TAKE)
+    weights, momentum = parameter.detach().clone(), optimizer.buffers[0].clone()
     parameter.grad = torch.full((4, 4), float("nan"))
-    optimizer.step(skip=torch.tensor(1.0))
+    optimizer.step(0.1, SKIP)
     assert torch.equal(parameter, weights)
-    assert torch.equal(optimizer.state[parameter]["momentum"], momentum)
+    assert torch.equal(optimizer.buffers[0], momentum)

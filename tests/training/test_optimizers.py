@@ -29,9 +29,7 @@ def backward(model: Transformer) -> None:
 def test_adamw_decays_matrices_only(preset: Preset) -> None:
     model = tiny(preset)
     optimizer = Optimizer(model, TrainingSettings(optimizer="adamw", weight_decay=0.5))
-    decay = {
-        optimizer.names[p]: group["weight_decay"] for group in optimizer.adamw.param_groups for p in group["params"]
-    }
+    decay = {name: group.weight_decay for group in optimizer.adamw_groups for name in group.names}
     assert set(decay) == set(dict(model.named_parameters()))
     for name, parameter in model.named_parameters():
         is_matrix = parameter.ndim == 2 and "embedding" not in name
@@ -42,9 +40,8 @@ def test_adamw_decays_matrices_only(preset: Preset) -> None:
 def test_muon_takes_the_blocks_matrices_and_adamw_the_rest(preset: Preset) -> None:
     model = tiny(preset)
     optimizer = Optimizer(model, TrainingSettings(optimizer="muon"))
-    assert optimizer.muon is not None
-    by_muon = {optimizer.names[p] for p in optimizer.muon.param_groups[0]["params"]}
-    by_adamw = {optimizer.names[p] for group in optimizer.adamw.param_groups for p in group["params"]}
+    by_muon = set(optimizer.muon_names)
+    by_adamw = {name for group in optimizer.adamw_groups for name in group.names}
     assert by_muon == {name for name, p in model.named_parameters() if name.startswith("blocks.") and p.ndim == 2}
     assert by_muon | by_adamw == set(dict(model.named_parameters()))
     assert not by_muon & by_adamw
@@ -61,12 +58,12 @@ def test_a_skipped_step_changes_neither_weights_nor_state(rule: str) -> None:
     model = tiny()
     optimizer = Optimizer(model, TrainingSettings(optimizer=rule))  # type: ignore[arg-type]
     backward(model)
-    optimizer.step(torch.tensor(0.0))
+    optimizer.step(1.0, torch.tensor(0.0))
     weights = {name: p.detach().clone() for name, p in model.named_parameters()}
     state = {name: tensor.clone() for name, tensor in optimizer.state_tensors().items()}
     for parameter in model.parameters():
         parameter.grad = torch.full_like(parameter, float("nan"))
-    optimizer.step(torch.tensor(1.0))
+    optimizer.step(1.0, torch.tensor(1.0))
     for name, parameter in model.named_parameters():
         assert torch.equal(parameter, weights[name]), name
     for name, tensor in optimizer.state_tensors().items():
@@ -77,13 +74,12 @@ def test_adamw_equals_torch_on_a_plain_loop() -> None:
     model, reference = tiny(), tiny()
     optimizer = Optimizer(model, TrainingSettings(optimizer="adamw", learning_rate=0.01, weight_decay=0.0))
     plain = torch.optim.AdamW(reference.parameters(), lr=0.005, betas=(0.9, 0.95), weight_decay=0.0)
-    optimizer.set_factor(0.5)
     for _ in range(3):
         optimizer.zero_grad()
         plain.zero_grad()
         backward(model)
         backward(reference)
-        optimizer.step(torch.tensor(0.0))
+        optimizer.step(0.5, torch.tensor(0.0))
         plain.step()
     for ours, theirs in zip(model.parameters(), reference.parameters(), strict=True):
         torch.testing.assert_close(ours, theirs, atol=1e-6, rtol=1e-5)
@@ -95,7 +91,7 @@ def test_state_goes_out_and_in_whole(rule: str) -> None:
     model = tiny()
     optimizer = Optimizer(model, settings)
     backward(model)
-    optimizer.step(torch.tensor(0.0))
+    optimizer.step(1.0, torch.tensor(0.0))
     copy = tiny()
     copy.load_state_dict(model.state_dict())
     other = Optimizer(copy, settings)
@@ -103,7 +99,7 @@ def test_state_goes_out_and_in_whole(rule: str) -> None:
     for network, rule_of_it in ((model, optimizer), (copy, other)):
         rule_of_it.zero_grad()
         backward(network)
-        rule_of_it.step(torch.tensor(0.0))
+        rule_of_it.step(1.0, torch.tensor(0.0))
     for ours, theirs in zip(model.parameters(), copy.parameters(), strict=True):
         assert torch.equal(ours, theirs)
 
@@ -112,7 +108,7 @@ def test_a_state_that_does_not_fit_is_refused_by_name() -> None:
     model = tiny()
     optimizer = Optimizer(model, TrainingSettings(optimizer="adamw"))
     backward(model)
-    optimizer.step(torch.tensor(0.0))
+    optimizer.step(1.0, torch.tensor(0.0))
     state = optimizer.state_tensors()
     missing = {name: tensor for name, tensor in state.items() if name != "final_norm.weight.exp_avg"}
     with pytest.raises(CheckpointError, match=r"lacks final_norm\.weight\.exp_avg"):

@@ -226,8 +226,7 @@ def _update(settings: TrainingSettings, machinery: _Machinery, step: int, loss: 
     """Clip, decide, step. Returns the gradient's norm before clipping (a device scalar)."""
     optimizer, scaler = machinery.optimizer, machinery.scaler
     if scaler is not None:
-        for part in optimizer.parts:
-            scaler.unscale_(part)
+        scaler.unscale_(optimizer)  # type: ignore[arg-type]  # it looks for .param_groups only
     grad_norm = gradient_norm(machinery.parameters)
     if settings.max_grad_norm:
         scale_gradients(machinery.parameters, (settings.max_grad_norm / (grad_norm + 1e-6)).clamp(max=1.0))
@@ -238,8 +237,7 @@ def _update(settings: TrainingSettings, machinery: _Machinery, step: int, loss: 
         skip = torch.maximum(skip, overflow.float())
     else:
         skip = machinery.guard.check(step, loss, grad_norm)
-    optimizer.set_factor(factor)
-    optimizer.step(skip)
+    optimizer.step(factor, skip)
     if scaler is not None:
         scaler.update()
     return grad_norm

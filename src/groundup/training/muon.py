@@ -38,7 +38,7 @@ class MatrixBlock:
     end: int
 
 
-class Muon(torch.optim.Optimizer):
+class Muon:
     """Nesterov momentum, orthogonalized matrix by matrix, with decoupled weight decay.
 
     The same rule as `torch.optim.Muon` (its `adjust_lr_fn="original"`: the step is scaled by √max(1, rows/columns)), but in
@@ -46,16 +46,12 @@ class Muon(torch.optim.Optimizer):
     """
 
     def __init__(
-        self,
-        parameters: Sequence[Tensor],
-        rows: Sequence[Sequence[int]],
-        lr: float,
-        momentum: float,
-        weight_decay: float,
+        self, parameters: Sequence[Tensor], rows: Sequence[Sequence[int]], momentum: float, weight_decay: float
     ) -> None:
-        super().__init__(parameters, {"lr": lr, "momentum": momentum, "weight_decay": weight_decay})
+        self.parameters, self.momentum, self.weight_decay = list(parameters), momentum, weight_decay
+        self.buffers = [torch.zeros_like(parameter) for parameter in self.parameters]
         self.blocks: dict[tuple[int, int], list[MatrixBlock]] = defaultdict(list)
-        for place, (parameter, heights) in enumerate(zip(parameters, rows, strict=True)):
+        for place, (parameter, heights) in enumerate(zip(self.parameters, rows, strict=True)):
             assert parameter.ndim == 2, "Muon is for matrices"
             assert sum(heights) == parameter.shape[0], "the stacked matrices make up the parameter"
             start = 0
@@ -63,33 +59,21 @@ class Muon(torch.optim.Optimizer):
                 self.blocks[(height, parameter.shape[1])].append(MatrixBlock(place, start, start + height))
                 start += height
 
-    def step(self, closure: None = None, skip: Tensor | None = None) -> None:  # type: ignore[override]
+    @torch.no_grad()
+    def step(self, lr: float, skip: Tensor) -> None:
         """One step. Where the device scalar `skip` is 1, neither weights nor momentum change (no wait for the host)."""
-        with torch.no_grad():
-            self._step(skip)
-
-    def _step(self, skip: Tensor | None) -> None:
-        (group,) = self.param_groups
-        parameters: list[Tensor] = group["params"]
-        lr, momentum = group["lr"], group["momentum"]
-        gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
-        assert len(gradients) == len(parameters), "every matrix takes part in the loss"
-        buffers: list[Tensor] = [
-            self.state[parameter].setdefault("momentum", torch.zeros_like(parameter)) for parameter in parameters
-        ]
-        moved = list(torch._foreach_lerp(buffers, gradients, 1 - momentum))
-        updates = list(torch._foreach_lerp(gradients, moved, momentum))  # Nesterov: look one step ahead
-        decay, step_size = torch.tensor(1 - lr * group["weight_decay"]), torch.tensor(lr)
-        if skip is not None:
-            moved = [torch.where(skip > 0, old, new) for old, new in zip(buffers, moved, strict=True)]
-            updates = [torch.where(skip > 0, 0.0, update) for update in updates]
-            decay, step_size = (
-                torch.where(skip > 0, keep, value.to(skip.device)) for keep, value in ((1.0, decay), (0.0, step_size))
-            )
-        torch._foreach_copy_(buffers, moved)
-        torch._foreach_mul_(parameters, decay)
+        gradients = [parameter.grad for parameter in self.parameters if parameter.grad is not None]
+        assert len(gradients) == len(self.parameters), "every matrix takes part in the loss"
+        moved = torch._foreach_lerp(self.buffers, gradients, 1 - self.momentum)
+        updates = torch._foreach_lerp(gradients, moved, self.momentum)  # Nesterov: look one step ahead
+        torch._foreach_copy_(
+            self.buffers, [torch.where(skip > 0, *pair) for pair in zip(self.buffers, moved, strict=True)]
+        )
+        updates = tuple(torch.where(skip > 0, 0.0, update) for update in updates)
+        lr_now = lr * (skip == 0)  # a device scalar: 0 where the step is skipped
+        torch._foreach_mul_(self.parameters, 1 - lr_now * self.weight_decay)
         for (rows, columns), blocks in self.blocks.items():
             stacked = torch.stack([updates[block.parameter][block.start : block.end] for block in blocks])  # (N, R, C)
-            step = orthogonalize(stacked) * (step_size * max(1.0, rows / columns) ** 0.5)
+            step = orthogonalize(stacked) * (lr_now * max(1.0, rows / columns) ** 0.5)
             for block, change in zip(blocks, step, strict=True):
-                parameters[block.parameter][block.start : block.end].sub_(change)
+                self.parameters[block.parameter][block.start : block.end].sub_(change)

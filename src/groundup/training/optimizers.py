@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import torch
 from torch import Tensor, nn
+from torch.optim.adamw import adamw
 
 from groundup.errors import CheckpointError
 from groundup.model.transformer import Attention, FeedForward, Transformer
@@ -28,99 +31,120 @@ def stacked_matrices(model: Transformer) -> dict[str, list[int]]:
 class Optimizer:
     """AdamW for everything, or Muon for the blocks' matrices and AdamW for the rest (embeddings, norms, biases).
 
-    Weight decay acts on the blocks' matrices and an untied output projection only (Brown et al. 2020, appendix B, leaves the
-    same to be settled; nanoGPT and GPT-3's followers decay matrices, not vectors).
+    Weight decay acts on the blocks' matrices and an untied output projection only, not on embeddings, norms and biases.
+    PyTorch's functional AdamW is called directly: its classes load the compiler, which takes longer than a small training's
+    first hundred steps.
     """
 
     def __init__(self, model: Transformer, settings: TrainingSettings) -> None:
         self.settings = settings
-        named = dict(model.named_parameters())
-        self.names: dict[Tensor, str] = {parameter: name for name, parameter in named.items()}
+        named: dict[str, Tensor] = dict(model.named_parameters())
         heights = stacked_matrices(model)
-        matrices = [named[name] for name in heights]
-        self.muon: Muon | None = None
-        if settings.optimizer == "muon":
-            self.muon = Muon(
-                matrices,
-                list(heights.values()),
-                settings.matrix_learning_rate,
-                settings.momentum,
-                settings.weight_decay,
-            )
-        by_muon = set(heights) if self.muon else set()
-        decayed = {name for name in heights if name not in by_muon} | ({"output_projection.weight"} & set(named))
-        rest = {name: parameter for name, parameter in named.items() if name not in by_muon}
-        groups = [
-            {"params": [p for name, p in rest.items() if name in decayed], "weight_decay": settings.weight_decay},
-            {"params": [p for name, p in rest.items() if name not in decayed], "weight_decay": 0.0},
-        ]
-        device = next(iter(named.values())).device
-        self.fused = device.type in ("cpu", "cuda")
-        self.adamw = torch.optim.AdamW(
-            [group for group in groups if group["params"]],
-            lr=settings.learning_rate,
-            betas=(settings.beta1, settings.beta2),
-            eps=1e-8,
-            fused=self.fused,
+        by_muon = list(heights) if settings.optimizer == "muon" else []
+        self.muon_names = by_muon
+        self.muon = Muon(
+            [named[name] for name in by_muon],
+            [heights[name] for name in by_muon],
+            settings.momentum,
+            settings.weight_decay,
         )
+        decayed = {*heights, "output_projection.weight"}
+        rest = [name for name in named if name not in by_muon]
+        self.adamw_groups = [
+            AdamWGroup([name for name in rest if name in decayed], named, settings.weight_decay),
+            AdamWGroup([name for name in rest if name not in decayed], named, 0.0),
+        ]
+        self.fused = next(iter(named.values())).device.type in ("cpu", "cuda")
 
     @property
-    def parts(self) -> list[torch.optim.Optimizer]:
-        return [self.adamw] if self.muon is None else [self.adamw, self.muon]
+    def param_groups(self) -> list[dict[str, list[Tensor]]]:
+        """All parameters, as `torch.amp.GradScaler` looks for them."""
+        return [{"params": group.parameters} for group in self.adamw_groups] + [{"params": self.muon.parameters}]
 
-    def set_factor(self, factor: float) -> None:
-        """Set every learning rate to this share of its peak."""
-        for group in self.adamw.param_groups:
-            group["lr"] = self.settings.learning_rate * factor
-        if self.muon is not None:
-            self.muon.param_groups[0]["lr"] = self.settings.matrix_learning_rate * factor
+    def step(self, factor: float, skip: Tensor) -> None:
+        """Update all weights, each learning rate at this share of its peak.
 
-    def step(self, skip: Tensor) -> None:
-        """Update all weights, unless the device scalar `skip` is 1: then nothing changes, moments and counters included."""
-        if self.fused:
-            # The fused kernels leave everything as it was where found_inf is 1; this is how torch.amp.GradScaler skips, too.
-            self.adamw.found_inf, self.adamw.grad_scale = skip, None  # type: ignore[attr-defined]
-            self.adamw.step()
-        elif not skip.item():
-            self.adamw.step()
-        if self.muon is not None:
-            self.muon.step(skip=skip)
+        Where the device scalar `skip` is 1 nothing changes, moments and counters included, without a wait for the host.
+        """
+        if self.fused or not skip.item():
+            for group in self.adamw_groups:
+                group.step(self.settings, self.settings.learning_rate * factor, skip if self.fused else None)
+        if self.muon_names:
+            self.muon.step(self.settings.matrix_learning_rate * factor, skip)
 
     def zero_grad(self) -> None:
-        for part in self.parts:
-            part.zero_grad(set_to_none=True)
+        for group in self.param_groups:
+            for parameter in group["params"]:
+                parameter.grad = None
 
     def state_tensors(self) -> dict[str, Tensor]:
         """All state as named tensors: `<parameter>.<exp_avg | exp_avg_sq | step | momentum>`."""
-        return {
-            f"{self.names[parameter]}.{key}": value
-            for part in self.parts
-            for parameter, state in part.state.items()
-            for key, value in state.items()
+        tensors = {}
+        for group in self.adamw_groups:
+            for name, *state in zip(group.names, group.averages, group.squares, group.steps, strict=True):
+                tensors.update({f"{name}.{key}": value for key, value in zip(ADAMW_STATE, state, strict=True)})
+        return tensors | {
+            f"{name}.momentum": buffer for name, buffer in zip(self.muon_names, self.muon.buffers, strict=True)
         }
 
     def load_state_tensors(self, tensors: dict[str, Tensor]) -> None:
         """Take over a saved state. Raises `CheckpointError` naming a tensor that is missing, left over or of another shape."""
-        expected = {"adamw": ("step", "exp_avg", "exp_avg_sq"), "muon": ("momentum",)}
-        remaining = dict(tensors)
-        for kind, part in (("adamw", self.adamw), ("muon", self.muon)):
-            for parameter in [p for group in part.param_groups for p in group["params"]] if part else []:
-                state = {}
-                for key in expected[kind]:
-                    name = f"{self.names[parameter]}.{key}"
-                    if name not in remaining:
-                        raise CheckpointError(
-                            f"the optimizer's state lacks {name}: the checkpoint was written with other settings"
-                        )
-                    tensor = remaining.pop(name)
-                    if key != "step" and tensor.shape != parameter.shape:
-                        raise CheckpointError(
-                            f"the optimizer's {name} has shape {tuple(tensor.shape)}, not {tuple(parameter.shape)}"
-                        )
-                    state[key] = tensor.to(parameter.device, copy=True)
-                part.state[parameter] = state  # type: ignore[union-attr]
-        if remaining:
-            raise CheckpointError(f"the optimizer's state has {next(iter(remaining))}, which this recipe doesn't train")
+        own = self.state_tensors()
+        for name, tensor in own.items():
+            if name not in tensors:
+                raise CheckpointError(
+                    f"the optimizer's state lacks {name}: the checkpoint was written with other settings"
+                )
+            if tensors[name].shape != tensor.shape:
+                shapes = f"shape {tuple(tensors[name].shape)}, not {tuple(tensor.shape)}"
+                raise CheckpointError(
+                    f"the optimizer's {name} has {shapes}: the checkpoint was written with other settings"
+                )
+        left = [name for name in tensors if name not in own]
+        if left:
+            raise CheckpointError(f"the optimizer's state has {left[0]}, which this recipe doesn't train")
+        for name, tensor in own.items():
+            tensor.copy_(tensors[name])
+
+
+ADAMW_STATE = ("exp_avg", "exp_avg_sq", "step")
+
+
+class AdamWGroup:
+    """Some parameters with their moments, updated by AdamW (Loshchilov & Hutter 2019, algorithm 2)."""
+
+    def __init__(self, names: list[str], named: Mapping[str, Tensor], weight_decay: float) -> None:
+        self.names, self.weight_decay = names, weight_decay
+        self.parameters = [named[name] for name in names]
+        self.averages = [torch.zeros_like(parameter) for parameter in self.parameters]
+        self.squares = [torch.zeros_like(parameter) for parameter in self.parameters]
+        self.steps = [torch.zeros((), device=parameter.device) for parameter in self.parameters]
+
+    @torch.no_grad()
+    def step(self, settings: TrainingSettings, lr: float, skip: Tensor | None) -> None:
+        """One step; with `skip` the fused kernels, which leave everything as it was where it is 1."""
+        gradients = [parameter.grad for parameter in self.parameters if parameter.grad is not None]
+        if not gradients:
+            return
+        assert len(gradients) == len(self.parameters), "every parameter takes part in the loss"
+        adamw(
+            self.parameters,
+            gradients,
+            self.averages,
+            self.squares,
+            [],
+            self.steps,
+            fused=skip is not None,
+            foreach=False,
+            found_inf=skip,
+            amsgrad=False,
+            beta1=settings.beta1,
+            beta2=settings.beta2,
+            lr=lr,
+            weight_decay=self.weight_decay,
+            eps=1e-8,
+            maximize=False,
+        )
 
 
 def gradient_norm(parameters: list[nn.Parameter]) -> Tensor:
