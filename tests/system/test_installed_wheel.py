@@ -60,7 +60,7 @@ def test_the_wheel_holds_what_it_needs_and_nothing_else(wheel: Path) -> None:
     assert all(name.startswith(("groundup/", "groundup-")) for name in names)
     assert "groundup/recipes/shakespeare.toml" in names
     assert "groundup/py.typed" in names
-    assert any(name.startswith("groundup/run/templates/") for name in names)
+    assert any(name.startswith("groundup/report/templates/") for name in names)
     assert any(name.endswith("licenses/LICENSE") for name in names)
 
 

@@ -19,7 +19,7 @@ from groundup.run.records import read_records
 GROUNDUP = [sys.executable, "-m", "groundup"]
 TIMED = {"tokens_per_second", "mfu", "seconds"}
 OVERRIDES = [
-    "training.max_steps=400",
+    "training.max_steps=300",
     "training.save_steps=25",
     "training.eval_steps=50",
     "training.keep_checkpoints=2",
@@ -69,7 +69,7 @@ def assert_same(run: Path, whole: Path) -> None:
 def test_killed_twice_at_random_it_ends_with_the_same_bits(whole: Path, tiny_recipe: Path, tmp_path: Path) -> None:
     run, moment = tmp_path / "killed", random.Random()
     process = start(tiny_recipe, run)
-    for step in sorted(moment.sample(range(10, 350), 2)):
+    for step in sorted(moment.sample(range(10, 250), 2)):
         wait_for_step(process, run, step)
         time.sleep(moment.random() * 0.05)
         process.send_signal(signal.SIGKILL)

@@ -50,6 +50,7 @@ def test_save_and_load_keep_everything(tmp_path: Path) -> None:
         "unk_token": "<|unk|>",
         "pad_token": "<|pad|>",
         "clean_up_tokenization_spaces": False,
+        "model_input_names": ["input_ids", "attention_mask"],
         "split_special_tokens": True,
         "model_max_length": 256,
     }

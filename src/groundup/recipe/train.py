@@ -23,11 +23,11 @@ from groundup.recipe.data import prepare_data
 from groundup.recipe.identity import describe_run, require_same_data, require_same_recipe
 from groundup.recipe.precision import warn_of_slow_precision
 from groundup.recipe.settings import Recipe, find_recipe, load_recipe
-from groundup.run.card import write_card
+from groundup.report.card import write_card
+from groundup.report.page import write_report
 from groundup.run.checkpoints import checkpoint_path, list_checkpoints, set_aside, step_of, verify_checkpoint
 from groundup.run.directory import MODEL_FOLDER, RECIPE_FILE, RunDirectory
 from groundup.run.files import explain_os_errors, publish_directory, sha256_text, write_atomic
-from groundup.run.report import write_report
 from groundup.tokens.plan import training_batch, validation_windows
 from groundup.tokens.prepare import PreparedData
 from groundup.training.loop import Outcome, Task

@@ -5,9 +5,9 @@ from __future__ import annotations
 from itertools import groupby
 from typing import Any
 
-from groundup.run.facts import Event, RunFacts
-from groundup.run.pages import count, figure, share, size
-from groundup.run.values import listing, number, section, text, whole
+from groundup.report.facts import Event, RunFacts
+from groundup.report.pages import count, figure, share, size
+from groundup.report.values import listing, number, section, text, whole
 
 LONGEST_LIST = 60  # rows of a table; the rest is in the run's files
 

@@ -20,9 +20,9 @@ from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
 from groundup.errors import MachineError, RunError
-from groundup.run.card import write_card, yaml_lines
-from groundup.run.pages import code, duration, escaped, fenced, figure, size
-from groundup.run.values import clean
+from groundup.report.card import write_card, yaml_lines
+from groundup.report.pages import code, duration, escaped, fenced, figure, size
+from groundup.report.values import clean
 
 WriteRun = Callable[..., Path]
 

@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import Any
 
 from groundup.model.settings import PRESETS
-from groundup.run.facts import RunFacts, Sample, Validation, read_run
+from groundup.report.facts import RunFacts, Sample, Validation, read_run
+from groundup.report.pages import count, duration, escaped, markdown_templates
+from groundup.report.tables import LONGEST_LIST, data_notes, hash_rows, machine_rows, parameter_rows, split_rows
+from groundup.report.values import number, section, text, whole
 from groundup.run.files import write_atomic
-from groundup.run.pages import count, duration, escaped, markdown_templates
-from groundup.run.tables import LONGEST_LIST, data_notes, hash_rows, machine_rows, parameter_rows, split_rows
-from groundup.run.values import number, section, text, whole
 
 CARD_FILE = "README.md"
 

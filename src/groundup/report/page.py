@@ -10,11 +10,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from groundup.run.charts import Chart, Point, Series, downsample, line_chart, smooth
-from groundup.run.facts import RunFacts, Sample, read_run
-from groundup.run.files import write_atomic
-from groundup.run.pages import count, duration, figure, html_templates, read_template
-from groundup.run.tables import (
+from groundup.report.charts import Chart, Point, Series, downsample, line_chart, smooth
+from groundup.report.facts import RunFacts, Sample, read_run
+from groundup.report.pages import count, duration, figure, html_templates, read_template
+from groundup.report.tables import (
     LONGEST_LIST,
     data_notes,
     event_rows,
@@ -25,7 +24,8 @@ from groundup.run.tables import (
     recipe_rows,
     split_rows,
 )
-from groundup.run.values import number, section, whole
+from groundup.report.values import number, section, whole
+from groundup.run.files import write_atomic
 
 REPORT_FILE = "report.html"
 BUCKETS = 400  # stretches that a long curve is cut into

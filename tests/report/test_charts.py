@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from groundup.run.axes import Axis, log_ticks, nice_step, nice_ticks, tick_labels
-from groundup.run.charts import Chart, Point, Series, downsample, line_chart, path_data, smooth
-from groundup.run.pages import read_template
+from groundup.report.axes import Axis, log_ticks, nice_step, nice_ticks, tick_labels
+from groundup.report.charts import Chart, Point, Series, downsample, line_chart, path_data, smooth
+from groundup.report.pages import read_template
 
 SVG = "{http://www.w3.org/2000/svg}"
 

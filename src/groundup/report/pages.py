@@ -27,7 +27,7 @@ def markdown_templates() -> jinja2.Environment:
 
 def _environment(autoescape: bool) -> jinja2.Environment:
     environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("groundup.run"),
+        loader=jinja2.PackageLoader("groundup.report"),
         autoescape=autoescape,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
@@ -40,7 +40,7 @@ def _environment(autoescape: bool) -> jinja2.Environment:
 
 def read_template(name: str) -> str:
     """A file beside the templates as it stands."""
-    return (resources.files("groundup.run") / "templates" / name).read_text(encoding="utf-8")
+    return (resources.files("groundup.report") / "templates" / name).read_text(encoding="utf-8")
 
 
 def count(value: float | None) -> str:

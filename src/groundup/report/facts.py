@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from groundup.errors import RunError
+from groundup.report.values import clean, listing, number, section, text, whole
 from groundup.run.directory import EVENTS_FILE, MANIFEST_FILE, METRICS_FILE, RECIPE_FILE, RESULT_FILE, SAMPLES_FILE
 from groundup.run.files import read_json
 from groundup.run.records import Record, read_records
-from groundup.run.values import clean, listing, number, section, text, whole
 
 LARGEST_STEP = 10**12  # a number beyond it is no step
 

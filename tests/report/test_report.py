@@ -17,8 +17,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from groundup.errors import RunError
-from groundup.run.card import write_card
-from groundup.run.report import spread, write_report
+from groundup.report.card import write_card
+from groundup.report.page import spread, write_report
 
 WriteRun = Callable[..., Path]
 

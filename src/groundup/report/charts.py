@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from html import escape
 from typing import Literal, TypeGuard
 
-from groundup.run.axes import Axis, log_ticks, nice_step, nice_ticks, tick_labels
+from groundup.report.axes import Axis, log_ticks, nice_step, nice_ticks, tick_labels
 
 Point = tuple[float, float | None]
 """x and y; a y that is None or not finite is a gap in the line."""

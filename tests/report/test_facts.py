@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from groundup.errors import RunError
-from groundup.run.facts import read_run
-from groundup.run.values import clean, number, whole
+from groundup.report.facts import read_run
+from groundup.report.values import clean, number, whole
 
 WriteRun = Callable[..., Path]
 
