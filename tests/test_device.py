@@ -1,0 +1,78 @@
+"""The machine: devices asked for by name, formats, and a peak that is measured."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+import torch
+
+from groundup.device import (
+    autocast_dtype,
+    available_cores,
+    describe_machine,
+    half_precision_slowdown,
+    matmul_flops_per_second,
+    pick_device,
+    set_threads,
+)
+from groundup.errors import SettingError
+from groundup.recipe.precision import warn_of_slow_precision
+from groundup.training.settings import TrainingSettings
+
+CPU = torch.device("cpu")
+
+
+def test_a_device_that_is_not_there_is_refused_by_name() -> None:
+    assert pick_device("cpu") == CPU
+    missing = [
+        name
+        for name, there in [("cuda", torch.cuda.is_available()), ("mps", torch.backends.mps.is_available())]
+        if not there
+    ]
+    assert missing, "no machine has both"
+    for name in missing:
+        with pytest.raises(
+            SettingError,
+            match=f"training.device = '{name}': this machine or this build of PyTorch has none; use auto or cpu",
+        ):
+            pick_device(name)
+
+
+def test_formats_by_name() -> None:
+    assert autocast_dtype("auto", CPU) is None
+    assert autocast_dtype("fp32", CPU) is None
+    assert autocast_dtype("bf16", CPU) == torch.bfloat16
+    assert autocast_dtype("fp16", CPU) == torch.float16
+
+
+def test_threads() -> None:
+    before = torch.get_num_threads()
+    assert set_threads(1) == 1
+    assert set_threads(0) == available_cores() <= (os.cpu_count() or 1)
+    torch.set_num_threads(before)
+
+
+def test_the_peak_is_that_of_a_product_timed_by_hand() -> None:
+    peak = matmul_flops_per_second(CPU, seconds=0.2)
+    assert 1e8 < peak < 1e14
+
+
+def test_the_machine_is_described() -> None:
+    described = describe_machine(CPU)
+    assert described["device"] == "cpu"
+    assert int(described["memory_bytes"]) > 10**8
+    assert described["cpu"]
+
+
+def test_half_precision_on_a_cpu_is_measured_and_warned_of_where_it_is_slow() -> None:
+    said: list[str] = []
+    warn_of_slow_precision(TrainingSettings(precision="fp32"), CPU, said.append)
+    assert said == []
+    slowdown = half_precision_slowdown(torch.bfloat16, CPU)
+    warn_of_slow_precision(TrainingSettings(precision="bf16"), CPU, said.append)
+    if slowdown > 2:  # a CPU without units for it, beyond the noise
+        assert "training.precision = 'bf16' makes matrix products" in said[0]
+        assert "training.precision=fp32 is the better choice here" in said[0]
+    elif slowdown < 0.5:
+        assert said == []
