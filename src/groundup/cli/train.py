@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -65,4 +66,5 @@ def _show(run: Path, stopped_because: str) -> None:
     )
     print(f"model   {run / 'model'}   (a Hugging Face directory)")
     print(f"report  {run / 'report.html'}")
-    print(f"try     groundup generate {run} --prompt 'ROMEO:'")
+    prompt = shlex.quote(result["sample_prompt"].strip())
+    print(f"try     groundup generate {run} --prompt {prompt} --temperature 0.7 --seed 1")

@@ -16,6 +16,7 @@ from groundup.device import autocast_dtype, matmul_flops_per_second, pick_device
 from groundup.errors import CheckpointError, SettingError, TrainingError
 from groundup.evaluation.likelihood import Likelihood, likelihood
 from groundup.language_model import LanguageModel
+from groundup.model.counts import parameter_counts
 from groundup.model.directory import load_model, save_model
 from groundup.model.settings import TransformerConfig
 from groundup.model.transformer import Transformer
@@ -102,6 +103,8 @@ def _train_locked(settings: Recipe, directory: RunDirectory, device: torch.devic
     if checkpoint is not None:
         model.load_state_dict(load_model(checkpoint).state_dict())
     warn_of_slow_precision(settings.training, device, say)
+    parameters, tokens = parameter_counts(config)["total"], len(data.train.ids)
+    say(f"{parameters:,} parameters, {tokens:,} training tokens, {device.type}; the run is in {directory.path}")
     task = _compose(settings, directory, data, model.to(device), peak_flops)
     try:
         outcome = train_loop(task, checkpoint)
