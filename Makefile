@@ -9,7 +9,6 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
 PYTEST_WORKERS ?= 2
-export OMP_NUM_THREADS ?=
 
 .PHONY: demo test check install bench lock format clean
 .DEFAULT_GOAL := help
@@ -25,15 +24,15 @@ help:
 # The core only: what it takes to train, generate and evaluate.
 .venv/.core: pyproject.toml requirements.lock | .venv/bin/python
 	@echo "setting up .venv (about a minute)"
-	@$(PIP) install --quiet --constraint requirements.lock --editable .
+	@$(PIP) install -qq --constraint requirements.lock --editable .
 	@touch $@
 
 # Everything the developers use: each package checked against its hash, then torch (whose builds differ by platform) and the rest.
 .venv/.dev: pyproject.toml requirements.lock requirements-hashes.lock tests/parity/requirements-transformers4.txt | .venv/bin/python
 	@echo "setting up the developers' environment in .venv (two or three minutes)"
-	@$(PIP) install --quiet --require-hashes --no-deps --requirement requirements-hashes.lock
-	@$(PIP) install --quiet --constraint requirements.lock --no-build-isolation --editable '.[dev]'
-	@$(PIP) install --quiet --no-deps --upgrade --target .venv/transformers4 --requirement tests/parity/requirements-transformers4.txt
+	@$(PIP) install -qq --require-hashes --no-deps --requirement requirements-hashes.lock
+	@$(PIP) install -qq --constraint requirements.lock --no-build-isolation --editable '.[dev]'
+	@$(PIP) install -qq --no-deps --upgrade --target .venv/transformers4 --requirement tests/parity/requirements-transformers4.txt
 	@touch $@ .venv/.core
 
 install: .venv/.dev

@@ -12,13 +12,18 @@ import torch
 from groundup.errors import SettingError
 
 
-def pick_device(name: str) -> torch.device:
-    """`auto` takes a CUDA device, then Apple's GPU, then the CPU; a device asked for by name must be there."""
+def pick_device(name: str, setting: str = "training.device") -> torch.device:
+    """`auto` takes a CUDA device, then Apple's GPU, then the CPU; a device asked for by name must be there.
+
+    Raises `SettingError` that names `setting`.
+    """
     available = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
     if name == "auto":
         name = next(kind for kind, there in available.items() if there)
+    if name not in available:
+        raise SettingError(setting, name, f"use auto, {', '.join(available)}")
     if not available[name]:
-        raise SettingError("training.device", name, "this machine or this build of PyTorch has none; use auto or cpu")
+        raise SettingError(setting, name, "this machine or this build of PyTorch has none; use auto or cpu")
     return torch.device(name)
 
 
@@ -54,15 +59,15 @@ def matmul_flops_per_second(device: torch.device, dtype: torch.dtype = torch.flo
     """Floating-point operations a second of the best of several square matrix products: the peak that MFU is measured against."""
     size = 4096 if device.type == "cuda" else 768
     a, b = torch.randn(size, size, device=device, dtype=dtype), torch.randn(size, size, device=device, dtype=dtype)
-    best, end = float("inf"), time.perf_counter() + seconds
-    a @ b
-    while time.perf_counter() < end:
-        synchronize(device)
+    a @ b  # warms up, which may take longer than all that follows
+    synchronize(device)
+    times: list[float] = []
+    while not times or sum(times) < seconds:
         start = time.perf_counter()
         a @ b
         synchronize(device)
-        best = min(best, time.perf_counter() - start)
-    return 2 * size**3 / best
+        times.append(time.perf_counter() - start)
+    return 2 * size**3 / min(times)
 
 
 def half_precision_slowdown(dtype: torch.dtype, device: torch.device) -> float:

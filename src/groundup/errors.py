@@ -39,11 +39,11 @@ class RunError(GroundupError):
 
 
 class CheckpointError(RunError):
-    """A checkpoint is incomplete or damaged, or cannot be written."""
+    """A checkpoint is incomplete or damaged, or does not fit what is to go on from it."""
 
 
 class TrainingError(GroundupError):
-    """Training cannot go on: the loss is not finite, or the data is too short."""
+    """Training cannot go on: the loss or its gradient is not finite."""
 
 
 class GenerationError(GroundupError):

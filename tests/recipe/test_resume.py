@@ -11,7 +11,9 @@ from safetensors.numpy import load_file
 
 from groundup.errors import CheckpointError, RunError
 from groundup.recipe.train import TrainedRun, train
-from groundup.run.checkpoints import list_checkpoints
+from groundup.run.checkpoints import _checksum, list_checkpoints
+from groundup.run.directory import RunDirectory
+from groundup.run.files import write_json
 from groundup.run.records import read_records
 
 OVERRIDES = ["training.spike_sigmas=2.0", "training.patience=30"]
@@ -37,6 +39,7 @@ def interrupted(whole: TrainedRun, folder: Path, step: int) -> Path:
     for checkpoint in list_checkpoints(run):
         if int(checkpoint.name[5:]) > step:
             shutil.rmtree(checkpoint)
+            RunDirectory(run).forget_checkpoint(checkpoint)
     return run
 
 
@@ -69,10 +72,10 @@ def test_from_any_checkpoint_on_everything_is_the_same(
     assert_same(run, whole.path)
 
 
-@pytest.mark.parametrize("rule", ["adamw"])
-def test_twice_in_one_run_with_accumulation(tiny_recipe: Path, tmp_path: Path, rule: str) -> None:
+@pytest.mark.parametrize("changes", [["training.optimizer=adamw"], ["training.precision=fp16"]])
+def test_twice_in_one_run_with_accumulation(tiny_recipe: Path, tmp_path: Path, changes: list[str]) -> None:
     overrides = [
-        f"training.optimizer={rule}",
+        *changes,
         "training.accumulation_steps=2",
         "training.max_steps=20",
         "training.save_steps=5",
@@ -113,8 +116,79 @@ def test_when_no_checkpoint_is_whole_it_does_not_start_over_silently(
     run = interrupted(whole, tmp_path, 20)
     for checkpoint in list_checkpoints(run):
         (checkpoint / "optimizer.safetensors").unlink()
-    with pytest.raises(CheckpointError, match=r"none of the 2 checkpoints in .* is whole"):
+    for _ in range(2):  # the second time, too
+        with pytest.raises(
+            CheckpointError, match=r"optimizer\.safetensors is missing, and none of the run's 2 checkpoints is whole"
+        ):
+            train(tiny_recipe, OVERRIDES, run=run, resume=True, say=quiet)
+    assert len(list_checkpoints(run)) == 2, "they stay where they are"
+    shutil.rmtree(run / "checkpoints")
+    with pytest.raises(CheckpointError, match="has lost all its 2 checkpoints"):
         train(tiny_recipe, OVERRIDES, run=run, resume=True, say=quiet)
+
+
+def rewrite_state(run: Path, **changes: object) -> None:
+    """Let the newest checkpoint say something else of itself, consistently."""
+    checkpoint = list_checkpoints(run)[-1]
+    state = json.loads((checkpoint / "state.json").read_text())
+    del state["checksum"]
+    state |= changes
+    write_json(checkpoint / "state.json", {**state, "checksum": _checksum(state)})
+    RunDirectory(run).record_checkpoint(checkpoint)
+
+
+def test_a_damaged_best_checkpoint_is_named_and_the_last_one_takes_its_place(
+    whole: TrainedRun, tiny_recipe: Path, tmp_path: Path
+) -> None:
+    run = interrupted(whole, tmp_path, 40)
+    progress = json.loads((list_checkpoints(run)[-1] / "state.json").read_text())["progress"]
+    rewrite_state(run, progress={**progress, "best_step": 20})
+    (run / "checkpoints" / "step-000020" / "model.safetensors").unlink()
+    said: list[str] = []
+    assert train(tiny_recipe, OVERRIDES, run=run, resume=True, say=said.append).finished
+    assert any("it was the best checkpoint, so model/ is made from the last one, step 40" in line for line in said)
+
+
+def test_resume_takes_no_folder_that_is_not_a_run(tiny_recipe: Path, tmp_path: Path) -> None:
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "precious.bin").write_text("mine")
+    (tmp_path / "recipe.toml").write_text("# my notes")
+    with pytest.raises(RunError, match="is not empty and is not a run"):
+        train(tiny_recipe, run=tmp_path, resume=True, say=quiet)
+    assert (tmp_path / "recipe.toml").read_text() == "# my notes"
+    assert (tmp_path / "model" / "precious.bin").read_text() == "mine"
+
+
+def test_a_crash_between_a_runs_first_two_files_is_no_obstacle(
+    whole: TrainedRun, tiny_recipe: Path, tmp_path: Path
+) -> None:
+    shutil.copy(whole.path / "recipe.toml", tmp_path / "recipe.toml")
+    assert train(tiny_recipe, OVERRIDES, run=tmp_path, resume=True, say=quiet).finished
+
+
+def test_a_checkpoint_of_another_run_is_not_taken(whole: TrainedRun, tiny_recipe: Path, tmp_path: Path) -> None:
+    other = train(tiny_recipe, ["training.max_steps=10"], run=tmp_path / "other", say=quiet)
+    run = interrupted(whole, tmp_path, 10)
+    shutil.copytree(other.path / "checkpoints" / "step-000010", run / "checkpoints" / "step-000020")
+    said: list[str] = []
+    train(tiny_recipe, OVERRIDES, run=run, resume=True, say=said.append)
+    assert any("step-000020 was made with another recipe, so it is no checkpoint of this run" in line for line in said)
+
+
+def test_what_a_killed_process_left_half_written_is_swept(whole: TrainedRun, tiny_recipe: Path, tmp_path: Path) -> None:
+    run = interrupted(whole, tmp_path, 30)
+    for name in (".writing-step-000040", ".removed-step-000010"):
+        (run / "checkpoints" / name).mkdir()
+    train(tiny_recipe, OVERRIDES, run=run, resume=True, say=quiet)
+    assert not list((run / "checkpoints").glob(".*"))
+
+
+def test_another_device_is_said(whole: TrainedRun, tiny_recipe: Path, tmp_path: Path) -> None:
+    run = interrupted(whole, tmp_path, 30)
+    rewrite_state(run, device="cuda")
+    said: list[str] = []
+    train(tiny_recipe, OVERRIDES, run=run, resume=True, say=said.append)
+    assert any("the run began on cuda and goes on on cpu" in line for line in said)
 
 
 def test_a_changed_recipe_is_named(whole: TrainedRun, tiny_recipe: Path, tmp_path: Path) -> None:

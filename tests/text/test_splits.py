@@ -59,9 +59,12 @@ def test_the_share_held_out_is_about_the_fraction() -> None:
     assert 430 < len(validation) < 570  # 500 expected, four standard deviations are 77
 
 
-def test_copies_of_a_text_land_on_one_side() -> None:
+@pytest.mark.parametrize("fraction", [1e-9, 0.5, 1 - 1e-9])
+def test_copies_of_a_text_land_on_one_side(fraction: float) -> None:
     texts = [f"text number {number // 2}" for number in range(60)]
-    train, validation = split_documents(documents(*texts), settings(fraction=0.5))
+    train, validation = split_documents(documents(*texts), settings(fraction=fraction))
+    assert train
+    assert validation
     assert not {document.text for document in train} & {document.text for document in validation}
 
 

@@ -75,3 +75,17 @@ def test_its_state_survives_json_to_the_bit() -> None:
     rest = feed(guard, losses[150:])
     assert feed(copy, losses[150:]) == rest
     assert 1.0 in rest
+
+
+def test_an_overflow_of_the_loss_scale_is_skipped_but_is_neither_a_fault_nor_a_step_to_compare_with() -> None:
+    guard = StepGuard(6.0, CPU)
+    feed(guard, quiet(40))
+    window, taken = guard.window.clone(), int(guard.taken)
+    skip = guard.check(40, torch.tensor(2.0), torch.tensor(math.inf), overflow=torch.tensor(True))
+    assert (float(skip), int(guard.not_finite), int(guard.taken)) == (1.0, 0, taken)
+    assert torch.equal(guard.window, window)
+    assert float(guard.check(41, torch.tensor(math.nan), torch.tensor(math.nan), overflow=torch.tensor(True))) == 1.0
+    assert int(guard.not_finite) == 1, "a loss that is not finite is a fault in any format"
+    assert (
+        float(StepGuard(0.0, CPU).check(0, torch.tensor(2.0), torch.tensor(math.inf), overflow=torch.tensor(True))) == 1
+    )

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -25,6 +26,7 @@ def train(
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on from the newest whole checkpoint, or start if there is none.")
     ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the final figures as one JSON object.")] = False,
 ) -> None:
     """Train a model by a recipe.
 
@@ -38,31 +40,35 @@ def train(
 
     load_recipe(recipe, overrides or [])  # a typo is answered before anything heavy is loaded
     from groundup.recipe.train import train as train_recipe
+    from groundup.run.directory import RunDirectory
 
     trained = train_recipe(recipe, overrides or [], run=run, resume=resume, say=_say)
     if trained.stopped_because in EXIT_CODES:
-        again = " ".join([recipe, *(overrides or []), f"--run {trained.path} --resume"])
+        again = shlex.join([recipe, *(overrides or []), "--run", str(trained.path), "--resume"])
         _say(f"stopped and saved in {trained.path}; go on with:  groundup train {again}")
         raise typer.Exit(EXIT_CODES[trained.stopped_because])
-    _show(trained.path, trained.stopped_because)
+    if trained.stopped_because == "already_finished":
+        _say(f"{trained.path} is already finished; this is what it wrote at the end")
+    result = RunDirectory(trained.path).result()
+    if as_json:
+        print(json.dumps({"run": str(trained.path), **result}))
+    else:
+        _show(trained.path, result)
 
 
 def _say(text: str) -> None:
     print(f"groundup: {text}", file=sys.stderr)
 
 
-def _show(run: Path, stopped_because: str) -> None:
-    from groundup.run.directory import RunDirectory
-
-    result = RunDirectory(run).result()
-    validation = result["validation"]
-    if stopped_because == "already_finished":
-        _say(f"{run} is already finished; this is what it wrote at the end")
+def _show(run: Path, result: dict[str, Any]) -> None:
     print(f"\n{result['sample_prompt']}{result['sample']}\n")
-    bits = validation["bits_per_byte"]
+    validation = result["validation"]
+    figures = [("", "loss", ".4f"), ("perplexity ", "perplexity", ".2f"), ("bits per byte ", "bits_per_byte", ".3f")]
+    shown = [f"{word}{validation[name]:{form}}" for word, name, form in figures if validation[name] is not None]
     print(
-        f"validation loss {validation['loss']:.4f} (perplexity {validation['perplexity']:.2f}, {bits:.3f} bits per byte) over "
-        f"{validation['tokens']:,} tokens in windows of {validation['window']}; best of {result['steps']} steps: {result['best_step']}"
+        f"validation loss {', '.join(shown) or 'not a finite number'} "
+        f"over {validation['tokens']:,} tokens in windows of {validation['window']}; best of {result['steps']} steps: "
+        f"{result['best_step']}"
     )
     print(f"model   {run / 'model'}   (a Hugging Face directory)")
     print(f"report  {run / 'report.html'}")

@@ -12,6 +12,8 @@ import torch.nn.functional as F
 from groundup.errors import DataError
 from groundup.model.transformer import Transformer
 
+TOKENS_AT_ONCE = 2**14  # enough to keep a processor busy, few enough for its memory
+LOGITS_AT_ONCE = 2**24  # about 64 MB of them
 IGNORED = -100  # the target that cross_entropy leaves out
 
 
@@ -51,28 +53,31 @@ def likelihood(
             "the text has fewer than two tokens, and a loss needs a token to predict from and one to predict: give a longer text"
         )
     device = next(model.parameters()).device
+    longest = int((windows[:, 1] - windows[:, 0]).max())
+    rows_at_once = max(1, min(batch_size, TOKENS_AT_ONCE // longest))
+    tokens_at_once = max(1, LOGITS_AT_ONCE // model.config.vocab_size)
     total, tokens = 0.0, 0
     was_training = model.training
     model.eval()
     try:
         with torch.inference_mode():
-            for first in range(0, len(windows), batch_size):
-                inputs, targets = _batch(ids, windows[first : first + batch_size])
-                logits = model(torch.from_numpy(inputs).to(device))  # (B, T, V)
-                losses = F.cross_entropy(
-                    logits.flatten(0, 1).float(),
-                    torch.from_numpy(targets).to(device).flatten(),
-                    ignore_index=IGNORED,
-                    reduction="none",
-                )
-                total += float(losses.double().sum())
+            for first in range(0, len(windows), rows_at_once):
+                inputs, targets = _batch(ids, windows[first : first + rows_at_once])
+                hidden = model.hidden_states(torch.from_numpy(inputs).to(device)).flatten(0, 1)  # (B·T, D)
+                wanted = torch.from_numpy(targets).to(device).flatten()  # (B·T,)
+                for part, part_wanted in zip(
+                    torch.split(hidden, tokens_at_once), torch.split(wanted, tokens_at_once), strict=True
+                ):
+                    losses = F.cross_entropy(
+                        model.logits(part).float(), part_wanted, ignore_index=IGNORED, reduction="none"
+                    )
+                    total += float(losses.cpu().double().sum())  # on the host: not every device has float64
                 tokens += int((targets != IGNORED).sum())
     finally:
         model.train(was_training)
     loss = total / tokens
     bits = total / math.log(2) / num_bytes if num_bytes else None
-    length = window or int((windows[:, 1] - windows[:, 0]).max())
-    return Likelihood(loss, safe_exp(loss), bits, tokens, num_bytes, length)
+    return Likelihood(loss, safe_exp(loss), bits, tokens, num_bytes, window or longest)
 
 
 def safe_exp(loss: float) -> float:

@@ -14,7 +14,7 @@ class EvaluationSettings:
     max_tokens: int = 50_000
     """Validation tokens read at each evaluation in training, spread over the split; 0 for all. Final figures always use all."""
     batch_size: int = 32
-    """Windows scored at once."""
+    """The most windows to score at once."""
 
     def __post_init__(self) -> None:
         require(self.max_tokens >= 0, "evaluation.max_tokens", self.max_tokens, "use a whole number, or 0 for all")

@@ -54,7 +54,7 @@ class LanguageModel:
         """
         directory = find_model(path)
         model, tokenizer = load_model(directory), Tokenizer.load(directory)
-        return cls(model.to(pick_device(device)).eval(), tokenizer, _has_chat_template(directory))
+        return cls(model.to(pick_device(device, "device")).eval(), tokenizer, _has_chat_template(directory))
 
     def generate(self, prompt: str, **fields: object) -> str:
         """The text that the model adds to the prompt; without the prompt, the end token and the stop text.
@@ -135,6 +135,13 @@ class LanguageModel:
                     text += stream.finish()
                 if text:
                     yield token.row, text
+
+    def check_prompt(self, prompt: str) -> None:
+        """Raise `GenerationError` for a prompt that `generate` would refuse."""
+        if not self._encode_prompt(prompt) and self.tokenizer.end_id is None:
+            raise GenerationError(
+                "the prompt is empty, and the tokenizer has no end token to start from: give a prompt"
+            )
 
     def _encode_prompt(self, prompt: str) -> list[int]:
         ids = self._encode(prompt, "prompt")

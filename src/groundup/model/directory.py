@@ -31,6 +31,7 @@ from groundup.model.families import (
     to_hf_config,
     to_hf_tensors,
 )
+from groundup.model.family_tables import LARGEST
 from groundup.model.settings import TransformerConfig
 from groundup.model.transformer import Transformer
 
@@ -113,6 +114,9 @@ def read_config(directory: Path) -> TransformerConfig:
 
 def _own_config(values: Mapping[str, Any]) -> TransformerConfig:
     fields = {key: value for key, value in values.items() if key not in ("model_type", "note")}
+    for key, value in fields.items():
+        if isinstance(value, int) and value > LARGEST:
+            raise ModelError(f"{key} = {value} is beyond the largest size we read, {LARGEST}; get the file again")
     if fields.get("preset") != "classic":
         raise ModelError(
             f"preset = {fields.get('preset')!r}, but model_type {CLASSIC!r} is preset 'classic'; get the file again"

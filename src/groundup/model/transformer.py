@@ -48,23 +48,29 @@ class KVCache:
         self.keys = torch.zeros(shape, device=device, dtype=dtype)
         self.values = torch.zeros(shape, device=device, dtype=dtype)
         self.lengths = [0] * num_rows
+        self.places: Tensor | None = None  # (1 or B, T): where the tokens being read stand
 
     @property
     def max_len(self) -> int:
         return self.keys.shape[3]
 
-    def positions(self, num_new: int) -> Tensor:
-        """Where each row's next `num_new` tokens stand: (1, T) if all rows are equally long, else (B, T)."""
+    def begin(self, num_new: int) -> Tensor:
+        """Where each row's next `num_new` tokens stand: (1, T) if all rows are equally long, else (B, T).
+
+        Called once a forward pass, ahead of `mask` and of every layer's `write`.
+        """
         starts = self.lengths[:1] if len(set(self.lengths)) == 1 else self.lengths
         steps = torch.arange(num_new, device=self.keys.device)
-        return torch.tensor(starts, device=self.keys.device)[:, None] + steps
+        self.places = torch.tensor(starts, device=self.keys.device)[:, None] + steps
+        return self.places
 
     def mask(self, num_new: int) -> Tensor | None:
         """Which keys each new token may see: (B, 1, T, S). None: all that is there, or, of an empty cache, plainly causal."""
         if max(self.lengths) == 0 or (num_new == 1 and len(set(self.lengths)) == 1):
             return None
         seen = torch.arange(max(self.lengths) + num_new, device=self.keys.device)
-        return seen <= self.positions(num_new)[:, None, :, None]  # (1 or B, 1, T, S)
+        assert self.places is not None
+        return seen <= self.places[:, None, :, None]  # (1 or B, 1, T, S)
 
     def write(self, layer: int, key: Tensor, value: Tensor) -> tuple[Tensor, Tensor]:
         """Put the new keys and values (B, G, T, K) in their places; all that each row holds now: (B, G, S, K)."""
@@ -75,9 +81,8 @@ class KVCache:
             self.values[layer, :, :, start : start + num_new] = value
         else:
             rows = torch.arange(len(self.lengths), device=key.device)[:, None]  # (B, 1)
-            places = self.positions(num_new)  # (B, T)
-            self.keys[layer][rows, :, places] = key.transpose(1, 2)
-            self.values[layer][rows, :, places] = value.transpose(1, 2)
+            self.keys[layer][rows, :, self.places] = key.transpose(1, 2)
+            self.values[layer][rows, :, self.places] = value.transpose(1, 2)
         end = max(self.lengths) + num_new
         return self.keys[layer, :, :, :end], self.values[layer, :, :, :end]
 
@@ -239,7 +244,7 @@ class Transformer(nn.Module):
         if cache is not None:
             assert attention_mask is None, "a cache knows its rows' lengths; it takes no other mask"
             assert segment_ids is None, "a cache holds one document a row"
-            positions, mask = cache.positions(T), cache.mask(T)
+            positions, mask = cache.begin(T), cache.mask(T)
         else:
             positions = token_positions(T, attention_mask, segment_ids, input_ids.device)  # (1 or B, T)
             mask = attention_matrix(T, attention_mask, segment_ids)  # (B, 1, T, T) or None
@@ -273,13 +278,13 @@ def token_positions(
 ) -> Tensor:
     """Each token's place in its own text, counted from 0: (1, T), or (B, T) where padding or packing shifts it."""
     places = torch.arange(num_tokens, device=device)[None]  # (1, T)
+    if attention_mask is not None:
+        real = (attention_mask != 0).long()
+        places = real.cumsum(dim=1) - real  # (B, T): how many real tokens came before
     if segment_ids is not None:
         starts = torch.ones_like(segment_ids, dtype=torch.bool)
         starts[:, 1:] = segment_ids[:, 1:] != segment_ids[:, :-1]
-        places = places - torch.where(starts, places, 0).cummax(dim=1).values  # (B, T)
-    if attention_mask is not None:
-        places = places - (attention_mask == 0).cumprod(dim=1).sum(dim=1, keepdim=True)  # less the padding on the left
-        places = places.clamp(min=0)
+        places = places - torch.where(starts, places, 0).cummax(dim=1).values  # (B, T): less those before its own text
     return places
 
 

@@ -11,26 +11,23 @@ from typing import Any
 import numpy as np
 
 from groundup.errors import DataError
-from groundup.evaluation.likelihood import Likelihood, likelihood
+from groundup.evaluation.likelihood import Likelihood
 from groundup.language_model import LanguageModel
 from groundup.recipe.data import prepare_data
 from groundup.recipe.identity import require_same_data
-from groundup.recipe.metrics import METRICS
+from groundup.recipe.measure import measure_tokens, measure_validation
+from groundup.recipe.metrics import METRICS, read_metric_names
 from groundup.recipe.settings import load_recipe
-from groundup.recipe.train import measure_validation
 from groundup.run.directory import RECIPE_FILE, RunDirectory
 from groundup.text.cache import cache_directory
 from groundup.text.settings import DataSettings
 from groundup.text.sources import read_documents
-from groundup.tokens.plan import validation_windows
-
-BATCH_TOKENS = 16_384  # tokens scored at once: enough to keep a CPU busy, small enough for its memory
 
 
 def evaluate(
     model: LanguageModel | str | Path,
-    data: str | Sequence[str] | None = None,
-    metrics: Sequence[str] = METRICS,
+    data: str | Path | Sequence[str | Path] | None = None,
+    metrics: str | Sequence[str] = METRICS,
     say: Callable[[str], None] = warnings.warn,
 ) -> dict[str, Any]:
     """The figures asked for, and over what: tokens, bytes, window, data.
@@ -38,17 +35,16 @@ def evaluate(
     `data`: a text file, a folder, a glob, or a catalogue name; without it, a run's own validation text. Non-overlapping windows
     of the model's context; each token but the text's first is predicted once.
     """
+    names = read_metric_names(metrics if isinstance(metrics, str) else ",".join(metrics))
     language_model = model if isinstance(model, LanguageModel) else LanguageModel.load(model)
     if data is None:
-        measured, name = (
-            _on_own_validation(language_model, None if isinstance(model, LanguageModel) else Path(model), say),
-            "validation",
-        )
+        path = None if isinstance(model, LanguageModel) else Path(model)
+        measured, read = _on_own_validation(language_model, path, say), "validation"
     else:
-        sources = (data,) if isinstance(data, str) else tuple(data)
-        measured, name = _on_text(language_model, sources, say), ", ".join(sources)
+        sources = tuple(map(str, (data,) if isinstance(data, str | Path) else data))
+        measured, read = _on_text(language_model, sources, say), ", ".join(sources)
     figures = asdict(measured)
-    return {"data": name, **{name: figures[name] for name in (*metrics, "tokens", "bytes", "window")}}
+    return {"data": read, **{name: figures[name] for name in (*names, "tokens", "bytes", "window")}}
 
 
 def _on_own_validation(language_model: LanguageModel, path: Path | None, say: Callable[[str], None]) -> Likelihood:
@@ -74,8 +70,5 @@ def _on_text(language_model: LanguageModel, sources: tuple[str, ...], say: Calla
         say(
             f"warning: {unknown:,} of {len(ids):,} tokens are characters that the model's tokenizer never saw; they count as `<|unk|>`"
         )
-    window = language_model.model.config.max_seq_len
-    windows = validation_windows(len(ids), window, 0)
     num_bytes = sum(len(document.text.encode()) for document in documents)
-    first = len(tokenizer.decode([int(ids[0])]).encode()) if len(ids) else 0
-    return likelihood(language_model.model, ids, windows, max(1, BATCH_TOKENS // window), num_bytes - first, window)
+    return measure_tokens(language_model.model, ids, tokenizer, num_bytes)

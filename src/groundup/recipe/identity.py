@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 import groundup
-from groundup.config import as_plain, build, read_toml
+from groundup.config import as_plain, build, read_toml, write_toml
 from groundup.device import available_cores, describe_machine
 from groundup.errors import RunError
 from groundup.model.counts import parameter_counts, training_flops
@@ -55,7 +55,13 @@ def describe_run(
     }
 
 
+def fingerprint(settings: Recipe, data: PreparedData) -> dict[str, str]:
+    """What a checkpoint must have been made with to belong to a run; in every checkpoint's state."""
+    return {"recipe": sha256_text(write_toml(settings)), "tokenizer": data.tokenizer.sha256, "data": data.train.sha256}
+
+
 def data_hashes(data: PreparedData) -> dict[str, str]:
+    """Hashes of all that prepared data consists of, as the manifest names them."""
     return {
         "tokenizer": data.tokenizer.sha256,
         "train_tokens": data.train.sha256,

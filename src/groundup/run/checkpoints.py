@@ -33,6 +33,7 @@ STATE_FILE = "state.json"
 
 
 def checkpoint_path(run: Path, step: int) -> Path:
+    """Where a step's checkpoint stands."""
     return run / "checkpoints" / f"step-{step:06d}"
 
 
@@ -43,7 +44,15 @@ def list_checkpoints(run: Path) -> list[Path]:
     return sorted(found, key=step_of)
 
 
+def sweep(run: Path) -> None:
+    """Delete what a killed process left half written or half deleted."""
+    for pattern in (".writing-*", ".removed-*"):
+        for left in (*run.glob(pattern), *(run / "checkpoints").glob(pattern)):
+            shutil.rmtree(left, ignore_errors=True)
+
+
 def step_of(checkpoint: Path) -> int:
+    """The step that a checkpoint was written at."""
     return int(checkpoint.name.removeprefix("step-"))
 
 
@@ -106,12 +115,18 @@ def read_state(checkpoint: Path) -> dict[str, Any]:
     return state
 
 
-def verify_checkpoint(checkpoint: Path, state_hash: str | None = None) -> dict[str, Any]:
+def verify_checkpoint(
+    checkpoint: Path, state_hash: str | None = None, fingerprint: Mapping[str, str] | None = None
+) -> dict[str, Any]:
     """Its state, once every file has been found with the hash it was written with. Raises `CheckpointError` naming the file.
 
-    `state_hash`: the SHA-256 of state.json as the manifest has it, if it has it.
+    `state_hash`: the SHA-256 of state.json as the manifest has it, if it has it. `fingerprint`: the hashes of recipe,
+    tokenizer and data that the checkpoint must have been made with.
     """
     state = read_state(checkpoint)
+    for name, value in (fingerprint or {}).items():
+        if state.get(name) != value:
+            raise CheckpointError(f"{checkpoint} was made with another {name}, so it is no checkpoint of this run")
     if state_hash is not None and sha256_file(checkpoint / STATE_FILE) != state_hash:
         raise CheckpointError(f"{checkpoint / STATE_FILE} is not the one that the manifest names")
     for name, expected in state["files"].items():

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from groundup.errors import MachineError, RunError
-from groundup.run.files import explain_os_errors, read_json, sha256_file, write_json
+from groundup.run.files import explain_os_errors, fsync_file, read_json, sha256_file, write_json
 from groundup.run.records import append_record, cut_records
 
 RECIPE_FILE, MANIFEST_FILE, RESULT_FILE, LOCK_FILE, MODEL_FOLDER = (
@@ -40,8 +40,11 @@ class RunDirectory:
         """The model's folder appears last, by a rename, when all that it is told of is written."""
         return (self.path / MODEL_FOLDER / "config.json").is_file()
 
-    def require_empty(self) -> None:
-        """Raise `RunError` unless the folder is missing or holds nothing: a run is never overwritten."""
+    def require_empty(self, recipe: str | None = None) -> None:
+        """Raise `RunError` unless the folder is missing or holds nothing: nothing of anybody's is ever overwritten.
+
+        A lock may be there, and a recipe file with this very text: a crash between a run's first two files leaves both.
+        """
         if not self.path.exists():
             return
         if not self.path.is_dir():
@@ -51,7 +54,14 @@ class RunDirectory:
             raise RunError(
                 f"{self.path} already holds {state}: go on with --resume, name another folder with --run DIR, or delete it"
             )
-        if any(entry.name != LOCK_FILE for entry in self.path.iterdir()):
+        names = {entry.name for entry in self.path.iterdir()} - {
+            LOCK_FILE,
+            f".{RECIPE_FILE}.tmp",
+            f".{MANIFEST_FILE}.tmp",
+        }
+        if names == {RECIPE_FILE} and recipe is not None and (self.path / RECIPE_FILE).read_bytes() == recipe.encode():
+            return
+        if names:
             raise RunError(f"{self.path} is not empty and is not a run; name another folder with --run DIR")
 
     @contextmanager
@@ -96,6 +106,18 @@ class RunDirectory:
         manifest = self.manifest()
         manifest.setdefault("checkpoints", {})[checkpoint.name] = sha256_file(checkpoint / "state.json")
         self.write_manifest(manifest)
+
+    def forget_checkpoint(self, checkpoint: Path) -> None:
+        """Take a checkpoint's hash out of the manifest: another one will stand in its place."""
+        manifest = self.manifest()
+        if manifest.get("checkpoints", {}).pop(checkpoint.name, None):
+            self.write_manifest(manifest)
+
+    def sync_records(self) -> None:
+        """Make the records durable, so that a checkpoint never stands without the lines that led to it."""
+        for name in (METRICS_FILE, SAMPLES_FILE, EVENTS_FILE):
+            if (self.path / name).exists():
+                fsync_file(self.path / name)
 
     def result(self) -> dict[str, Any]:
         return read_json(self.path / RESULT_FILE)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
 import shutil
 from collections.abc import Iterator
@@ -21,6 +22,7 @@ def sha256_file(path: Path) -> str:
 
 
 def sha256_text(text: str) -> str:
+    """The SHA-256 of a text's UTF-8 bytes, as hex."""
     return hashlib.sha256(text.encode()).hexdigest()
 
 
@@ -36,7 +38,17 @@ def write_atomic(path: Path, text: str) -> None:
 
 
 def write_json(path: Path, value: Any) -> None:
-    write_atomic(path, json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
+    """Replace a file's content by a value as JSON; numbers that are not finite become null."""
+    write_atomic(path, json.dumps(without_infinities(value), indent=1, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def without_infinities(value: Any) -> Any:
+    """The same value with null for every NaN and Inf, for which JSON has no word."""
+    if isinstance(value, dict):
+        return {key: without_infinities(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [without_infinities(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def read_json(path: Path) -> dict[str, Any]:
@@ -56,6 +68,12 @@ def _reason(error: Exception) -> str:
     return error.strerror or "unreadable" if isinstance(error, OSError) else "not JSON"
 
 
+def fsync_file(path: Path) -> None:
+    """Make a file's content durable."""
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
+
+
 def fsync_directory(directory: Path) -> None:
     """Make the names in a directory durable."""
     descriptor = os.open(directory, os.O_RDONLY)
@@ -68,8 +86,7 @@ def fsync_directory(directory: Path) -> None:
 def publish_directory(temporary: Path, final: Path) -> None:
     """Make a finished directory appear under its name at once, with all that is in it durable. Replaces one that is there."""
     for file in temporary.iterdir():
-        with file.open("rb") as handle:
-            os.fsync(handle.fileno())
+        fsync_file(file)
     fsync_directory(temporary)
     if final.exists():
         remove_directory(final)

@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 import json
-import math
 from pathlib import Path
 from typing import Any
 
-from groundup.run.files import explain_os_errors, write_atomic
+from groundup.run.files import explain_os_errors, without_infinities, write_atomic
 
 Record = dict[str, Any]
 
 
 def append_record(path: Path, record: Record) -> None:
     """Add one line. A number that is not finite is written as null, since JSON has no other word for it."""
-    plain = {
-        key: None if isinstance(value, float) and not math.isfinite(value) else value for key, value in record.items()
-    }
-    line = json.dumps(plain, ensure_ascii=False, allow_nan=False) + "\n"
+    line = json.dumps(without_infinities(record), ensure_ascii=False, allow_nan=False) + "\n"
     with explain_os_errors(path), path.open("ab+") as file:
         if file.tell() > 0:
             file.seek(-1, 2)

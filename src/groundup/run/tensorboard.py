@@ -17,7 +17,7 @@ def open_writer(directory: Path, first_step: int) -> Iterator[Any]:
         from torch.utils.tensorboard import SummaryWriter
     except ImportError as error:
         raise MissingExtraError("training.tensorboard = true", "tensorboard") from error
-    writer = SummaryWriter(str(directory), purge_step=first_step + 1 if first_step else None)
+    writer = SummaryWriter(str(directory), purge_step=first_step + 1 if first_step else 0)
     try:
         yield writer
     finally:

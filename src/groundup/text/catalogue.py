@@ -117,7 +117,7 @@ def _download(entry: CatalogueEntry, folder: Path, target: Path) -> Path:
 def _pip(by_hand: str) -> list[str]:
     """The command that starts pip: this environment's, or the one that Python brings along for new environments."""
     if importlib.util.find_spec("pip"):
-        return [sys.executable, "-m", "pip"]
+        return [sys.executable, "-P", "-m", "pip"]  # -P: no module of the folder we happen to be in
     folders = [Path(folder) for folder in [sysconfig.get_config_var("WHEEL_PKG_DIR")] if folder]
     bundle = importlib.util.find_spec("ensurepip")
     if bundle and bundle.origin:

@@ -54,9 +54,9 @@ def _split_by_hash(documents: Sequence[Document], fraction: float) -> tuple[list
     hashes = [_hash_fraction(document.text) for document in documents]
     held_out = {index for index, value in enumerate(hashes) if value < fraction}
     if not held_out:
-        held_out = {hashes.index(min(hashes))}
+        held_out = {index for index, value in enumerate(hashes) if value == min(hashes)}  # copies stay together
     elif len(held_out) == len(documents):
-        held_out.discard(hashes.index(max(hashes)))
+        held_out = {index for index, value in enumerate(hashes) if value != max(hashes)}
     train = [document for index, document in enumerate(documents) if index not in held_out]
     return train, [document for index, document in enumerate(documents) if index in held_out]
 

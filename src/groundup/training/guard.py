@@ -29,25 +29,29 @@ class StepGuard:
         self.not_finite = torch.zeros((), dtype=torch.int64, device=device)
         self.first_not_finite = torch.full((), -1, dtype=torch.int64, device=device)
 
-    def check(self, step: int, loss: Tensor, grad_norm: Tensor) -> Tensor:
-        """A device scalar: 1 if this step's update is to be skipped, else 0."""
-        bad = ~(torch.isfinite(loss) & torch.isfinite(grad_norm))
+    def check(self, step: int, loss: Tensor, grad_norm: Tensor, overflow: Tensor | None = None) -> Tensor:
+        """A device scalar: 1 if this step's update is to be skipped, else 0.
+
+        `overflow`: whether the gradient only outgrew a number format with a loss scale, which is skipped but no fault.
+        """
+        excused = torch.zeros_like(loss, dtype=torch.bool) if overflow is None else overflow
+        bad = ~(torch.isfinite(loss) & (torch.isfinite(grad_norm) | excused))
         self.first_not_finite = torch.where(bad & (self.not_finite == 0), step, self.first_not_finite)
         self.not_finite += bad
         if self.sigmas == 0:
-            return bad.float()
+            return (bad | excused).float()
         now = torch.stack((loss, grad_norm))  # (2,)
         seen = self.taken.clamp(max=WINDOW)
         filled = torch.arange(WINDOW, device=now.device) < seen
         mean = (self.window * filled).sum(dim=1) / seen.clamp(min=1)  # (2,)
         variance = ((self.window - mean[:, None]).square() * filled).sum(dim=1) / seen.clamp(min=1)
         high = (now > mean + self.sigmas * variance.sqrt()).any()
-        spike = high & ~bad & (seen >= FULL_ENOUGH) & (self.just_skipped == 0)
-        skip = (bad | spike).float()
+        spike = high & ~bad & ~excused & (seen >= FULL_ENOUGH) & (self.just_skipped == 0)
+        skip = (bad | excused | spike).float()
         place = torch.arange(WINDOW, device=now.device) == self.taken % WINDOW
         self.window = torch.where(place & (skip == 0), now[:, None], self.window)
         self.taken += skip == 0
-        self.just_skipped = skip
+        self.just_skipped = spike.float()
         self.spikes += spike
         self.last_spike = torch.where(spike, step, self.last_spike)
         return skip
@@ -62,6 +66,7 @@ class StepGuard:
         }
 
     def load_state(self, state: dict[str, Any]) -> None:
+        """Go on from what `state` gave."""
         if state["window"] is not None:
             self.window.copy_(torch.tensor(state["window"]))
         self.taken.fill_(state["taken"])

@@ -47,7 +47,7 @@ class Task:
     sample: Callable[[int], dict[str, Any]] | None
     """What the model writes at a step."""
     show: Callable[[], object]
-    """Called after each validation, when there is something new to look at."""
+    """Called after each validation, once what it led to is saved: there is something new to look at."""
     save_model: Callable[[Path], None]
     """Writes the model's and the tokenizer's files into a directory."""
     peak_flops: float
@@ -153,12 +153,13 @@ def train(task: Task, resume_from: Path | None = None) -> Outcome:
                 before = progress.best_step
                 progress = _evaluate(task, progress, display, tensorboard)
                 improved = progress.best_step != before
-                task.show()
 
             # 7. The checkpoint.
             out_of_patience = 0 < settings.patience <= progress.evaluations_without_best
             if due_to_save or improved or out_of_patience:
                 _save(task, machinery, progress)
+            if due_to_evaluate:
+                task.show()
 
             # 8. A reason to stop.
             if out_of_patience:
@@ -210,7 +211,7 @@ def _accumulate_gradients(task: Task, machinery: _Machinery, step: int) -> tuple
     settings, device = task.settings, machinery.device
     task.model.train()
     machinery.optimizer.zero_grad()
-    batch = torch.from_numpy(task.batch(step)).to(device, non_blocking=True)  # (B, T+1)
+    batch = torch.from_numpy(task.batch(step)).to(device)  # (B, T+1)
     num_tokens = batch.shape[0] * (batch.shape[1] - 1)
     total = torch.zeros((), device=device)
     for part, rows in enumerate(batch.chunk(settings.accumulation_steps)):
@@ -232,9 +233,7 @@ def _update(settings: TrainingSettings, machinery: _Machinery, step: int, loss: 
         scale_gradients(machinery.parameters, (settings.max_grad_norm / (grad_norm + 1e-6)).clamp(max=1.0))
     if scaler is not None:
         # In fp16 an overflowing gradient is a matter of the loss scale, not of the model: skipped, but no fault.
-        overflow = ~torch.isfinite(grad_norm)
-        skip = machinery.guard.check(step, loss, torch.where(overflow, 0.0, grad_norm))
-        skip = torch.maximum(skip, overflow.float())
+        skip = machinery.guard.check(step, loss, grad_norm, overflow=~torch.isfinite(grad_norm))
     else:
         skip = machinery.guard.check(step, loss, grad_norm)
     optimizer.step(factor, skip)
@@ -340,6 +339,7 @@ def _save(task: Task, machinery: _Machinery, progress: Progress) -> None:
         "device": machinery.device.type,
         **task.fingerprint,
     }
+    task.run.sync_records()
     checkpoint = write_checkpoint(task.run.path, progress.step, state, optimizer, num_bytes, task.save_model)
     task.run.record_checkpoint(checkpoint)
     task.run.log_event("saved", progress.step, checkpoint=checkpoint.name)

@@ -36,6 +36,7 @@ class MatrixBlock:
     parameter: int  # place in the optimizer's list
     start: int
     end: int
+    weights: Tensor  # those rows, as a view
 
 
 class Muon:
@@ -56,7 +57,9 @@ class Muon:
             assert sum(heights) == parameter.shape[0], "the stacked matrices make up the parameter"
             start = 0
             for height in heights:
-                self.blocks[(height, parameter.shape[1])].append(MatrixBlock(place, start, start + height))
+                self.blocks[(height, parameter.shape[1])].append(
+                    MatrixBlock(place, start, start + height, parameter.detach()[start : start + height])
+                )
                 start += height
 
     @torch.no_grad()
@@ -75,5 +78,4 @@ class Muon:
         for (rows, columns), blocks in self.blocks.items():
             stacked = torch.stack([updates[block.parameter][block.start : block.end] for block in blocks])  # (N, R, C)
             step = orthogonalize(stacked) * (lr_now * max(1.0, rows / columns) ** 0.5)
-            for block, change in zip(blocks, step, strict=True):
-                self.parameters[block.parameter][block.start : block.end].sub_(change)
+            torch._foreach_sub_([block.weights for block in blocks], list(step))

@@ -54,7 +54,7 @@ class Optimizer:
             AdamWGroup([name for name in rest if name in decayed], named, settings.weight_decay),
             AdamWGroup([name for name in rest if name not in decayed], named, 0.0),
         ]
-        self.fused = next(iter(named.values())).device.type in ("cpu", "cuda")
+        self.fused = next(iter(named.values())).device.type in FUSED_DEVICES
 
     @property
     def param_groups(self) -> list[dict[str, list[Tensor]]]:
@@ -64,7 +64,8 @@ class Optimizer:
     def step(self, factor: float, skip: Tensor) -> None:
         """Update all weights, each learning rate at this share of its peak.
 
-        Where the device scalar `skip` is 1 nothing changes, moments and counters included, without a wait for the host.
+        Where the device scalar `skip` is 1 nothing changes, moments and counters included; where AdamW has fused kernels,
+        without a wait for the host.
         """
         if self.fused or not skip.item():
             for group in self.adamw_groups:
@@ -73,6 +74,7 @@ class Optimizer:
             self.muon.step(self.settings.matrix_learning_rate * factor, skip)
 
     def zero_grad(self) -> None:
+        """Forget all gradients."""
         for group in self.param_groups:
             for parameter in group["params"]:
                 parameter.grad = None
@@ -107,6 +109,7 @@ class Optimizer:
             tensor.copy_(tensors[name])
 
 
+FUSED_DEVICES = ("cpu", "cuda")
 ADAMW_STATE = ("exp_avg", "exp_avg_sq", "step")
 
 
@@ -118,7 +121,9 @@ class AdamWGroup:
         self.parameters = [named[name] for name in names]
         self.averages = [torch.zeros_like(parameter) for parameter in self.parameters]
         self.squares = [torch.zeros_like(parameter) for parameter in self.parameters]
-        self.steps = [torch.zeros((), device=parameter.device) for parameter in self.parameters]
+        # The fused kernels count on the device; the others look at their counters, which belong on the host then.
+        devices = [p.device if p.device.type in FUSED_DEVICES else torch.device("cpu") for p in self.parameters]
+        self.steps = [torch.zeros((), device=device) for device in devices]
 
     @torch.no_grad()
     def step(self, settings: TrainingSettings, lr: float, skip: Tensor | None) -> None:

@@ -12,7 +12,7 @@ def learning_rate_factor(step: int, settings: TrainingSettings) -> float:
 
     It rises in a line over `warmup_steps`, the first step already above 0, and then: `constant` stays; `linear` goes down in a
     line; `cosine` goes down as half a cosine (Loshchilov & Hutter 2017, §3); `trapezoid` stays until the last
-    `decay_fraction` of all steps and goes down in a line (Hägele et al. 2024, §2). All but `constant` would reach
+    `decay_fraction` of all steps and goes down in a line (Hägele et al. 2024, §3). All but `constant` would reach
     `final_learning_rate_fraction` at step max_steps, the first that isn't taken.
     """
     if step < settings.warmup_steps:

@@ -37,7 +37,7 @@ class TrainingSettings:
     decay_fraction: float = 0.6
     """Share of max_steps in which a trapezoid goes down."""
     final_learning_rate_fraction: float = 0.0
-    """Learning rate at the last step, as a share of the peak."""
+    """Share of the peak that the learning rate goes down to; it would be reached at step max_steps."""
     weight_decay: float = 0.1
     """Decoupled weight decay, on matrices only: embeddings, biases and norms have none."""
     beta1: float = 0.9

@@ -1,0 +1,47 @@
+"""How well a model predicts tokens that came from a text: windows, batches and the count of bytes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from numpy.typing import NDArray
+
+from groundup.evaluation.likelihood import Likelihood, likelihood
+from groundup.model.transformer import Transformer
+from groundup.tokens.plan import validation_windows
+from groundup.tokens.prepare import PreparedData
+from groundup.tokens.tokenizer import Tokenizer
+
+
+def measure_tokens(
+    model: Transformer,
+    ids: NDArray[Any],
+    tokenizer: Tokenizer,
+    num_bytes: int,
+    max_tokens: int = 0,
+    batch_size: int = 32,
+) -> Likelihood:
+    """Loss, perplexity and bits per byte of `ids`, the tokens of a text of `num_bytes` bytes.
+
+    Non-overlapping windows of the model's context; every token but the first is predicted once. With `max_tokens` > 0 only
+    some windows, evenly spread, are measured; their tokens then count as many bytes as the text's tokens do on average.
+    """
+    window = model.config.max_seq_len
+    windows = validation_windows(len(ids), window, max_tokens)
+    predicted_bytes = num_bytes - first_token_bytes(tokenizer, ids)
+    if len(windows) and max_tokens:
+        measured = int((windows[:, 1] - windows[:, 0]).sum())
+        predicted_bytes = round(predicted_bytes * measured / (len(ids) - 1))
+    return likelihood(model, ids, windows, batch_size, predicted_bytes, window)
+
+
+def first_token_bytes(tokenizer: Tokenizer, ids: NDArray[Any]) -> int:
+    """UTF-8 bytes of the one token that nothing predicts; 1 where it stands for a lone byte or an unknown character."""
+    text = tokenizer.decode([int(ids[0])]) if len(ids) else ""
+    return 1 if text in ("", "\ufffd") else len(text.encode())
+
+
+def measure_validation(model: Transformer, data: PreparedData, batch_size: int, max_tokens: int = 0) -> Likelihood:
+    """The figures of a model on prepared data's validation split, whole or in part."""
+    split = data.validation
+    return measure_tokens(model, split.ids, data.tokenizer, split.num_bytes, max_tokens, batch_size)

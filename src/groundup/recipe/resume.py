@@ -1,0 +1,80 @@
+"""The beginning of a training: a new run's files, or the checkpoint that an old one goes on from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import torch
+
+from groundup.config import write_toml
+from groundup.errors import CheckpointError
+from groundup.model.settings import TransformerConfig
+from groundup.recipe.identity import describe_run, fingerprint, require_same_data
+from groundup.recipe.settings import Recipe
+from groundup.run.checkpoints import list_checkpoints, read_state, set_aside, step_of, sweep, verify_checkpoint
+from groundup.run.directory import RECIPE_FILE, RunDirectory
+from groundup.run.files import write_atomic
+from groundup.tokens.prepare import PreparedData
+
+Say = Callable[[str], None]
+
+
+def open_run(
+    settings: Recipe,
+    directory: RunDirectory,
+    data: PreparedData,
+    config: TransformerConfig,
+    device: torch.device,
+    peak_flops: float,
+    say: Say,
+) -> Path | None:
+    """Begin the run's files, or check that they belong to this training; the checkpoint to go on from, if there is one."""
+    if not directory.started:
+        text = write_toml(settings)
+        write_atomic(directory.path / RECIPE_FILE, text)
+        directory.write_manifest(describe_run(settings, text, data, config, device, peak_flops))
+        directory.log_event("started", 0)
+        return None
+    require_same_data(directory, data)
+    sweep(directory.path)
+    checkpoint = newest_whole_checkpoint(directory, fingerprint(settings, data), say)
+    step = step_of(checkpoint) if checkpoint else 0
+    directory.cut_after(step if checkpoint else -1)
+    directory.log_event("resumed", step, checkpoint=checkpoint.name if checkpoint else None)
+    say(f"going on from step {step} in {directory.path}")
+    if checkpoint is not None and read_state(checkpoint)["device"] != device.type:
+        say(
+            f"warning: the run began on {read_state(checkpoint)['device']} and goes on on {device.type}: it goes on well, "
+            "but not to the same bits"
+        )
+    return checkpoint
+
+
+def newest_whole_checkpoint(directory: RunDirectory, made_with: Mapping[str, str], say: Say) -> Path | None:
+    """The newest checkpoint of this run whose every file is as it was written; None if none was ever written.
+
+    Damaged newer ones are named and set aside. When none is whole, all stay where they are and a `CheckpointError` is raised:
+    starting over is for the user to decide.
+    """
+    known = directory.manifest().get("checkpoints", {})
+    damaged: list[tuple[Path, CheckpointError]] = []
+    for checkpoint in reversed(list_checkpoints(directory.path)):
+        try:
+            verify_checkpoint(checkpoint, known.get(checkpoint.name), made_with)
+        except CheckpointError as error:
+            damaged.append((checkpoint, error))
+            continue
+        for newer, reason in damaged:
+            aside = set_aside(newer)
+            directory.forget_checkpoint(newer)
+            directory.log_event("damaged", step_of(newer), why=str(reason))
+            say(f"warning: {reason}; it is set aside as {aside.name}, and training goes on from {checkpoint.name}")
+        return checkpoint
+    if damaged or known:
+        what = f"{damaged[0][1]}, and none of the run's" if damaged else f"{directory.path} has lost all its"
+        raise CheckpointError(
+            f"{what} {len(damaged) or len(known)} checkpoints is whole: restore one from a copy, or start a new run "
+            "with --run DIR"
+        )
+    return None

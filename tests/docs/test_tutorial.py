@@ -1,0 +1,203 @@
+"""The tutorial is true: its blocks are what their files hold and print, its links resolve, its commands exist."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+import shlex
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+import typer
+
+from groundup.cli.main import app
+from groundup.generation.settings import GenerationSettings
+from groundup.recipe.metrics import read_metric_names
+from groundup.recipe.settings import load_recipe
+
+ROOT = Path(__file__).parents[2]
+DOCS = ROOT / "docs"
+CHAPTERS = sorted((DOCS / "tutorial").glob("*.md"))
+FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+
+each_chapter = pytest.mark.parametrize("chapter", CHAPTERS, ids=lambda path: path.stem)
+
+
+def load_fill_docs() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("fill_docs", ROOT / "scripts" / "fill_docs.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # its dataclass looks itself up there
+    spec.loader.exec_module(module)
+    return module
+
+
+fill_docs = load_fill_docs()
+
+
+@each_chapter
+def test_blocks_are_what_their_files_hold_and_print(chapter: Path) -> None:
+    """Runs each code file once; what a chapter claims is asserted at the end of its files."""
+    stale = [str(block) for block in fill_docs.find_stale(chapter)]
+    assert not stale, "run: python scripts/fill_docs.py"
+
+
+@each_chapter
+def test_no_code_and_no_output_is_typed_by_hand(chapter: Path) -> None:
+    text = chapter.read_text(encoding="utf-8")
+    fences = [match[1] for match in FENCE.finditer(text)]
+    assert set(fences) <= {"python", "text", "sh"}
+    assert sum(kind != "sh" for kind in fences) == len(fill_docs.BLOCK.findall(text))
+
+
+@each_chapter
+def test_a_figure_in_the_prose_was_printed(chapter: Path) -> None:
+    """Decimals, percentages and large numbers stand in a block of the same chapter, too."""
+    text = chapter.read_text(encoding="utf-8")
+    shown = "\n".join(match[2] for match in FENCE.finditer(text))
+    prose = FENCE.sub("", text.partition("## Exercises")[0])  # an exercise may ask for anything
+    prose = re.sub(r"<!--.*?-->|\]\([^)]*\)|`[^`]*`|§[\d.]+", "", prose)
+    figures = re.findall(r"\d[\d,]*\.\d+|\d[\d,.]*(?= ?%)|\d+,\d{3}", re.sub(r"(table|equation) [\d.]+", "", prose))
+    assert [figure for figure in figures if figure not in shown] == []
+
+
+def test_every_code_file_belongs_to_a_chapter() -> None:
+    named = {
+        name for chapter in CHAPTERS for name in re.findall(r"code/(\w+\.py) -->", chapter.read_text(encoding="utf-8"))
+    }
+    assert {path.name for path in (DOCS / "tutorial" / "code").glob("*.py")} == named
+
+
+def test_the_contents_list_every_chapter_in_order() -> None:
+    listed = re.findall(
+        r"^\d+\. \[.*?\]\(tutorial/(.*?)\)", (DOCS / "README.md").read_text(encoding="utf-8"), re.MULTILINE
+    )
+    assert listed == [chapter.name for chapter in CHAPTERS]
+
+
+@pytest.mark.parametrize("page", [DOCS / "README.md", *CHAPTERS], ids=lambda path: path.stem)
+def test_links_resolve(page: Path) -> None:
+    links = re.findall(r"\]\(([^)\s]+)\)", FENCE.sub("", page.read_text(encoding="utf-8")))
+    missing = [link for link in links if "://" not in link and not (page.parent / link.partition("#")[0]).exists()]
+    assert links
+    assert missing == []
+
+
+@each_chapter
+def test_chapters_have_the_same_order(chapter: Path) -> None:
+    text = chapter.read_text(encoding="utf-8")
+    headings = re.findall(r"^## (.+)$", text, re.MULTILINE)
+    wanted = ["The idea", "The formula", "The code", "The experiment", "The same with Groundup", "goes wrong"]
+    if chapter.stem.startswith("01"):
+        wanted[2] = "The text"  # the whole code of the counting model is its experiment
+    assert len(headings) == 8
+    assert all(part in heading for part, heading in zip([*wanted, "Exercises", "Further"], headings, strict=True))
+    assert text.startswith(f"# {int(chapter.name[:2])}. ")
+    assert text.splitlines()[2].endswith("?**")
+
+
+def shell_lines() -> Iterator[tuple[str, list[str]]]:
+    """Each command of the chapters, in reading order, as (chapter, words)."""
+    for chapter in CHAPTERS:
+        for language, block in FENCE.findall(chapter.read_text(encoding="utf-8")):
+            if language == "sh":
+                for line in block.replace("\\\n", " ").splitlines():
+                    yield chapter.stem, shlex.split(line, comments=True)
+
+
+def parse_command(arguments: list[str]) -> dict[str, Any]:
+    """The parameters that a `groundup` command line gives its command; raises what a user would be shown."""
+    commands: dict[str, Any] = typer.main.get_command(app).commands  # type: ignore[attr-defined]
+    name, *rest = arguments
+    parameters: dict[str, Any] = commands[name].make_context(name, rest).params
+    if name == "train":
+        load_recipe(parameters["recipe"], parameters["overrides"] or [])
+    if name == "generate":
+        fields = {key: value for key, value in parameters.items() if key in GenerationSettings.__dataclass_fields__}
+        GenerationSettings(**{**fields, "stop": tuple(fields["stop"] or ())})
+    if name == "evaluate":
+        read_metric_names(parameters["metrics"])
+    return parameters
+
+
+def test_commands_are_accepted_and_use_runs_that_were_trained() -> None:
+    runs: set[str] = set()
+    for chapter, (program, *arguments) in shell_lines():
+        if program == "python":
+            assert (ROOT / arguments[0]).is_file(), chapter
+            continue
+        assert program == "groundup", chapter
+        parameters = parse_command(arguments)
+        if arguments[0] == "train":
+            runs.add(str(parameters["run"]))
+        elif "model" in parameters:
+            assert parameters["model"] in runs, f"{chapter}: nothing above trains {parameters['model']}"
+    assert len(runs) >= 5
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["trian shakespeare", "train shakespear", "train shakespeare model.d_modle=3", "generate runs/x --temprature 1",
+     "generate runs/x --top-p 0", "evaluate runs/x --metrics bleu"],
+)  # fmt: skip
+def test_a_wrong_command_is_found(line: str) -> None:
+    with pytest.raises(Exception, match=r"trian|did you mean|No such option|top_p|bleu"):
+        parse_command(shlex.split(line))
+
+
+@pytest.fixture
+def chapter(tmp_path: Path) -> Path:
+    """A chapter of its own with a block of each kind, all empty, and a figure that is not there yet."""
+    (tmp_path / "code").mkdir()
+    (tmp_path / "code" / "roots.py").write_text("print('the root of 2 is', round(2**0.5, 3))\n")
+    (tmp_path / "code" / "draw.py").write_text("print('<svg/>')\n")
+    path = tmp_path / "chapter.md"
+    path.write_text(
+        "<!-- file: code/roots.py -->\n```python\n```\n\n<!-- output: code/roots.py -->\n```text\n```\n\n"
+        "<!-- source: groundup.textbook.attention:create_causal_mask -->\n```python\n```\n\n"
+        "<!-- figure: code/draw.py -->\n![a drawing](drawing.svg)\n"
+    )
+    return path
+
+
+def test_stale_blocks_are_found_and_filled(chapter: Path) -> None:
+    stale = list(fill_docs.find_stale(chapter))
+    assert [block.kind for block in stale] == ["file", "output", "source", "figure"]
+    fill_docs.rewrite(chapter, stale)
+    text = chapter.read_text()
+    assert "```python\nprint('the root of 2 is', round(2**0.5, 3))\n```\n" in text
+    assert "```text\nthe root of 2 is 1.414\n```\n" in text
+    assert "```python\ndef create_causal_mask(seq_len: int) -> Tensor:\n" in text
+    assert (chapter.parent / "drawing.svg").read_text() == "<svg/>\n"
+    assert list(fill_docs.find_stale(chapter)) == []
+
+    chapter.write_text(text.replace("1.414", "1.514"))
+    assert [str(block) for block in fill_docs.find_stale(chapter)] == [
+        f"{chapter}: the output of code/roots.py is stale"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("shown", "right", "same"),
+    [
+        ("loss 0.57", "loss 0.58", True),  # one in the last place
+        ("loss 0.57", "loss 0.59", False),
+        ("perplexity 15.07", "perplexity 15.30", True),  # within 2 %
+        ("perplexity 15.07", "perplexity 15.60", False),
+        ("right 84%", "right 87%", True),  # within three points
+        ("right 84%", "right 88%", False),
+        ("5,750 tokens", "5,750 tokens", True),
+        ("10 words", "11 words", False),  # whole numbers are counted, not measured
+        ("loss 0.57", "loss 0.570", False),
+        ("Mia lent Ben", "Mia lent Eva", False),
+        ("a  1.00", "a 1.00", True),  # columns may be set anew
+    ],
+)
+def test_outputs_agree_up_to_rounding(shown: str, right: str, same: bool) -> None:
+    assert fill_docs.agree(shown, right) is same
+    assert fill_docs.agree(right, shown) is same

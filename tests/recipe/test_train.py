@@ -1,0 +1,99 @@
+"""`train` and `evaluate` from Python: what is refused early, and what must not stop a run late."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+import groundup as gu
+from groundup.errors import DataError, GenerationError, SettingError, TrainingError
+
+
+def quiet(text: str) -> None:
+    pass
+
+
+def test_a_prompt_longer_than_the_context_is_refused_before_the_run_begins(tiny_recipe: Path, tmp_path: Path) -> None:
+    overrides = ["training.sample_prompt=The License is longer than that", "training.sample_tokens=0"]
+    with pytest.raises(GenerationError, match="the prompt is 31 tokens long but the model's context only 16"):
+        gu.train(tiny_recipe, overrides, run=tmp_path / "run", say=quiet)
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_vocabulary_without_room_for_the_tokenizer_is_refused(tiny_recipe: Path, tmp_path: Path) -> None:
+    with pytest.raises(
+        SettingError, match=r"model\.vocab_size = 5: the tokenizer has \d+ tokens; use 0 to take its size"
+    ):
+        gu.train(tiny_recipe, ["model.vocab_size=5"], run=tmp_path / "run", say=quiet)
+
+
+def test_a_loss_too_large_for_a_perplexity_still_ends_in_a_whole_run(tiny_recipe: Path, tmp_path: Path) -> None:
+    overrides = {
+        "training.optimizer": "adamw",
+        "training.learning_rate": 500.0,
+        "training.schedule": "constant",
+        "training.max_grad_norm": 0.0,
+        "training.weight_decay": 0.0,
+        "model.tie_embeddings": False,
+    }
+    try:
+        run = gu.train(tiny_recipe, overrides, run=tmp_path / "run", say=quiet)
+    except TrainingError:
+        pytest.fail("these numbers were meant to stay finite")
+    result = json.loads((run.path / "result.json").read_text())
+    assert result["validation"]["perplexity"] is None or result["validation"]["perplexity"] > 1e6
+    assert (run.path / "report.html").is_file()
+
+
+def test_a_failed_training_leaves_a_picture_of_it(tiny_recipe: Path, tmp_path: Path) -> None:
+    overrides = ["training.optimizer=adamw", "training.learning_rate=1e35", "training.max_grad_norm=0.0"]
+    with pytest.raises(TrainingError, match="not finite"):
+        gu.train(tiny_recipe, overrides, run=tmp_path / "run", say=quiet)
+    assert "not finite" in (tmp_path / "run" / "report.html").read_text()
+
+
+def test_ten_characters_are_enough_for_a_run(tmp_path: Path) -> None:
+    (tmp_path / "ten.txt").write_text("abcabcabca")
+    overrides = {
+        "data.source": str(tmp_path / "ten.txt"),
+        "model.max_seq_len": 4,
+        "model.d_model": 8,
+        "model.num_layers": 1,
+        "model.num_heads": 1,
+        "training.batch_size": 1,
+        "training.max_steps": 2,
+        "training.num_threads": 1,
+        "training.sample_prompt": "",
+        "training.sample_tokens": 5,
+        "generation.max_new_tokens": 5,
+    }
+    run = gu.train("shakespeare", overrides, run=tmp_path / "run", say=quiet)
+    assert run.finished
+
+
+def test_evaluate_takes_paths_and_refuses_unknown_figures(tiny_recipe: Path, text_file: Path, tmp_path: Path) -> None:
+    run = gu.train(tiny_recipe, ["training.max_steps=4"], run=tmp_path / "run", say=quiet)
+    figures = gu.evaluate(run.path, data=text_file, metrics="loss", say=quiet)
+    assert set(figures) == {"data", "loss", "tokens", "bytes", "window"}
+    with pytest.raises(SettingError, match="metrics = 'foo': known: loss, perplexity, bits_per_byte"):
+        gu.evaluate(run.path, metrics=("foo",), say=quiet)
+    with pytest.raises(SettingError, match="metrics = '': name at least one of loss"):
+        gu.evaluate(run.path, metrics=(), say=quiet)
+    with pytest.raises(DataError, match="this model is not part of a run"):
+        gu.evaluate(run.load(), say=quiet)
+    with pytest.raises(SettingError, match="device = 'cuda:7': use auto, cuda, mps, cpu"):
+        gu.LanguageModel.load(run.path, device="cuda:7")
+
+
+def test_figures_while_training_and_at_the_end_agree_where_they_cover_the_same(
+    tiny_recipe: Path, tmp_path: Path
+) -> None:
+    """The tiny text's validation part has characters that its training part lacks."""
+    run = gu.train(tiny_recipe, ["evaluation.max_tokens=0"], run=tmp_path / "run", say=quiet)
+    lines = [json.loads(line) for line in (run.path / "metrics.jsonl").read_text().splitlines()]
+    result = json.loads((run.path / "result.json").read_text())
+    best = next(line for line in lines if line["kind"] == "validation" and line["step"] == result["best_step"])
+    for figure in ("loss", "perplexity", "bits_per_byte", "tokens"):
+        assert best[figure] == pytest.approx(result["validation"][figure], rel=1e-6), figure
