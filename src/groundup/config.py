@@ -76,7 +76,7 @@ def parse_overrides(settings_class: type, overrides: Iterable[str]) -> dict[str,
     A value meant for a text field need not be quoted: `data.source=./my-texts`.
     """
     nested: dict[str, Any] = {}
-    for override in overrides:
+    for override in (overrides,) if isinstance(overrides, str) else overrides:
         name, equals, text = override.partition("=")
         name, text = name.strip(), text.strip()
         if not equals or not name:
@@ -95,7 +95,8 @@ def _set_dotted(nested: dict[str, Any], name: str, value: Any) -> None:
 def _read_value(text: str, field_type: Any, name: str) -> Any:
     accepted = _accepted_types(field_type)
     try:
-        value = tomllib.loads(f"value = {text}")["value"]
+        read = tomllib.loads(f"value = {text}")
+        value = read["value"] if len(read) == 1 else text
     except tomllib.TOMLDecodeError:
         value = text
     if isinstance(value, str) and "\n" in text:
@@ -230,9 +231,15 @@ def require(condition: bool, name: str, value: object, advice: str) -> None:
         raise SettingError(name, value, advice)
 
 
-def require_finite(name: str, value: float, minimum: float = 0.0, exclusive: bool = False) -> None:
-    """Raise `SettingError` unless the value is a finite number, at least (or, if exclusive, above) the minimum."""
+def require_finite(
+    name: str, value: float, minimum: float = 0.0, exclusive: bool = False, maximum: float = math.inf
+) -> None:
+    """Raise `SettingError` unless the value is a finite number, at least (or, if exclusive, above) the minimum.
+
+    `maximum` is a bound that no sensible value comes near, beyond which the arithmetic itself would fail.
+    """
     above = value > minimum if exclusive else value >= minimum
+    require(not value > maximum or math.isinf(value), name, value, f"use a number of at most {maximum:g}")
     require(
         math.isfinite(value) and above,
         name,

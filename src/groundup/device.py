@@ -80,7 +80,7 @@ def describe_machine(device: torch.device) -> dict[str, str | int]:
     described: dict[str, str | int] = {
         "cpu": _cpu_name(),
         "cores": available_cores(),
-        "memory_bytes": _memory_bytes(),
+        "memory_bytes": memory_bytes(),
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
         "os": platform.platform(),
     }
@@ -95,5 +95,6 @@ def _cpu_name() -> str:
     return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), platform.machine())
 
 
-def _memory_bytes() -> int:
+def memory_bytes() -> int:
+    """Bytes of main memory; 0 where the system doesn't say."""
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") if hasattr(os, "sysconf") else 0

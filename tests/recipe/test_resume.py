@@ -123,7 +123,7 @@ def test_when_no_checkpoint_is_whole_it_does_not_start_over_silently(
             train(tiny_recipe, OVERRIDES, run=run, resume=True, say=quiet)
     assert len(list_checkpoints(run)) == 2, "they stay where they are"
     shutil.rmtree(run / "checkpoints")
-    with pytest.raises(CheckpointError, match="has lost all its 2 checkpoints"):
+    with pytest.raises(CheckpointError, match=r"the checkpoints that .* had written are gone: restore one"):
         train(tiny_recipe, OVERRIDES, run=run, resume=True, say=quiet)
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import groundup as gu
-from groundup.errors import DataError, GenerationError, SettingError, TrainingError
+from groundup.errors import DataError, MachineError, ModelError, SettingError, TrainingError
 
 
 def quiet(text: str) -> None:
@@ -17,7 +17,8 @@ def quiet(text: str) -> None:
 
 def test_a_prompt_longer_than_the_context_is_refused_before_the_run_begins(tiny_recipe: Path, tmp_path: Path) -> None:
     overrides = ["training.sample_prompt=The License is longer than that", "training.sample_tokens=0"]
-    with pytest.raises(GenerationError, match="the prompt is 31 tokens long but the model's context only 16"):
+    message = r"training\.sample_prompt = .*: the prompt is 31 tokens long but the model's context only 16"
+    with pytest.raises(SettingError, match=message):
         gu.train(tiny_recipe, overrides, run=tmp_path / "run", say=quiet)
     assert not (tmp_path / "run").exists()
 
@@ -47,11 +48,32 @@ def test_a_loss_too_large_for_a_perplexity_still_ends_in_a_whole_run(tiny_recipe
     assert (run.path / "report.html").is_file()
 
 
-def test_a_failed_training_leaves_a_picture_of_it(tiny_recipe: Path, tmp_path: Path) -> None:
-    overrides = ["training.optimizer=adamw", "training.learning_rate=1e35", "training.max_grad_norm=0.0"]
+def test_a_failed_training_leaves_a_picture_of_it(
+    tiny_recipe: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        "groundup.recipe.train.loss_sum", lambda model, batch: model(batch[:, :-1]).sum() * float("nan")
+    )
     with pytest.raises(TrainingError, match="not finite"):
-        gu.train(tiny_recipe, overrides, run=tmp_path / "run", say=quiet)
-    assert "not finite" in (tmp_path / "run" / "report.html").read_text()
+        gu.train(tiny_recipe, run=tmp_path / "run", say=quiet)
+    page = (tmp_path / "run" / "report.html").read_text()
+    assert "not finite" in page
+    assert "Untrained at step 0" in page
+
+
+def test_a_network_beyond_the_machines_memory_is_refused(tiny_recipe: Path, tmp_path: Path) -> None:
+    with pytest.raises(
+        MachineError, match=r"a network of [\d,]+ parameters needs about [\d,]+ GB to train, and this machine has"
+    ):
+        gu.train(tiny_recipe, ["model.num_layers=1000000000"], run=tmp_path / "run", say=quiet)
+    assert not (tmp_path / "run").exists()
+
+
+def test_evaluate_refuses_a_model_whose_weights_are_damaged(tiny_recipe: Path, text_file: Path, tmp_path: Path) -> None:
+    model = gu.train(tiny_recipe, ["training.max_steps=2"], run=tmp_path / "run", say=quiet).load()
+    model.model.token_embedding.weight.data.fill_(float("nan"))
+    with pytest.raises(ModelError, match="the model's scores are not finite numbers: its weights are damaged"):
+        gu.evaluate(model, data=text_file, say=quiet)
 
 
 def test_ten_characters_are_enough_for_a_run(tmp_path: Path) -> None:

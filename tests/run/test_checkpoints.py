@@ -153,3 +153,9 @@ def test_writing_a_step_again_replaces_it(tmp_path: Path) -> None:
     write(tmp_path, 1)
     verify_checkpoint(write(tmp_path, 1))
     assert len(list_checkpoints(tmp_path)) == 1
+
+
+def test_a_renamed_checkpoint_is_not_taken_for_another_step(tmp_path: Path) -> None:
+    renamed = write(tmp_path, 1).rename(checkpoint_path(tmp_path, 5))
+    with pytest.raises(CheckpointError, match="holds step 1, not the one that its name says"):
+        verify_checkpoint(renamed)

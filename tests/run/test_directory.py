@@ -144,3 +144,24 @@ def test_runs_are_listed_with_their_best_loss(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(RunError, match="file is not a folder"):
         list_runs(tmp_path / "file")
+
+
+def test_valid_json_of_the_wrong_shape_is_damage_too(tmp_path: Path) -> None:
+    run = RunDirectory(tmp_path / "run")
+    run.path.mkdir()
+    run.write_manifest({"hashes": 3})
+    with pytest.raises(RunError, match=r"manifest\.json is damaged \(hashes is no table\)"):
+        run.manifest()
+    write_atomic(run.path / "result.json", "{}")
+    with pytest.raises(RunError, match=r"result\.json is damaged \(best_step is missing\)"):
+        run.result()
+    (run.path / "metrics.jsonl").write_text('{"step": "x"}\n{"step": 3}\n[]\n')
+    cut_records(run.path / "metrics.jsonl", 5)
+    assert read_records(run.path / "metrics.jsonl") == [{"step": 3}]
+    assert list_runs(tmp_path)[0]["state"] == "damaged"
+
+
+def test_a_file_that_may_not_be_replaced_is_named(tmp_path: Path) -> None:
+    (tmp_path / "manifest.json").mkdir()
+    with pytest.raises(MachineError, match=r"manifest\.json cannot be written \(Is a directory\)"):
+        RunDirectory(tmp_path).write_manifest({})

@@ -171,3 +171,13 @@ def test_a_reader_who_leaves_early_causes_no_traceback(run: Path) -> None:
     command = f"{sys.executable} -m groundup generate {run} --max-new-tokens 400 | head -c 1"
     done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False)
     assert "Traceback" not in done.stderr, done.stderr
+
+
+def test_what_the_system_refuses_is_one_sentence(run: Path) -> None:
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            [*GROUNDUP, "runs", str(run.parent)], stdout=full, stderr=subprocess.PIPE, text=True, check=False
+        )
+    assert done.returncode != 0
+    assert "Traceback" not in done.stderr, done.stderr
+    assert "File name too long" in one_sentence(groundup("generate", "x" * 300))

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from groundup.run.checkpoints import list_checkpoints
+from groundup.run.directory import RunDirectory
 from groundup.run.records import read_records
 
 GROUNDUP = [sys.executable, "-m", "groundup"]
@@ -86,13 +87,13 @@ def test_signals_save_and_exit_one_process_owns_the_run_and_the_bits_are_the_sam
     whole: Path, tiny_recipe: Path, tmp_path: Path
 ) -> None:
     run = tmp_path / "stopped"
+    with RunDirectory(run).locked():
+        _, errors = (second := start(tiny_recipe, run, "--resume")).communicate(timeout=60)
+    assert second.returncode == 1
+    assert errors.startswith(f"groundup: {run} is in use by process {os.getpid()}")
+    assert errors.count("\n") == 1
     process = start(tiny_recipe, run)
     wait_for_step(process, run, 5)
-    second = start(tiny_recipe, run, "--resume")
-    _, errors = second.communicate(timeout=60)
-    assert second.returncode == 1
-    assert errors.startswith(f"groundup: {run} is in use by process {process.pid}")
-    assert errors.count("\n") == 1
     for number, code in ((signal.SIGTERM, 143), (signal.SIGINT, 130)):
         process.send_signal(number)
         _, errors = process.communicate(timeout=60)

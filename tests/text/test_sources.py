@@ -105,7 +105,8 @@ def test_a_path_wins_over_the_catalogue_and_says_so() -> None:
 
 def test_a_misspelt_name_gets_a_hint() -> None:
     assert failure("shakespere") == (
-        "data.source = 'shakespere': there is no such file, folder or catalogue entry; did you mean shakespeare?"
+        f"data.source = 'shakespere': there is no such file or folder here (in {Path.cwd()}) and no such catalogue entry; "
+        "did you mean shakespeare?"
     )
     assert failure("zebra").endswith("the catalogue has: shakespeare")
     assert "there is no such file or folder; check the path" in failure("./shakespeare")

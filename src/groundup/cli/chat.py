@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import sys
 from typing import Annotated
 
 import typer
 
 from groundup.cli.generate import MODEL_HELP
+from groundup.errors import GroundupError
 
 
 def chat(
@@ -33,6 +35,8 @@ def chat(
 
     language_model = LanguageModel.load(model)
     print("This model continues text; it was not taught to converse. An empty line or Ctrl-D ends.", file=sys.stderr)
+    if isinstance(sys.stdin, io.TextIOWrapper):
+        sys.stdin.reconfigure(errors="replace")
     messages: list[dict[str, str]] = []
     while True:
         try:
@@ -43,10 +47,15 @@ def chat(
             return
         messages.append({"role": "user", "content": said})
         reply = ""
-        for piece in language_model.chat_stream(
-            messages, max_new_tokens=max_new_tokens, temperature=temperature, seed=seed
-        ):
-            print(piece, end="", flush=True)
-            reply += piece
+        try:
+            for piece in language_model.chat_stream(
+                messages, max_new_tokens=max_new_tokens, temperature=temperature, seed=seed
+            ):
+                print(piece, end="", flush=True)
+                reply += piece
+        except GroundupError as error:
+            print(f"groundup: {error}", file=sys.stderr)
+            messages.pop()
+            continue
         print()
         messages.append({"role": "assistant", "content": reply})

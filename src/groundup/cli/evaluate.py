@@ -41,13 +41,23 @@ def evaluate(
     if as_json:
         import json
 
-        print(json.dumps(figures))
+        from groundup.run.files import without_infinities
+
+        print(json.dumps(without_infinities(figures)))
         return
     from rich.console import Console
     from rich.table import Table
 
     table = Table(box=None, show_header=False)
     for name, value in figures.items():
-        shown = f"{value:,.4f}" if isinstance(value, float) else f"{value:,}" if isinstance(value, int) else str(value)
+        shown = (
+            f"{value:,.4f}"
+            if isinstance(value, float)
+            else f"{value:,}"
+            if isinstance(value, int)
+            else "–"
+            if value is None
+            else str(value)
+        )
         table.add_row(name.replace("_", " "), shown)
     Console().print(table)

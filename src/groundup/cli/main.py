@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 import warnings
@@ -55,6 +56,9 @@ def options(
 def main() -> None:
     """Run the command line: exit status 0 done, 1 failed (one sentence says why), 2 wrong usage, 130 interrupted."""
     warnings.showwarning = _show_warning
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal without a letter shows "?", not a traceback
     try:
         app()
     except GroundupError as error:
@@ -66,6 +70,12 @@ def main() -> None:
         sys.exit(INTERRUPTED)
     except BrokenPipeError:  # the reader of our output, such as `head`, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+    except OSError as error:
+        if os.environ.get("GROUNDUP_DEBUG"):
+            raise
+        where = f"{error.filename}: " if error.filename else ""
+        print(f"groundup: {where}{error.strerror or error} (--debug shows where it happened)", file=sys.stderr)
         sys.exit(1)
 
 

@@ -61,7 +61,7 @@ def _say(text: str) -> None:
 
 
 def _show(run: Path, result: dict[str, Any]) -> None:
-    print(f"\n{result['sample_prompt']}{result['sample']}\n")
+    print("\n" + (result["sample_prompt"] + result["sample"]).strip("\n") + "\n")
     validation = result["validation"]
     figures = [("", "loss", ".4f"), ("perplexity ", "perplexity", ".2f"), ("bits per byte ", "bits_per_byte", ".3f")]
     shown = [f"{word}{validation[name]:{form}}" for word, name, form in figures if validation[name] is not None]
@@ -72,5 +72,6 @@ def _show(run: Path, result: dict[str, Any]) -> None:
     )
     print(f"model   {run / 'model'}   (a Hugging Face directory)")
     print(f"report  {run / 'report.html'}")
-    prompt = shlex.quote(result["sample_prompt"].strip())
-    print(f"try     groundup generate {run} --prompt {prompt} --temperature 0.7 --seed 1")
+    prompt = result["sample_prompt"].strip()
+    option = f"--prompt {shlex.quote(prompt)} " if prompt else ""
+    print(f"try     groundup generate {run} {option}--temperature 0.7 --seed 1")

@@ -28,6 +28,12 @@ def find_model(path: str | Path) -> Path:
         raise ModelError(
             f"the run {path} has saved no checkpoint yet: wait for its first, or go on with it by --resume"
         )
+    pickles = [file.name for pattern in ("*.bin", "*.pt", "*.pth", "*.pkl") for file in sorted(directory.glob(pattern))]
+    if pickles:
+        raise ModelError(
+            f"{path} holds only {pickles[0]}, a pickle, which can run code when it is loaded, so we don't: "
+            "convert it to safetensors with the program that wrote it"
+        )
     raise ModelError(
         f"{path} is not a model: name a run's folder (runs/NAME), "
         "a checkpoint in it (runs/NAME/checkpoints/step-NNNNNN), "

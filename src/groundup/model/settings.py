@@ -79,9 +79,9 @@ class TransformerConfig:
             f"it must divide num_heads = {self.num_heads}",
         )
         require(0 <= self.dropout < 1, "model.dropout", self.dropout, "use a share from 0 up to, not including, 1")
-        require_finite("model.norm_eps", self.norm_eps, exclusive=True)
-        require_finite("model.rope_theta", self.rope_theta, exclusive=True)
-        require_finite("model.init_std", self.init_std)
+        require_finite("model.norm_eps", self.norm_eps, minimum=1e-12, maximum=1.0)
+        require_finite("model.rope_theta", self.rope_theta, minimum=1.0, maximum=1e12)
+        require_finite("model.init_std", self.init_std, maximum=100.0)
         if self.position == "rope":
             require(self.head_dim % 2 == 0, "model.head_dim", self.head_dim, "rotary positions need an even head_dim")
         self._check_preset()

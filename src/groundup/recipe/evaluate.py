@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
@@ -10,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from groundup.errors import DataError
+from groundup.errors import DataError, ModelError
 from groundup.evaluation.likelihood import Likelihood
 from groundup.language_model import LanguageModel
 from groundup.recipe.data import prepare_data
@@ -43,6 +44,10 @@ def evaluate(
     else:
         sources = tuple(map(str, (data,) if isinstance(data, str | Path) else data))
         measured, read = _on_text(language_model, sources, say), ", ".join(sources)
+    if math.isnan(measured.loss):
+        raise ModelError(
+            "the model's scores are not finite numbers: its weights are damaged, so use another checkpoint"
+        )
     figures = asdict(measured)
     return {"data": read, **{name: figures[name] for name in (*names, "tokens", "bytes", "window")}}
 
@@ -52,7 +57,7 @@ def _on_own_validation(language_model: LanguageModel, path: Path | None, say: Ca
     run = next((folder for folder in folders if (folder / RECIPE_FILE).is_file()), None)
     if run is None or not RunDirectory(run).started:
         raise DataError(
-            f"{path or 'this model'} is not part of a run, so it has no validation text of its own: name a text with --data"
+            f"{path or 'this model'} is not part of a run, so it has no validation text of its own: name a text (--data, or data=)"
         )
     settings = load_recipe(str(run / RECIPE_FILE))
     prepared = prepare_data(settings, say)

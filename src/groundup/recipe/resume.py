@@ -72,9 +72,10 @@ def newest_whole_checkpoint(directory: RunDirectory, made_with: Mapping[str, str
             say(f"warning: {reason}; it is set aside as {aside.name}, and training goes on from {checkpoint.name}")
         return checkpoint
     if damaged or known:
-        what = f"{damaged[0][1]}, and none of the run's" if damaged else f"{directory.path} has lost all its"
-        raise CheckpointError(
-            f"{what} {len(damaged) or len(known)} checkpoints is whole: restore one from a copy, or start a new run "
-            "with --run DIR"
+        what = (
+            f"{damaged[0][1]}, and none of the run's {len(damaged)} checkpoints is whole"
+            if damaged
+            else f"the checkpoints that {directory.path} had written are gone"
         )
+        raise CheckpointError(f"{what}: restore one from a copy, or start a new run with --run DIR")
     return None

@@ -11,8 +11,8 @@ from typing import Any
 import torch
 
 from groundup.config import write_toml
-from groundup.device import autocast_dtype, matmul_flops_per_second, pick_device, set_threads
-from groundup.errors import SettingError, TrainingError
+from groundup.device import autocast_dtype, matmul_flops_per_second, memory_bytes, pick_device, set_threads
+from groundup.errors import GenerationError, MachineError, SettingError, TrainingError
 from groundup.language_model import LanguageModel
 from groundup.model.counts import parameter_counts
 from groundup.model.directory import load_model
@@ -95,9 +95,13 @@ def default_run(recipe: str) -> Path:
 def _train_locked(settings: Recipe, directory: RunDirectory, device: torch.device, say: Say) -> TrainedRun:
     data = prepare_data(settings, say)
     config = with_vocabulary(settings.model, data.tokenizer.vocab_size)
+    require_memory(config)
     torch.manual_seed(settings.training.seed)
     model = Transformer(config)
-    LanguageModel(model, data.tokenizer).check_prompt(settings.training.sample_prompt)
+    try:
+        LanguageModel(model, data.tokenizer).check_prompt(settings.training.sample_prompt)
+    except GenerationError as error:
+        raise SettingError("training.sample_prompt", settings.training.sample_prompt, str(error)) from error
     set_threads(settings.training.num_threads)
     peak_flops = matmul_flops_per_second(device, autocast_dtype(settings.training.precision, device) or torch.float32)
     checkpoint = open_run(settings, directory, data, config, device, peak_flops, say)
@@ -126,6 +130,18 @@ def with_vocabulary(config: TransformerConfig, vocab_size: int) -> TransformerCo
             "model.vocab_size", config.vocab_size, f"the tokenizer has {vocab_size} tokens; use 0 to take its size"
         )
     return replace(config, vocab_size=config.vocab_size or vocab_size)
+
+
+def require_memory(config: TransformerConfig) -> None:
+    """Raise `MachineError` if the weights, their gradients and the optimizer's moments can't fit into memory."""
+    parameters, there = parameter_counts(config)["total"], memory_bytes()
+    needed = 16 * parameters
+    if needed > there > 0:
+        raise MachineError(
+            f"a network of {parameters:,} parameters needs about {needed / 1e9:,.0f} GB to train, and this machine has "
+            f"{there / 1e9:,.0f} GB: lower model.d_model (now {config.d_model}), model.d_ff ({config.d_ff}) or "
+            f"model.num_layers ({config.num_layers})"
+        )
 
 
 def _compose(

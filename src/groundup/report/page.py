@@ -96,7 +96,8 @@ def verdict(facts: RunFacts) -> str:
     if best.bits_per_byte is not None:
         found += f", {figure(best.bits_per_byte)} bits per byte"
     where = f" at step {best.step:,}" if best.step is not None else ""
-    return f"{opening}: {done}. Best checkpoint{where}: {found}."
+    what = "Untrained" if best.step == 0 else "Best checkpoint"
+    return f"{opening}: {done}. {what}{where}: {found}."
 
 
 def tiles(facts: RunFacts) -> list[tuple[str, str, str]]:

@@ -129,6 +129,8 @@ def verify_checkpoint(
             raise CheckpointError(f"{checkpoint} was made with another {name}, so it is no checkpoint of this run")
     if state_hash is not None and sha256_file(checkpoint / STATE_FILE) != state_hash:
         raise CheckpointError(f"{checkpoint / STATE_FILE} is not the one that the manifest names")
+    if state["step"] != step_of(checkpoint):
+        raise CheckpointError(f"{checkpoint} holds step {state['step']}, not the one that its name says")
     for name, expected in state["files"].items():
         file = checkpoint / name
         if not file.is_file():
@@ -146,11 +148,13 @@ def set_aside(checkpoint: Path) -> Path:
     """Rename a damaged checkpoint so that nothing takes it for whole, and nothing of it is lost."""
     aside = checkpoint.with_name(f"damaged-{checkpoint.name}")
     shutil.rmtree(aside, ignore_errors=True)
-    return checkpoint.rename(aside)
+    with explain_os_errors(aside):
+        return checkpoint.rename(aside)
 
 
 def prune_checkpoints(run: Path, keep: int, best_step: int | None) -> None:
     """Delete all but the newest `keep` checkpoints and the best one."""
     for checkpoint in list_checkpoints(run)[:-keep]:
         if step_of(checkpoint) != best_step:
-            remove_directory(checkpoint)
+            with explain_os_errors(checkpoint):
+                remove_directory(checkpoint)

@@ -84,9 +84,10 @@ class RunDirectory:
                 raise RunError(
                     f"{self.path} is in use by {owner}: wait for it, stop it, or name another folder with --run DIR"
                 ) from error
-            file.truncate(0)
-            file.write(f"process {os.getpid()} on {socket.gethostname()} since {now()}\n")
-            file.flush()
+            with explain_os_errors(path):
+                file.truncate(0)
+                file.write(f"process {os.getpid()} on {socket.gethostname()} since {now()}\n")
+                file.flush()
             try:
                 yield
             finally:
@@ -96,7 +97,12 @@ class RunDirectory:
                         self.path.rmdir()
 
     def manifest(self) -> dict[str, Any]:
-        return read_json(self.path / MANIFEST_FILE)
+        """What the run is made of."""
+        manifest = read_json(self.path / MANIFEST_FILE)
+        for name in ("hashes", "data", "checkpoints", "model"):
+            if not isinstance(manifest.get(name, {}), dict):
+                raise RunError(f"{self.path / MANIFEST_FILE} is damaged ({name} is no table); restore it from a copy")
+        return manifest
 
     def write_manifest(self, manifest: dict[str, Any]) -> None:
         write_json(self.path / MANIFEST_FILE, manifest)
@@ -120,7 +126,12 @@ class RunDirectory:
                 fsync_file(self.path / name)
 
     def result(self) -> dict[str, Any]:
-        return read_json(self.path / RESULT_FILE)
+        """How training ended, and the final figures."""
+        result = read_json(self.path / RESULT_FILE)
+        missing = {"sample", "sample_prompt", "validation", "steps", "best_step"} - set(result)
+        if missing:
+            raise RunError(f"{self.path / RESULT_FILE} is damaged ({min(missing)} is missing); restore it from a copy")
+        return result
 
     def write_result(self, result: dict[str, Any]) -> None:
         """How training ended, and the final figures."""

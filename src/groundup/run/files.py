@@ -29,12 +29,13 @@ def sha256_text(text: str) -> str:
 def write_atomic(path: Path, text: str) -> None:
     """Replace a file's content whole: whoever reads it, even after a crash, finds the old text or the new one."""
     temporary = path.with_name(f".{path.name}.tmp")
-    with explain_os_errors(path), temporary.open("w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
-    fsync_directory(path.parent)
+    with explain_os_errors(path):
+        with temporary.open("w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+        fsync_directory(path.parent)
 
 
 def write_json(path: Path, value: Any) -> None:

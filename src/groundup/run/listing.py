@@ -26,12 +26,12 @@ def _describe(run: RunDirectory) -> dict[str, Any]:
     losses = [
         record["loss"]
         for record in records
-        if record.get("kind") == "validation" and record.get("best") and record.get("loss")
+        if record.get("kind") == "validation" and record.get("best") and isinstance(record.get("loss"), float)
     ]
     described = {
         "run": str(run.path),
         "state": "finished" if run.finished else "running" if _locked(run) else "stopped",
-        "step": max((record.get("step", 0) for record in records), default=0),
+        "step": max((record.get("step") or 0 for record in records), default=0),
         "max_steps": None,
         "best_loss": min(losses, default=None),
         "created": "",

@@ -32,7 +32,7 @@ def read_records(path: Path) -> list[Record]:
             record = json.loads(line)
         except ValueError:
             continue
-        if isinstance(record, dict):
+        if isinstance(record, dict) and isinstance(record.get("step"), int | None):
             records.append(record)
     return records
 

@@ -80,7 +80,7 @@ def _read_entry(name: str, cache: Path, say: Say) -> list[Document]:
 
 def _find_files(source: str) -> list[tuple[str, Path]]:
     """The files that a path or pattern names, as (name within the source, path)."""
-    path = Path(source).expanduser()
+    path = _expand(source)
     try:
         if path.is_dir():
             files = [(file.relative_to(path).as_posix(), file) for file in _walk(path)]
@@ -120,6 +120,14 @@ def _walk(folder: Path) -> list[Path]:
     return sorted(files)
 
 
+def _expand(source: str) -> Path:
+    """The path with `~` filled in."""
+    try:
+        return Path(source).expanduser()
+    except RuntimeError:
+        raise DataError(f"data.source = {source!r}: there is no such user; write the whole path") from None
+
+
 def _unknown(source: str, path: Path) -> DataError:
     if path.is_symlink():
         return DataError(
@@ -131,7 +139,9 @@ def _unknown(source: str, path: Path) -> DataError:
         )
     close = difflib.get_close_matches(source, CATALOGUE, n=1)
     hint = f"did you mean {close[0]}?" if close else f"the catalogue has: {', '.join(CATALOGUE)}"
-    return DataError(f"data.source = {source!r}: there is no such file, folder or catalogue entry; {hint}")
+    return DataError(
+        f"data.source = {source!r}: there is no such file or folder here (in {Path.cwd()}) and no such catalogue entry; {hint}"
+    )
 
 
 def _unreadable(path: Path, error: OSError) -> DataError:
@@ -151,7 +161,7 @@ def _read_file(name: str, path: Path, source: str, say: Say) -> list[Document]:
     text, repairs = decode_text(content, str(path))
     if text:
         return [Document(name, text, source, "unknown", repairs=repairs)]
-    if Path(source).expanduser() == path:
+    if _expand(source) == path:
         raise DataError(f"{path} is empty: name a file with text in it")
     say(f"warning: {path} is empty and is skipped")
     return []

@@ -97,10 +97,15 @@ class TrainingSettings:
             require(
                 getattr(self, name) >= 0, f"training.{name}", getattr(self, name), "use a whole number of at least 0"
             )
-        for name in ("learning_rate", "matrix_learning_rate"):
-            require_finite(f"training.{name}", getattr(self, name), exclusive=True)
         for name in ("weight_decay", "max_grad_norm", "spike_sigmas"):
             require_finite(f"training.{name}", getattr(self, name))
+        for name in ("learning_rate", "matrix_learning_rate"):
+            value = getattr(self, name)
+            require_finite(f"training.{name}", value, exclusive=True, maximum=1e6)
+            advice = (
+                f"with {name} = {value:g} a step would take away more than the whole weight; use at most {1 / value:g}"
+            )
+            require(self.weight_decay * value <= 1, "training.weight_decay", self.weight_decay, advice)
         for name in ("beta1", "beta2", "momentum"):
             value = getattr(self, name)
             require(0 <= value < 1, f"training.{name}", value, "use a number from 0 up to, not including, 1")
