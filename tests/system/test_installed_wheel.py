@@ -64,9 +64,7 @@ def test_the_wheel_holds_what_it_needs_and_nothing_else(wheel: Path) -> None:
     assert any(name.endswith("licenses/LICENSE") for name in names)
 
 
-def test_it_trains_generates_and_evaluates_from_an_empty_folder_offline_after_one_fetch(
-    installed: Path, tmp_path: Path
-) -> None:
+def test_it_trains_and_evaluates_from_an_empty_folder_offline_after_one_fetch(installed: Path, tmp_path: Path) -> None:
     def groundup(*arguments: str, **environment: str) -> str:
         done = subprocess.run(
             [installed, *arguments],
@@ -88,7 +86,6 @@ def test_it_trains_generates_and_evaluates_from_an_empty_folder_offline_after_on
     assert str(installed.parent.parent) in where.stdout, "it is the installed package, not the checkout"
     groundup("train", "shakespeare", *TINY, "--run", "first")
     offline = {"PIP_NO_INDEX": "1", "PIP_CONFIG_FILE": os.devnull}
-    assert groundup("generate", "first", "--prompt", "ROMEO:", "--max-new-tokens", "5", **offline).startswith("ROMEO:")
     assert json.loads(groundup("evaluate", "first", "--json", **offline))["tokens"] > 1000, (
         "the archive is in the cache"
     )

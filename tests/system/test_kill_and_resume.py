@@ -67,34 +67,21 @@ def assert_same(run: Path, whole: Path) -> None:
     assert {**ours_result, "seconds": 0} == {**theirs_result, "seconds": 0}
 
 
-def test_killed_twice_at_random_it_ends_with_the_same_bits(whole: Path, tiny_recipe: Path, tmp_path: Path) -> None:
-    run, moment = tmp_path / "killed", random.Random()
+def test_killed_and_stopped_again_and_again_it_ends_with_the_same_bits(
+    whole: Path, tiny_recipe: Path, tmp_path: Path
+) -> None:
+    """Twice kill -9, at random moments; then SIGTERM, then Ctrl-C; then to the end: all in one run."""
+    run, moment = tmp_path / "run", random.Random()
     process = start(tiny_recipe, run)
-    for step in sorted(moment.sample(range(10, 250), 2)):
+    for step in sorted(moment.sample(range(10, 150), 2)):
         wait_for_step(process, run, step)
         time.sleep(moment.random() * 0.05)
         process.send_signal(signal.SIGKILL)
         process.communicate()
         assert process.returncode == -signal.SIGKILL, "it was still going"
         process = start(tiny_recipe, run, "--resume")
-    _, errors = process.communicate(timeout=240)
-    assert process.returncode == 0, errors
-    assert_same(run, whole)
-    assert [record["event"] for record in read_records(run / "events.jsonl")].count("resumed") == 2
-
-
-def test_signals_save_and_exit_one_process_owns_the_run_and_the_bits_are_the_same(
-    whole: Path, tiny_recipe: Path, tmp_path: Path
-) -> None:
-    run = tmp_path / "stopped"
-    with RunDirectory(run).locked():
-        _, errors = (second := start(tiny_recipe, run, "--resume")).communicate(timeout=60)
-    assert second.returncode == 1
-    assert errors.startswith(f"groundup: {run} is in use by process {os.getpid()}")
-    assert errors.count("\n") == 1
-    process = start(tiny_recipe, run)
-    wait_for_step(process, run, 5)
     for number, code in ((signal.SIGTERM, 143), (signal.SIGINT, 130)):
+        wait_for_step(process, run, last_step(run) + 5)
         process.send_signal(number)
         _, errors = process.communicate(timeout=60)
         assert process.returncode == code
@@ -102,9 +89,21 @@ def test_signals_save_and_exit_one_process_owns_the_run_and_the_bits_are_the_sam
         assert "--resume" in errors
         assert "Traceback" not in errors
         assert (run / "report.html").is_file()
-        steps = max(record["step"] for record in read_records(run / "metrics.jsonl"))
         process = start(tiny_recipe, run, "--resume")
-        wait_for_step(process, run, steps + 5)
     _, errors = process.communicate(timeout=240)
     assert process.returncode == 0, errors
     assert_same(run, whole)
+    assert [record["event"] for record in read_records(run / "events.jsonl")].count("resumed") == 4
+
+
+def last_step(run: Path) -> int:
+    step: int = max(record["step"] for record in read_records(run / "metrics.jsonl"))
+    return step
+
+
+def test_a_run_in_use_is_refused_in_one_sentence(tiny_recipe: Path, tmp_path: Path) -> None:
+    with RunDirectory(tmp_path / "run").locked():
+        _, errors = (second := start(tiny_recipe, tmp_path / "run", "--resume")).communicate(timeout=60)
+    assert second.returncode == 1
+    assert errors.startswith(f"groundup: {tmp_path / 'run'} is in use by process {os.getpid()}")
+    assert errors.count("\n") == 1
