@@ -47,7 +47,7 @@ check: .venv/.dev
 	@$(BIN)/mypy
 
 test: check
-	@$(BIN)/pytest --numprocesses $(PYTEST_WORKERS) --dist loadscope
+	@$(BIN)/pytest --numprocesses $(PYTEST_WORKERS) --dist worksteal
 
 bench: .venv/.dev
 	@$(BIN)/python benchmarks/run.py
