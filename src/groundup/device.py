@@ -55,7 +55,7 @@ def synchronize(device: torch.device) -> None:
         torch.mps.synchronize()
 
 
-def matmul_flops_per_second(device: torch.device, dtype: torch.dtype = torch.float32, seconds: float = 0.2) -> float:
+def matmul_flops_per_second(device: torch.device, dtype: torch.dtype = torch.float32, seconds: float = 0.1) -> float:
     """Floating-point operations a second of the best of several square matrix products: the peak that MFU is measured against."""
     size = 4096 if device.type == "cuda" else 512
     a, b = torch.randn(size, size, device=device, dtype=dtype), torch.randn(size, size, device=device, dtype=dtype)

@@ -63,7 +63,7 @@ def assert_same(run: Path, whole: Path) -> None:
     assert (run / "model" / "model.safetensors").read_bytes() == (whole / "model" / "model.safetensors").read_bytes()
 
 
-@pytest.mark.parametrize("step", [0, 10, 20, 30, 40])
+@pytest.mark.parametrize("step", [0, 20, 30, 40])
 def test_from_any_checkpoint_on_everything_is_the_same(
     whole: TrainedRun, tiny_recipe: Path, tmp_path: Path, step: int
 ) -> None:
@@ -89,8 +89,10 @@ def test_twice_in_one_run_with_accumulation(tiny_recipe: Path, tmp_path: Path, c
     assert_same(run, reference.path)
 
 
-@pytest.mark.parametrize("name", ["model.safetensors", "optimizer.safetensors", "state.json"])
-@pytest.mark.parametrize("harm", ["flip", "truncate", "remove"])
+@pytest.mark.parametrize(
+    ("name", "harm"),
+    [("model.safetensors", "flip"), ("state.json", "truncate"), ("optimizer.safetensors", "remove")],
+)
 def test_a_damaged_newest_checkpoint_is_named_and_the_one_before_is_used(
     whole: TrainedRun, tiny_recipe: Path, tmp_path: Path, name: str, harm: str
 ) -> None:

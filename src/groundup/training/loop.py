@@ -162,7 +162,7 @@ def train(task: Task, resume_from: Path | None = None) -> Outcome:
             if due_to_evaluate:
                 task.show()
                 # On a machine that others use, the first measurement may have met a busy moment; the best one counts.
-                again = matmul_flops_per_second(machinery.device, machinery.dtype or torch.float32, seconds=0.05)
+                again = matmul_flops_per_second(machinery.device, machinery.dtype or torch.float32, seconds=0.02)
                 machinery.peak_flops = max(machinery.peak_flops, again)
 
             # 8. A reason to stop.
