@@ -9,7 +9,7 @@ import torch
 
 from groundup.errors import GenerationError
 from groundup.generation.engine import context_start, default_slide
-from groundup.language_model import GroundupWarning, LanguageModel, Score, score
+from groundup.language_model import GroundupWarning, LanguageModel, Score, token_losses
 from groundup.model.settings import preset_config
 from groundup.model.transformer import Transformer
 from groundup.tokens.character import train_character_tokenizer
@@ -27,12 +27,12 @@ def directly(model: Transformer, ids: list[int]) -> float:
     return total
 
 
-@pytest.mark.parametrize("at_once", [score.LOGITS_AT_ONCE, 1])
+@pytest.mark.parametrize("at_once", [token_losses.TOKENS_AT_ONCE, 1])
 def test_scores_equal_a_direct_computation(
     language_model: LanguageModel, at_once: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """In one batch, and in batches of one."""
-    monkeypatch.setattr(score, "LOGITS_AT_ONCE", at_once)
+    monkeypatch.setattr(token_losses, "TOKENS_AT_ONCE", at_once)
     tokenizer = language_model.tokenizer
     assert tokenizer.end_id is not None
     for text, found in zip(TEXTS, language_model.score(TEXTS), strict=True):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -119,3 +120,28 @@ def test_figures_while_training_and_at_the_end_agree_where_they_cover_the_same(
     best = next(line for line in lines if line["kind"] == "validation" and line["step"] == result["best_step"])
     for figure in ("loss", "perplexity", "bits_per_byte", "tokens"):
         assert best[figure] == pytest.approx(result["validation"][figure], rel=1e-6), figure
+
+
+def test_a_relative_source_is_found_from_any_folder(
+    tiny_recipe: Path, text_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A run remembers where it began: going on and measuring work from elsewhere, where another text has that name."""
+    home, elsewhere = tmp_path / "ho[m]e", tmp_path / "elsewhere"
+    for folder, text in ((home, text_file.read_text()), (elsewhere, "Another text. " * 100)):
+        folder.mkdir()
+        (folder / "mine.txt").write_text(text)
+    monkeypatch.chdir(home)
+    overrides = {"data.source": "mine.tx*", "training.max_steps": 2}
+    run = gu.train(tiny_recipe, overrides, run=tmp_path / "run", say=quiet)
+    figures = gu.evaluate(run.path, say=quiet)
+    shutil.rmtree(run.path / "model")  # as if it had not finished
+    monkeypatch.chdir(elsewhere)
+    assert gu.train(tiny_recipe, overrides, run=tmp_path / "run", resume=True, say=quiet).finished
+    assert gu.evaluate(run.path, say=quiet) == figures
+
+
+def test_one_character_is_too_short_to_measure(tiny_recipe: Path, tmp_path: Path) -> None:
+    run = gu.train(tiny_recipe, ["training.max_steps=2"], run=tmp_path / "run", say=quiet)
+    (tmp_path / "one.txt").write_text("a")
+    with pytest.raises(DataError, match=r"one\.txt is a single token, and a loss needs .*: give a longer text"):
+        gu.evaluate(run.path, data=tmp_path / "one.txt", say=quiet)

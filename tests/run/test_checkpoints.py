@@ -12,6 +12,7 @@ import pytest
 import torch
 
 from groundup.errors import CheckpointError, MachineError
+from groundup.files import sha256_file
 from groundup.run.checkpoints import (
     checkpoint_path,
     list_checkpoints,
@@ -21,7 +22,7 @@ from groundup.run.checkpoints import (
     verify_checkpoint,
     write_checkpoint,
 )
-from groundup.run.files import require_space, sha256_file
+from groundup.run.files import require_space
 
 OPTIMIZER = {"weight.exp_avg": torch.arange(6.0)}
 

@@ -128,18 +128,37 @@ def test_an_unwritable_cache_is_named(entry: CatalogueEntry, tmp_path: Path) -> 
         fetch(entry, tmp_path / "cache", print)
 
 
+def test_a_full_disk_is_told_as_a_full_disk(entry: CatalogueEntry, tmp_path: Path) -> None:
+    """pip's own words for it, from a pip that finds no room (a disk can't be filled without privileges)."""
+    pip = tmp_path / "full" / "pip"
+    pip.mkdir(parents=True)
+    (pip / "__init__.py").write_text("")
+    (pip / "__main__.py").write_text(
+        "import errno, os, sys\nsys.exit(f'ERROR: Could not install packages due to an OSError: "
+        "[Errno 28] {os.strerror(errno.ENOSPC)}')"
+    )
+    command = [sys.executable, "-c", FETCH, entry.name, entry.requirement, entry.file_name, entry.sha256]
+    ours = Path(groundup.__file__).parent.parent
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(tmp_path / "full"), str(ours)])}
+    cache = tmp_path / "cache"
+    said = subprocess.run([*command, str(cache)], stdout=subprocess.PIPE, text=True, check=True, env=environment).stdout
+    assert said.startswith(
+        f"MachineError: the cache {archive_path(entry, cache)} cannot be written (No space left on device)"
+    )
+
+
 FETCH = """
 import sys, sysconfig
 from pathlib import Path
-from groundup.errors import DataError
+from groundup.errors import GroundupError
 from groundup.text.catalogue import CatalogueEntry, fetch
 assert "groundup" in sys.modules and "torch" not in sys.modules
 sysconfig.get_config_vars()["WHEEL_PKG_DIR"] = None
 name, requirement, file_name, sha256, cache = sys.argv[1:]
 try:
     print(fetch(CatalogueEntry(name, "", requirement, file_name, sha256, "", list), Path(cache), print))
-except DataError as error:
-    print("DataError:", error)
+except GroundupError as error:
+    print(f"{type(error).__name__}:", error)
 """
 
 

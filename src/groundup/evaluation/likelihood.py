@@ -6,15 +6,10 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-import torch
-import torch.nn.functional as F
 
 from groundup.errors import DataError
+from groundup.language_model.token_losses import Window, window_losses
 from groundup.model.transformer import Transformer
-
-TOKENS_AT_ONCE = 2**14  # enough to keep a processor busy, few enough for its memory
-LOGITS_AT_ONCE = 2**24  # about 64 MB of them
-IGNORED = -100  # the target that cross_entropy leaves out
 
 
 @dataclass(frozen=True)
@@ -52,45 +47,15 @@ def likelihood(
         raise DataError(
             "the text has fewer than two tokens, and a loss needs a token to predict from and one to predict: give a longer text"
         )
-    device = next(model.parameters()).device
-    longest = int((windows[:, 1] - windows[:, 0]).max())
-    rows_at_once = max(1, min(batch_size, TOKENS_AT_ONCE // longest))
-    tokens_at_once = max(1, LOGITS_AT_ONCE // model.config.vocab_size)
-    total, tokens = 0.0, 0
-    was_training = model.training
-    model.eval()
-    try:
-        with torch.inference_mode():
-            for first in range(0, len(windows), rows_at_once):
-                inputs, targets = _batch(ids, windows[first : first + rows_at_once])
-                hidden = model.hidden_states(torch.from_numpy(inputs).to(device)).flatten(0, 1)  # (B·T, D)
-                wanted = torch.from_numpy(targets).to(device).flatten()  # (B·T,)
-                for part, part_wanted in zip(
-                    torch.split(hidden, tokens_at_once), torch.split(wanted, tokens_at_once), strict=True
-                ):
-                    losses = F.cross_entropy(
-                        model.logits(part).float(), part_wanted, ignore_index=IGNORED, reduction="none"
-                    )
-                    total += float(losses.cpu().double().sum())  # on the host: not every device has float64
-                tokens += int((targets != IGNORED).sum())
-    finally:
-        model.train(was_training)
+    pieces = [Window(ids, int(start), int(start) + 1, int(end)) for start, end in windows]
+    total, tokens = sum(window_losses(model, pieces, batch_size)), int((windows[:, 1] - windows[:, 0]).sum())
     loss = total / tokens
     bits = total / math.log(2) / num_bytes if num_bytes else None
-    return Likelihood(loss, safe_exp(loss), bits, tokens, num_bytes, window or longest)
+    return Likelihood(
+        loss, safe_exp(loss), bits, tokens, num_bytes, window or int((windows[:, 1] - windows[:, 0]).max())
+    )
 
 
 def safe_exp(loss: float) -> float:
     """exp that answers infinity where a float cannot hold the number."""
     return math.exp(loss) if loss < 700 else math.inf
-
-
-def _batch(ids: np.ndarray, windows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Inputs and targets (B, T) of some windows; shorter ones are filled up on the right, with targets that don't count."""
-    length = int((windows[:, 1] - windows[:, 0]).max())
-    inputs = np.zeros((len(windows), length), dtype=np.int64)
-    targets = np.full((len(windows), length), IGNORED, dtype=np.int64)
-    for row, (start, end) in enumerate(windows):
-        inputs[row, : end - start] = ids[start:end]
-        targets[row, : end - start] = ids[start + 1 : end + 1]
-    return inputs, targets

@@ -60,7 +60,7 @@ def _on_own_validation(language_model: LanguageModel, path: Path | None, say: Ca
             f"{path or 'this model'} is not part of a run, so it has no validation text of its own: name a text (--data, or data=)"
         )
     settings = load_recipe(str(run / RECIPE_FILE))
-    prepared = prepare_data(settings, say)
+    prepared = prepare_data(settings, RunDirectory(run), say)
     require_same_data(RunDirectory(run), prepared)
     return measure_validation(language_model.model, prepared, settings.evaluation.batch_size)
 
@@ -74,6 +74,11 @@ def _on_text(language_model: LanguageModel, sources: tuple[str, ...], say: Calla
     if unknown:
         say(
             f"warning: {unknown:,} of {len(ids):,} tokens are characters that the model's tokenizer never saw; they count as `<|unk|>`"
+        )
+    if len(ids) - len(end) * len(documents) < 2:
+        raise DataError(
+            f"the text of {', '.join(sources)} is a single token, and a loss needs one to predict from and one to predict: "
+            "give a longer text"
         )
     num_bytes = sum(len(document.text.encode()) for document in documents)
     return measure_tokens(language_model.model, ids, tokenizer, num_bytes)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import platform
 from dataclasses import asdict
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -13,11 +14,11 @@ import groundup
 from groundup.config import as_plain, build, read_toml, write_toml
 from groundup.device import available_cores, describe_machine
 from groundup.errors import RunError
+from groundup.files import sha256_file, sha256_text
 from groundup.model.counts import parameter_counts, training_flops
 from groundup.model.settings import TransformerConfig
 from groundup.recipe.settings import Recipe
 from groundup.run.directory import RECIPE_FILE, RunDirectory, now
-from groundup.run.files import sha256_file, sha256_text
 from groundup.tokens.prepare import PreparedData
 
 LIBRARIES = ("torch", "numpy", "safetensors", "tokenizers", "pydantic")
@@ -37,6 +38,7 @@ def describe_run(
         "format_version": FORMAT_VERSION,
         "groundup_version": groundup.__version__,
         "created": now(),
+        "working_folder": str(Path.cwd()),
         "seed": settings.training.seed,
         "parent_run": None,
         "libraries": {"python": platform.python_version(), **{name: version(name) for name in LIBRARIES}},

@@ -93,7 +93,7 @@ def default_run(recipe: str) -> Path:
 
 
 def _train_locked(settings: Recipe, directory: RunDirectory, device: torch.device, say: Say) -> TrainedRun:
-    data = prepare_data(settings, say)
+    data = prepare_data(settings, directory, say)
     config = with_vocabulary(settings.model, data.tokenizer.vocab_size)
     require_memory(config)
     torch.manual_seed(settings.training.seed)

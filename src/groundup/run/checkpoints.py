@@ -17,13 +17,13 @@ from typing import Any
 from torch import Tensor
 
 from groundup.errors import CheckpointError, MachineError, RunError
+from groundup.files import sha256_file
 from groundup.run.files import (
     explain_os_errors,
     publish_directory,
     read_json,
     remove_directory,
     require_space,
-    sha256_file,
     write_json,
 )
 

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from groundup.errors import MachineError, RunError
-from groundup.run.files import explain_os_errors, fsync_file, read_json, sha256_file, write_json
+from groundup.files import fsync_file, sha256_file, temporary_name
+from groundup.run.files import explain_os_errors, read_json, write_json
 from groundup.run.records import append_record, cut_records
 
 RECIPE_FILE, MANIFEST_FILE, RESULT_FILE, LOCK_FILE, MODEL_FOLDER = (
@@ -56,8 +57,8 @@ class RunDirectory:
             )
         names = {entry.name for entry in self.path.iterdir()} - {
             LOCK_FILE,
-            f".{RECIPE_FILE}.tmp",
-            f".{MANIFEST_FILE}.tmp",
+            temporary_name(self.path / RECIPE_FILE).name,
+            temporary_name(self.path / MANIFEST_FILE).name,
         }
         if names == {RECIPE_FILE} and recipe is not None and (self.path / RECIPE_FILE).read_bytes() == recipe.encode():
             return
@@ -103,6 +104,11 @@ class RunDirectory:
             if not isinstance(manifest.get(name, {}), dict):
                 raise RunError(f"{self.path / MANIFEST_FILE} is damaged ({name} is no table); restore it from a copy")
         return manifest
+
+    def working_folder(self) -> Path:
+        """The folder that the run was begun in, where its recipe's relative paths begin; this process's, if it is gone."""
+        began_in = Path(str(self.manifest().get("working_folder", ""))) if self.started else Path()
+        return began_in if began_in.is_dir() else Path()
 
     def write_manifest(self, manifest: dict[str, Any]) -> None:
         write_json(self.path / MANIFEST_FILE, manifest)

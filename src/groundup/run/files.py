@@ -1,11 +1,9 @@
-"""Writing so that nothing is lost: temporary name, fsync, rename; hashes; room on the disk."""
+"""Writing a run so that nothing is lost: whole files and folders, JSON, room on the disk, failures explained."""
 
 from __future__ import annotations
 
-import hashlib
 import json
 import math
-import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,29 +11,13 @@ from pathlib import Path
 from typing import Any
 
 from groundup.errors import MachineError, RunError
-
-
-def sha256_file(path: Path) -> str:
-    """The SHA-256 of a file's bytes, as hex."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def sha256_text(text: str) -> str:
-    """The SHA-256 of a text's UTF-8 bytes, as hex."""
-    return hashlib.sha256(text.encode()).hexdigest()
+from groundup.files import fsync_directory, fsync_file, replacing
 
 
 def write_atomic(path: Path, text: str) -> None:
     """Replace a file's content whole: whoever reads it, even after a crash, finds the old text or the new one."""
-    temporary = path.with_name(f".{path.name}.tmp")
-    with explain_os_errors(path):
-        with temporary.open("w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-        fsync_directory(path.parent)
+    with explain_os_errors(path), replacing(path) as file:
+        file.write(text.encode())
 
 
 def write_json(path: Path, value: Any) -> None:
@@ -67,21 +49,6 @@ def read_json(path: Path) -> dict[str, Any]:
 
 def _reason(error: Exception) -> str:
     return error.strerror or "unreadable" if isinstance(error, OSError) else "not JSON"
-
-
-def fsync_file(path: Path) -> None:
-    """Make a file's content durable."""
-    with path.open("rb") as file:
-        os.fsync(file.fileno())
-
-
-def fsync_directory(directory: Path) -> None:
-    """Make the names in a directory durable."""
-    descriptor = os.open(directory, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def publish_directory(temporary: Path, final: Path) -> None:

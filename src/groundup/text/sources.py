@@ -40,26 +40,27 @@ BYTE_ORDER_MARK_REPAIR = "byte order marks removed"
 LINE_ENDING_REPAIR = "line endings normalized"
 
 
-def read_documents(settings: DataSettings, cache: Path, say: Say) -> list[Document]:
+def read_documents(settings: DataSettings, cache: Path, say: Say, folder: Path = Path()) -> list[Document]:
     """Read all documents that `data.source` names, in its order; a folder's and a pattern's files in the order of
     their paths.
 
-    A file that two sources name is read once. `say` is told what was skipped or mended.
+    A relative path or pattern begins at `folder`. A file that two sources name is read once. `say` is told what was
+    skipped or mended.
     Raises `DataError` for a source that cannot be found, fetched or read as text.
     """
     sources = (settings.source,) if isinstance(settings.source, str) else settings.source
     documents: list[Document] = []
     seen: set[Path] = set()
     for source in dict.fromkeys(sources):
-        if _is_catalogue_name(source):
+        if _is_catalogue_name(source, folder):
             documents += _read_entry(source, cache, say)
             continue
         if source in CATALOGUE:
             say(f"warning: data.source = {source!r} is read from the path {source} here, not from the catalogue")
-        for name, path in _find_files(source):
+        for name, path in _find_files(source, folder):
             if path.resolve() not in seen:
                 seen.add(path.resolve())
-                documents += _read_file(name, path, source, say)
+                documents += _read_file(name, path, source, say, named=path == _expand(source, folder))
     if not documents:
         raise DataError(
             f"data.source = {settings.source!r} holds no text: each of its files is empty; name files with text in them"
@@ -68,8 +69,8 @@ def read_documents(settings: DataSettings, cache: Path, say: Say) -> list[Docume
     return documents
 
 
-def _is_catalogue_name(source: str) -> bool:
-    return source in CATALOGUE and os.sep not in source and not os.path.lexists(source)
+def _is_catalogue_name(source: str, folder: Path) -> bool:
+    return source in CATALOGUE and not os.path.lexists(folder / source)
 
 
 def _read_entry(name: str, cache: Path, say: Say) -> list[Document]:
@@ -78,9 +79,9 @@ def _read_entry(name: str, cache: Path, say: Say) -> list[Document]:
     return [Document(title, text, name, entry.license, origin=entry.origin) for title, text in texts]
 
 
-def _find_files(source: str) -> list[tuple[str, Path]]:
+def _find_files(source: str, folder: Path) -> list[tuple[str, Path]]:
     """The files that a path or pattern names, as (name within the source, path)."""
-    path = _expand(source)
+    path = _expand(source, folder)
     try:
         if path.is_dir():
             files = [(file.relative_to(path).as_posix(), file) for file in _walk(path)]
@@ -94,13 +95,14 @@ def _find_files(source: str) -> list[tuple[str, Path]]:
     except OSError as error:
         raise _unreadable(path, error) from error
     if glob.has_magic(source):
-        matches = [Path(match) for match in sorted(glob.glob(str(path), recursive=True))]
-        root = Path(*itertools.takewhile(lambda part: not glob.has_magic(part), path.parts))
+        pattern = Path(source).expanduser()
+        matches = [folder / match for match in sorted(glob.glob(str(pattern), root_dir=folder, recursive=True))]
+        root = folder / Path(*itertools.takewhile(lambda part: not glob.has_magic(part), pattern.parts))
         files = [(match.relative_to(root).as_posix(), match) for match in matches if not match.is_dir()]
         if not files:
             raise DataError(f"data.source = {source!r}: no file matches this pattern; check it, e.g. with  ls {source}")
         return files
-    raise _unknown(source, path)
+    raise _unknown(source, path, folder)
 
 
 def _walk(folder: Path) -> list[Path]:
@@ -120,27 +122,27 @@ def _walk(folder: Path) -> list[Path]:
     return sorted(files)
 
 
-def _expand(source: str) -> Path:
-    """The path with `~` filled in."""
+def _expand(source: str, folder: Path) -> Path:
+    """The path from `folder` on, with `~` filled in."""
     try:
-        return Path(source).expanduser()
+        return folder / Path(source).expanduser()
     except RuntimeError:
         raise DataError(f"data.source = {source!r}: there is no such user; write the whole path") from None
 
 
-def _unknown(source: str, path: Path) -> DataError:
+def _unknown(source: str, path: Path, folder: Path) -> DataError:
     if path.is_symlink():
         return DataError(
             f"data.source = {source!r} is a link to {os.readlink(path)}, which does not exist: mend the link"
         )
     if os.sep in source:
         return DataError(
-            f"data.source = {source!r}: there is no such file or folder; check the path (from {Path.cwd()})"
+            f"data.source = {source!r}: there is no such file or folder; check the path (from {folder.absolute()})"
         )
     close = difflib.get_close_matches(source, CATALOGUE, n=1)
     hint = f"did you mean {close[0]}?" if close else f"the catalogue has: {', '.join(CATALOGUE)}"
     return DataError(
-        f"data.source = {source!r}: there is no such file or folder here (in {Path.cwd()}) and no such catalogue entry; {hint}"
+        f"data.source = {source!r}: there is no such file or folder here (in {folder.absolute()}) and no such catalogue entry; {hint}"
     )
 
 
@@ -150,8 +152,8 @@ def _unreadable(path: Path, error: OSError) -> DataError:
     )
 
 
-def _read_file(name: str, path: Path, source: str, say: Say) -> list[Document]:
-    """The file as one document; an empty file of a folder or pattern is skipped, and said."""
+def _read_file(name: str, path: Path, source: str, say: Say, named: bool) -> list[Document]:
+    """The file as one document; an empty file is skipped, and said, unless it was `named` itself."""
     try:
         if not path.is_file() and path.exists():
             raise DataError(f"{path} is not a regular file: name a text file")
@@ -161,7 +163,7 @@ def _read_file(name: str, path: Path, source: str, say: Say) -> list[Document]:
     text, repairs = decode_text(content, str(path))
     if text:
         return [Document(name, text, source, "unknown", repairs=repairs)]
-    if _expand(source) == path:
+    if named:
         raise DataError(f"{path} is empty: name a file with text in it")
     say(f"warning: {path} is empty and is skipped")
     return []

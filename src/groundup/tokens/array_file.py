@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from groundup.errors import DataError
+from groundup.files import replacing
 
 FORMAT = b"GROUNDUP ARRAY "
 VERSION = b"1"
@@ -50,25 +50,17 @@ def write_array(
     """
     assert dtype in DTYPES
     digest, count = hashlib.sha256(), 0
-    temporary = path.with_name(f".{path.name}-{os.getpid()}")
-    try:
-        with temporary.open("wb") as file:
-            file.write(b" " * HEADER_BYTES)
-            for piece in pieces:
-                payload = np.ascontiguousarray(piece, np.dtype(dtype))
-                file.write(payload.data)
-                digest.update(payload.data)
-                count += piece.size
-            header = {"kind": kind, "dtype": dtype, "count": count, "sha256": digest.hexdigest(), **facts()}
-            file.seek(0)
-            file.write(MAGIC + json.dumps(header).encode().ljust(HEADER_BYTES - len(MAGIC)))
-            assert file.tell() == HEADER_BYTES
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
+    with replacing(path) as file:
+        file.write(b" " * HEADER_BYTES)
+        for piece in pieces:
+            payload = np.ascontiguousarray(piece, np.dtype(dtype))
+            file.write(payload.data)
+            digest.update(payload.data)
+            count += piece.size
+        header = {"kind": kind, "dtype": dtype, "count": count, "sha256": digest.hexdigest(), **facts()}
+        file.seek(0)
+        file.write(MAGIC + json.dumps(header).encode().ljust(HEADER_BYTES - len(MAGIC)))
+        assert file.tell() == HEADER_BYTES
 
 
 def open_array(path: Path, kind: str, verify: bool) -> ArrayFile:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import fcntl
-import hashlib
 import json
 import os
 import shutil
@@ -16,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from groundup.errors import DataError, TokenizerError
+from groundup.files import replacing, sha256_text
 from groundup.text.cache import unwritable
 from groundup.text.catalogue import CATALOGUE
 from groundup.text.settings import DataSettings
@@ -96,7 +96,7 @@ def _key(documents: Sequence[Document], data: DataSettings, tokenizer: Tokenizer
 
 def _sha256(text: str) -> str:
     try:
-        return hashlib.sha256(text.encode("utf-8")).hexdigest()
+        return sha256_text(text)
     except UnicodeEncodeError as error:
         raise TokenizerError(
             f"a text holds U+{ord(text[error.start]):04X}, half of a surrogate pair, "
@@ -190,10 +190,8 @@ def _make(
         prepared = PreparedData(temporary, tokenizer, train_store, validation_store, plan, {})
         facts = _facts(documents, train, validation, prepared, data, settings)
         prepared = dataclasses.replace(prepared, facts=facts)
-        with (temporary / FACTS_FILE).open("w", encoding="utf-8") as file:
-            json.dump({**facts, "hashes": _hashes(prepared)}, file, indent=2, ensure_ascii=False)
-            file.flush()
-            os.fsync(file.fileno())
+        with replacing(temporary / FACTS_FILE) as file:
+            file.write(json.dumps({**facts, "hashes": _hashes(prepared)}, indent=2, ensure_ascii=False).encode())
         if directory.exists():
             shutil.rmtree(directory)
         os.rename(temporary, directory)

@@ -1,0 +1,78 @@
+"""The losses of a text's tokens under a model, window by window: what scoring and evaluation both sum."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+from groundup.generation.engine import evaluating
+from groundup.model.transformer import Transformer
+
+TOKENS_AT_ONCE = 2**14  # enough to keep a processor busy, few enough for its memory
+LOGITS_AT_ONCE = 2**24  # about 64 MB of them
+IGNORED = -100  # the target that cross_entropy leaves out
+
+
+class Window(NamedTuple):
+    """One pass over part of a text: tokens [start, end) of `ids` are read, and those at places first … end are predicted."""
+
+    ids: Any
+    """(N,) the text's ids."""
+    start: int
+    first: int
+    end: int
+
+
+def window_losses(model: Transformer, windows: Sequence[Window], batch_size: int = 32) -> list[float]:
+    """For each window, the sum of -log p(token | those before it in the window) over what it predicts, in nats.
+
+    Dropout is off. At most `batch_size` windows are read at once, fewer where they are long; logits are made for
+    `LOGITS_AT_ONCE` numbers at a time, so a large vocabulary takes no more memory than a small one.
+    """
+    device = model.token_embedding.weight.device
+    logits_rows = max(1, LOGITS_AT_ONCE // model.config.vocab_size)
+    sums: list[float] = []
+    with evaluating(model):
+        while len(sums) < len(windows):
+            batch = _next_batch(windows, len(sums), batch_size)
+            inputs, targets = _inputs_and_targets(batch)
+            hidden = model.hidden_states(torch.from_numpy(inputs).to(device)).flatten(0, 1)  # (B·T, D)
+            wanted = torch.from_numpy(targets).to(device).flatten()  # (B·T,)
+            losses = torch.cat(
+                [
+                    F.cross_entropy(model.logits(some).float(), some_wanted, ignore_index=IGNORED, reduction="none")
+                    for some, some_wanted in zip(
+                        torch.split(hidden, logits_rows), torch.split(wanted, logits_rows), strict=True
+                    )
+                ]
+            )
+            # On the host: not every device has float64.
+            sums += losses.cpu().double().view(len(batch), -1).sum(dim=1).tolist()
+    return sums
+
+
+def _next_batch(windows: Sequence[Window], begin: int, batch_size: int) -> Sequence[Window]:
+    """The next windows that together, each as long as the longest of them, stay below `TOKENS_AT_ONCE` (one, if it alone is longer)."""
+    longest = end = 0
+    for end in range(begin, min(begin + batch_size, len(windows))):
+        longest = max(longest, windows[end].end - windows[end].start)
+        if longest * (end - begin + 1) > TOKENS_AT_ONCE and end > begin:
+            return windows[begin:end]
+    return windows[begin : end + 1]
+
+
+def _inputs_and_targets(windows: Sequence[Window]) -> tuple[np.ndarray, np.ndarray]:
+    """Inputs and targets (B, T) of some windows; shorter ones are filled up on the right, with targets that don't count."""
+    length = max(window.end - window.start for window in windows)
+    inputs = np.zeros((len(windows), length), dtype=np.int64)
+    targets = np.full((len(windows), length), IGNORED, dtype=np.int64)
+    for row, (ids, start, first, end) in enumerate(windows):
+        inputs[row, : end - start] = ids[start:end]
+        targets[row, first - 1 - start : end - start] = ids[
+            first : end + 1
+        ]  # what comes before, another window predicts
+    return inputs, targets
