@@ -24,6 +24,7 @@ OVERRIDES = [
     "training.save_steps=25",
     "training.eval_steps=50",
     "training.keep_checkpoints=2",
+    "training.num_threads=2",
 ]
 
 

@@ -14,6 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
+from groundup.model.dropout import Dropout, attention_with_dropout
 from groundup.model.settings import TransformerConfig
 
 
@@ -107,7 +108,7 @@ class Attention(nn.Module):
     def __init__(self, config: TransformerConfig) -> None:
         super().__init__()
         self.num_heads, self.num_kv_heads, self.head_dim = config.num_heads, config.num_kv_heads, config.head_dim
-        self.dropout = config.dropout
+        self.dropout = Dropout(config.dropout)
         query_width, kv_width = config.num_heads * config.head_dim, config.num_kv_heads * config.head_dim
         self.qkv_widths = (query_width, kv_width, kv_width)
         self.qkv = nn.Linear(config.d_model, query_width + 2 * kv_width, bias=config.qkv_bias)
@@ -133,8 +134,11 @@ class Attention(nn.Module):
         if self.num_kv_heads != self.num_heads:
             group = self.num_heads // self.num_kv_heads
             key, value = key.repeat_interleave(group, dim=1), value.repeat_interleave(group, dim=1)  # (B, H, S, K)
-        dropout = self.dropout if self.training else 0.0
-        mixed = F.scaled_dot_product_attention(query, key, value, attn_mask=mask, dropout_p=dropout, is_causal=causal)
+        if self.dropout.on and self.dropout.generator is not None:
+            mixed = attention_with_dropout(query, key, value, mask, self.dropout)
+        else:
+            share = self.dropout.share if self.training else 0.0
+            mixed = F.scaled_dot_product_attention(query, key, value, attn_mask=mask, dropout_p=share, is_causal=causal)
         return self.output(mixed.transpose(1, 2).reshape(B, T, -1))  # type: ignore[no-any-return]  # (B, T, D)
 
 
@@ -178,7 +182,7 @@ class Block(nn.Module):
         self.post_norm = config.norm_position == "post"
         self.attention_norm, self.attention = make_norm(config), Attention(config)
         self.feed_forward_norm, self.feed_forward = make_norm(config), FeedForward(config)
-        self.dropout = nn.Dropout(config.dropout) if config.dropout else nn.Identity()
+        self.dropout = Dropout(config.dropout)
 
     def forward(
         self, x: Tensor, mask: Tensor | None, rotation: Rotation | None, cache: KVCache | None, layer: int, causal: bool
@@ -201,7 +205,7 @@ class Transformer(nn.Module):
         self.position_embedding = (
             nn.Embedding(config.max_seq_len, config.d_model) if config.position == "learned" else None
         )
-        self.dropout = nn.Dropout(config.dropout) if config.dropout else nn.Identity()
+        self.dropout = Dropout(config.dropout)
         self.blocks = nn.ModuleList(Block(config) for _ in range(config.num_layers))
         self.final_norm = make_norm(config)
         self.output_projection = nn.Linear(config.d_model, config.vocab_size, bias=config.output_bias)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
 import time
 from collections.abc import Callable, Iterator
@@ -27,6 +26,7 @@ from groundup.training.optimizers import Optimizer, gradient_norm, scale_gradien
 from groundup.training.progress import TrainingProgress
 from groundup.training.schedules import learning_rate_factor
 from groundup.training.settings import TrainingSettings
+from groundup.training.shards import Shards, num_shards
 from groundup.training.stop import StopRequest
 
 LossSum = Callable[[nn.Module, Tensor], Tensor]
@@ -89,7 +89,7 @@ class _Machinery:
     guard: StepGuard
     scaler: torch.amp.GradScaler | None
     dtype: torch.dtype | None
-    network: nn.Module
+    shards: Shards
     num_threads: int
     peak_flops: float
     parameters: list[nn.Parameter]
@@ -113,6 +113,7 @@ def train(task: Task, resume_from: Path | None = None) -> Outcome:
         return Outcome(progress, "patience")
 
     with (
+        machinery.shards,
         TrainingProgress(settings.max_steps, progress.step) as display,
         _writer(settings, run, progress.step) as tensorboard,
         StopRequest() as stop,
@@ -183,13 +184,15 @@ def _prepare(task: Task, resume_from: Path | None) -> _Machinery:
     dtype = autocast_dtype(settings.precision, device)
     task.model.activation_checkpointing = settings.activation_checkpointing
     num_threads = set_threads(wanted_threads)
+    parts = num_shards(settings, device, num_threads)
+    network: nn.Module = torch.compile(task.model) if settings.compile else task.model  # type: ignore[assignment]
     return _Machinery(
         device=device,
         optimizer=Optimizer(task.model, settings),
         guard=StepGuard(settings.spike_sigmas, device),
         scaler=torch.amp.GradScaler(device.type) if dtype == torch.float16 else None,
         dtype=dtype,
-        network=torch.compile(task.model) if settings.compile else task.model,  # type: ignore[arg-type]
+        shards=Shards(task.model, network, parts, num_threads // parts),
         num_threads=num_threads,
         peak_flops=task.peak_flops,
         parameters=list(task.model.parameters()),
@@ -206,11 +209,6 @@ def _restore(task: Task, machinery: _Machinery, checkpoint: Path) -> Progress:
     return Progress(**state["progress"])
 
 
-def step_seed(seed: int, step: int, part: int) -> int:
-    """The random numbers (dropout) of one part of one step follow from this, and from nothing that came before."""
-    return int.from_bytes(hashlib.sha256(f"{seed}:{step}:{part}".encode()).digest()[:8], "big") >> 1
-
-
 def _accumulate_gradients(task: Task, machinery: _Machinery, step: int) -> tuple[Tensor, int]:
     """Gradients of the batch's mean loss, part by part; that loss, and the number of tokens it is the mean of."""
     settings, device = task.settings, machinery.device
@@ -219,12 +217,15 @@ def _accumulate_gradients(task: Task, machinery: _Machinery, step: int) -> tuple
     batch = torch.from_numpy(task.batch(step)).to(device)  # (B, T+1)
     num_tokens = batch.shape[0] * (batch.shape[1] - 1)
     total = torch.zeros((), device=device)
-    for part, rows in enumerate(batch.chunk(settings.accumulation_steps)):
-        torch.manual_seed(step_seed(settings.seed, step, part))
+
+    def backward(network: nn.Module, rows: Tensor) -> Tensor:
         with torch.autocast(device.type, machinery.dtype) if machinery.dtype else nullcontext():
-            loss = task.loss_sum(machinery.network, rows) / num_tokens
+            loss = task.loss_sum(network, rows) / num_tokens
         (machinery.scaler.scale(loss) if machinery.scaler else loss).backward()  # type: ignore[no-untyped-call]
-        total += loss.detach()
+        return loss.detach()
+
+    for part, rows in enumerate(batch.chunk(settings.accumulation_steps)):
+        total += machinery.shards.run(backward, rows, f"{settings.seed}:{step}:{part}")
     return total, num_tokens
 
 

@@ -1,0 +1,106 @@
+"""One batch on several CPU threads: each takes some of its rows through the whole network, forward and back.
+
+PyTorch's usual way is to split every operation over the threads and to wait for the slowest after each. A small network's
+operations are so short that the waiting costs as much as they do. Here the threads meet once a step, when their
+gradients are summed, in a fixed order: the result follows from the number of threads, not from their timing.
+"""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from types import TracebackType
+
+import torch
+from torch import Tensor, nn
+
+from groundup.model.dropout import Dropout
+from groundup.model.transformer import Transformer
+from groundup.training.settings import TrainingSettings
+
+Backward = Callable[[nn.Module, Tensor], Tensor]
+"""Adds the gradient of some rows' loss to the network's; gives that loss, without its graph."""
+
+
+def num_shards(settings: TrainingSettings, device: torch.device, num_threads: int) -> int:
+    """How many threads take a part of each batch: on a CPU all of them, but no more than there are rows.
+
+    One for a compiled network, and for one that computes its activations twice (which replays the default generator's dropout).
+    """
+    if device.type != "cpu" or settings.compile or settings.activation_checkpointing:
+        return 1
+    return min(num_threads, settings.batch_size // settings.accumulation_steps)
+
+
+class Shards:
+    """Threads with a network each, all of which share the model's weights.
+
+    What is shared are the weights' numbers, not their gradients, so no two threads write to the same memory; each has a
+    generator of its own for dropout. The first network is the model itself, so the sum ends up in its `grad`s. A single
+    shard needs no thread: it runs `network`, which may be the model compiled.
+    """
+
+    def __init__(self, model: Transformer, network: nn.Module, num_shards: int, threads_each: int) -> None:
+        self.model = model
+        twins = [_same_weights(model) for _ in range(num_shards - 1)]
+        self.networks = [network, *twins]
+        self.parameters = [list(one.parameters()) for one in (model, *twins)]
+        self.generators = [torch.Generator() for _ in self.networks]
+        on_cpu = next(model.parameters()).device.type == "cpu"
+        if on_cpu and network is model and not model.activation_checkpointing:
+            for one, generator in zip((model, *twins), self.generators, strict=True):
+                _draw_from(one, generator)
+        self.pool = ThreadPoolExecutor(num_shards, "shard", _begin_thread, (threads_each,)) if num_shards > 1 else None
+
+    def __enter__(self) -> Shards:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self.pool is not None:
+            self.pool.shutdown()
+        _draw_from(self.model, None)
+
+    def run(self, backward: Backward, rows: Tensor, seed: str) -> Tensor:
+        """Add the gradient of `rows` (B, T+1) to the model's; the sum of their losses. Dropout follows from `seed` alone."""
+        seeds = [step_seed(f"{seed}:{place}") for place in range(len(self.networks))]
+        torch.manual_seed(seeds[0])  # where the default generator is drawn from
+        for generator, own_seed in zip(self.generators, seeds, strict=True):
+            generator.manual_seed(own_seed)
+        if self.pool is None:
+            return backward(self.networks[0], rows)
+        for parameters in self.parameters[1:]:
+            for parameter in parameters:
+                parameter.grad = None
+        losses = list(self.pool.map(backward, self.networks, rows.tensor_split(len(self.networks))))
+        total = [parameter.grad for parameter in self.parameters[0] if parameter.grad is not None]
+        for parameters in self.parameters[1:]:
+            torch._foreach_add_(total, [parameter.grad for parameter in parameters if parameter.grad is not None])
+        return torch.stack(losses).sum()
+
+
+def step_seed(text: str) -> int:
+    """The seed that a text such as `seed:step:part` stands for."""
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 1
+
+
+def _same_weights(model: Transformer) -> Transformer:
+    """Another network whose parameters are the same memory, with gradients of their own."""
+    alias: dict[int, object] = {id(p): nn.Parameter(p.detach()) for p in model.parameters()}
+    alias |= {id(buffer): buffer for buffer in model.buffers()}
+    return copy.deepcopy(model, alias).train()
+
+
+def _draw_from(model: Transformer, generator: torch.Generator | None) -> None:
+    for module in model.modules():
+        if isinstance(module, Dropout):
+            module.generator = generator
+
+
+def _begin_thread(num_threads: int) -> None:
+    # The first look takes over the process's number; only what is set after it is this thread's own.
+    torch.get_num_threads()
+    torch.set_num_threads(num_threads)
