@@ -19,17 +19,22 @@ help:
 .venv/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	  { echo "Groundup needs Python 3.11 or newer; name one with: make PYTHON=python3.11 ..." >&2; exit 1; }
-	@$(PYTHON) -m venv .venv
+	@$(PYTHON) -m venv .venv || { echo "the environment could not be made: see above (Debian and Ubuntu need: apt install python3-venv)" >&2; exit 1; }
+
+# One that was interrupted while it was made, or made without pip, is completed.
+PIP_THERE = $(PIP) --version > /dev/null 2>&1 || $(PYTHON) -m venv .venv || { echo "delete .venv and try again" >&2; exit 1; }
 
 # The core only: what it takes to train, generate and evaluate.
 .venv/.core: pyproject.toml requirements.lock | .venv/bin/python
 	@echo "setting up .venv (about a minute)"
+	@$(PIP_THERE)
 	@$(PIP) install -qq --constraint requirements.lock --editable .
 	@touch $@
 
 # Everything the developers use: each package checked against its hash, then torch (whose builds differ by platform) and the rest.
 .venv/.dev: pyproject.toml requirements.lock requirements-hashes.lock tests/parity/requirements-transformers4.txt | .venv/bin/python
 	@echo "setting up the developers' environment in .venv (two or three minutes)"
+	@$(PIP_THERE)
 	@$(PIP) install -qq --require-hashes --no-deps --requirement requirements-hashes.lock
 	@$(PIP) install -qq --constraint requirements.lock --no-build-isolation --editable '.[dev]'
 	@$(PIP) install -qq --no-deps --upgrade --target .venv/transformers4 --requirement tests/parity/requirements-transformers4.txt

@@ -8,8 +8,13 @@ from pathlib import Path
 
 import pytest
 import torch
+from hypothesis import settings
 
 ROOT = Path(__file__).parent.parent
+
+# A busy machine is no failure; a test that hangs is ended by pytest-timeout.
+settings.register_profile("groundup", deadline=None)
+settings.load_profile("groundup")
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -204,3 +204,25 @@ class Outer:
 def test_nested_classes_of_any_depth_are_built() -> None:
     assert build(Outer, {"inner": {"number": 5}}) == Outer(Inner(5))
     assert parse_overrides(Outer, ["inner.number=5", "flag=3"]) == {"inner": {"number": 5}, "flag": 3}
+
+
+@pytest.mark.parametrize("value", ["9" * 5000, "[" * 3000, "9" * 30])
+def test_absurd_numbers_and_nesting_are_refused(value: str, tmp_path: Path) -> None:
+    """Python's own limits on digits and depth, and whole numbers that nothing computed from them could hold."""
+    with pytest.raises(SettingError, match=r"training\.max_steps"):
+        load_recipe("shakespeare", [f"training.max_steps={value}"])
+    path = tmp_path / "mine.toml"
+    path.write_text(f"[training]\nmax_steps = {value}\n")
+    with pytest.raises(SettingError, match=r"not valid TOML|below 2\^63"):
+        load_recipe(str(path))
+
+
+def test_text_that_is_no_unicode_is_refused() -> None:
+    for override in ("training.sample_prompt=a\udcff", 'data.source=["a", "b\udcff"]'):
+        with pytest.raises(SettingError, match="this is not valid Unicode text; write it in UTF-8"):
+            load_recipe("shakespeare", [override])
+
+
+def test_a_name_without_a_part_is_refused() -> None:
+    with pytest.raises(SettingError, match=r"write it as section\.key=value"):
+        load_recipe("shakespeare", [".=5"])

@@ -24,6 +24,8 @@ from groundup.errors import NO_VALUE, SettingError
 
 Settings = TypeVar("Settings")
 
+LARGEST_INTEGER = 2**63  # more than any setting can use; what is computed from it still fits
+
 # Pydantic's words for the kinds of values, and ours.
 PLAIN_WORDS = {
     "a valid integer": "a whole number",
@@ -45,7 +47,7 @@ def read_toml(path: Path) -> dict[str, Any]:
         raise SettingError("recipe", str(path), "the file is not UTF-8 text; save it as UTF-8") from error
     try:
         return tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except (ValueError, RecursionError) as error:  # the latter and plain ValueErrors for absurdly deep or long values
         raise SettingError("recipe", str(path), f"this is not valid TOML: {error}") from error
 
 
@@ -79,7 +81,7 @@ def parse_overrides(settings_class: type, overrides: Iterable[str]) -> dict[str,
     for override in (overrides,) if isinstance(overrides, str) else overrides:
         name, equals, text = override.partition("=")
         name, text = name.strip(), text.strip()
-        if not equals or not name:
+        if not equals or not all(name.split(".")):
             raise SettingError("override", override, "write it as section.key=value, e.g. training.max_steps=500")
         _set_dotted(nested, name, _read_value(text, _field_type(settings_class, name.split("."), ""), name))
     return nested
@@ -97,7 +99,7 @@ def _read_value(text: str, field_type: Any, name: str) -> Any:
     try:
         read = tomllib.loads(f"value = {text}")
         value = read["value"] if len(read) == 1 else text
-    except tomllib.TOMLDecodeError:
+    except (ValueError, RecursionError):
         value = text
     if isinstance(value, str) and "\n" in text:
         value = text
@@ -185,6 +187,10 @@ def _check_value(kind: Any, value: Any, dotted: str) -> Any:
     """Strict, with JSON's rules: a list may fill a tuple and a whole number a float, but no text becomes a number."""
     from pydantic import TypeAdapter, ValidationError
 
+    if isinstance(value, int) and abs(value) >= LARGEST_INTEGER:
+        raise SettingError(dotted, value, "use a whole number below 2^63")
+    if not is_unicode(value):
+        raise SettingError(dotted, value, "this is not valid Unicode text; write it in UTF-8")
     try:
         return TypeAdapter(kind).validate_json(json.dumps(value, default=str), strict=True)
     except ValidationError as error:
@@ -193,6 +199,13 @@ def _check_value(kind: Any, value: Any, dotted: str) -> Any:
         for technical, plain in PLAIN_WORDS.items():
             advice = advice.replace(technical, plain)
         raise SettingError(dotted, value, f"this {advice}") from None
+
+
+def is_unicode(value: Any) -> bool:
+    """Whether a text, or each text of a list, can be written as UTF-8 (bytes that the shell couldn't read can't)."""
+    if isinstance(value, list | tuple):
+        return all(map(is_unicode, value))
+    return not isinstance(value, str) or not any("\ud800" <= character <= "\udfff" for character in value)
 
 
 def check_keys(settings_class: type, values: Mapping[str, Any], prefix: str = "") -> None:

@@ -184,6 +184,7 @@ def test_chat_goes_on_from_a_transcript_until_a_blank_line(language_model: Langu
     whole = language_model.generate("Speak, speak.\n\nhear me\n\nwe\n\n", **fields)
     assert "\n\n" in whole
     expected = whole.split("\n\n")[0]
+    fields["seed"] = 97 - 2  # each turn draws other numbers: two messages came before this one
     assert language_model.chat(messages, **fields) == expected
     assert "".join(language_model.chat_stream(messages, **fields)) == expected
     stop = expected[5:7]
@@ -193,7 +194,9 @@ def test_chat_goes_on_from_a_transcript_until_a_blank_line(language_model: Langu
 def test_chat_leaves_out_the_oldest_messages_when_the_context_is_full(language_model: LanguageModel) -> None:
     recent = [{"role": "assistant", "content": "hear me speak."}, {"role": "user", "content": "we proceed"}]
     older = [{"role": "user", "content": "Before we proceed any further"}] * 3
-    assert language_model.chat([*older, *recent], **FIELDS) == language_model.chat(recent, **FIELDS)
+    seed = 5
+    with_older = language_model.chat([*older, *recent], **{**FIELDS, "seed": seed})
+    assert with_older == language_model.chat(recent, **{**FIELDS, "seed": seed + len(older)})
     with pytest.raises(GenerationError, match="the prompt is 36 tokens long"):
         language_model.chat([{"role": "user", "content": "we proceed any further hear me now"}])
 

@@ -33,7 +33,7 @@ BLOCK_NAMES = {
     "norm1": "attention_norm",
     "norm2": "feed_forward_norm",
     "ffn.0": "feed_forward.input",
-    "ffn.2": "feed_forward.output",
+    "ffn.3": "feed_forward.output",
 }
 
 

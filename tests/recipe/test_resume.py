@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -10,10 +11,11 @@ import pytest
 from safetensors.numpy import load_file
 
 from groundup.errors import CheckpointError, RunError
+from groundup.language_model import LanguageModel
 from groundup.recipe.train import TrainedRun, train
-from groundup.run.checkpoints import _checksum, list_checkpoints
+from groundup.run.checkpoints import list_checkpoints
 from groundup.run.directory import RunDirectory
-from groundup.run.files import write_json
+from groundup.run.files import checksum, write_json
 from groundup.run.records import read_records
 
 OVERRIDES = ["training.spike_sigmas=2.0", "training.patience=30"]
@@ -135,7 +137,7 @@ def rewrite_state(run: Path, **changes: object) -> None:
     state = json.loads((checkpoint / "state.json").read_text())
     del state["checksum"]
     state |= changes
-    write_json(checkpoint / "state.json", {**state, "checksum": _checksum(state)})
+    write_json(checkpoint / "state.json", {**state, "checksum": checksum(state)})
     RunDirectory(run).record_checkpoint(checkpoint)
 
 
@@ -215,11 +217,52 @@ def test_changed_text_is_named(tiny_recipe: Path, tmp_path: Path) -> None:
 
 def test_changed_tokenizer_hash_is_named(whole: TrainedRun, tiny_recipe: Path, tmp_path: Path) -> None:
     run = interrupted(whole, tmp_path, 20)
-    manifest = json.loads((run / "manifest.json").read_text())
+    manifest = RunDirectory(run).manifest()
     manifest["hashes"]["tokenizer"] = "0" * 64
-    (run / "manifest.json").write_text(json.dumps(manifest))
+    RunDirectory(run).write_manifest(manifest)
     with pytest.raises(RunError, match="tokenizer is not what"):
         train(tiny_recipe, OVERRIDES, run=run, resume=True, say=quiet)
+
+
+def test_a_changed_digit_of_the_manifest_is_named(whole: TrainedRun, tiny_recipe: Path, tmp_path: Path) -> None:
+    run = interrupted(whole, tmp_path, 20)
+    text = (run / "manifest.json").read_text()
+    (run / "manifest.json").write_text(text.replace('"total": ', '"total": 9', 1))
+    with pytest.raises(
+        RunError, match=r"manifest\.json is damaged or was changed \(its checksum does not match\); restore"
+    ):
+        train(tiny_recipe, OVERRIDES, run=run, resume=True, say=quiet)
+
+
+@pytest.mark.parametrize("name", ["metrics.jsonl", "samples.jsonl", "events.jsonl"])
+def test_a_flipped_bit_in_the_records_is_named_and_the_file_kept(
+    whole: TrainedRun, tiny_recipe: Path, tmp_path: Path, name: str
+) -> None:
+    run, said = interrupted(whole, tmp_path, 20), list[str]()
+    content = bytearray((run / name).read_bytes())
+    content[40] ^= 1
+    (run / name).write_bytes(content)
+    assert train(tiny_recipe, OVERRIDES, run=run, resume=True, say=said.append).finished
+    assert any(f"{name} is damaged or was changed: its lines up to step 20" in line for line in said)
+    assert (run / f"damaged-{name}").read_bytes() == bytes(content)
+    ours, theirs = list_checkpoints(run)[-1], list_checkpoints(whole.path)[-1]
+    assert (ours / "model.safetensors").read_bytes() == (theirs / "model.safetensors").read_bytes()
+
+
+def test_a_finished_model_with_a_flipped_bit_is_named(whole: TrainedRun, tiny_recipe: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(whole.path, run)
+    (run / "model" / "README.md").write_text("The card is for people to edit.")
+    assert train(tiny_recipe, OVERRIDES, run=run, resume=True, say=quiet).stopped_because == "already_finished"
+    content = bytearray((run / "model" / "model.safetensors").read_bytes())
+    content[-7] ^= 1
+    (run / "model" / "model.safetensors").write_bytes(content)
+    with pytest.raises(
+        RunError, match=r"model/model\.safetensors is missing or damaged .* copy it from the best checkpoint"
+    ):
+        train(tiny_recipe, OVERRIDES, run=run, resume=True, say=quiet)
+    with pytest.raises(RunError, match=r"model\.safetensors is missing or damaged"):
+        LanguageModel.load(run)
 
 
 def test_a_finished_run_is_left_as_it_is(whole: TrainedRun, tiny_recipe: Path) -> None:
@@ -230,6 +273,29 @@ def test_a_finished_run_is_left_as_it_is(whole: TrainedRun, tiny_recipe: Path) -
     assert before == {path: path.stat().st_mtime_ns for path in before}
     with pytest.raises(RunError, match="already holds a finished run"):
         train(tiny_recipe, OVERRIDES, run=whole.path, say=quiet)
+
+
+def test_a_report_that_the_last_crash_left_behind_is_written(
+    whole: TrainedRun, tiny_recipe: Path, tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(whole.path, run)
+    for stale in ("", "as it was before the end"):
+        (run / "report.html").unlink()
+        if stale:
+            (run / "report.html").write_text(stale)
+            os.utime(run / "report.html", ns=(0, 0))
+        assert train(tiny_recipe, OVERRIDES, run=run, resume=True, say=quiet).stopped_because == "already_finished"
+        assert "Finished: 40 steps" in (run / "report.html").read_text()
+
+
+def test_a_changed_result_is_named(whole: TrainedRun, tiny_recipe: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(whole.path, run)
+    text = (run / "result.json").read_text()
+    (run / "result.json").write_text(text.replace('"loss": ', '"loss": 6', 1))
+    with pytest.raises(RunError, match=r"result\.json is damaged or was changed"):
+        train(tiny_recipe, OVERRIDES, run=run, resume=True, say=quiet)
 
 
 def test_resume_starts_a_run_that_is_not_there(tiny_recipe: Path, tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import groundup as gu
-from groundup.errors import DataError, MachineError, ModelError, SettingError, TrainingError
+from groundup.errors import DataError, MachineError, ModelError, RunError, SettingError, TrainingError
 
 
 def quiet(text: str) -> None:
@@ -104,7 +104,7 @@ def test_evaluate_takes_paths_and_refuses_unknown_figures(tiny_recipe: Path, tex
         gu.evaluate(run.path, metrics=("foo",), say=quiet)
     with pytest.raises(SettingError, match="metrics = '': name at least one of loss"):
         gu.evaluate(run.path, metrics=(), say=quiet)
-    with pytest.raises(DataError, match="this model is not part of a run"):
+    with pytest.raises(DataError, match="a model that is already loaded is not part of a run"):
         gu.evaluate(run.load(), say=quiet)
     with pytest.raises(SettingError, match="device = 'cuda:7': use auto, cuda, mps, cpu"):
         gu.LanguageModel.load(run.path, device="cuda:7")
@@ -138,6 +138,8 @@ def test_a_relative_source_is_found_from_any_folder(
     monkeypatch.chdir(elsewhere)
     assert gu.train(tiny_recipe, overrides, run=tmp_path / "run", resume=True, say=quiet).finished
     assert gu.evaluate(run.path, say=quiet) == figures
+    again = gu.train(run.path / "recipe.toml", run=tmp_path / "again", say=quiet)
+    assert gu.evaluate(again.path, say=quiet) == figures
 
 
 def test_one_character_is_too_short_to_measure(tiny_recipe: Path, tmp_path: Path) -> None:
@@ -145,3 +147,18 @@ def test_one_character_is_too_short_to_measure(tiny_recipe: Path, tmp_path: Path
     (tmp_path / "one.txt").write_text("a")
     with pytest.raises(DataError, match=r"one\.txt is a single token, and a loss needs .*: give a longer text"):
         gu.evaluate(run.path, data=tmp_path / "one.txt", say=quiet)
+
+
+@pytest.mark.parametrize(("text", "predicted"), [("€abc", 3), ("Lab", 2), ("日日", 3)])
+def test_bytes_are_those_of_the_text_that_is_predicted(
+    tiny_recipe: Path, tmp_path: Path, text: str, predicted: int
+) -> None:
+    """All but the first character's, even where the model doesn't know it."""
+    run = gu.train(tiny_recipe, ["training.max_steps=1"], run=tmp_path / "run", say=quiet)
+    (tmp_path / "text.txt").write_text(text, encoding="utf-8")
+    assert gu.evaluate(run.path, data=tmp_path / "text.txt", say=quiet)["bytes"] == predicted
+
+
+def test_a_path_that_is_no_unicode_is_refused_before_training(tiny_recipe: Path, tmp_path: Path) -> None:
+    with pytest.raises(RunError, match="is not valid Unicode text; name another folder"):
+        gu.train(tiny_recipe, run=tmp_path / "b\udcff", say=quiet)

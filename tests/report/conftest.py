@@ -14,6 +14,7 @@ import pytest
 
 from groundup.model.counts import parameter_counts, training_flops
 from groundup.model.settings import Preset, preset_config
+from groundup.run.directory import RunDirectory
 
 WriteRun = Callable[..., Path]
 
@@ -139,7 +140,7 @@ def write_run(
             "sample": SAMPLES[-1],
             "sample_prompt": prompt,
         }
-        (directory / "result.json").write_text(json.dumps(result), encoding="utf-8")
+        RunDirectory(directory).write_result(result)
     return directory
 
 

@@ -157,3 +157,12 @@ def test_numbers_are_taken_only_when_they_are_finite_numbers() -> None:
         *[None] * 6,
     ]
     assert (whole(3.0), whole("3"), whole(float("nan"))) == (3, None, None)
+
+
+def test_the_untrained_network_is_best_only_while_there_is_nothing_else(write_run: WriteRun) -> None:
+    """No checkpoint of it is kept, so however good its loss was, the best is the best that was trained."""
+    run = write_run(steps=250, finished=False)
+    append(run / "metrics.jsonl", '{"kind": "validation", "step": 0, "loss": 0.001}')
+    best = read_run(run).best
+    assert best is not None
+    assert best.step == 200

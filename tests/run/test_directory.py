@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import fcntl
 import math
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -152,7 +154,7 @@ def test_valid_json_of_the_wrong_shape_is_damage_too(tmp_path: Path) -> None:
     run.write_manifest({"hashes": 3})
     with pytest.raises(RunError, match=r"manifest\.json is damaged \(hashes is no table\)"):
         run.manifest()
-    write_atomic(run.path / "result.json", "{}")
+    run.write_result({})
     with pytest.raises(RunError, match=r"result\.json is damaged \(best_step is missing\)"):
         run.result()
     (run.path / "metrics.jsonl").write_text('{"step": "x"}\n{"step": 3}\n[]\n')
@@ -165,3 +167,46 @@ def test_a_file_that_may_not_be_replaced_is_named(tmp_path: Path) -> None:
     (tmp_path / "manifest.json").mkdir()
     with pytest.raises(MachineError, match=r"manifest\.json cannot be written \(Is a directory\)"):
         RunDirectory(tmp_path).write_manifest({})
+
+
+def test_a_folder_of_the_users_stays_when_nothing_came_of_the_run(tmp_path: Path) -> None:
+    (tmp_path / "mine").mkdir()
+    for name in ("mine", "ours"):
+        with RunDirectory(tmp_path / name).locked():
+            pass
+    assert [entry.name for entry in tmp_path.iterdir()] == ["mine"]
+    assert list((tmp_path / "mine").iterdir()) == []
+
+
+def test_a_link_that_leads_nowhere_is_named(tmp_path: Path) -> None:
+    (tmp_path / "run").symlink_to(tmp_path / "gone")
+    with pytest.raises(RunError, match="run is a link that leads nowhere; mend it"):
+        RunDirectory(tmp_path / "run").require_empty()
+
+
+def test_listing_takes_a_run_itself_and_passes_over_what_may_not_be_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("first", "secret"):
+        (tmp_path / name).mkdir()
+        RunDirectory(tmp_path / name).write_manifest({})
+    assert [run["run"] for run in list_runs(tmp_path / "first")] == [str(tmp_path / "first")]
+    is_file = Path.is_file
+
+    def refused(path: Path) -> bool:
+        if path.parent.name == "secret":
+            raise PermissionError(13, "Permission denied", str(path))
+        return is_file(path)
+
+    monkeypatch.setattr(Path, "is_file", refused)
+    assert [run["run"] for run in list_runs(tmp_path)] == [str(tmp_path / "first")]
+
+
+def test_someone_who_only_looks_does_not_keep_a_run_from_beginning(tmp_path: Path) -> None:
+    run = RunDirectory(tmp_path / "run")
+    run.path.mkdir()
+    with (run.path / "run.lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_SH)
+        threading.Timer(0.05, fcntl.flock, (file, fcntl.LOCK_UN)).start()
+        with run.locked():
+            pass

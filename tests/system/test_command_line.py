@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -179,3 +180,54 @@ def test_what_the_system_refuses_is_one_sentence(run: Path) -> None:
     assert done.returncode != 0
     assert "Traceback" not in done.stderr, done.stderr
     assert "File name too long" in one_sentence(groundup("runs", "x" * 300))
+
+
+def test_names_are_shown_as_they_are_and_can_be_pasted(run: Path, tiny_recipe: Path, tmp_path: Path) -> None:
+    """Brackets are no markup, a table in a pipe is not cut, and the command to try is quoted."""
+    name = "[bold]a name with spaces, and so long that it would not fit " * 2 + "."
+    done = groundup("train", str(tiny_recipe), "training.max_steps=1", "--run", f"runs/{name}", cwd=tmp_path)
+    assert f"try     groundup generate {shlex.quote(f'runs/{name}')} " in done.stdout
+    assert f"runs/{name}" in groundup("runs", cwd=tmp_path, COLUMNS="40").stdout
+    (tmp_path / "[bold].txt").write_text("The License is a text.")
+    assert "[bold].txt" in groundup("evaluate", str(run), "--data", "[bold].txt", cwd=tmp_path).stdout
+
+
+WRONG_PATHS = [
+    ["train", "shakespeare", "data.source=shakespear"],
+    ["train", "shakespeare", "--run", "taken"],
+    ["generate", "god"],
+    ["chat", "god"],
+    ["evaluate", "god"],
+]
+
+
+@pytest.mark.parametrize("arguments", WRONG_PATHS)
+def test_a_wrong_path_is_answered_before_torch_is_loaded(arguments: list[str], tmp_path: Path) -> None:
+    (tmp_path / "taken").write_text("a file")
+    command = [sys.executable, "-X", "importtime", "-m", "groundup", *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path)
+    assert done.returncode == 1
+    assert "| torch\n" not in done.stderr
+    assert done.stderr.splitlines()[-1].startswith("groundup: ")
+
+
+def test_an_argument_in_another_encoding_is_one_sentence(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable.encode(), b"-m", b"groundup", b"generate", b"f\xff"],
+        capture_output=True,
+        check=False,
+        cwd=tmp_path,
+    )
+    assert (done.returncode, done.stdout) == (1, b"")
+    assert b"is not text in this terminal's encoding (utf-8): rename the file" in done.stderr
+
+
+def test_a_progress_that_nobody_reads_costs_nothing(tiny_recipe: Path, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "groundup", "train", str(tiny_recipe), "--run", str(tmp_path / "run"), "--json"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stderr.close()
+        assert json.loads(process.stdout.read())["steps"] == 40
+    assert process.returncode == 0
+    assert (tmp_path / "run" / "report.html").is_file()

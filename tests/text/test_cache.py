@@ -45,3 +45,9 @@ def test_an_unwritable_cache_is_named_with_the_way_out(tmp_path: Path, monkeypat
         cache_directory()
     assert str(tmp_path / "file" / "cache") in str(caught.value)
     assert "Not a directory" in str(caught.value)
+
+
+def test_a_user_without_a_home_is_told_what_to_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GROUNDUP_CACHE", "~no-such-user/cache")
+    with pytest.raises(MachineError, match=r"the cache ~no-such-user/cache cannot be written .*GROUNDUP_CACHE"):
+        cache_directory()

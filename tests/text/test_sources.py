@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from groundup.errors import DataError
 from groundup.text.settings import DataSettings
-from groundup.text.sources import Document, count_repairs, decode_text, read_documents
+from groundup.text.sources import Document, check_sources, count_repairs, decode_text, read_documents
 
 NOBODY = 65534
 
@@ -237,3 +237,35 @@ def test_any_text_survives(text: str, marked: bool) -> None:
     if not content.startswith(b"\xef\xbb\xbf"):
         assert decoded == expected
         assert ("byte order marks removed" in repairs) == marked
+
+
+def test_runs_below_a_folder_are_not_its_text() -> None:
+    """Their model cards would be: the run's own, too, as soon as it is finished."""
+    write("here/mine.txt", "mine")
+    for file in ("manifest.json", "recipe.toml", "model/README.md"):
+        write(f"here/runs/first/{file}", "a run's file")
+    write("here/notes/manifest.json", "not a run")
+    write("here/notes/more.md", "mine, too")
+    assert [document.name for document in read("here")] == ["mine.txt", "notes/more.md"]
+    assert [document.name for document in read("here/**/*.md")] == ["notes/more.md"]
+    assert [document.name for document in read("here/runs/first/model/README.md")] == ["README.md"]  # asked for by name
+
+
+def test_a_link_to_itself_is_named() -> None:
+    write("loop/a.txt", "text")
+    Path("loop/b.txt").symlink_to("b.txt")
+    assert failure("loop").startswith("loop/b.txt cannot be read (Too many levels of symbolic links): check that it is")
+
+
+def test_a_file_name_that_is_no_text_is_written_with_a_replacement() -> None:
+    write(os.fsdecode(b"odd/n\xff.txt"), "text")
+    (document,) = read("odd")
+    assert (document.name, document.text) == ("n\ufffd.txt", "text")
+
+
+def test_sources_are_looked_for_before_anything_is_read() -> None:
+    check_sources(DataSettings("shakespeare"))
+    write("binary.txt", b"\0")
+    check_sources(DataSettings("binary.txt"))
+    with pytest.raises(DataError, match="did you mean shakespeare"):
+        check_sources(DataSettings("shakespear"))

@@ -115,7 +115,7 @@ def test_block_is_post_norm_with_relu() -> None:
         return (x - x.mean(-1, keepdim=True)) / (x.var(-1, keepdim=True, unbiased=False) + 1e-5).sqrt()
 
     assert torch.allclose(block(x), normalize(normalize(x)), atol=1e-5)
-    first, last = block.ffn[0], block.ffn[2]
+    first, last = block.ffn[0], block.ffn[3]
     with torch.no_grad():
         last.weight[0] = 1.0  # type: ignore[operator]
         first.bias.fill_(-1.0)  # type: ignore[operator]

@@ -108,7 +108,7 @@ def test_only_matrices_decay() -> None:
     assert {named[id(parameter)] for parameter in decayed["params"]} == {
         *(f"{in_block}attention.{part}_projection.weight" for part in ("query", "key", "value", "output")),
         f"{in_block}ffn.0.weight",
-        f"{in_block}ffn.2.weight",
+        f"{in_block}ffn.3.weight",
         "output_projection.weight",
     }
     assert len(decayed["params"]) + len(others["params"]) == len(named)

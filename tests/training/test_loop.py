@@ -201,7 +201,7 @@ def test_patience_stops_and_the_best_is_kept(tmp_path: Path) -> None:
     assert again.stopped_because == "patience", "a resumed run knows that it had run out"
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_saves_and_stops_after_the_step(tmp_path: Path, number: signal.Signals) -> None:
     def loss(model: nn.Module, batch: Tensor) -> Tensor:
         if len(read_records(tmp_path / "metrics.jsonl")) == 3:  # one validation and two steps

@@ -5,18 +5,18 @@ from __future__ import annotations
 from groundup.recipe.settings import load_recipe
 
 recipe = load_recipe("shakespeare").model
-MODELS = {  # layers, d_model, vocabulary, context
+MODELS = {  # layers, d_model, vocabulary, positions that are learned
     "the village model (chapter 4)": (1, 32, 21, 11),
-    "the shakespeare recipe": (recipe.num_layers, recipe.d_model, 87, recipe.max_seq_len),
+    "the shakespeare recipe": (recipe.num_layers, recipe.d_model, 74, 0),
     "GPT-2, smallest": (12, 768, 50_257, 1_024),
     "GPT-2, largest": (48, 1_600, 50_257, 1_024),
     "GPT-3, largest": (96, 12_288, 50_257, 2_048),
 }
 
 
-def num_parameters(num_layers: int, d_model: int, vocab_size: int, max_seq_len: int) -> int:
-    """12 d_model² a layer, a row for each token and for each position; norms and biases are too few to matter."""
-    return 12 * num_layers * d_model**2 + (vocab_size + max_seq_len) * d_model
+def num_parameters(num_layers: int, d_model: int, vocab_size: int, num_positions: int) -> int:
+    """12 d_model² a layer, a row for each token and for each learned position; norms and biases are too few to matter."""
+    return 12 * num_layers * d_model**2 + (vocab_size + num_positions) * d_model
 
 
 print("                                 parameters    to use it    to train it")

@@ -31,6 +31,9 @@ def chat(
     from groundup.generation.settings import GenerationSettings
 
     GenerationSettings(max_new_tokens=max_new_tokens, temperature=temperature, seed=seed)
+    from groundup.language_model.locate import find_model
+
+    find_model(model)  # a wrong path is answered before anything heavy is loaded
     from groundup.language_model import LanguageModel
 
     language_model = LanguageModel.load(model)

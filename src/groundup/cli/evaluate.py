@@ -33,10 +33,21 @@ def evaluate(
     from groundup.recipe.metrics import read_metric_names
 
     names = read_metric_names(metrics)
+    from groundup.language_model.locate import find_model
+
+    find_model(model)  # a wrong path is answered before anything heavy is loaded
+    if data is not None:
+        from groundup.text.settings import DataSettings
+        from groundup.text.sources import check_sources
+
+        check_sources(DataSettings(source=data))
     from groundup.recipe.evaluate import evaluate as evaluate_model
 
     figures = evaluate_model(
-        model, data=data, metrics=names, say=lambda text: print(f"groundup: {text}", file=sys.stderr)
+        model,
+        data=data,
+        metrics=names,
+        say=lambda text: print(f"groundup: warning: {text.removeprefix('warning: ')}", file=sys.stderr),
     )
     if as_json:
         import json
@@ -45,8 +56,9 @@ def evaluate(
 
         print(json.dumps(without_infinities(figures)))
         return
-    from rich.console import Console
     from rich.table import Table
+
+    from groundup.cli.tables import print_table
 
     table = Table(box=None, show_header=False)
     for name, value in figures.items():
@@ -60,4 +72,4 @@ def evaluate(
             else str(value)
         )
         table.add_row(name.replace("_", " "), shown)
-    Console().print(table)
+    print_table(table)

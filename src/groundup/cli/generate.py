@@ -43,6 +43,9 @@ def generate(
     settings = GenerationSettings(
         max_new_tokens, temperature, top_k, top_p, min_p, repetition_penalty, tuple(stop or ()), seed, num_samples
     )
+    from groundup.language_model.locate import find_model
+
+    find_model(model)  # a wrong path is answered before anything heavy is loaded
     from groundup.language_model import LanguageModel
 
     language_model = LanguageModel.load(model)

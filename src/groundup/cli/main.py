@@ -60,6 +60,12 @@ def main() -> None:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a terminal without a letter shows "?", not a traceback
     try:
+        for argument in sys.argv[1:]:
+            if not argument.isprintable() and any("\ud800" <= character <= "\udfff" for character in argument):
+                raise GroundupError(
+                    f"{argument!r} is not text in this terminal's encoding ({sys.getfilesystemencoding()}): "
+                    "rename the file, or set the environment variable PYTHONUTF8=1"
+                )
         app()
     except GroundupError as error:
         if os.environ.get("GROUNDUP_DEBUG"):
@@ -75,7 +81,11 @@ def main() -> None:
         if os.environ.get("GROUNDUP_DEBUG"):
             raise
         where = f"{error.filename}: " if error.filename else ""
-        print(f"groundup: {where}{error.strerror or error} (--debug shows where it happened)", file=sys.stderr)
+        advice = "check that it is there and that you may use it (--debug shows where it happened)"
+        print(
+            f"groundup: {where}{error.strerror or error}; {advice}",
+            file=sys.stderr,
+        )
         sys.exit(1)
 
 

@@ -29,13 +29,14 @@ def runs(
     if not found:
         print(f"no runs in {folder}; begin one with:  groundup train shakespeare")
         return
-    from rich.console import Console
     from rich.table import Table
+
+    from groundup.cli.tables import print_table
 
     table = Table(box=None)
     for column in ("run", "state", "step", "best loss", "begun"):
-        table.add_column(column, justify="right" if column in ("step", "best loss") else "left")
+        table.add_column(column, justify="right" if column in ("step", "best loss") else "left", overflow="fold")
     for run in found:
         best = "" if run["best_loss"] is None else f"{run['best_loss']:.4f}"
         table.add_row(run["run"], run["state"], f"{run['step']}/{run['max_steps']}", best, run["created"])
-    Console().print(table)
+    print_table(table)

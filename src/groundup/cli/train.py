@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import shlex
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-EXIT_CODES = {"SIGINT": 130, "SIGTERM": 143}
+EXIT_CODES = {"SIGINT": 130, "SIGTERM": 143, "SIGHUP": 129}
 
 
 def train(
@@ -36,9 +37,10 @@ def train(
 
         groundup train shakespeare data.source=./my-texts training.max_steps=500 --run runs/mine
     """
-    from groundup.recipe.settings import load_recipe
+    from groundup.recipe.settings import check_start, load_recipe
 
-    load_recipe(recipe, overrides or [])  # a typo is answered before anything heavy is loaded
+    settings = load_recipe(recipe, overrides or [])  # a typo is answered before anything heavy is loaded
+    check_start(recipe, settings, run, resume)
     from groundup.recipe.train import train as train_recipe
     from groundup.run.directory import RunDirectory
 
@@ -57,7 +59,8 @@ def train(
 
 
 def _say(text: str) -> None:
-    print(f"groundup: {text}", file=sys.stderr)
+    with suppress(BrokenPipeError):  # nobody reads it any more; that is no reason to lose what is trained
+        print(f"groundup: {text}", file=sys.stderr)
 
 
 def _show(run: Path, result: dict[str, Any]) -> None:
@@ -74,4 +77,4 @@ def _show(run: Path, result: dict[str, Any]) -> None:
     print(f"report  {run / 'report.html'}")
     prompt = result["sample_prompt"].strip()
     option = f"--prompt {shlex.quote(prompt)} " if prompt else ""
-    print(f"try     groundup generate {run} {option}--temperature 0.7 --seed 1")
+    print(f"try     groundup generate {shlex.quote(str(run))} {option}--temperature 0.7 --seed 1")

@@ -110,7 +110,7 @@ class Generation(Iterator[list[Token]]):
         assert self._cache is not None
         newest = torch.tensor([[self.texts[row][-1]] for row in self.rows], device=self._cache.keys.device)  # (B, 1)
         logits = self.forward(newest, self._cache)
-        if self._num_new == 0 and not logits.amax().isfinite():
+        if not logits.amax().isfinite():
             raise GenerationError(
                 "the model's scores are not finite numbers: its weights are damaged, so use another checkpoint"
             )

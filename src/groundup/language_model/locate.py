@@ -7,7 +7,7 @@ from pathlib import Path
 
 from groundup.errors import ModelError
 from groundup.run.checkpoints import list_checkpoints
-from groundup.run.directory import RunDirectory
+from groundup.run.directory import MODEL_FOLDER, RunDirectory
 
 CONFIG_FILE = "config.json"
 
@@ -20,9 +20,11 @@ def find_model(path: str | Path) -> Path:
     directory = Path(path)
     if (directory / CONFIG_FILE).is_file():
         return directory
-    candidates = [directory / "model", *reversed(list_checkpoints(directory))]
+    candidates = [directory / MODEL_FOLDER, *reversed(list_checkpoints(directory))]
     found = next((candidate for candidate in candidates if (candidate / CONFIG_FILE).is_file()), None)
     if found is not None:
+        if found.name == MODEL_FOLDER:
+            RunDirectory(directory).verify_model()
         return found
     if RunDirectory(directory).started:
         raise ModelError(
@@ -45,7 +47,7 @@ def _near_names(directory: Path) -> str:
     """What the user may have meant among the runs of the working directory."""
     folder = Path("runs")
     names = sorted(run.name for run in folder.iterdir() if run.is_dir()) if folder.is_dir() else []
-    close = difflib.get_close_matches(directory.name, names, n=1, cutoff=0.5)
+    close = difflib.get_close_matches(directory.name, names, n=1)
     if close:
         return f"; did you mean {folder / close[0]}?"
     return f"; runs here: {', '.join(str(folder / name) for name in names[:10])}" if names else ""

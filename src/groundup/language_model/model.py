@@ -90,7 +90,7 @@ class LanguageModel:
         Where the tokenizer has no end token, the first token is only read, not counted. Characters that the tokenizer
         never saw count as the unknown token, with a `GroundupWarning`.
         """
-        if isinstance(texts, str):
+        if isinstance(texts, str) or not isinstance(texts, Sequence):
             raise GenerationError("score takes a list of texts: put the text in [brackets]")
         start = [] if self.tokenizer.end_id is None else [self.tokenizer.end_id]
         sequences = [start + self._encode(text, "text") for text in texts]
@@ -115,7 +115,9 @@ class LanguageModel:
             raise GenerationError("this model has a chat template, which this version does not support: use generate")
         check_messages(messages)
         settings = _settings(fields)
-        settings = replace(settings, stop=(TURN_END, *settings.stop))
+        # Each turn draws other numbers, or replies would resemble each other.
+        turn_seed = (settings.seed + len(messages) - 1) % 2**63
+        settings = replace(settings, stop=(TURN_END, *settings.stop), seed=turn_seed)
         kept = list(messages)
         while len(kept) > 1 and len(self.tokenizer.encode(transcript(kept))) > self.model.config.max_seq_len:
             del kept[0]
@@ -154,6 +156,8 @@ class LanguageModel:
 
     def _encode(self, text: str, what: str) -> list[int]:
         """The text's ids; warns of characters that the tokenizer never saw."""
+        if not isinstance(text, str):
+            raise GenerationError(f"the {what} is {text!r}, a {type(text).__name__}: give a text")
         ids, unknown_id = self.tokenizer.encode(text), self.tokenizer.unknown_id
         if unknown_id is not None and unknown_id in ids:
             unseen = [character for character in dict.fromkeys(text) if unknown_id in self.tokenizer.encode(character)]

@@ -173,8 +173,13 @@ def _read_safetensors(path: Path) -> dict[str, Tensor]:
         return load_file(path)  # type: ignore[no-any-return]
     except SafetensorError as error:
         raise ModelError(f"{path} is damaged or cut short ({error}); get the file again") from None
-    except OSError as error:
-        raise ModelError(f"{path} cannot be read ({error.strerror or error}); get the file again") from None
+    except OSError:
+        try:
+            path.open("rb").close()  # safetensors says "no such file" whatever the reason
+            why = "the system could not map it into memory"
+        except OSError as error:
+            why = error.strerror or str(error)
+        raise ModelError(f"{path} cannot be read ({why}); check its permissions, or get the file again") from None
 
 
 def _read_json(path: Path) -> dict[str, Any]:

@@ -83,6 +83,12 @@ class TransformerConfig:
         require_finite("model.rope_theta", self.rope_theta, minimum=1.0, maximum=1e12)
         require_finite("model.init_std", self.init_std, maximum=100.0)
         if self.position == "rope":
+            room = self.max_seq_len * self.head_dim
+            most = 2**28 // max(1, self.head_dim)
+            advice = (
+                f"with head_dim = {self.head_dim} its table of rotations has more than 2^28 numbers; use at most {most}"
+            )
+            require(room <= 2**28, "model.max_seq_len", self.max_seq_len, advice)
             require(self.head_dim % 2 == 0, "model.head_dim", self.head_dim, "rotary positions need an even head_dim")
         self._check_preset()
 

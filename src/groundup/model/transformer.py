@@ -14,6 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
+from groundup.errors import ModelError
 from groundup.model.dropout import Dropout, attention_with_dropout
 from groundup.model.settings import TransformerConfig
 
@@ -163,6 +164,7 @@ class FeedForward(nn.Module):
             config.d_model, config.d_ff * (2 if config.gated else 1), bias=config.mlp_bias
         )  # gate, then up
         self.output = nn.Linear(config.d_ff, config.d_model, bias=config.mlp_bias)
+        self.dropout = Dropout(config.dropout if config.preset == "classic" else 0.0)  # stock classes have none here
 
     def forward(self, x: Tensor) -> Tensor:
         inner = self.input(x)  # (B, T, F or 2F)
@@ -171,7 +173,7 @@ class FeedForward(nn.Module):
             inner = activate(self.activation, gate) * up  # (B, T, F)
         else:
             inner = activate(self.activation, inner)
-        return self.output(inner)  # type: ignore[no-any-return]  # (B, T, D)
+        return self.output(self.dropout(inner))  # type: ignore[no-any-return]  # (B, T, D)
 
 
 class Block(nn.Module):
@@ -244,6 +246,11 @@ class Transformer(nn.Module):
         cache: KVCache | None = None,
     ) -> Tensor:
         """The last layer's normalized output (B, T, D); arguments as in `forward`."""
+        if input_ids.ndim != 2 or (cache is None and input_ids.shape[1] > self.config.max_seq_len):
+            raise ModelError(
+                f"input_ids has the shape {tuple(input_ids.shape)}: give a batch of rows, (rows, tokens), of at most "
+                f"{self.config.max_seq_len} tokens each, the model's context"
+            )
         T = input_ids.shape[1]
         if cache is not None:
             assert attention_mask is None, "a cache knows its rows' lengths; it takes no other mask"

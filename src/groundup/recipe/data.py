@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 from groundup.recipe.settings import Recipe
-from groundup.run.directory import RunDirectory
 from groundup.text.cache import cache_directory
 from groundup.text.sources import read_documents
 from groundup.tokens.prepare import PreparedData, prepare
 
 
-def prepare_data(settings: Recipe, directory: RunDirectory, say: Callable[[str], None]) -> PreparedData:
+def prepare_data(settings: Recipe, folder: Path, say: Callable[[str], None]) -> PreparedData:
     """Read the recipe's sources and prepare them, or find them prepared in the cache. `say` gets warnings.
 
-    Relative sources begin where the run began: at its first command's working folder, while that is there.
+    Relative sources begin at `folder`.
     """
     cache = cache_directory()
-    documents = read_documents(settings.data, cache, say, directory.working_folder())
+    documents = read_documents(settings.data, cache, say, folder)
     window, batch_size = settings.model.max_seq_len, settings.training.batch_size
     return prepare(documents, settings.data, settings.tokenizer, window, batch_size, cache, say)

@@ -57,10 +57,11 @@ def _on_own_validation(language_model: LanguageModel, path: Path | None, say: Ca
     run = next((folder for folder in folders if (folder / RECIPE_FILE).is_file()), None)
     if run is None or not RunDirectory(run).started:
         raise DataError(
-            f"{path or 'this model'} is not part of a run, so it has no validation text of its own: name a text (--data, or data=)"
+            f"{path or 'a model that is already loaded'} is not part of a run, so it has no validation text of its own: "
+            "name a text (--data, or data=), or the run's folder in place of the model"
         )
     settings = load_recipe(str(run / RECIPE_FILE))
-    prepared = prepare_data(settings, RunDirectory(run), say)
+    prepared = prepare_data(settings, RunDirectory(run).working_folder(), say)
     require_same_data(RunDirectory(run), prepared)
     return measure_validation(language_model.model, prepared, settings.evaluation.batch_size)
 
@@ -73,7 +74,7 @@ def _on_text(language_model: LanguageModel, sources: tuple[str, ...], say: Calla
     unknown = 0 if tokenizer.unknown_id is None else int((ids == tokenizer.unknown_id).sum())
     if unknown:
         say(
-            f"warning: {unknown:,} of {len(ids):,} tokens are characters that the model's tokenizer never saw; they count as `<|unk|>`"
+            f"{unknown:,} of {len(ids):,} tokens are characters that the model's tokenizer never saw; they count as `<|unk|>`"
         )
     if len(ids) - len(end) * len(documents) < 2:
         raise DataError(
@@ -81,4 +82,4 @@ def _on_text(language_model: LanguageModel, sources: tuple[str, ...], say: Calla
             "give a longer text"
         )
     num_bytes = sum(len(document.text.encode()) for document in documents)
-    return measure_tokens(language_model.model, ids, tokenizer, num_bytes)
+    return measure_tokens(language_model.model, ids, tokenizer, num_bytes, documents[0].text[:1])

@@ -17,7 +17,7 @@ from groundup.model.transformer import Transformer
 from groundup.recipe.measure import measure_validation
 from groundup.recipe.settings import Recipe
 from groundup.report.card import write_card
-from groundup.run.checkpoints import checkpoint_path, verify_checkpoint
+from groundup.run.checkpoints import OPTIMIZER_FILE, checkpoint_path, verify_checkpoint
 from groundup.run.directory import MODEL_FOLDER, RunDirectory
 from groundup.run.files import explain_os_errors, publish_directory
 from groundup.tokens.prepare import PreparedData
@@ -73,6 +73,7 @@ def finish(
             "validation": asdict(measured),
             "sample": sample,
             "sample_prompt": settings.training.sample_prompt,
+            "model_files": {name: value for name, value in state["files"].items() if name != OPTIMIZER_FILE},
         }
     )
     directory.log_event("finished", progress.step, why=outcome.stopped_because, best_step=best_step)
@@ -81,7 +82,7 @@ def finish(
     with explain_os_errors(directory.path / MODEL_FOLDER):
         temporary.mkdir()
         for name in state["files"]:
-            if name != "optimizer.safetensors":
+            if name != OPTIMIZER_FILE:
                 shutil.copyfile(best / name, temporary / name)
         write_card(directory.path, temporary)
         publish_directory(temporary, directory.path / MODEL_FOLDER)

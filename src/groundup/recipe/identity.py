@@ -28,6 +28,7 @@ FORMAT_VERSION = 1
 def describe_run(
     settings: Recipe,
     recipe_text: str,
+    folder: Path,
     data: PreparedData,
     config: TransformerConfig,
     device: torch.device,
@@ -38,7 +39,7 @@ def describe_run(
         "format_version": FORMAT_VERSION,
         "groundup_version": groundup.__version__,
         "created": now(),
-        "working_folder": str(Path.cwd()),
+        "working_folder": str(folder.absolute()),
         "seed": settings.training.seed,
         "parent_run": None,
         "libraries": {"python": platform.python_version(), **{name: version(name) for name in LIBRARIES}},

@@ -23,6 +23,7 @@ Say = Callable[[str], None]
 def open_run(
     settings: Recipe,
     directory: RunDirectory,
+    folder: Path,
     data: PreparedData,
     config: TransformerConfig,
     device: torch.device,
@@ -33,14 +34,18 @@ def open_run(
     if not directory.started:
         text = write_toml(settings)
         write_atomic(directory.path / RECIPE_FILE, text)
-        directory.write_manifest(describe_run(settings, text, data, config, device, peak_flops))
+        directory.write_manifest(describe_run(settings, text, folder, data, config, device, peak_flops))
         directory.log_event("started", 0)
         return None
     require_same_data(directory, data)
     sweep(directory.path)
     checkpoint = newest_whole_checkpoint(directory, fingerprint(settings, data), say)
     step = step_of(checkpoint) if checkpoint else 0
-    directory.cut_after(step if checkpoint else -1)
+    marks = read_state(checkpoint).get("records", {}) if checkpoint else {}
+    for name in directory.cut_to(step if checkpoint else -1, marks):
+        why = f"{directory.path / name} is damaged or was changed: its lines up to step {step} are not those that were written"
+        say(f"warning: {why}; it is kept as damaged-{name}, and what can still be read of it goes on")
+        directory.log_event("damaged", step, why=why)
     directory.log_event("resumed", step, checkpoint=checkpoint.name if checkpoint else None)
     say(f"going on from step {step} in {directory.path}")
     if checkpoint is not None and read_state(checkpoint)["device"] != device.type:

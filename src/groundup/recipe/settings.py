@@ -9,12 +9,14 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from groundup.config import build, check_keys, merge, parse_overrides, read_toml
-from groundup.errors import SettingError
+from groundup.config import build, check_keys, is_unicode, merge, parse_overrides, read_toml, write_toml
+from groundup.errors import RunError, SettingError
 from groundup.evaluation.settings import EvaluationSettings
 from groundup.generation.settings import GenerationSettings
 from groundup.model.settings import TransformerConfig, with_preset
+from groundup.run.directory import MANIFEST_FILE, RECIPE_FILE, RunDirectory
 from groundup.text.settings import DataSettings
+from groundup.text.sources import check_sources
 from groundup.tokens.settings import TokenizerSettings
 from groundup.training.settings import TrainingSettings
 
@@ -65,6 +67,32 @@ def load_recipe(name: str, overrides: Iterable[str] | Mapping[str, Any] = ()) ->
     else:
         override_values = parse_overrides(Recipe, overrides)
     return build_recipe(merge(file_values, override_values))
+
+
+def default_run(recipe: str) -> Path:
+    """`runs/<name>`: the recipe file's name, or the folder's for a run's own recipe.toml."""
+    path = find_recipe(recipe)
+    if path.name == RECIPE_FILE and (path.parent / MANIFEST_FILE).exists():
+        return path.parent
+    return Path("runs") / path.stem
+
+
+def check_start(recipe: str, settings: Recipe, run: Path | None, resume: bool) -> RunDirectory:
+    """The run's folder; raises what would stop the training from beginning, as far as it can be told without torch."""
+    directory = RunDirectory(run or default_run(recipe))
+    if not is_unicode(str(directory.path)):
+        raise RunError(f"{directory.path!r} is not valid Unicode text; name another folder with --run DIR")
+    if not (resume and directory.started):
+        directory.require_empty(write_toml(settings))
+        check_sources(settings.data, sources_folder(recipe, directory))
+    return directory
+
+
+def sources_folder(recipe: str, directory: RunDirectory) -> Path:
+    """Where relative sources begin: where the run, or the run whose recipe this is, was begun; else here."""
+    return next(
+        (run.working_folder() for run in (directory, RunDirectory(find_recipe(recipe).parent)) if run.started), Path()
+    )
 
 
 def build_recipe(values: Mapping[str, Any]) -> Recipe:

@@ -24,9 +24,9 @@ from groundup.recipe.identity import fingerprint, require_same_recipe
 from groundup.recipe.measure import measure_validation
 from groundup.recipe.precision import warn_of_slow_precision
 from groundup.recipe.resume import open_run
-from groundup.recipe.settings import Recipe, find_recipe, load_recipe
-from groundup.report.page import write_report
-from groundup.run.directory import RECIPE_FILE, RunDirectory
+from groundup.recipe.settings import Recipe, check_start, load_recipe, sources_folder
+from groundup.report.page import report_is_stale, write_report
+from groundup.run.directory import RunDirectory
 from groundup.run.files import explain_os_errors
 from groundup.tokens.plan import training_batch
 from groundup.tokens.prepare import PreparedData
@@ -69,31 +69,25 @@ def train(
     starts, if there is none). Raises a `GroundupError` that says what to do.
     """
     settings = load_recipe(str(recipe), overrides)
-    directory = RunDirectory(Path(run) if run else default_run(str(recipe)))
     device = pick_device(settings.training.device)
-    require_room = partial(directory.require_empty, write_toml(settings))
-    if not (resume and directory.started):
-        require_room()  # before the lock, which would make the folder
+    directory = check_start(str(recipe), settings, Path(run) if run else None, resume)
     with directory.locked():
         if not (resume and directory.started):
-            require_room()
+            directory.require_empty(write_toml(settings))  # once more, now that it is ours
         if directory.started:
             require_same_recipe(directory, settings)
             if directory.finished:
+                directory.verify_model()
+                if report_is_stale(directory.path):  # it ended, or the disk was full, before the last page was written
+                    write_report(directory.path)
                 return TrainedRun(directory.path, "already_finished")
-        return _train_locked(settings, directory, device, say)
+        return _train_locked(settings, directory, sources_folder(str(recipe), directory), device, say)
 
 
-def default_run(recipe: str) -> Path:
-    """`runs/<name>`: the recipe file's name, or the folder's for a run's own recipe.toml."""
-    path = find_recipe(recipe)
-    if path.name == RECIPE_FILE and (path.parent / "manifest.json").exists():
-        return path.parent
-    return Path("runs") / path.stem
-
-
-def _train_locked(settings: Recipe, directory: RunDirectory, device: torch.device, say: Say) -> TrainedRun:
-    data = prepare_data(settings, directory, say)
+def _train_locked(
+    settings: Recipe, directory: RunDirectory, folder: Path, device: torch.device, say: Say
+) -> TrainedRun:
+    data = prepare_data(settings, folder, say)
     config = with_vocabulary(settings.model, data.tokenizer.vocab_size)
     require_memory(config)
     torch.manual_seed(settings.training.seed)
@@ -104,7 +98,7 @@ def _train_locked(settings: Recipe, directory: RunDirectory, device: torch.devic
         raise SettingError("training.sample_prompt", settings.training.sample_prompt, str(error)) from error
     set_threads(settings.training.num_threads)
     peak_flops = matmul_flops_per_second(device, autocast_dtype(settings.training.precision, device) or torch.float32)
-    checkpoint = open_run(settings, directory, data, config, device, peak_flops, say)
+    checkpoint = open_run(settings, directory, folder, data, config, device, peak_flops, say)
     if checkpoint is not None:
         model.load_state_dict(load_model(checkpoint).state_dict())
     warn_of_slow_precision(settings.training, device, say)

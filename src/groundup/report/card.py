@@ -126,8 +126,8 @@ def opening(facts: RunFacts) -> str:
     """What it is, in one sentence."""
     config = facts.config
     shape = [
-        f"{count(number(config.get(key)))} {name}"
-        for key, name in (("num_layers", "layers"), ("num_heads", "heads"))
+        f"{count(number(config.get(key)))} {name}{'' if number(config.get(key)) == 1 else 's'}"
+        for key, name in (("num_layers", "layer"), ("num_heads", "head"))
         if number(config.get(key)) is not None
     ]
     shape += [
@@ -145,7 +145,7 @@ def opening(facts: RunFacts) -> str:
 def how_trained(facts: RunFacts) -> str:
     """Steps, tokens, time and the settings that matter most, as sentences."""
     training = section(facts.recipe, "training")
-    done = [f"{count(facts.steps)} optimizer steps"]
+    done = [f"{count(facts.steps)} optimizer step{'' if facts.steps == 1 else 's'}"]
     if facts.tokens is not None:
         done.append(f"{count(facts.tokens)} training tokens")
     if facts.seconds is not None:
@@ -153,7 +153,9 @@ def how_trained(facts: RunFacts) -> str:
     sentences = [", ".join(done) + "."]
     if text(training.get("optimizer")):
         settings = [f"Optimizer {escaped(training['optimizer'])}"]
-        settings += [f"{name} {training[key]}" for key, name in _SETTINGS if number(training.get(key)) is not None]
+        of_muon = text(training["optimizer"]) == "muon"
+        shown = [(key, name) for key, name in _SETTINGS if key != "matrix_learning_rate" or of_muon]
+        settings += [f"{name} {training[key]}" for key, name in shown if number(training.get(key)) is not None]
         sentences.append(f"{', '.join(settings)}.")
     because = {"max_steps": "it had taken all its steps", "patience": "the validation loss no longer fell"}
     reason = text(facts.result.get("stopped_because"))
@@ -167,6 +169,7 @@ def how_trained(facts: RunFacts) -> str:
 
 _SETTINGS = (
     ("learning_rate", "learning rate"),
+    ("matrix_learning_rate", "for the blocks' matrices"),
     ("batch_size", "batch size"),
     ("weight_decay", "weight decay"),
     ("seed", "seed"),

@@ -144,7 +144,7 @@ def _x_axis(values: Sequence[float], left: float, chart: Chart) -> Axis:
     if 0 < low <= 0.2 * high or low == high > 0:
         low = 0.0  # steps count from 0
     if low == high:
-        low, high = low - 1, high + 1
+        low, high = (low - 1, high + 1) if low else (0.0, 1.0)
     right = chart.width - RIGHT
     return Axis(low, high, left, right, nice_ticks(low, high, max(2, int((right - left) / 80))))
 
@@ -194,7 +194,7 @@ def _frame(chart: Chart, x_axis: Axis, y_axis: Axis, y_labels: Sequence[str]) ->
         y = y_axis.place(min(value, y_axis.high))
         body += [
             _line(left, y, right, y, INK, ' stroke-dasharray="6 4"'),
-            _text(right - 4, y + 15, label, "end", halo=True),
+            _text(right - 4, y + 15 if y + 20 < bottom else y - 6, label, "end", halo=True),
         ]
     return body
 
@@ -211,7 +211,8 @@ def _path(series: Series, x_axis: Axis, y_axis: Axis) -> str:
         f'<path d="{path_data(places)}" fill="none" stroke-linecap="round" stroke-linejoin="round"'
         f' style="stroke:{color};{look}" data-name="{escape(series.name)}" data-points="{values}"/>'
     )
-    if series.style == "dots" and len(places) <= 100:
+    lone = sum(y is not None for _, y in places) == 1  # a line of one point would hardly be seen
+    if (series.style == "dots" and len(places) <= 100) or lone:
         dots = (f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3.2"/>' for x, y in places if y is not None)
         text += f'<g style="fill:{color};stroke:{PAPER}">{"".join(dots)}</g>'
     return text

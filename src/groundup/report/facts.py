@@ -89,6 +89,8 @@ class Event:
 class RunFacts:
     """What the files of one run directory say. `manifest`, `recipe` and `result` are as read, cleaned."""
 
+    path: str
+    """The folder, as the command that wrote the report named it."""
     name: str
     manifest: dict[str, Any]
     recipe: dict[str, Any]
@@ -112,12 +114,13 @@ class RunFacts:
     @property
     def steps(self) -> int:
         """Optimizer steps taken, as far as the files tell."""
-        told = [
+        told: list[int | None] = [
             whole(self.result.get("steps")),
             *(point.step for point in self.training),
             *(point.step for point in self.validation),
         ]
-        return max((step for step in [*told, *(event.step for event in self.events)] if step is not None), default=0)
+        told += [event.step for event in self.events]
+        return max((step for step in told if step is not None), default=0)
 
     @property
     def seconds(self) -> float | None:
@@ -138,7 +141,7 @@ class RunFacts:
 
     @property
     def best(self) -> Validation | None:
-        """The finished run's figures, or else the lowest validation loss so far; None when there is neither."""
+        """The finished run's figures, or else the best checkpoint's so far, or else the untrained network's; None without any."""
         if self.result:
             figures = _validation(
                 section(self.result, "validation"), step=whole(self.result.get("best_step")), final=True
@@ -146,6 +149,9 @@ class RunFacts:
             if figures.loss is not None:
                 return figures
         measured = [point for point in self.validation if point.loss is not None]
+        measured = [
+            point for point in measured if point.step != 0
+        ] or measured  # what isn't trained is never kept as best
         return min(measured, key=lambda point: point.loss or 0.0, default=None)
 
     @property
@@ -228,6 +234,7 @@ def read_run(run: Path) -> RunFacts:
             )
     return RunFacts(
         name=clean(run.resolve().name),
+        path=clean(str(run)),
         manifest=clean(read_json(run / MANIFEST_FILE)),
         recipe=_parse_recipe(recipe_text, notes),
         recipe_text=recipe_text,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import math
+import shlex
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -25,6 +26,7 @@ from groundup.report.tables import (
     split_rows,
 )
 from groundup.report.values import number, section, whole
+from groundup.run.directory import MODEL_FOLDER
 from groundup.run.files import write_atomic
 
 REPORT_FILE = "report.html"
@@ -40,6 +42,12 @@ def write_report(run: Path) -> Path:
     return path
 
 
+def report_is_stale(run: Path) -> bool:
+    """Whether a finished run's page is missing, or older than its model."""
+    page, model = run / REPORT_FILE, run / MODEL_FOLDER
+    return not page.is_file() or page.stat().st_mtime_ns < model.stat().st_mtime_ns
+
+
 def render_report(facts: RunFacts) -> str:
     """The report's HTML. Its policy lets no script run but its own, even if some text got past the escaping."""
     script = read_template("report.js")
@@ -49,6 +57,7 @@ def render_report(facts: RunFacts) -> str:
         .get_template("report.html.j2")
         .render(
             facts=facts,
+            again=shlex.join(["groundup", "train", f"{facts.path}/recipe.toml", "--run", "another-folder"]),
             script=script,
             script_hash=script_hash,
             style=read_template("report.css"),
@@ -76,7 +85,7 @@ def verdict(facts: RunFacts) -> str:
     """The run in one or two sentences."""
     max_steps = whole(section(facts.recipe, "training").get("max_steps"))
     of = f" of {max_steps:,}" if max_steps and max_steps != facts.steps else ""
-    done = f"{facts.steps:,}{of} steps"
+    done = f"{facts.steps:,}{of} step{'s' if of or facts.steps != 1 else ''}"
     if facts.tokens is not None:
         done += f", {facts.tokens:,} tokens"
     if facts.seconds is not None:

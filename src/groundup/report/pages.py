@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from functools import cache
 from importlib import resources
@@ -21,7 +22,7 @@ def html_templates() -> jinja2.Environment:
 def markdown_templates() -> jinja2.Environment:
     """Templates whose values go through `escaped`, `code` or `fenced` to become Markdown."""
     environment = _environment(autoescape=False)
-    environment.filters.update(escaped=escaped, code=code, fenced=fenced)
+    environment.filters.update(escaped=escaped, code=code, fenced=fenced, quoted=quoted)
     return environment
 
 
@@ -84,6 +85,11 @@ def size(num_bytes: float | None) -> str:
         if num_bytes >= unit:
             return f"{figure(num_bytes / unit, 3)} {name}"
     return f"{num_bytes:.0f} byte{'' if num_bytes == 1 else 's'}"
+
+
+def quoted(value: str) -> str:
+    """Text between quotation marks, its line breaks and tabs written out: what would not be seen is seen."""
+    return json.dumps(value, ensure_ascii=False)
 
 
 def escaped(value: object) -> str:

@@ -6,7 +6,7 @@ from itertools import groupby
 from typing import Any
 
 from groundup.report.facts import Event, RunFacts
-from groundup.report.pages import count, figure, share, size
+from groundup.report.pages import count, figure, quoted, share, size
 from groundup.report.values import listing, number, section, text, whole
 
 LONGEST_LIST = 60  # rows of a table; the rest is in the run's files
@@ -154,4 +154,4 @@ def plain_value(value: object) -> str:
         return "true" if value else "false"
     if isinstance(value, list):
         return f"[{', '.join(plain_value(item) for item in value)}]"
-    return f'"{value}"' if isinstance(value, str) else str(value)
+    return quoted(value) if isinstance(value, str) else str(value)

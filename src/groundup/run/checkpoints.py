@@ -6,19 +6,16 @@ happens at any moment, a directory called step-NNNNNN is complete, and a bit tha
 
 from __future__ import annotations
 
-import hashlib
-import json
 import re
 import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
-
-from torch import Tensor
+from typing import TYPE_CHECKING, Any
 
 from groundup.errors import CheckpointError, MachineError, RunError
 from groundup.files import sha256_file
 from groundup.run.files import (
+    checksum,
     explain_os_errors,
     publish_directory,
     read_json,
@@ -26,6 +23,9 @@ from groundup.run.files import (
     require_space,
     write_json,
 )
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 FORMAT_VERSION = 1
 OPTIMIZER_FILE = "optimizer.safetensors"
@@ -86,7 +86,7 @@ def write_checkpoint(
             )
         files = {file.name: sha256_file(file) for file in sorted(temporary.iterdir())}
         complete = {"format_version": FORMAT_VERSION, **state, "step": step, "files": files}
-        write_json(temporary / STATE_FILE, {**complete, "checksum": _checksum(complete)})
+        write_json(temporary / STATE_FILE, {**complete, "checksum": checksum(complete)})
         with explain_os_errors(final):
             publish_directory(temporary, final)
     except SafetensorError as error:
@@ -109,8 +109,8 @@ def read_state(checkpoint: Path) -> dict[str, Any]:
         raise CheckpointError(
             f"{checkpoint} has format version {version!r}; this version of Groundup reads {FORMAT_VERSION}"
         )
-    checksum = state.pop("checksum", None)
-    if checksum != _checksum(state):
+    written = state.pop("checksum", None)
+    if written != checksum(state):
         raise CheckpointError(f"{checkpoint / STATE_FILE} is damaged: its checksum does not match")
     return state
 
@@ -138,10 +138,6 @@ def verify_checkpoint(
         if sha256_file(file) != expected:
             raise CheckpointError(f"{file} is damaged: its SHA-256 is not the one it was written with")
     return state
-
-
-def _checksum(state: Mapping[str, Any]) -> str:
-    return hashlib.sha256(json.dumps(state, sort_keys=True).encode()).hexdigest()
 
 
 def set_aside(checkpoint: Path) -> Path:

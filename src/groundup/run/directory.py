@@ -5,16 +5,18 @@ from __future__ import annotations
 import datetime
 import fcntl
 import os
+import shutil
 import socket
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from groundup.errors import MachineError, RunError
 from groundup.files import fsync_file, sha256_file, temporary_name
-from groundup.run.files import explain_os_errors, read_json, write_json
-from groundup.run.records import append_record, cut_records
+from groundup.run.files import checksum, explain_os_errors, read_json, without_infinities, write_json
+from groundup.run.records import append_record, begins_with, cut_records
 
 RECIPE_FILE, MANIFEST_FILE, RESULT_FILE, LOCK_FILE, MODEL_FOLDER = (
     "recipe.toml",
@@ -46,6 +48,8 @@ class RunDirectory:
 
         A lock may be there, and a recipe file with this very text: a crash between a run's first two files leaves both.
         """
+        if self.path.is_symlink() and not self.path.exists():
+            raise RunError(f"{self.path} is a link that leads nowhere; mend it, or name another folder with --run DIR")
         if not self.path.exists():
             return
         if not self.path.is_dir():
@@ -68,7 +72,7 @@ class RunDirectory:
     @contextmanager
     def locked(self) -> Iterator[None]:
         """Own the run for as long as the block lasts; the system lets go when the process ends, however it ends."""
-        path = self.path / LOCK_FILE
+        path, was_there = self.path / LOCK_FILE, self.path.exists()
         try:
             self.path.mkdir(parents=True, exist_ok=True)
             file = path.open("a+", encoding="utf-8")
@@ -78,7 +82,7 @@ class RunDirectory:
             ) from error
         with file:
             try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                _take(file.fileno())
             except OSError as error:
                 file.seek(0)
                 owner = file.read().strip() or "another process"
@@ -95,11 +99,16 @@ class RunDirectory:
                 if not self.started:  # it failed before there was anything to keep
                     path.unlink(missing_ok=True)
                     with suppress(OSError):
-                        self.path.rmdir()
+                        if not was_there:
+                            self.path.rmdir()
 
     def manifest(self) -> dict[str, Any]:
         """What the run is made of."""
         manifest = read_json(self.path / MANIFEST_FILE)
+        if manifest.pop("checksum", None) != checksum(manifest):
+            raise RunError(
+                f"{self.path / MANIFEST_FILE} is damaged or was changed (its checksum does not match); restore it from a copy"
+            )
         for name in ("hashes", "data", "checkpoints", "model"):
             if not isinstance(manifest.get(name, {}), dict):
                 raise RunError(f"{self.path / MANIFEST_FILE} is damaged ({name} is no table); restore it from a copy")
@@ -111,7 +120,8 @@ class RunDirectory:
         return began_in if began_in.is_dir() else Path()
 
     def write_manifest(self, manifest: dict[str, Any]) -> None:
-        write_json(self.path / MANIFEST_FILE, manifest)
+        manifest = without_infinities(manifest)
+        write_json(self.path / MANIFEST_FILE, {**manifest, "checksum": checksum(manifest)})
 
     def record_checkpoint(self, checkpoint: Path) -> None:
         """Add a checkpoint's hash to the manifest."""
@@ -134,14 +144,31 @@ class RunDirectory:
     def result(self) -> dict[str, Any]:
         """How training ended, and the final figures."""
         result = read_json(self.path / RESULT_FILE)
+        if result.pop("checksum", None) != checksum(result):
+            raise RunError(
+                f"{self.path / RESULT_FILE} is damaged or was changed (its checksum does not match); restore it from a copy"
+            )
         missing = {"sample", "sample_prompt", "validation", "steps", "best_step"} - set(result)
         if missing:
             raise RunError(f"{self.path / RESULT_FILE} is damaged ({min(missing)} is missing); restore it from a copy")
         return result
 
+    def verify_model(self) -> None:
+        """Raise `RunError` naming the first file of a finished run's model that is not as it was written (its card is free)."""
+        if not (self.path / RESULT_FILE).is_file():
+            return
+        for name, sha256 in self.result().get("model_files", {}).items():
+            file = self.path / MODEL_FOLDER / name
+            if not file.is_file() or sha256_file(file) != sha256:
+                raise RunError(
+                    f"{file} is missing or damaged (not what was written when training ended): copy it from the best "
+                    f"checkpoint, step {self.result()['best_step']}, or name the checkpoint itself"
+                )
+
     def write_result(self, result: dict[str, Any]) -> None:
         """How training ended, and the final figures."""
-        write_json(self.path / RESULT_FILE, result)
+        result = without_infinities(result)
+        write_json(self.path / RESULT_FILE, {**result, "checksum": checksum(result)})
 
     def log_metrics(self, record: dict[str, Any]) -> None:
         append_record(self.path / METRICS_FILE, record)
@@ -155,11 +182,45 @@ class RunDirectory:
             {"time": now(), "event": event, "step": step, **({"why": why} if why else {}), **facts},
         )
 
-    def cut_after(self, step: int) -> None:
-        """Forget what was measured after a step, since those steps will be taken again. Events are history, and stay."""
+    def record_marks(self) -> dict[str, dict[str, Any]]:
+        """How long each file of records is now, and its hash: what a checkpoint knows of the lines that led to it."""
+        files = {name: self.path / name for name in (METRICS_FILE, SAMPLES_FILE, EVENTS_FILE)}
+        return {
+            name: {"bytes": path.stat().st_size, "sha256": sha256_file(path)}
+            for name, path in files.items()
+            if path.exists()
+        }
+
+    def cut_to(self, step: int, marks: Mapping[str, Mapping[str, Any]]) -> list[str]:
+        """Forget what was measured after a step, since those steps will be taken again. Events are history, and stay.
+
+        Gives the names of files whose lines up to there are not those that were written; a copy of each is kept beside it.
+        """
+        changed = []
         with explain_os_errors(self.path):
-            cut_records(self.path / METRICS_FILE, step)
-            cut_records(self.path / SAMPLES_FILE, step)
+            for name in (METRICS_FILE, SAMPLES_FILE, EVENTS_FILE):
+                path, mark = self.path / name, marks.get(name)
+                if mark is not None and not begins_with(path, mark["bytes"], mark["sha256"]):
+                    changed.append(name)
+                    if path.exists():
+                        shutil.copyfile(path, path.with_name(f"damaged-{name}"))
+                if name == EVENTS_FILE:
+                    continue
+                if mark is not None and name not in changed:
+                    os.truncate(path, mark["bytes"])
+                else:
+                    cut_records(path, step)
+        return changed
+
+
+def _take(descriptor: int) -> None:
+    """Lock a file. Someone who only looks whether it is locked holds it for an instant, so one refusal is not the last word."""
+    for _ in range(9):
+        try:
+            return fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            time.sleep(0.02)
+    return fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 def now() -> str:

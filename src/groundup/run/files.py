@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import math
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from groundup.errors import MachineError, RunError
-from groundup.files import fsync_directory, fsync_file, replacing
+from groundup.files import fsync_directory, fsync_file, replacing, sha256_text
 
 
 def write_atomic(path: Path, text: str) -> None:
@@ -45,6 +45,11 @@ def read_json(path: Path) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise RunError(f"{path} is damaged (not a JSON object); restore it from a copy, or start a new run")
     return value
+
+
+def checksum(value: Mapping[str, Any]) -> str:
+    """The hash of a JSON object, for a file that holds its own."""
+    return sha256_text(json.dumps(value, sort_keys=True))
 
 
 def _reason(error: Exception) -> str:

@@ -8,21 +8,35 @@ from pathlib import Path
 from typing import Any
 
 from groundup.errors import RunError
-from groundup.run.directory import LOCK_FILE, METRICS_FILE, RECIPE_FILE, RunDirectory
+from groundup.run.directory import EVENTS_FILE, LOCK_FILE, METRICS_FILE, RECIPE_FILE, RunDirectory
 from groundup.run.records import read_records
 
 
 def list_runs(folder: Path) -> list[dict[str, Any]]:
-    """Each run below a folder: `run`, `state` (finished, running, stopped or damaged), `step`, `max_steps`, `best_loss`, `created`."""
+    """Each run in a folder, or the folder itself if it is one.
+
+    `run`, `state` (finished, running, stopped or damaged), `step`, `max_steps`, `best_loss`, `created`.
+    """
     if not folder.exists():
         return []
     if not folder.is_dir():
         raise RunError(f"{folder} is not a folder; name the folder that holds runs")
-    return [_describe(RunDirectory(path)) for path in sorted(folder.iterdir()) if RunDirectory(path).started]
+    if RunDirectory(folder).started:
+        return [_describe(RunDirectory(folder))]
+    return [_describe(RunDirectory(path)) for path in sorted(folder.iterdir()) if _is_run(path)]
+
+
+def _is_run(path: Path) -> bool:
+    """Whether there is a run that we may look into."""
+    try:
+        return RunDirectory(path).started
+    except OSError:
+        return False
 
 
 def _describe(run: RunDirectory) -> dict[str, Any]:
     records = read_records(run.path / METRICS_FILE)
+    saved = [record for record in read_records(run.path / EVENTS_FILE) if record.get("event") == "saved"]
     losses = [
         record["loss"]
         for record in records
@@ -31,7 +45,7 @@ def _describe(run: RunDirectory) -> dict[str, Any]:
     described = {
         "run": str(run.path),
         "state": "finished" if run.finished else "running" if _locked(run) else "stopped",
-        "step": max((record.get("step") or 0 for record in records), default=0),
+        "step": max((record.get("step") or 0 for record in (*records, *saved)), default=0),
         "max_steps": None,
         "best_loss": min(losses, default=None),
         "created": "",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from pathlib import Path
 from typing import Any
@@ -35,6 +36,14 @@ def read_records(path: Path) -> list[Record]:
         if isinstance(record, dict) and isinstance(record.get("step"), int | None):
             records.append(record)
     return records
+
+
+def begins_with(path: Path, num_bytes: int, sha256: str) -> bool:
+    """Whether the first bytes of a file are those that once were the whole of it."""
+    if not path.is_file():
+        return False
+    with path.open("rb") as file:
+        return hashlib.sha256(file.read(num_bytes)).hexdigest() == sha256
 
 
 def cut_records(path: Path, last_step: int) -> None:

@@ -15,11 +15,11 @@ def cache_directory() -> Path:
     It is created when missing. Raises `MachineError` when nothing can be written in it.
     """
     named, shared = os.environ.get("GROUNDUP_CACHE"), os.environ.get("XDG_CACHE_HOME")
-    if named:
-        path = Path(named).expanduser()
-    else:
-        path = Path(shared or "~/.cache").expanduser() / "groundup"
-    path = path.absolute()
+    asked = Path(named) if named else Path(shared or "~/.cache") / "groundup"
+    try:
+        path = asked.expanduser().absolute()
+    except RuntimeError as error:  # no such user, or one without a home
+        raise unwritable(asked, OSError(str(error))) from None
     try:
         path.mkdir(parents=True, exist_ok=True)
         # Permission bits don't tell of a full disk, a read-only mount or the superuser: write something to find out.

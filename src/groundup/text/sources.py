@@ -58,8 +58,9 @@ def read_documents(settings: DataSettings, cache: Path, say: Say, folder: Path =
         if source in CATALOGUE:
             say(f"warning: data.source = {source!r} is read from the path {source} here, not from the catalogue")
         for name, path in _find_files(source, folder):
-            if path.resolve() not in seen:
-                seen.add(path.resolve())
+            real = Path(os.path.realpath(path))
+            if real not in seen:
+                seen.add(real)
                 documents += _read_file(name, path, source, say, named=path == _expand(source, folder))
     if not documents:
         raise DataError(
@@ -67,6 +68,13 @@ def read_documents(settings: DataSettings, cache: Path, say: Say, folder: Path =
         )
     _say_repairs(documents, say)
     return documents
+
+
+def check_sources(settings: DataSettings, folder: Path = Path()) -> None:
+    """Raise `DataError` for a source that is not there, without reading anything: an answer at once."""
+    for source in (settings.source,) if isinstance(settings.source, str) else settings.source:
+        if not _is_catalogue_name(source, folder):
+            _find_files(source, folder)
 
 
 def _is_catalogue_name(source: str, folder: Path) -> bool:
@@ -84,21 +92,27 @@ def _find_files(source: str, folder: Path) -> list[tuple[str, Path]]:
     path = _expand(source, folder)
     try:
         if path.is_dir():
-            files = [(file.relative_to(path).as_posix(), file) for file in _walk(path)]
+            files = [(_printable(file.relative_to(path)), file) for file in _walk(path)]
             if not files:
                 raise DataError(
                     f"data.source = {source!r} is a folder without text files: put files ending in .txt or .md in it"
                 )
             return files
         if path.exists():
-            return [(path.name, path)]
+            return [(_printable(Path(path.name)), path)]
     except OSError as error:
         raise _unreadable(path, error) from error
     if glob.has_magic(source):
         pattern = Path(source).expanduser()
         matches = [folder / match for match in sorted(glob.glob(str(pattern), root_dir=folder, recursive=True))]
         root = folder / Path(*itertools.takewhile(lambda part: not glob.has_magic(part), pattern.parts))
-        files = [(match.relative_to(root).as_posix(), match) for match in matches if not match.is_dir()]
+        if "**" in source:
+            _walk(root)  # a pattern passes over folders that may not be read; that is not for us to hide
+        files = [
+            (_printable(match.relative_to(root)), match)
+            for match in matches
+            if not match.is_dir() and not any(is_run(root / part) for part in match.relative_to(root).parents)
+        ]
         if not files:
             raise DataError(f"data.source = {source!r}: no file matches this pattern; check it, e.g. with  ls {source}")
         return files
@@ -106,20 +120,31 @@ def _find_files(source: str, folder: Path) -> list[tuple[str, Path]]:
 
 
 def _walk(folder: Path) -> list[Path]:
-    """Text files below a folder, sorted; hidden files and folders are left out, linked folders not entered."""
+    """Text files below a folder, sorted; hidden files and folders are left out, linked folders not entered, nor runs,
+    whose model cards are not the user's text."""
 
     def stop(error: OSError) -> None:
         raise _unreadable(Path(error.filename), error)
 
     files = []
     for directory, folders, names in os.walk(folder, onerror=stop):
-        folders[:] = [name for name in folders if not name.startswith(".")]
+        folders[:] = [name for name in folders if not name.startswith(".") and not is_run(Path(directory) / name)]
         files += [
             Path(directory) / name
             for name in names
             if not name.startswith(".") and name.lower().endswith(TEXT_SUFFIXES)
         ]
     return sorted(files)
+
+
+def is_run(folder: Path) -> bool:
+    """Whether a folder is one that a training wrote."""
+    return (folder / "manifest.json").is_file() and (folder / "recipe.toml").is_file()
+
+
+def _printable(path: Path) -> str:
+    """A path as text that can be written down, whatever bytes a file's name has."""
+    return os.fsencode(path.as_posix()).decode("utf-8", "replace")
 
 
 def _expand(source: str, folder: Path) -> Path:

@@ -37,13 +37,14 @@ def split_documents(documents: Sequence[Document], settings: DataSettings) -> tu
     have = f"the text's {characters:,} characters in {len(documents)} document{'s' if len(documents) != 1 else ''}"
     if not validation:
         raise DataError(
-            f"the validation split of {have} is empty: add text, "
-            f"use data.split=tail, or raise data.validation_fraction (now {settings.validation_fraction:g})"
+            f"the validation split of {have} is empty: add text"
+            f"{', use data.split=tail' if resolve_split(documents, settings) != 'tail' else ''}, "
+            f"or raise data.validation_fraction (now {settings.validation_fraction!r})"
         )
     if not train:
         raise DataError(
             f"the training split of {have} is empty: add text, "
-            f"or lower data.validation_fraction (now {settings.validation_fraction:g})"
+            f"or lower data.validation_fraction (now {settings.validation_fraction!r})"
         )
     return train, validation
 

@@ -65,8 +65,8 @@ def train_language_model(
     §3.2); a step of AdamW with decay 0.01 (Loshchilov & Hutter 2019, algorithm 2). Printed: the loss of every 100th
     batch, and after each epoch the mean training and validation loss and the learning rate of its last step.
 
-    Both loaders give batches with `input_ids` (B, T) and, if there is padding, `attention_mask` (B, T), as
-    `next_token_loss` says. `model` is `SimpleLanguageModel` or any causal language model, Hugging Face's too.
+    Both loaders have a length (no `IterableDataset`) and give batches with `input_ids` (B, T) and, if there is padding,
+    `attention_mask` (B, T), as `next_token_loss` says. `model` is `SimpleLanguageModel` or any causal language model, Hugging Face's too.
 
     Where this parts from the loop as it is often first shown, and why:
     - The learning rate moves with each step, not each epoch, and warms up. Per epoch, the whole first epoch, the

@@ -18,7 +18,7 @@ class TransformerBlock(nn.Module):
       (Vaswani et al. 2017, §3.1); most later models normalize what enters each branch instead, which trains more easily
       when there are many layers (Xiong et al. 2020, §3.3).
     - FFN(x) = max(0, x W_1 + b_1) W_2 + b_2, the same for every token (Vaswani et al. 2017, §3.3, equation 2).
-    - Dropout zeroes a share of each branch's output in training (Vaswani et al. 2017, §5.4).
+    - Dropout zeroes a share of each branch's output in training (Vaswani et al. 2017, §5.4), and of what is inside the FFN.
     """
 
     def __init__(self, d_model: int, num_heads: int, d_ff: int, dropout: float = 0.1) -> None:
@@ -26,7 +26,7 @@ class TransformerBlock(nn.Module):
         self.attention = MultiHeadAttention(d_model, num_heads, dropout)
         self.norm1 = nn.LayerNorm(d_model)
         self.norm2 = nn.LayerNorm(d_model)
-        self.ffn = nn.Sequential(nn.Linear(d_model, d_ff), nn.ReLU(), nn.Linear(d_ff, d_model))
+        self.ffn = nn.Sequential(nn.Linear(d_model, d_ff), nn.ReLU(), nn.Dropout(dropout), nn.Linear(d_ff, d_model))
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:

@@ -27,7 +27,7 @@ from groundup.tokens.settings import TokenizerSettings
 from groundup.tokens.store import TokenStore, write_store
 from groundup.tokens.tokenizer import CONFIG_FILE, Tokenizer
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 FACTS_FILE, TRAIN_FILE, VALIDATION_FILE, PLAN_FILE = (
     "prepared.json",
     "train.tokens",

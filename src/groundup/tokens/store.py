@@ -32,6 +32,8 @@ class TokenStore:
     num_unknown: int
     """How many ids stand for characters that the tokenizer doesn't have."""
     tokenizer_sha256: str
+    first_character: str
+    """What the text begins with; the first token is the one that nothing predicts."""
 
     @classmethod
     def open(cls, path: Path, verify: bool) -> TokenStore:
@@ -41,7 +43,9 @@ class TokenStore:
         header = file.header
         try:
             counts = {key: int(header[key]) for key in ["num_bytes", "num_documents", "num_unknown"]}
-            return cls(path, file.array, header["sha256"], tokenizer_sha256=str(header["tokenizer_sha256"]), **counts)
+            texts = {key: str(header[key]) for key in ["tokenizer_sha256", "first_character"]}
+            facts: dict[str, Any] = {**counts, **texts}
+            return cls(path, file.array, header["sha256"], **facts)
         except (KeyError, TypeError, ValueError) as error:
             raise DataError(f"{path} has a damaged header: {PREPARE_AGAIN}") from error
 
@@ -52,10 +56,12 @@ def write_store(path: Path, texts: Iterable[str], tokenizer: Tokenizer) -> Token
     The ids take two bytes each when the vocabulary allows it. The file appears whole or not at all.
     """
     counts = {"num_bytes": 0, "num_documents": 0, "num_unknown": 0}
+    begins = {"first_character": ""}
     end = np.array([] if tokenizer.end_id is None else [tokenizer.end_id], np.int32)
 
     def pieces() -> Iterator[NDArray[np.int32]]:
         for text in texts:
+            begins["first_character"] = begins["first_character"] or text[:1]
             for ids in tokenizer.encode_pieces(text):
                 counts["num_unknown"] += int(np.count_nonzero(ids == tokenizer.unknown_id))
                 yield ids
@@ -64,5 +70,5 @@ def write_store(path: Path, texts: Iterable[str], tokenizer: Tokenizer) -> Token
             counts["num_documents"] += 1
 
     dtype = "<u2" if tokenizer.vocab_size <= 2**16 else "<u4"
-    write_array(path, KIND, dtype, pieces(), lambda: {**counts, "tokenizer_sha256": tokenizer.sha256})
+    write_array(path, KIND, dtype, pieces(), lambda: {**counts, **begins, "tokenizer_sha256": tokenizer.sha256})
     return TokenStore.open(path, verify=False)

@@ -81,7 +81,7 @@ class Outcome:
 
 
 @dataclass
-class _Machinery:
+class Machinery:
     """Everything that is made once, before the first step."""
 
     device: torch.device
@@ -105,7 +105,7 @@ def train(task: Task, resume_from: Path | None = None) -> Outcome:
     settings, run = task.settings, task.run
 
     # 1. The machine: device, threads, optimizer, number format.
-    machinery = _prepare(task, resume_from)
+    machinery = prepare_machinery(task, resume_from)
 
     # 2. Where to begin: at zero, or as the checkpoint left off.
     progress = _restore(task, machinery, resume_from) if resume_from else Progress()
@@ -124,18 +124,14 @@ def train(task: Task, resume_from: Path | None = None) -> Outcome:
             )  # an untrained model, to compare with
         clock, tokens_at_clock = time.perf_counter(), progress.tokens
         while progress.step < settings.max_steps:
-            # 3. The batch and its gradients.
-            step = progress.step
-            factor = learning_rate_factor(step, settings)
-            loss, num_tokens = _accumulate_gradients(task, machinery, step)
-
-            # 4. The update: measured, clipped, and masked if anything in it is not finite.
-            grad_norm = _update(settings, machinery, step, loss, factor)
-            step += 1
+            # 3. One step: the batch and its gradients, then the update.
+            factor = learning_rate_factor(progress.step, settings)
+            loss, grad_norm, num_tokens = take_step(task, machinery, progress.step, factor)
+            step = progress.step + 1
             progress = replace(progress, step=step, tokens=progress.tokens + num_tokens)
             display.advance(step)
 
-            # 5. The record. This is where the host waits for the device.
+            # 4. The record. This is where the host waits for the device.
             last, stopping = step == settings.max_steps, stop.received
             due_to_save = step % settings.save_steps == 0 or last or stopping is not None
             due_to_evaluate = step % settings.eval_steps == 0 or last
@@ -149,14 +145,14 @@ def train(task: Task, resume_from: Path | None = None) -> Outcome:
                     _log(task, machinery, progress, float(loss), float(grad_norm), factor, speed, display, tensorboard)
                 clock, tokens_at_clock = time.perf_counter(), progress.tokens
 
-            # 6. Validation, a sample, the best so far.
+            # 5. Validation, a sample, the best so far.
             improved = False
             if due_to_evaluate:
                 before = progress.best_step
                 progress = _evaluate(task, progress, display, tensorboard)
                 improved = progress.best_step != before
 
-            # 7. The checkpoint.
+            # 6. The checkpoint.
             out_of_patience = 0 < settings.patience <= progress.evaluations_without_best
             if due_to_save or improved or out_of_patience:
                 _save(task, machinery, progress)
@@ -166,7 +162,7 @@ def train(task: Task, resume_from: Path | None = None) -> Outcome:
                 again = matmul_flops_per_second(machinery.device, machinery.dtype or torch.float32, seconds=0.02)
                 machinery.peak_flops = max(machinery.peak_flops, again)
 
-            # 8. A reason to stop.
+            # 7. A reason to stop.
             if out_of_patience:
                 return Outcome(progress, "patience")
             if stopping is not None and not last:
@@ -177,7 +173,8 @@ def train(task: Task, resume_from: Path | None = None) -> Outcome:
     return Outcome(progress, "max_steps")
 
 
-def _prepare(task: Task, resume_from: Path | None) -> _Machinery:
+def prepare_machinery(task: Task, resume_from: Path | None = None) -> Machinery:
+    """Optimizer, guard, threads and number format for a task; its `shards` are to be entered before the first step."""
     settings = task.settings
     device = next(task.model.parameters()).device
     wanted_threads = read_state(resume_from)["num_threads"] if resume_from else settings.num_threads
@@ -186,7 +183,7 @@ def _prepare(task: Task, resume_from: Path | None) -> _Machinery:
     num_threads = set_threads(wanted_threads)
     parts = num_shards(settings, device, num_threads)
     network: nn.Module = torch.compile(task.model) if settings.compile else task.model  # type: ignore[assignment]
-    return _Machinery(
+    return Machinery(
         device=device,
         optimizer=Optimizer(task.model, settings),
         guard=StepGuard(settings.spike_sigmas, device),
@@ -199,7 +196,7 @@ def _prepare(task: Task, resume_from: Path | None) -> _Machinery:
     )
 
 
-def _restore(task: Task, machinery: _Machinery, checkpoint: Path) -> Progress:
+def _restore(task: Task, machinery: Machinery, checkpoint: Path) -> Progress:
     state = read_state(checkpoint)
     machinery.optimizer.load_state_tensors(load_file(checkpoint / OPTIMIZER_FILE))
     machinery.guard.load_state(state["guard"])
@@ -209,7 +206,13 @@ def _restore(task: Task, machinery: _Machinery, checkpoint: Path) -> Progress:
     return Progress(**state["progress"])
 
 
-def _accumulate_gradients(task: Task, machinery: _Machinery, step: int) -> tuple[Tensor, int]:
+def take_step(task: Task, machinery: Machinery, step: int, factor: float) -> tuple[Tensor, Tensor, int]:
+    """One optimizer step, each learning rate at `factor` of its peak: loss, gradient norm (both before the step, on the device), tokens."""
+    loss, num_tokens = _accumulate_gradients(task, machinery, step)
+    return loss, _update(task.settings, machinery, step, loss, factor), num_tokens
+
+
+def _accumulate_gradients(task: Task, machinery: Machinery, step: int) -> tuple[Tensor, int]:
     """Gradients of the batch's mean loss, part by part; that loss, and the number of tokens it is the mean of."""
     settings, device = task.settings, machinery.device
     task.model.train()
@@ -229,8 +232,8 @@ def _accumulate_gradients(task: Task, machinery: _Machinery, step: int) -> tuple
     return total, num_tokens
 
 
-def _update(settings: TrainingSettings, machinery: _Machinery, step: int, loss: Tensor, factor: float) -> Tensor:
-    """Clip, decide, step. Returns the gradient's norm before clipping (a device scalar)."""
+def _update(settings: TrainingSettings, machinery: Machinery, step: int, loss: Tensor, factor: float) -> Tensor:
+    """Clip, decide whether all of it is finite, step (masked where it isn't). Returns the norm before clipping, on the device."""
     optimizer, scaler = machinery.optimizer, machinery.scaler
     if scaler is not None:
         scaler.unscale_(optimizer)  # type: ignore[arg-type]  # it looks for .param_groups only
@@ -248,7 +251,7 @@ def _update(settings: TrainingSettings, machinery: _Machinery, step: int, loss: 
     return grad_norm
 
 
-def _stop_if_not_finite(task: Task, machinery: _Machinery, step: int) -> None:
+def _stop_if_not_finite(task: Task, machinery: Machinery, step: int) -> None:
     if not torch.stack(torch._foreach_norm([*machinery.parameters])).isfinite().all():
         why = f"the weights were not finite (NaN or Inf) by step {step}"
         task.run.log_event("stopped", step, why=why)
@@ -258,7 +261,7 @@ def _stop_if_not_finite(task: Task, machinery: _Machinery, step: int) -> None:
         return
     first = int(machinery.guard.first_not_finite) + 1 if int(machinery.guard.not_finite) else step
     why = f"the loss or its gradient was not finite (NaN or Inf) at step {first}"
-    task.run.log_event("stopped", step, why=why)
+    task.run.log_event("stopped", first - 1, why=why)  # the last step that was taken
     raise TrainingError(f"{why}; no such update reached the weights, and {_kept(task)}: {_calmer(task.settings)}")
 
 
@@ -274,7 +277,7 @@ def _calmer(settings: TrainingSettings) -> str:
     return f"lower {rates}, or raise training.warmup_steps, and start anew"
 
 
-def _tell_of_spikes(task: Task, machinery: _Machinery) -> None:
+def _tell_of_spikes(task: Task, machinery: Machinery) -> None:
     """Log an event when steps were skipped since the last look."""
     spikes = int(machinery.guard.spikes)
     if spikes > machinery.spikes_told:
@@ -288,7 +291,7 @@ def _tell_of_spikes(task: Task, machinery: _Machinery) -> None:
 
 def _log(
     task: Task,
-    machinery: _Machinery,
+    machinery: Machinery,
     progress: Progress,
     loss: float,
     grad_norm: float,
@@ -346,7 +349,7 @@ def _evaluate(
     return progress
 
 
-def _save(task: Task, machinery: _Machinery, progress: Progress) -> None:
+def _save(task: Task, machinery: Machinery, progress: Progress) -> None:
     optimizer = machinery.optimizer.state_tensors()
     num_bytes = (
         sum(tensor.nbytes for tensor in optimizer.values()) + sum(p.nbytes for p in machinery.parameters) + (1 << 20)
@@ -357,6 +360,7 @@ def _save(task: Task, machinery: _Machinery, progress: Progress) -> None:
         "scaler": machinery.scaler.state_dict() if machinery.scaler else None,
         "num_threads": machinery.num_threads,
         "device": machinery.device.type,
+        "records": task.run.record_marks(),
         **task.fingerprint,
     }
     task.run.sync_records()

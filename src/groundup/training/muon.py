@@ -13,17 +13,17 @@ from torch import Tensor
 QUINTIC = (3.4445, -4.7750, 2.0315)
 
 
-def orthogonalize(matrices: Tensor, steps: int = 5) -> Tensor:
+def orthogonalize(matrices: Tensor, quintics: Sequence[tuple[float, float, float]] = (QUINTIC,) * 5) -> Tensor:
     """Bring the singular values of each matrix (N, R, C) near 1 and keep its singular vectors, in the given precision.
 
     Newton–Schulz: with X scaled to a Frobenius norm of 1, X ← aX + (bA + cA²)X with A = XXᵀ applies aσ + bσ³ + cσ⁵ to every
-    singular value σ. Products only, so it runs on any device; all matrices of one shape go through together.
+    singular value σ, once for each (a, b, c) of `quintics`. Products only, so it runs on
+    any device; all matrices of one shape go through together.
     """
-    a, b, c = QUINTIC
     tall = matrices.shape[-2] > matrices.shape[-1]
     x = matrices.mT if tall else matrices  # (N, R ≤ C, C): the smaller side makes the smaller Gram matrix
     x = x / x.norm(dim=(-2, -1), keepdim=True).clamp(min=1e-7)
-    for _ in range(steps):
+    for a, b, c in quintics:
         gram = x @ x.mT  # (N, R, R)
         x = torch.baddbmm(x, torch.baddbmm(gram, gram, gram, beta=b, alpha=c), x, beta=a)
     return x.mT if tall else x

@@ -10,12 +10,19 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 PLAIN_LINES = 20  # a log file gets about this many lines
 
 
+class PatientConsole(Console):
+    """Falls silent when nobody reads it any more (a closed pipe), where rich would end the program."""
+
+    def on_broken_pipe(self) -> None:
+        self.quiet = True
+
+
 class TrainingProgress:
     """Shows steps, loss, speed, MFU and time left on standard error."""
 
     def __init__(self, max_steps: int, start: int) -> None:
         self.max_steps = max_steps
-        self.console = Console(stderr=True, highlight=False)
+        self.console = PatientConsole(stderr=True, highlight=False)
         self.live = self.console.is_terminal
         self.every = max(1, max_steps // PLAIN_LINES)
         self.next_plain = start
@@ -52,7 +59,7 @@ class TrainingProgress:
             self.bar.update(self.task, completed=step, loss=f"{loss:.3f}", speed=speed)
         elif step >= self.next_plain or step == self.max_steps:
             self.next_plain = step + self.every
-            self.console.print(f"step {step}/{self.max_steps}  loss {loss:.4f}  {speed}", soft_wrap=True)
+            self.say(f"step {step}/{self.max_steps}  loss {loss:.4f}  {speed}")
 
     def say(self, text: str) -> None:
         """A line above the bar."""

@@ -10,6 +10,7 @@ from groundup.config import require, require_finite
 Optimizer = Literal["adamw", "muon"]
 Schedule = Literal["cosine", "trapezoid", "linear", "constant"]
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
+MOST_THREADS = 1024  # systems refuse to start many thousands, and not politely
 
 
 @dataclass(frozen=True)
@@ -93,6 +94,12 @@ class TrainingSettings:
             require(
                 getattr(self, name) >= 1, f"training.{name}", getattr(self, name), "use a whole number of at least 1"
             )
+        require(
+            self.num_threads <= MOST_THREADS,
+            "training.num_threads",
+            self.num_threads,
+            f"use a whole number of at most {MOST_THREADS}, or 0 for one per core",
+        )
         for name in ("warmup_steps", "patience", "num_threads", "sample_tokens"):
             require(
                 getattr(self, name) >= 0, f"training.{name}", getattr(self, name), "use a whole number of at least 0"

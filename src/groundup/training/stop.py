@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM ask for a stop; the loop finishes its step, saves, and leaves."""
+"""Ctrl-C, SIGTERM and a closed terminal ask for a stop; the loop finishes its step, saves, and leaves."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from types import FrameType, TracebackType
 
 
 class StopRequest:
-    """While the block lasts, the first SIGINT or SIGTERM is noted; a second one ends the program at once."""
+    """While the block lasts, the first SIGINT, SIGTERM or SIGHUP is noted; a second one ends the program at once."""
 
     def __init__(self) -> None:
         self.received: signal.Signals | None = None
@@ -16,8 +16,10 @@ class StopRequest:
 
     def __enter__(self) -> StopRequest:
         if threading.current_thread() is threading.main_thread():  # Python lets only the main thread listen
-            for number in (signal.SIGINT, signal.SIGTERM):
-                self.previous[number] = signal.signal(number, self._note)
+            for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+                before = signal.getsignal(number)
+                if before is not signal.SIG_IGN:  # nohup means to go on
+                    self.previous[number] = signal.signal(number, self._note)
         return self
 
     def __exit__(

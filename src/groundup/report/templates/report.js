@@ -39,9 +39,8 @@ for (const svg of document.querySelectorAll("svg.chart")) {
       box.append(row);
     }
     svg.parentElement.append(box);
-    const atRight = place > (left + right) / 2;
-    box.style.left = atRight ? "" : `${place * scale + 14}px`;
-    box.style.right = atRight ? `${frame.width - place * scale + 14}px` : "";
+    const beside = place > (left + right) / 2 ? place * scale - 14 - box.offsetWidth : place * scale + 14;
+    box.style.left = `${Math.max(0, Math.min(beside, frame.width - box.offsetWidth))}px`; // never off the page
   });
   svg.addEventListener("pointerleave", hide);
 }

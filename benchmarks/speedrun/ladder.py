@@ -1,0 +1,212 @@
+"""The ladder: which tricks of the GPU speedruns help a small model on a laptop, one at a time, in the same time.
+
+    .venv/bin/python benchmarks/speedrun/ladder.py --text tinyshakespeare.txt [--steps 600] [--seeds 3] [--processes 2]
+
+Every rung changes one thing of the base, which is the recipe that `make demo` trains by. First each rung's step is timed beside the
+base's, in turn; then it is trained for as many steps as fit into the base's time. A run follows from its seed and its steps
+alone, so other programs on the machine change nothing but the waiting.
+
+A rung helps if (base's mean loss - its mean loss) · √n is at least THRESHOLD, n seeds each. Writes JSON and a Markdown table.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import statistics
+import sys
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import tricks
+from rich.progress import track
+from runner import Rung, load_text, seconds_a_step, train
+
+import groundup.training.muon as muon
+from groundup.device import describe_machine
+from groundup.model.transformer import Transformer
+
+THRESHOLD = 0.015  # nats; twice what the mean of three runs of one recipe differs by from the next three (docs/log.md)
+
+BASE = Rung(
+    "base",
+    model={"d_model": 128, "num_layers": 4, "num_heads": 4, "max_seq_len": 256},
+    training={
+        "batch_size": 4,
+        "optimizer": "muon",
+        "learning_rate": 0.003,
+        "matrix_learning_rate": 0.02,
+        "schedule": "linear",
+        "warmup_steps": 20,
+    },
+)
+
+# Amsel et al. 2025, "The Polar Express", algorithm 1: each step's own quintic.
+POLAR_EXPRESS = (
+    (8.28721201814563, -23.595886519098837, 17.300387312530933),
+    (4.107059111542203, -2.9478499167379106, 0.5448431082926601),
+    (3.9486908534822946, -2.908902115962949, 0.5518191394370137),
+    (3.3184196573706015, -2.488488024314874, 0.51004894012372),
+    (2.300652019954817, -1.6689039845747493, 0.4188073119525673),
+)
+
+
+ORTHOGONALIZE = muon.orthogonalize
+# qwen3's layout spelled out in `classic`, which takes any combination.
+FREE = {"preset": "classic", "norm": "rmsnorm", "norm_position": "pre", "activation": "swiglu", "qk_norm": True, "bias": "none",
+        "tie_embeddings": True, "initialization": "zero", "dropout": 0.0, "position": "rope"}  # fmt: skip
+
+
+def newton_schulz(*quintics: tuple[float, float, float]) -> Callable[[Transformer], None]:
+    """A trick that changes how Muon orthogonalizes, in this process."""
+
+    def change(model: Transformer) -> None:
+        muon.orthogonalize = partial(ORTHOGONALIZE, quintics=quintics)
+
+    return change
+
+
+RUNGS = [
+    Rung("AdamW for all, rate 0.004", training={"optimizer": "adamw", "learning_rate": 0.004}),
+    Rung("AdamW for all, rate 0.008", training={"optimizer": "adamw", "learning_rate": 0.008}),
+    Rung("Muon's rate 0.01", training={"matrix_learning_rate": 0.01}),
+    Rung("Muon's rate 0.03", training={"matrix_learning_rate": 0.03}),
+    Rung("Muon's rate 0.05", training={"matrix_learning_rate": 0.05}),
+    Rung("AdamW's rate 0.001", training={"learning_rate": 0.001}),
+    Rung("AdamW's rate 0.006", training={"learning_rate": 0.006}),
+    Rung("AdamW's rate 0.012", training={"learning_rate": 0.012}),
+    Rung("Muon, 3 iterations", trick=newton_schulz(*[muon.QUINTIC] * 3)),
+    Rung("Muon, Polar Express, 5 iterations", trick=newton_schulz(*POLAR_EXPRESS)),
+    Rung("Muon, Polar Express, 3 iterations", trick=newton_schulz(*POLAR_EXPRESS[:2], POLAR_EXPRESS[-1])),
+    Rung("Muon's momentum 0.9", training={"momentum": 0.9}),
+    Rung("no weight decay", training={"weight_decay": 0.0}),
+    Rung("no clipping", training={"max_grad_norm": 0.0}),
+    Rung("learned positions, no RoPE", model={**FREE, "position": "learned"}),
+    Rung("no QK-norm (llama)", model={"preset": "llama"}),
+    Rung("gpt2 layout", model={"preset": "gpt2", "activation": "gelu", "initialization": "zero"}),
+    Rung("ReGLU", model={"activation": "reglu"}),
+    Rung("ReLU², ungated", model={**FREE, "activation": "relu"}, trick=tricks.squared_relu, stock=False),
+    Rung("projections start scaled, not at zero", model={"initialization": "scaled"}),
+    Rung("untied head", model={"tie_embeddings": False}),
+    Rung("value embeddings", trick=tricks.value_embeddings, stock=False),
+    Rung("softcap 15", trick=tricks.softcap, stock=False),
+    Rung("bigram embedding", trick=tricks.bigrams, stock=False),
+    Rung("length warm-up", batches=tricks.short_first),
+    Rung("batch warm-up", batches=tricks.few_first),
+    Rung("trapezoid", training={"schedule": "trapezoid"}),
+    Rung("cosine", training={"schedule": "cosine"}),
+    Rung("no warm-up of the rate", training={"warmup_steps": 0}),
+    Rung("batch 2", training={"batch_size": 2}),
+    Rung("batch 8", training={"batch_size": 8}),
+    Rung("context 64, batch 16", model={"max_seq_len": 64}, training={"batch_size": 16}),
+    Rung("context 128, batch 8", model={"max_seq_len": 128}, training={"batch_size": 8}),
+    Rung("2 layers, width 176", model={"num_layers": 2, "d_model": 176}),
+    Rung("6 layers, width 96", model={"num_layers": 6, "d_model": 96}),
+    Rung("6 layers", model={"num_layers": 6}),
+    Rung("width 192", model={"d_model": 192}),
+    Rung("2 heads of 64", model={"num_heads": 2}),
+    Rung("8 heads of 16", model={"num_heads": 8}),
+    Rung("initial deviation 0.04", model={"init_std": 0.04}),
+]  # fmt: skip
+
+
+def one_run(name: str, path: Path, seed: int, steps: int) -> dict[str, Any]:
+    torch.set_num_threads(1)
+    muon.orthogonalize = ORTHOGONALIZE
+    rung = next(rung for rung in (BASE, *RUNGS) if rung.name == name)
+    return {"name": name, "seed": seed, "steps": steps, **train(BASE, rung, load_text(path), seed, steps)}
+
+
+def table(costs: dict[str, float], runs: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """A row a rung, the best first."""
+    losses = {name: [run["loss_64"] for run in runs if run["name"] == name] for name in ("base", *costs)}
+    base = statistics.mean(losses["base"])
+    rows = []
+    for name, own in losses.items():
+        gain = base - statistics.mean(own)
+        mine = [run for run in runs if run["name"] == name]
+        rows.append(
+            {
+                "name": name,
+                "cost_a_step": round(costs.get(name, 1.0), 3),
+                "steps": mine[0]["steps"],
+                "loss_64": round(statistics.mean(own), 4),
+                "loss_own_context": round(statistics.mean(run["loss"] for run in mine), 4),
+                "spread": round(statistics.stdev(own), 4) if len(own) > 1 else None,
+                "gain": round(gain, 4),
+                "score": round(gain * len(own) ** 0.5, 4),
+                "helps": gain * len(own) ** 0.5 >= THRESHOLD,
+                "seeds": len(own),
+                "stock": all(rung.stock for rung in RUNGS if rung.name == name),
+            }
+        )
+    return sorted(rows, key=lambda row: -row["gain"])
+
+
+def markdown(rows: list[dict[str, Any]]) -> str:
+    lines = [
+        "| change | cost of a step | steps | loss, windows of 64 | loss, own context | gain | gain·√n | verdict |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    for row in rows:
+        verdict = "helps" if row["helps"] else "hurts" if row["score"] <= -THRESHOLD else "no difference"
+        verdict = verdict if row["name"] != "base" else ""
+        name = row["name"] if row["stock"] else f"{row['name']} (no stock class)"
+        lines.append(
+            f"| {name} | {row['cost_a_step']:.2f} | {row['steps']} | {row['loss_64']:.4f} | {row['loss_own_context']:.4f} | "
+            f"{row['gain']:+.4f} | {row['score']:+.4f} | {verdict} |"
+        )
+    return "\n".join(lines) + "\n"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Which tricks help, one at a time, in the same time.")
+    parser.add_argument("--text", type=Path, required=True)
+    parser.add_argument(
+        "--steps", type=int, default=600, help="of the base; the others take as many as fit into its time"
+    )
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--processes", type=int, default=2)
+    parser.add_argument("--only", default="", help="rungs whose names hold one of these words, by commas")
+    parser.add_argument("--output", type=Path)
+    arguments = parser.parse_args()
+    words = [word for word in arguments.only.split(",") if word]
+    rungs = [rung for rung in RUNGS if not words or any(word in rung.name for word in words)]
+    text = load_text(arguments.text)
+    torch.set_num_threads(1)
+    costs: dict[str, float] = {}
+    for rung in track(rungs, "timing"):
+        muon.orthogonalize = ORTHOGONALIZE
+        (costs[rung.name],) = seconds_a_step(BASE, [rung], text, rounds=8)
+    muon.orthogonalize = ORTHOGONALIZE
+    jobs = [
+        (name, seed, round(arguments.steps / cost))
+        for seed in range(1, arguments.seeds + 1)
+        for name, cost in {"base": 1.0, **costs}.items()
+    ]
+    with ProcessPoolExecutor(arguments.processes) as pool:
+        futures = [pool.submit(one_run, name, arguments.text, seed, steps) for name, seed, steps in jobs]
+        runs = [future.result() for future in track(futures, "training")]
+    rows = table(costs, runs)
+    print(markdown(rows))
+    if arguments.output:
+        result = {
+            "command": " ".join(["benchmarks/speedrun/ladder.py", *sys.argv[1:]]),
+            "machine": {**describe_machine(torch.device("cpu")), "load": os.getloadavg()[0]},
+            "threshold": THRESHOLD,
+            "rows": rows,
+            "runs": runs,
+        }
+        arguments.output.write_text(json.dumps(result, indent=1) + "\n")
+        arguments.output.with_suffix(".md").write_text(markdown(rows))
+
+
+if __name__ == "__main__":
+    np.seterr(all="raise")
+    main()

@@ -1,0 +1,134 @@
+"""One training run of the ladder: tiny Shakespeare, a number of steps, and the loss on all of its validation text.
+
+The text is 1,115,394 characters of 65 kinds; the first 90 % are trained on. The loss is the mean over every one of the last
+111,540 characters but the first, in non-overlapping windows: of the model's own context, and of 64.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from groundup.language_model.token_losses import Window, window_losses
+from groundup.model.settings import preset_config
+from groundup.model.transformer import Transformer
+from groundup.run.directory import RunDirectory
+from groundup.tokens.plan import make_plan, training_batch
+from groundup.training.loop import Machinery, Task, prepare_machinery, take_step
+from groundup.training.objectives.language_model import loss_sum
+from groundup.training.schedules import learning_rate_factor
+from groundup.training.settings import TrainingSettings
+
+SHA256 = "86c4e6aa9db7c042ec79f339dcb96d42b0075e16b8fc2e86bf0ca57e2dc565ed"
+
+Batches = Callable[[np.ndarray, int, int, int, int], Callable[[int], np.ndarray]]
+"""(ids, context, batch_size, seed, max_steps) -> the batch (B, T+1) of a step."""
+
+
+@dataclass(frozen=True)
+class Rung:
+    """A recipe that differs from the base in one thing."""
+
+    name: str
+    model: dict[str, Any] = field(default_factory=dict)
+    training: dict[str, Any] = field(default_factory=dict)
+    trick: Callable[[Transformer], None] | None = None
+    """Changes the network into one that no stock class has."""
+    batches: Batches | None = None
+    """Batches other than rows of one length and number."""
+    stock: bool = True
+
+
+def load_text(path: Path) -> tuple[np.ndarray, np.ndarray]:
+    """The ids of tiny Shakespeare's training and validation parts."""
+    content = path.read_bytes()
+    if hashlib.sha256(content).hexdigest() != SHA256:
+        raise SystemExit(f"{path} is not tiny Shakespeare (sha256 {SHA256})")
+    text = content.decode()
+    table = {character: number for number, character in enumerate(sorted(set(text)))}
+    ids = np.array([table[character] for character in text], np.uint16)
+    cut = int(0.9 * len(ids))
+    return ids[:cut], ids[cut:]
+
+
+def plain_batches(
+    ids: np.ndarray, context: int, batch_size: int, seed: int, max_steps: int
+) -> Callable[[int], np.ndarray]:
+    """What `groundup train` does."""
+    return partial(training_batch, ids, make_plan(len(ids), context), seed, batch_size=batch_size)
+
+
+def build(base: Rung, rung: Rung, train_ids: np.ndarray, seed: int, max_steps: int) -> tuple[Task, Machinery]:
+    """A task whose steps can be taken one by one."""
+    fields = {"vocab_size": 65, **base.model, **rung.model}
+    settings = TrainingSettings(
+        **{"num_threads": 1, **base.training, **rung.training, "seed": seed, "max_steps": max_steps}
+    )
+    torch.manual_seed(seed)
+    model = Transformer(preset_config(fields.pop("preset", "qwen3"), **fields))
+    if rung.trick is not None:
+        rung.trick(model)
+    batches = (rung.batches or plain_batches)(train_ids, model.config.max_seq_len, settings.batch_size, seed, max_steps)
+    task = Task(
+        model=model,
+        settings=settings,
+        run=RunDirectory(Path(tempfile.gettempdir()) / "unused"),
+        loss_sum=loss_sum,
+        batch=batches,
+        evaluate=dict,
+        sample=None,
+        show=lambda: None,
+        save_model=lambda path: None,
+        peak_flops=1.0,
+        fingerprint={},
+    )
+    return task, prepare_machinery(task)
+
+
+def train(base: Rung, rung: Rung, text: tuple[np.ndarray, np.ndarray], seed: int, max_steps: int) -> dict[str, float]:
+    """Take the steps; the losses at the end, and the seconds of training."""
+    task, machinery = build(base, rung, text[0], seed, max_steps)
+    start = time.perf_counter()
+    with machinery.shards:
+        for step in range(max_steps):
+            take_step(task, machinery, step, learning_rate_factor(step, task.settings))
+    seconds = time.perf_counter() - start
+    context = task.model.config.max_seq_len
+    return {
+        "loss": validation_loss(task.model, text[1], context),
+        "loss_64": validation_loss(task.model, text[1], min(64, context)),
+        "seconds": seconds,
+    }
+
+
+def validation_loss(model: Transformer, ids: np.ndarray, window: int) -> float:
+    """Nats a character over all of `ids` but the first, each predicted from those before it in its window."""
+    starts = range(0, len(ids) - 1, window)
+    windows = [Window(ids, start, start + 1, min(start + window, len(ids) - 1)) for start in starts]
+    return sum(window_losses(model, windows, 64)) / (len(ids) - 1)
+
+
+def seconds_a_step(base: Rung, rungs: list[Rung], text: tuple[np.ndarray, np.ndarray], rounds: int) -> list[float]:
+    """What a step of each rung costs relative to the base's: medians of ratios, measured in turn."""
+    pairs = [build(base, rung, text[0], 1, 1000) for rung in (base, *rungs)]
+    times: list[list[float]] = []
+    for count in range(rounds + 1):
+        row = []
+        for task, machinery in pairs:
+            start = time.thread_time() if task.settings.num_threads == 1 else time.perf_counter()
+            for step in range(4):  # from all parts of the run, since batches may differ
+                take_step(task, machinery, (4 * count + step) * 1000 // (4 * rounds + 4), 1.0)
+            end = time.thread_time() if task.settings.num_threads == 1 else time.perf_counter()
+            row.append(end - start)
+        if count:
+            times.append([value / row[0] for value in row])
+    return [float(cost) for cost in np.median(np.array(times), axis=0)[1:]]

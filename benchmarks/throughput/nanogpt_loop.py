@@ -1,0 +1,52 @@
+"""nanoGPT's own network and optimizer, stepped as its train.py does (one optimizer step, no evaluation).
+
+Its checkout is found through NANOGPT. Batches are drawn from random tokens as its `get_batch` draws them from a file.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import numpy as np
+import torch
+from protocol import serve, shape
+
+sys.path.insert(0, os.environ["NANOGPT"])
+from model import GPT, GPTConfig  # type: ignore[import-not-found]
+
+S = shape()
+torch.manual_seed(1337)
+data = np.random.default_rng(0).integers(0, S["vocab_size"], 1_000_000).astype(np.uint16)
+config = GPTConfig(
+    block_size=S["context"],
+    vocab_size=S["vocab_size"],
+    n_layer=S["num_layers"],
+    n_head=S["num_heads"],
+    n_embd=S["d_model"],
+    dropout=S["dropout"],
+    bias=False,
+)
+model = GPT(config)
+optimizer = model.configure_optimizers(0.1, 1e-3, (0.9, 0.99), "cpu")
+network = torch.compile(model) if os.environ.get("COMPILE") else model
+
+
+def get_batch() -> tuple[torch.Tensor, torch.Tensor]:
+    starts = torch.randint(len(data) - S["context"], (S["batch_size"],))
+    x = torch.stack([torch.from_numpy(data[i : i + S["context"]].astype(np.int64)) for i in starts])
+    y = torch.stack([torch.from_numpy(data[i + 1 : i + 1 + S["context"]].astype(np.int64)) for i in starts])
+    return x, y
+
+
+def step() -> None:
+    x, y = get_batch()
+    _, loss = network(x, y)
+    loss.backward()
+    torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+    optimizer.step()
+    optimizer.zero_grad(set_to_none=True)
+    loss.item()
+
+
+serve(step)
