@@ -251,3 +251,11 @@ def test_going_on_from_a_text_is_going_on_without_a_break(prompts: list[list[int
     halves = [[*prompt, *ids[:5]] for prompt, ids in zip(prompts, whole, strict=True)]
     rest = new_ids(Generation(model, halves, GenerationSettings(max_new_tokens=7, temperature=0.0)))
     assert rest == [ids[5:] for ids in whole]
+
+
+def test_more_texts_than_the_memory_holds_are_refused_before_anything_is_made() -> None:
+    model = Transformer(preset_config("qwen3", vocab_size=7, d_model=8, num_layers=1, num_heads=1, max_seq_len=8))
+    with pytest.raises(
+        GenerationError, match=r"100,000,000 texts at once need about [\d,]+ GB, and this machine has .*fewer"
+    ):
+        Generation(model, [[1]] * 100_000_000, GenerationSettings())

@@ -18,6 +18,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from groundup.device import memory_bytes
 from groundup.errors import GenerationError
 from groundup.generation.sampling import choose, warp_logits
 from groundup.generation.settings import GenerationSettings
@@ -25,6 +26,9 @@ from groundup.model.transformer import KVCache, Transformer
 
 Forward = Callable[[Tensor, KVCache], Tensor]
 """Reads ids (B, T) into the cache, whose lengths grow by T; gives the logits (B, V) after the last of them."""
+
+
+BYTES_A_ROW = 10_000  # of Python's: its list of ids, its random numbers, its stream of text
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +76,7 @@ class Generation(Iterator[list[Token]]):
                 f"slide = {self.slide}: use a whole number from 1 to the model's context, {self.max_seq_len}"
             )
         self.forward = forward or last_logits(model)
+        _require_room(model, max(map(len, prompts), default=0) + settings.max_new_tokens, len(prompts))
         self.texts = [_prompt_ids(prompt, end_id, model.config.vocab_size) for prompt in prompts]
         self.rows = list(range(len(prompts)))  # row i of the cache belongs to prompt rows[i]
         self._stopped: set[int] = set()
@@ -195,6 +200,18 @@ def evaluating(model: Transformer) -> Iterator[None]:
     finally:
         if training:
             model.train()
+
+
+def _require_room(model: Transformer, num_tokens: int, num_rows: int) -> None:
+    """Raise `GenerationError` when the cache of keys and values would not fit into this machine's memory."""
+    config, there = model.config, memory_bytes()
+    a_token = 2 * config.num_layers * config.num_kv_heads * config.head_dim * model.token_embedding.weight.itemsize
+    needed = num_rows * (min(config.max_seq_len, num_tokens) * a_token + BYTES_A_ROW)
+    if needed > there > 0:
+        raise GenerationError(
+            f"{num_rows:,} texts at once need about {needed / 1e9:,.0f} GB, and this machine has {there / 1e9:,.0f} GB: "
+            "ask for fewer at a time"
+        )
 
 
 def _prompt_ids(prompt: Sequence[int], end_id: int | None, vocab_size: int) -> list[int]:

@@ -15,7 +15,7 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from groundup.device import autocast_dtype, matmul_flops_per_second, set_threads
+from groundup.device import autocast_dtype, keep_freed_memory, matmul_flops_per_second, set_threads
 from groundup.errors import TrainingError
 from groundup.model.counts import training_flops
 from groundup.model.transformer import Transformer
@@ -181,6 +181,8 @@ def prepare_machinery(task: Task, resume_from: Path | None = None) -> Machinery:
     dtype = autocast_dtype(settings.precision, device)
     task.model.activation_checkpointing = settings.activation_checkpointing
     num_threads = set_threads(wanted_threads)
+    if device.type == "cpu":
+        keep_freed_memory()
     parts = num_shards(settings, device, num_threads)
     network: nn.Module = torch.compile(task.model) if settings.compile else task.model  # type: ignore[assignment]
     return Machinery(
