@@ -154,7 +154,7 @@ def test_files_that_are_no_recipe_are_named(tmp_path: Path) -> None:
             r"training\.max_step: there is no such setting; did you mean training\.max_steps\?",
         ),
         (b"[model]\nd_model = '128'\n", r"model\.d_model = '128': this should be a whole number"),
-        (b"[training]\nmax_steps = 2026-01-01\n", r"training\.max_steps = .*: this should be a whole number"),
+        (b"[training]\nmax_steps = 2026-01-01\n", r"training\.max_steps = .*: use a number, a text"),
     ]:
         path.write_bytes(content)
         with pytest.raises(SettingError, match=message):

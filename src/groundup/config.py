@@ -192,7 +192,9 @@ def _check_value(kind: Any, value: Any, dotted: str) -> Any:
     if not is_unicode(value):
         raise SettingError(dotted, value, "this is not valid Unicode text; write it in UTF-8")
     try:
-        return TypeAdapter(kind).validate_json(json.dumps(value, default=str), strict=True)
+        return TypeAdapter(kind).validate_json(json.dumps(value), strict=True)
+    except TypeError:
+        raise SettingError(dotted, value, "use a number, a text, true or false, or a list of them") from None
     except ValidationError as error:
         problems = dict.fromkeys(problem["msg"].removeprefix("Input ") for problem in error.errors(include_url=False))
         advice = "; or ".join(problems)

@@ -6,8 +6,10 @@ import json
 import os
 import re
 import shlex
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -231,3 +233,27 @@ def test_a_progress_that_nobody_reads_costs_nothing(tiny_recipe: Path, tmp_path:
         assert json.loads(process.stdout.read())["steps"] == 40
     assert process.returncode == 0
     assert (tmp_path / "run" / "report.html").is_file()
+
+
+@pytest.mark.parametrize("delay", [0.3, 0.7, 1.1, 1.5])
+def test_ctrl_c_is_heard_while_modules_are_loaded(delay: float, run: Path) -> None:
+    """Whenever it comes: never swallowed, never a traceback."""
+    command = [sys.executable, "-m", "groundup", "generate", str(run), "--max-new-tokens", "100000"]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    time.sleep(delay)
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=60)
+    assert (process.returncode in (130, -signal.SIGINT), errors) == (True, "")
+
+
+def test_closed_streams_and_a_deleted_folder(run: Path, tmp_path: Path) -> None:
+    shell = (
+        f"{sys.executable} -m groundup chat {run} <&-; echo $?; {sys.executable} -m groundup evaluate {run} --json 2>&-"
+    )
+    lines = subprocess.run(["bash", "-c", shell], capture_output=True, text=True, check=True).stdout.splitlines()
+    assert lines[0] == "0"
+    assert json.loads(lines[1])["tokens"] > 0
+    gone = f"cd {tmp_path} && mkdir gone && cd gone && rmdir ../gone && {sys.executable} -m groundup generate {run}"
+    done = subprocess.run(["bash", "-c", gone], capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "the folder that you are in has been deleted" in one_sentence(done)

@@ -153,7 +153,10 @@ def test_binary_files_are_not_text() -> None:
 def test_missing_files_and_dead_links() -> None:
     assert "data.source = 'no/such.txt': there is no such file or folder; check the path" in failure("no/such.txt")
     Path("link.txt").symlink_to("gone.txt")
-    assert failure("link.txt") == "data.source = 'link.txt' is a link to gone.txt, which does not exist: mend the link"
+    assert (
+        failure("link.txt")
+        == "data.source = 'link.txt' is a link to gone.txt, which does not exist or leads back to it: mend the link"
+    )
     Path("texts").mkdir()
     Path("texts/link.txt").symlink_to("gone.txt")
     assert "texts/link.txt cannot be read (No such file or directory)" in failure("texts")
@@ -269,3 +272,16 @@ def test_sources_are_looked_for_before_anything_is_read() -> None:
     check_sources(DataSettings("binary.txt"))
     with pytest.raises(DataError, match="did you mean shakespeare"):
         check_sources(DataSettings("shakespear"))
+
+
+def test_a_pattern_over_links_that_lead_up_ends() -> None:
+    write("tree/a/one.txt", "one")
+    write("tree/b/c/two.txt", "two")
+    write("tree/b/c/three.md", "three")
+    for folder in ("a", "b"):
+        Path("tree", folder, "up").symlink_to("..")
+    assert [document.name for document in read("tree/**/*.txt")] == ["a/one.txt", "b/c/two.txt"]
+    assert [document.name for document in read("tree/b/**/t*")] == ["c/three.md", "c/two.txt"]
+    assert [document.name for document in read("**/one.txt")] == ["tree/a/one.txt"]
+    assert [document.name for document in read(str(Path.cwd() / "tree" / "**" / "[at]*.txt"))] == ["b/c/two.txt"]
+    assert "no file matches this pattern" in failure("tree/**/*.csv")

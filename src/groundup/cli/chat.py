@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from groundup.cli.generate import MODEL_HELP
+from groundup.cli.loading import loading
 from groundup.errors import GroundupError
 
 
@@ -34,7 +35,8 @@ def chat(
     from groundup.language_model.locate import find_model
 
     find_model(model)  # a wrong path is answered before anything heavy is loaded
-    from groundup.language_model import LanguageModel
+    with loading():
+        from groundup.language_model.model import LanguageModel
 
     language_model = LanguageModel.load(model)
     print("This model continues text; it was not taught to converse. An empty line or Ctrl-D ends.", file=sys.stderr)

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from groundup.cli.generate import MODEL_HELP
+from groundup.cli.loading import loading
 
 
 def evaluate(
@@ -41,7 +42,8 @@ def evaluate(
         from groundup.text.sources import check_sources
 
         check_sources(DataSettings(source=data))
-    from groundup.recipe.evaluate import evaluate as evaluate_model
+    with loading():
+        from groundup.recipe.evaluate import evaluate as evaluate_model
 
     figures = evaluate_model(
         model,

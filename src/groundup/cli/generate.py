@@ -6,6 +6,8 @@ from typing import Annotated
 
 import typer
 
+from groundup.cli.loading import loading
+
 MODEL_HELP = "A run's folder, a checkpoint, or a Hugging Face directory."
 
 
@@ -46,7 +48,8 @@ def generate(
     from groundup.language_model.locate import find_model
 
     find_model(model)  # a wrong path is answered before anything heavy is loaded
-    from groundup.language_model import LanguageModel
+    with loading():
+        from groundup.language_model.model import LanguageModel
 
     language_model = LanguageModel.load(model)
     if num_samples == 1:

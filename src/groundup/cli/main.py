@@ -13,11 +13,10 @@ import typer
 from groundup.cli.chat import chat
 from groundup.cli.evaluate import evaluate
 from groundup.cli.generate import generate
+from groundup.cli.loading import INTERRUPTED
 from groundup.cli.runs import runs
 from groundup.cli.train import train
 from groundup.errors import GroundupError
-
-INTERRUPTED = 130  # what a shell expects after Ctrl-C
 
 app = typer.Typer(
     name="groundup",
@@ -66,6 +65,7 @@ def main() -> None:
                     f"{argument!r} is not text in this terminal's encoding ({sys.getfilesystemencoding()}): "
                     "rename the file, or set the environment variable PYTHONUTF8=1"
                 )
+        _require_folder()
         app()
     except GroundupError as error:
         if os.environ.get("GROUNDUP_DEBUG"):
@@ -87,6 +87,13 @@ def main() -> None:
             file=sys.stderr,
         )
         sys.exit(1)
+
+
+def _require_folder() -> None:
+    try:
+        os.getcwd()
+    except FileNotFoundError:
+        raise GroundupError("the folder that you are in has been deleted: change to another, e.g. with  cd ~") from None
 
 
 def _show_warning(

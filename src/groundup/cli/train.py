@@ -11,6 +11,8 @@ from typing import Annotated, Any
 
 import typer
 
+from groundup.cli.loading import loading
+
 EXIT_CODES = {"SIGINT": 130, "SIGTERM": 143, "SIGHUP": 129}
 
 
@@ -41,8 +43,10 @@ def train(
 
     settings = load_recipe(recipe, overrides or [])  # a typo is answered before anything heavy is loaded
     check_start(recipe, settings, run, resume)
-    from groundup.recipe.train import train as train_recipe
     from groundup.run.directory import RunDirectory
+
+    with loading():
+        from groundup.recipe.train import train as train_recipe
 
     trained = train_recipe(recipe, overrides or [], run=run, resume=resume, say=_say)
     if trained.stopped_because in EXIT_CODES:

@@ -53,6 +53,11 @@ def find_recipe(name: str) -> Path:
         return path / "recipe.toml"
     if path.is_file():
         return path
+    if path.exists():
+        what = "a folder without a recipe.toml" if path.is_dir() else "not a file that holds text"
+        raise SettingError(
+            "recipe", name, f"this is {what}; name a TOML file, a run's folder, or one of: {', '.join(shipped)}"
+        )
     close = difflib.get_close_matches(name, list(shipped), n=1)
     hint = f"did you mean {close[0]}?" if close else f"shipped recipes: {', '.join(shipped)}"
     raise SettingError("recipe", name, f"there is no such file or shipped recipe; {hint}")

@@ -131,10 +131,10 @@ def require_memory(config: TransformerConfig) -> None:
     parameters, there = parameter_counts(config)["total"], memory_bytes()
     needed = 16 * parameters
     if needed > there > 0:
+        sizes = {name: getattr(config, name) for name in ("vocab_size", "d_model", "d_ff", "num_layers", "max_seq_len")}
         raise MachineError(
             f"a network of {parameters:,} parameters needs about {needed / 1e9:,.0f} GB to train, and this machine has "
-            f"{there / 1e9:,.0f} GB: lower model.d_model (now {config.d_model}), model.d_ff ({config.d_ff}) or "
-            f"model.num_layers ({config.num_layers})"
+            f"{there / 1e9:,.0f} GB: lower one of {', '.join(f'model.{name} = {size}' for name, size in sizes.items())}"
         )
 
 

@@ -38,7 +38,7 @@ def read_json(path: Path) -> dict[str, Any]:
     """A JSON object from a file. Raises `RunError` when the file is missing or damaged."""
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise RunError(
             f"{path} is missing or damaged ({_reason(error)}); restore it from a copy, or start a new run"
         ) from error

@@ -31,7 +31,7 @@ def read_records(path: Path) -> list[Record]:
     for line in path.read_text(encoding="utf-8", errors="replace").split("\n"):
         try:
             record = json.loads(line)
-        except ValueError:
+        except (ValueError, RecursionError):
             continue
         if isinstance(record, dict) and isinstance(record.get("step"), int | None):
             records.append(record)

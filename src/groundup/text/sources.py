@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import codecs
 import difflib
+import fnmatch
 import glob
 import itertools
 import os
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -103,11 +105,13 @@ def _find_files(source: str, folder: Path) -> list[tuple[str, Path]]:
     except OSError as error:
         raise _unreadable(path, error) from error
     if glob.has_magic(source):
-        pattern = Path(source).expanduser()
-        matches = [folder / match for match in sorted(glob.glob(str(pattern), root_dir=folder, recursive=True))]
-        root = folder / Path(*itertools.takewhile(lambda part: not glob.has_magic(part), pattern.parts))
-        if "**" in source:
-            _walk(root)  # a pattern passes over folders that may not be read; that is not for us to hide
+        pattern = _expand(source, Path())
+        fixed = list(itertools.takewhile(lambda part: not glob.has_magic(part), pattern.parts))
+        root = folder / Path(*fixed)
+        if "**" in pattern.parts:
+            matches = _below(root, pattern.parts[len(fixed) :])
+        else:
+            matches = [folder / match for match in sorted(glob.glob(str(pattern), root_dir=folder))]
         files = [
             (_printable(match.relative_to(root)), match)
             for match in matches
@@ -119,7 +123,7 @@ def _find_files(source: str, folder: Path) -> list[tuple[str, Path]]:
     raise _unknown(source, path, folder)
 
 
-def _walk(folder: Path) -> list[Path]:
+def _walk(folder: Path, suffixes: tuple[str, ...] = TEXT_SUFFIXES) -> list[Path]:
     """Text files below a folder, sorted; hidden files and folders are left out, linked folders not entered, nor runs,
     whose model cards are not the user's text."""
 
@@ -130,11 +134,18 @@ def _walk(folder: Path) -> list[Path]:
     for directory, folders, names in os.walk(folder, onerror=stop):
         folders[:] = [name for name in folders if not name.startswith(".") and not is_run(Path(directory) / name)]
         files += [
-            Path(directory) / name
-            for name in names
-            if not name.startswith(".") and name.lower().endswith(TEXT_SUFFIXES)
+            Path(directory) / name for name in names if not name.startswith(".") and name.lower().endswith(suffixes)
         ]
     return sorted(files)
+
+
+def _below(root: Path, pattern: tuple[str, ...]) -> list[Path]:
+    """Files below a folder whose path matches a pattern with `**`; walked as `_walk` does, so that no link leads in circles
+    and no folder that may not be read is passed over in silence."""
+    in_a_name = [fnmatch.translate(part)[4:-3].replace(".*", "[^/]*") for part in pattern]
+    parts = ["(?:[^/]+/)*" if part == "**" else f"{name}/" for part, name in zip(pattern, in_a_name, strict=True)]
+    matching = re.compile("".join(parts).removesuffix("/")).fullmatch
+    return [path for path in _walk(root, suffixes=("",)) if matching(path.relative_to(root).as_posix())]
 
 
 def is_run(folder: Path) -> bool:
@@ -158,7 +169,7 @@ def _expand(source: str, folder: Path) -> Path:
 def _unknown(source: str, path: Path, folder: Path) -> DataError:
     if path.is_symlink():
         return DataError(
-            f"data.source = {source!r} is a link to {os.readlink(path)}, which does not exist: mend the link"
+            f"data.source = {source!r} is a link to {os.readlink(path)}, which does not exist or leads back to it: mend the link"
         )
     if os.sep in source:
         return DataError(

@@ -43,7 +43,7 @@ def split_documents(documents: Sequence[Document], settings: DataSettings) -> tu
         )
     if not train:
         raise DataError(
-            f"the training split of {have} is empty: add text, "
+            f"the training split of {have} is empty: add text, use data.split=tail, "
             f"or lower data.validation_fraction (now {settings.validation_fraction!r})"
         )
     return train, validation
