@@ -6,7 +6,8 @@ Every rung changes one thing of the base, which is the recipe that `make demo` t
 base's, in turn; then it is trained for as many steps as fit into the base's time. A run follows from its seed and its steps
 alone, so other programs on the machine change nothing but the waiting.
 
-A rung helps if (base's mean loss - its mean loss) · √n is at least THRESHOLD, n seeds each. Writes JSON and a Markdown table.
+A rung helps if (base's mean loss - its mean loss) · √n is at least a threshold, n seeds each: 2√2 standard deviations of one
+recipe's loss from seed to seed (pooled over all rungs), which is two standard errors of that difference. Writes JSON and a Markdown table.
 """
 
 from __future__ import annotations
@@ -18,7 +19,6 @@ import statistics
 import sys
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -30,9 +30,7 @@ from runner import Rung, load_text, seconds_a_step, train
 
 import groundup.training.muon as muon
 from groundup.device import describe_machine
-from groundup.model.transformer import Transformer
-
-THRESHOLD = 0.015  # nats; twice what the mean of three runs of one recipe differs by from the next three (docs/log.md)
+from groundup.training.optimizers import Optimizer
 
 BASE = Rung(
     "base",
@@ -57,17 +55,16 @@ POLAR_EXPRESS = (
 )
 
 
-ORTHOGONALIZE = muon.orthogonalize
 # qwen3's layout spelled out in `classic`, which takes any combination.
 FREE = {"preset": "classic", "norm": "rmsnorm", "norm_position": "pre", "activation": "swiglu", "qk_norm": True, "bias": "none",
         "tie_embeddings": True, "initialization": "zero", "dropout": 0.0, "position": "rope"}  # fmt: skip
 
 
-def newton_schulz(*quintics: tuple[float, float, float]) -> Callable[[Transformer], None]:
-    """A trick that changes how Muon orthogonalizes, in this process."""
+def newton_schulz(*quintics: muon.Quintic) -> Callable[[Optimizer], None]:
+    """Muon's iterations, each with its own quintic."""
 
-    def change(model: Transformer) -> None:
-        muon.orthogonalize = partial(ORTHOGONALIZE, quintics=quintics)
+    def change(optimizer: Optimizer) -> None:
+        optimizer.muon.quintics = quintics
 
     return change
 
@@ -81,9 +78,9 @@ RUNGS = [
     Rung("AdamW's rate 0.001", training={"learning_rate": 0.001}),
     Rung("AdamW's rate 0.006", training={"learning_rate": 0.006}),
     Rung("AdamW's rate 0.012", training={"learning_rate": 0.012}),
-    Rung("Muon, 3 iterations", trick=newton_schulz(*[muon.QUINTIC] * 3)),
-    Rung("Muon, Polar Express, 5 iterations", trick=newton_schulz(*POLAR_EXPRESS)),
-    Rung("Muon, Polar Express, 3 iterations", trick=newton_schulz(*POLAR_EXPRESS[:2], POLAR_EXPRESS[-1])),
+    Rung("Muon, 3 iterations", optimizer_trick=newton_schulz(*[muon.QUINTIC] * 3)),
+    Rung("Muon, Polar Express, 5 iterations", optimizer_trick=newton_schulz(*POLAR_EXPRESS)),
+    Rung("Muon, Polar Express, 3 iterations", optimizer_trick=newton_schulz(*POLAR_EXPRESS[:2], POLAR_EXPRESS[-1])),
     Rung("Muon's momentum 0.9", training={"momentum": 0.9}),
     Rung("no weight decay", training={"weight_decay": 0.0}),
     Rung("no clipping", training={"max_grad_norm": 0.0}),
@@ -118,13 +115,20 @@ RUNGS = [
 
 def one_run(name: str, path: Path, seed: int, steps: int) -> dict[str, Any]:
     torch.set_num_threads(1)
-    muon.orthogonalize = ORTHOGONALIZE
     rung = next(rung for rung in (BASE, *RUNGS) if rung.name == name)
     return {"name": name, "seed": seed, "steps": steps, **train(BASE, rung, load_text(path), seed, steps)}
 
 
+def threshold(runs: list[dict[str, Any]]) -> float:
+    """What gain · √n must reach: see the top of this file. Infinite with one seed, which tells nothing."""
+    groups = [[run["loss_64"] for run in runs if run["name"] == name] for name in {run["name"] for run in runs}]
+    variances = [statistics.variance(group) for group in groups if len(group) > 1]
+    return 2 * (2 * statistics.mean(variances)) ** 0.5 if variances else float("inf")
+
+
 def table(costs: dict[str, float], runs: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """A row a rung, the best first."""
+    needed = threshold(runs)
     losses = {name: [run["loss_64"] for run in runs if run["name"] == name] for name in ("base", *costs)}
     base = statistics.mean(losses["base"])
     rows = []
@@ -141,7 +145,8 @@ def table(costs: dict[str, float], runs: list[dict[str, Any]]) -> list[dict[str,
                 "spread": round(statistics.stdev(own), 4) if len(own) > 1 else None,
                 "gain": round(gain, 4),
                 "score": round(gain * len(own) ** 0.5, 4),
-                "helps": gain * len(own) ** 0.5 >= THRESHOLD,
+                "hurts": gain * len(own) ** 0.5 <= -needed,
+                "helps": gain * len(own) ** 0.5 >= needed,
                 "seeds": len(own),
                 "stock": all(rung.stock for rung in RUNGS if rung.name == name),
             }
@@ -155,7 +160,7 @@ def markdown(rows: list[dict[str, Any]]) -> str:
         "|---|---|---|---|---|---|---|---|",
     ]
     for row in rows:
-        verdict = "helps" if row["helps"] else "hurts" if row["score"] <= -THRESHOLD else "no difference"
+        verdict = "helps" if row["helps"] else "hurts" if row["hurts"] else "no difference"
         verdict = verdict if row["name"] != "base" else ""
         name = row["name"] if row["stock"] else f"{row['name']} (no stock class)"
         lines.append(
@@ -182,9 +187,7 @@ def main() -> None:
     torch.set_num_threads(1)
     costs: dict[str, float] = {}
     for rung in track(rungs, "timing"):
-        muon.orthogonalize = ORTHOGONALIZE
         (costs[rung.name],) = seconds_a_step(BASE, [rung], text, rounds=8)
-    muon.orthogonalize = ORTHOGONALIZE
     jobs = [
         (name, seed, round(arguments.steps / cost))
         for seed in range(1, arguments.seeds + 1)
@@ -199,7 +202,7 @@ def main() -> None:
         result = {
             "command": " ".join(["benchmarks/speedrun/ladder.py", *sys.argv[1:]]),
             "machine": {**describe_machine(torch.device("cpu")), "load": os.getloadavg()[0]},
-            "threshold": THRESHOLD,
+            "threshold": threshold(runs),
             "rows": rows,
             "runs": runs,
         }

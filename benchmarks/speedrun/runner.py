@@ -25,6 +25,7 @@ from groundup.run.directory import RunDirectory
 from groundup.tokens.plan import make_plan, training_batch
 from groundup.training.loop import Machinery, Task, prepare_machinery, take_step
 from groundup.training.objectives.language_model import loss_sum
+from groundup.training.optimizers import Optimizer
 from groundup.training.schedules import learning_rate_factor
 from groundup.training.settings import TrainingSettings
 
@@ -43,6 +44,7 @@ class Rung:
     training: dict[str, Any] = field(default_factory=dict)
     trick: Callable[[Transformer], None] | None = None
     """Changes the network into one that no stock class has."""
+    optimizer_trick: Callable[[Optimizer], None] | None = None
     batches: Batches | None = None
     """Batches other than rows of one length and number."""
     stock: bool = True
@@ -91,7 +93,10 @@ def build(base: Rung, rung: Rung, train_ids: np.ndarray, seed: int, max_steps: i
         peak_flops=1.0,
         fingerprint={},
     )
-    return task, prepare_machinery(task)
+    machinery = prepare_machinery(task)
+    if rung.optimizer_trick is not None:
+        rung.optimizer_trick(machinery.optimizer)
+    return task, machinery
 
 
 def train(base: Rung, rung: Rung, text: tuple[np.ndarray, np.ndarray], seed: int, max_steps: int) -> dict[str, float]:

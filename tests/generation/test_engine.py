@@ -253,9 +253,9 @@ def test_going_on_from_a_text_is_going_on_without_a_break(prompts: list[list[int
     assert rest == [ids[5:] for ids in whole]
 
 
-def test_more_texts_than_the_memory_holds_are_refused_before_anything_is_made() -> None:
+def test_more_texts_than_the_memory_holds_are_refused_before_anything_is_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("groundup.generation.engine.memory_bytes", lambda: 2 * 10**9)
     model = Transformer(preset_config("qwen3", vocab_size=7, d_model=8, num_layers=1, num_heads=1, max_seq_len=8))
-    with pytest.raises(
-        GenerationError, match=r"100,000,000 texts at once need about [\d,]+ GB, and this machine has .*fewer"
-    ):
-        Generation(model, [[1]] * 100_000_000, GenerationSettings())
+    message = r"1,000,000 texts at once need about 1\d GB, and this machine has 2 GB: ask for fewer"
+    with pytest.raises(GenerationError, match=message):
+        Generation(model, [[1]] * 1_000_000, GenerationSettings())

@@ -10,10 +10,12 @@ import torch
 from torch import Tensor
 
 # The quintic's coefficients, chosen for a steep start at small singular values (Jordan et al. 2024, "Newton-Schulz iteration").
-QUINTIC = (3.4445, -4.7750, 2.0315)
+Quintic = tuple[float, float, float]
+QUINTIC: Quintic = (3.4445, -4.7750, 2.0315)
+ITERATIONS: Sequence[Quintic] = (QUINTIC,) * 5
 
 
-def orthogonalize(matrices: Tensor, quintics: Sequence[tuple[float, float, float]] = (QUINTIC,) * 5) -> Tensor:
+def orthogonalize(matrices: Tensor, quintics: Sequence[Quintic] = ITERATIONS) -> Tensor:
     """Bring the singular values of each matrix (N, R, C) near 1 and keep its singular vectors, in the given precision.
 
     Newton–Schulz: with X scaled to a Frobenius norm of 1, X ← aX + (bA + cA²)X with A = XXᵀ applies aσ + bσ³ + cσ⁵ to every
@@ -50,6 +52,7 @@ class Muon:
         self, parameters: Sequence[Tensor], rows: Sequence[Sequence[int]], momentum: float, weight_decay: float
     ) -> None:
         self.parameters, self.momentum, self.weight_decay = list(parameters), momentum, weight_decay
+        self.quintics = ITERATIONS
         self.buffers = [torch.zeros_like(parameter) for parameter in self.parameters]
         self.blocks: dict[tuple[int, int], list[MatrixBlock]] = defaultdict(list)
         for place, (parameter, heights) in enumerate(zip(self.parameters, rows, strict=True)):
@@ -77,5 +80,5 @@ class Muon:
         torch._foreach_mul_(self.parameters, 1 - lr_now * self.weight_decay)
         for (rows, columns), blocks in self.blocks.items():
             stacked = torch.stack([updates[block.parameter][block.start : block.end] for block in blocks])  # (N, R, C)
-            step = orthogonalize(stacked) * (lr_now * max(1.0, rows / columns) ** 0.5)
+            step = orthogonalize(stacked, self.quintics) * (lr_now * max(1.0, rows / columns) ** 0.5)
             torch._foreach_sub_([block.weights for block in blocks], list(step))
