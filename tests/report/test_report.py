@@ -166,6 +166,9 @@ def test_samples_keep_their_whitespace_and_tell_prompt_from_text(write_run: Writ
     assert re.search(r"\.written \{[^}]*white-space: pre-wrap", html)
     assert html.count("best checkpoint, step 400") == 1
     assert "all of it is the model" in write_report(write_run("unprompted")).read_text(encoding="utf-8")
+    unseen = write_report(write_run("blank", prompt="\n\n")).read_text(encoding="utf-8")
+    assert "The prompt was <code>&quot;\\n\\n&quot;</code>" in unseen
+    assert "<mark>" not in unseen
 
 
 def test_many_long_samples_are_thinned_and_cut(write_run: WriteRun) -> None:

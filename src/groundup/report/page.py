@@ -8,12 +8,13 @@ import math
 import shlex
 from collections.abc import Sequence
 from dataclasses import replace
+from html import escape
 from pathlib import Path
 from typing import Any
 
 from groundup.report.charts import Chart, Point, Series, downsample, line_chart, smooth
 from groundup.report.facts import RunFacts, Sample, read_run
-from groundup.report.pages import count, duration, figure, html_templates, read_template
+from groundup.report.pages import count, duration, figure, html_templates, quoted, read_template
 from groundup.report.tables import (
     LONGEST_LIST,
     data_notes,
@@ -298,7 +299,19 @@ def sample_rows(facts: RunFacts) -> dict[str, Any]:
             "cut": max(0, len(sample.text) - LONGEST_SAMPLE),
         }
 
-    return {"shown": [row(index) for index in shown], "more": [row(index) for index in more], "total": len(texts)}
+    prompts = {texts[index].prompt for index in shown}
+    if any(prompt.strip() for prompt in prompts):
+        prompted = " <mark>The prompt</mark> was given; the rest is the model's."
+    elif any(prompts):  # spaces and line breaks, which would not be seen
+        prompted = f" The prompt was <code>{escape(quoted(max(prompts)))}</code>; all that is seen is the model's."
+    else:
+        prompted = " There was no prompt: all of it is the model's."
+    return {
+        "prompted": prompted,
+        "shown": [row(index) for index in shown],
+        "more": [row(index) for index in more],
+        "total": len(texts),
+    }
 
 
 def _sample_title(sample: Sample, is_final: bool) -> str:
