@@ -55,7 +55,7 @@ test: check
 	@$(BIN)/pytest --numprocesses $(PYTEST_WORKERS) --dist worksteal
 
 bench: .venv/.dev
-	@$(BIN)/python benchmarks/run.py
+	@$(BIN)/python -m benchmarks.beside_transformers
 
 format: .venv/.dev
 	@$(BIN)/ruff format --quiet .

@@ -1,6 +1,6 @@
 """The ladder: which tricks of the GPU speedruns help a small model on a laptop, one at a time, in the same time.
 
-    .venv/bin/python benchmarks/speedrun/ladder.py --text tinyshakespeare.txt [--steps 600] [--seeds 3] [--processes 2]
+    .venv/bin/python -m benchmarks.speedrun.ladder --text tinyshakespeare.txt [--steps 600] [--seeds 3] [--processes 2]
 
 Every rung changes one thing of the base, which is the recipe that `make demo` trains by. First each rung's step is timed beside the
 base's, in turn; then it is trained for as many steps as fit into the base's time. A run follows from its seed and its steps
@@ -24,9 +24,9 @@ from typing import Any
 
 import numpy as np
 import torch
-import tricks
+from benchmarks.speedrun import tricks
+from benchmarks.speedrun.runner import Rung, load_text, seconds_a_step, train
 from rich.progress import track
-from runner import Rung, load_text, seconds_a_step, train
 
 import groundup.training.muon as muon
 from groundup.device import describe_machine
@@ -200,7 +200,7 @@ def main() -> None:
     print(markdown(rows))
     if arguments.output:
         result = {
-            "command": " ".join(["benchmarks/speedrun/ladder.py", *sys.argv[1:]]),
+            "command": " ".join(["python -m benchmarks.speedrun.ladder", *sys.argv[1:]]),
             "machine": {**describe_machine(torch.device("cpu")), "load": os.getloadavg()[0]},
             "threshold": threshold(runs),
             "rows": rows,

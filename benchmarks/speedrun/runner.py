@@ -7,7 +7,6 @@ The text is 1,115,394 characters of 65 kinds; the first 90 % are trained on. The
 from __future__ import annotations
 
 import hashlib
-import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -17,14 +16,13 @@ from typing import Any
 
 import numpy as np
 import torch
+from benchmarks.bare_task import bare_task
 
 from groundup.language_model.token_losses import Window, window_losses
 from groundup.model.settings import preset_config
 from groundup.model.transformer import Transformer
-from groundup.run.directory import RunDirectory
 from groundup.tokens.plan import make_plan, training_batch
 from groundup.training.loop import Machinery, Task, prepare_machinery, take_step
-from groundup.training.objectives.language_model import loss_sum
 from groundup.training.optimizers import Optimizer
 from groundup.training.schedules import learning_rate_factor
 from groundup.training.settings import TrainingSettings
@@ -80,19 +78,7 @@ def build(base: Rung, rung: Rung, train_ids: np.ndarray, seed: int, max_steps: i
     if rung.trick is not None:
         rung.trick(model)
     batches = (rung.batches or plain_batches)(train_ids, model.config.max_seq_len, settings.batch_size, seed, max_steps)
-    task = Task(
-        model=model,
-        settings=settings,
-        run=RunDirectory(Path(tempfile.gettempdir()) / "unused"),
-        loss_sum=loss_sum,
-        batch=batches,
-        evaluate=dict,
-        sample=None,
-        show=lambda: None,
-        save_model=lambda path: None,
-        peak_flops=1.0,
-        fingerprint={},
-    )
+    task = bare_task(model, settings, batches)
     machinery = prepare_machinery(task)
     if rung.optimizer_trick is not None:
         rung.optimizer_trick(machinery.optimizer)

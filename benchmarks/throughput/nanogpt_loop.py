@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import os
 import sys
+from functools import partial
 
 import numpy as np
 import torch
-from protocol import serve, shape
+from benchmarks.throughput.plain_loop import plain_step
+from benchmarks.throughput.protocol import serve, shape
 
 sys.path.insert(0, os.environ["NANOGPT"])
 from model import GPT, GPTConfig  # type: ignore[import-not-found]
@@ -39,14 +41,9 @@ def get_batch() -> tuple[torch.Tensor, torch.Tensor]:
     return x, y
 
 
-def step() -> None:
-    x, y = get_batch()
-    _, loss = network(x, y)
-    loss.backward()
-    torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-    optimizer.step()
-    optimizer.zero_grad(set_to_none=True)
-    loss.item()
+def loss_of_a_batch() -> torch.Tensor:
+    loss: torch.Tensor = network(*get_batch())[1]
+    return loss
 
 
-serve(step)
+serve(partial(plain_step, loss_of_a_batch, model, optimizer))

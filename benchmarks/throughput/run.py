@@ -1,10 +1,11 @@
 """Training steps of several programs, in turn, each in a process of its own: who takes how long, and how much memory.
 
-    .venv/bin/python benchmarks/throughput/run.py --nanogpt ../nanoGPT [--shape small|large] [--rounds 15] [--steps 10]
+    .venv/bin/python -m benchmarks.throughput.run --nanogpt ../nanoGPT [--shape small|demo|large] [--busy 2]
 
 nanoGPT is measured from a checkout of its repository. Each round asks every contender for the same number of steps, one
 after the other, in an order that changes; a contender's figure is the median over the rounds of its speed divided by
-nanoGPT's in the same round. Prints a table and writes JSON.
+nanoGPT's in the same round. `--busy N` keeps N other processes at work meanwhile, as on a shared machine. Prints a table and
+writes JSON.
 """
 
 from __future__ import annotations
@@ -25,20 +26,24 @@ from rich.table import Table
 
 from groundup.device import available_cores, describe_machine
 
-HERE = Path(__file__).parent
+ROOT = Path(__file__).parents[2]
 SHAPES = {
     "small": {"num_layers": 4, "num_heads": 4, "d_model": 128, "context": 64, "batch_size": 12, "dropout": 0.0},
+    "demo": {"num_layers": 4, "num_heads": 4, "d_model": 128, "context": 256, "batch_size": 4, "dropout": 0.0},
     "large": {"num_layers": 6, "num_heads": 6, "d_model": 384, "context": 256, "batch_size": 64, "dropout": 0.2},
 }
 BASE = "nanoGPT"
 CONTENDERS: dict[str, tuple[str, dict[str, str]]] = {
-    BASE: ("nanogpt_loop.py", {}),
-    "transformers GPT-2, plain loop": ("transformers_loop.py", {}),
-    "Groundup gpt2, AdamW": ("groundup_loop.py", {"LAYOUT": "gpt2"}),
-    "Groundup gpt2, AdamW, one thread": ("groundup_loop.py", {"LAYOUT": "gpt2", "THREADS": "1"}),
-    "Groundup llama, AdamW": ("groundup_loop.py", {"LAYOUT": "llama"}),
-    "Groundup qwen3, AdamW": ("groundup_loop.py", {"LAYOUT": "qwen3"}),
-    "Groundup qwen3, Muon": ("groundup_loop.py", {"LAYOUT": "qwen3", "OPTIMIZER": "muon"}),
+    BASE: ("nanogpt_loop", {}),
+    "transformers GPT-2, plain loop": ("transformers_loop", {}),
+    "Groundup gpt2, AdamW": ("groundup_loop", {"LAYOUT": "gpt2"}),
+    "Groundup gpt2, AdamW, one thread": ("groundup_loop", {"LAYOUT": "gpt2", "THREADS": "1"}),
+    "Groundup gpt2, AdamW, operations split": ("groundup_loop", {"LAYOUT": "gpt2", "SPLIT": "operations"}),
+    "Groundup gpt2, AdamW, memory handed back": ("groundup_loop", {"LAYOUT": "gpt2", "MEMORY": "system"}),
+    "Groundup llama, AdamW": ("groundup_loop", {"LAYOUT": "llama"}),
+    "Groundup qwen3, AdamW, operations split": ("groundup_loop", {"LAYOUT": "qwen3", "SPLIT": "operations"}),
+    "Groundup qwen3, AdamW": ("groundup_loop", {"LAYOUT": "qwen3"}),
+    "Groundup qwen3, Muon": ("groundup_loop", {"LAYOUT": "qwen3", "OPTIMIZER": "muon"}),
 }
 
 
@@ -67,12 +72,13 @@ class Contender:
 
 def start(name: str, shape: dict[str, float], nanogpt: Path) -> Contender:
     script, environment = CONTENDERS[name]
-    command = [sys.executable, str(HERE / script), json.dumps({**shape, "vocab_size": 65})]
+    command = [sys.executable, "-m", f"benchmarks.throughput.{script}", json.dumps({**shape, "vocab_size": 65})]
     process = subprocess.Popen(
         command,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
+        cwd=ROOT,
         env={**os.environ, **environment, "NANOGPT": str(nanogpt)},
     )
     return Contender(name, process)
@@ -115,6 +121,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Training throughput, beside nanoGPT and others.")
     parser.add_argument("--nanogpt", type=Path, required=True, help="a checkout of nanoGPT")
     parser.add_argument("--shape", choices=list(SHAPES), default="small")
+    parser.add_argument("--busy", type=int, default=0, help="other processes at work meanwhile")
     parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--steps", type=int, default=10)
     parser.add_argument("--only", default="", help="contenders whose names hold one of these words, by commas")
@@ -125,9 +132,12 @@ def main() -> None:
     shape = SHAPES[arguments.shape]
     load = os.getloadavg()[0]
     contenders = [start(name, shape, arguments.nanogpt.resolve()) for name in names]
+    others = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(arguments.busy)]
     measure(contenders, arguments.rounds, arguments.steps)
+    for other in others:
+        other.kill()
     rows = summarize(contenders, int(shape["batch_size"] * shape["context"]))
-    cores = f"{available_cores()} cores, load {load:.1f} before"
+    cores = f"{available_cores()} cores, {arguments.busy} other processes at work, load {load:.1f} before"
     table = Table(
         "", "x nanoGPT", "half of the rounds", "tokens/s", "peak RSS, MB", title=f"{arguments.shape}; {cores}"
     )
@@ -137,7 +147,7 @@ def main() -> None:
     Console().print(table)
     if arguments.output:
         result = {
-            "command": " ".join(["benchmarks/throughput/run.py", *sys.argv[1:]]),
+            "command": " ".join(["python -m benchmarks.throughput.run", *sys.argv[1:]]),
             "shape": shape,
             "machine": {**describe_machine(torch.device("cpu")), "load_before": load},
             "rounds": arguments.rounds,

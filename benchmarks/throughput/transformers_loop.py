@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import torch
-from protocol import serve, shape
+from benchmarks.throughput.plain_loop import plain_step
+from benchmarks.throughput.protocol import serve, shape
 from transformers import GPT2Config, GPT2LMHeadModel
 
 S = shape()
@@ -28,15 +31,11 @@ model.train()
 optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3, betas=(0.9, 0.99), weight_decay=0.1, fused=True)
 
 
-def step() -> None:
+def loss_of_a_batch() -> torch.Tensor:
     starts = torch.randint(len(data) - S["context"], (S["batch_size"],))
     x = torch.stack([data[i : i + S["context"]] for i in starts])
-    loss = model(input_ids=x, labels=x).loss
-    loss.backward()
-    torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-    optimizer.step()
-    optimizer.zero_grad(set_to_none=True)
-    loss.item()
+    loss: torch.Tensor = model(input_ids=x, labels=x).loss
+    return loss
 
 
-serve(step)
+serve(partial(plain_step, loss_of_a_batch, model, optimizer))

@@ -1,6 +1,6 @@
 """How soon a good model: nanoGPT's own Shakespeare setting for a CPU, and ours, whole processes in turn, over several seeds.
 
-    .venv/bin/python benchmarks/time_to_quality/run.py --nanogpt ../nanoGPT --text tinyshakespeare.txt [--seeds 3]
+    .venv/bin/python -m benchmarks.time_to_quality.run --nanogpt ../nanoGPT --text tinyshakespeare.txt [--seeds 3]
 
 Time is the wall clock of the whole process, from its start until it has ended and its model is saved. The loss is the mean over
 every one of the last 111,540 characters but the first, in non-overlapping windows of 64, and, of ours, of its own context,
@@ -121,7 +121,7 @@ def main() -> None:
         table.add_row(row["who"], *map(str, figures), str(row["peak_rss_mb"]))
     Console().print(table)
     if arguments.output:
-        command = " ".join(["benchmarks/time_to_quality/run.py", *sys.argv[1:]])
+        command = " ".join(["python -m benchmarks.time_to_quality.run", *sys.argv[1:]])
         machine = {**describe_machine(torch.device("cpu")), "load": os.getloadavg()[0]}
         result = {"command": command, "machine": machine, "rows": rows, "runs": runs}
         arguments.output.write_text(json.dumps(result, indent=1) + "\n")

@@ -261,8 +261,20 @@ def test_a_finished_model_with_a_flipped_bit_is_named(whole: TrainedRun, tiny_re
         RunError, match=r"model/model\.safetensors is missing or damaged .* copy it from the best checkpoint"
     ):
         train(tiny_recipe, OVERRIDES, run=run, resume=True, say=quiet)
-    with pytest.raises(RunError, match=r"model\.safetensors is missing or damaged"):
-        LanguageModel.load(run)
+    for path in (run, run / "model"):
+        with pytest.raises(RunError, match=r"model\.safetensors is missing or damaged"):
+            LanguageModel.load(path)
+
+
+def test_a_checkpoint_with_a_flipped_bit_is_not_loaded(whole: TrainedRun, tmp_path: Path) -> None:
+    run = interrupted(whole, tmp_path, 20)
+    checkpoint = list_checkpoints(run)[-1]
+    content = bytearray((checkpoint / "model.safetensors").read_bytes())
+    content[-7] ^= 1
+    (checkpoint / "model.safetensors").write_bytes(content)
+    for path in (run, checkpoint):
+        with pytest.raises(CheckpointError, match=r"model\.safetensors is damaged: its SHA-256"):
+            LanguageModel.load(path)
 
 
 def test_a_finished_run_is_left_as_it_is(whole: TrainedRun, tiny_recipe: Path) -> None:

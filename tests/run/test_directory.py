@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import math
+import os
 import subprocess
 import sys
 import threading
@@ -209,4 +210,4 @@ def test_someone_who_only_looks_does_not_keep_a_run_from_beginning(tmp_path: Pat
         fcntl.flock(file, fcntl.LOCK_SH)
         threading.Timer(0.05, fcntl.flock, (file, fcntl.LOCK_UN)).start()
         with run.locked():
-            pass
+            assert f"process {os.getpid()} on " in (run.path / "run.lock").read_text()

@@ -215,6 +215,21 @@ def test_a_signal_saves_and_stops_after_the_step(tmp_path: Path, number: signal.
     verify_checkpoint(list_checkpoints(tmp_path)[0])
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP])
+def test_a_signal_that_the_system_ignores_for_us_stays_ignored(tmp_path: Path, number: signal.Signals) -> None:
+    """nohup, or a script's background process: whoever started us does not mean us."""
+
+    def loss(model: nn.Module, batch: Tensor) -> Tensor:
+        os.kill(os.getpid(), number)
+        return loss_sum(model, batch)
+
+    before = signal.signal(number, signal.SIG_IGN)
+    try:
+        assert train(make_task(tmp_path, loss, max_steps=3)).stopped_because == "max_steps"
+    finally:
+        signal.signal(number, before)
+
+
 def test_compile_goes_through_the_loop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """With the eager backend, since what is tested is our wiring; the compiler is PyTorch's."""
     compiled: list[nn.Module] = []

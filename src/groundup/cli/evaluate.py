@@ -46,10 +46,7 @@ def evaluate(
         from groundup.recipe.evaluate import evaluate as evaluate_model
 
     figures = evaluate_model(
-        model,
-        data=data,
-        metrics=names,
-        say=lambda text: print(f"groundup: warning: {text.removeprefix('warning: ')}", file=sys.stderr),
+        model, data=data, metrics=names, say=lambda text: print(f"groundup: {text}", file=sys.stderr)
     )
     if as_json:
         import json

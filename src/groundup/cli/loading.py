@@ -14,7 +14,11 @@ INTERRUPTED = 130  # what a shell expects after Ctrl-C
 @contextmanager
 def loading() -> Iterator[None]:
     """For the block's imports: some modules swallow a KeyboardInterrupt, and the program would go on as if nothing had been said."""
-    before = signal.signal(signal.SIGINT, _leave)
+    before = signal.getsignal(signal.SIGINT)
+    if before is signal.SIG_IGN:  # as for a script's background processes: it is not meant for us
+        yield
+        return
+    signal.signal(signal.SIGINT, _leave)
     try:
         yield
     finally:

@@ -39,10 +39,13 @@ def train(
 
         groundup train shakespeare data.source=./my-texts training.max_steps=500 --run runs/mine
     """
-    from groundup.recipe.settings import check_start, load_recipe
+    from groundup.recipe.settings import check_start, load_recipe, sources_folder
+    from groundup.text.sources import check_sources
 
     settings = load_recipe(recipe, overrides or [])  # a typo is answered before anything heavy is loaded
-    check_start(recipe, settings, run, resume)
+    directory = check_start(recipe, settings, run, resume)
+    if not directory.started:
+        check_sources(settings.data, sources_folder(recipe, directory))
     from groundup.run.directory import RunDirectory
 
     with loading():

@@ -6,7 +6,7 @@ import difflib
 from pathlib import Path
 
 from groundup.errors import ModelError
-from groundup.run.checkpoints import list_checkpoints
+from groundup.run.checkpoints import STATE_FILE, list_checkpoints, verify_checkpoint
 from groundup.run.directory import MODEL_FOLDER, RunDirectory
 
 CONFIG_FILE = "config.json"
@@ -23,8 +23,6 @@ def find_model(path: str | Path) -> Path:
     candidates = [directory / MODEL_FOLDER, *reversed(list_checkpoints(directory))]
     found = next((candidate for candidate in candidates if (candidate / CONFIG_FILE).is_file()), None)
     if found is not None:
-        if found.name == MODEL_FOLDER:
-            RunDirectory(directory).verify_model()
         return found
     if RunDirectory(directory).started:
         raise ModelError(
@@ -41,6 +39,14 @@ def find_model(path: str | Path) -> Path:
         "a checkpoint in it (runs/NAME/checkpoints/step-NNNNNN), "
         f"or a Hugging Face directory (config.json, model.safetensors, tokenizer.json){_near_names(directory)}"
     )
+
+
+def verify_as_written(directory: Path) -> None:
+    """Raise `RunError` if a run's model or checkpoint is not what was written; a directory of no run has nothing to compare with."""
+    if (directory / STATE_FILE).is_file():
+        verify_checkpoint(directory)
+    elif directory.name == MODEL_FOLDER and RunDirectory(directory.parent).started:
+        RunDirectory(directory.parent).verify_model()
 
 
 def _near_names(directory: Path) -> str:

@@ -14,7 +14,7 @@ from groundup.errors import GenerationError, SettingError, TokenizerError
 from groundup.generation.engine import Generation
 from groundup.generation.settings import GenerationSettings
 from groundup.language_model.chat import TURN_END, Message, check_messages, transcript
-from groundup.language_model.locate import find_model
+from groundup.language_model.locate import find_model, verify_as_written
 from groundup.language_model.score import Score, log_likelihoods
 from groundup.language_model.text_stream import TextStream
 from groundup.model.directory import load_model
@@ -49,10 +49,12 @@ class LanguageModel:
     def load(cls, path: str | Path, device: str = "auto") -> LanguageModel:
         """Open a run's folder (its `model/`, else its newest checkpoint), a checkpoint, or a Hugging Face directory.
 
-        Raises `ModelError` if it is none of these or its weights cannot be read, `TokenizerError` if its tokenizer
+        Of a run, each file is compared with its hash first. Raises `RunError` naming one that was damaged since it was
+        written, `ModelError` if it is none of these or its weights cannot be read, `TokenizerError` if its tokenizer
         cannot be read or does not fit.
         """
         directory = find_model(path)
+        verify_as_written(directory.resolve())
         model, tokenizer = load_model(directory), Tokenizer.load(directory)
         return cls(model.to(pick_device(device, "device")).eval(), tokenizer, _has_chat_template(directory))
 

@@ -72,7 +72,6 @@ def _inputs_and_targets(windows: Sequence[Window]) -> tuple[np.ndarray, np.ndarr
     targets = np.full((len(windows), length), IGNORED, dtype=np.int64)
     for row, (ids, start, first, end) in enumerate(windows):
         inputs[row, : end - start] = ids[start:end]
-        targets[row, first - 1 - start : end - start] = ids[
-            first : end + 1
-        ]  # what comes before, another window predicts
+        # What comes before `first`, another window predicts.
+        targets[row, first - 1 - start : end - start] = ids[first : end + 1]
     return inputs, targets

@@ -25,11 +25,15 @@ from groundup.text.settings import DataSettings
 from groundup.text.sources import read_documents
 
 
+def _warn(text: str) -> None:
+    warnings.warn(text.removeprefix("warning: "), stacklevel=2)
+
+
 def evaluate(
     model: LanguageModel | str | Path,
     data: str | Path | Sequence[str | Path] | None = None,
     metrics: str | Sequence[str] = METRICS,
-    say: Callable[[str], None] = warnings.warn,
+    say: Callable[[str], None] = _warn,
 ) -> dict[str, Any]:
     """The figures asked for, and over what: tokens, bytes, window, data.
 
@@ -74,7 +78,7 @@ def _on_text(language_model: LanguageModel, sources: tuple[str, ...], say: Calla
     unknown = 0 if tokenizer.unknown_id is None else int((ids == tokenizer.unknown_id).sum())
     if unknown:
         say(
-            f"{unknown:,} of {len(ids):,} tokens are characters that the model's tokenizer never saw; they count as `<|unk|>`"
+            f"warning: {unknown:,} of {len(ids):,} tokens are characters that the model's tokenizer never saw; they count as `<|unk|>`"
         )
     if len(ids) - len(end) * len(documents) < 2:
         raise DataError(

@@ -16,7 +16,6 @@ from groundup.generation.settings import GenerationSettings
 from groundup.model.settings import TransformerConfig, with_preset
 from groundup.run.directory import MANIFEST_FILE, RECIPE_FILE, RunDirectory
 from groundup.text.settings import DataSettings
-from groundup.text.sources import check_sources
 from groundup.tokens.settings import TokenizerSettings
 from groundup.training.settings import TrainingSettings
 
@@ -83,13 +82,12 @@ def default_run(recipe: str) -> Path:
 
 
 def check_start(recipe: str, settings: Recipe, run: Path | None, resume: bool) -> RunDirectory:
-    """The run's folder; raises what would stop the training from beginning, as far as it can be told without torch."""
+    """The run's folder; raises `RunError` if it cannot be begun, or gone on with, there."""
     directory = RunDirectory(run or default_run(recipe))
     if not is_unicode(str(directory.path)):
         raise RunError(f"{directory.path!r} is not valid Unicode text; name another folder with --run DIR")
     if not (resume and directory.started):
         directory.require_empty(write_toml(settings))
-        check_sources(settings.data, sources_folder(recipe, directory))
     return directory
 
 

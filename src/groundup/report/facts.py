@@ -149,9 +149,8 @@ class RunFacts:
             if figures.loss is not None:
                 return figures
         measured = [point for point in self.validation if point.loss is not None]
-        measured = [
-            point for point in measured if point.step != 0
-        ] or measured  # what isn't trained is never kept as best
+        trained = [point for point in measured if point.step != 0]  # what isn't trained is never kept as best
+        measured = trained or measured
         return min(measured, key=lambda point: point.loss or 0.0, default=None)
 
     @property

@@ -149,8 +149,11 @@ def _below(root: Path, pattern: tuple[str, ...]) -> list[Path]:
 
 
 def is_run(folder: Path) -> bool:
-    """Whether a folder is one that a training wrote."""
-    return (folder / "manifest.json").is_file() and (folder / "recipe.toml").is_file()
+    """Whether a folder is one that a training wrote (`run` is above this layer, so the names of its files stand here once more)."""
+    try:
+        return (folder / "manifest.json").is_file() and (folder / "recipe.toml").is_file()
+    except OSError:  # one that may not be looked into: whoever walks into it will say so
+        return False
 
 
 def _printable(path: Path) -> str:

@@ -18,7 +18,7 @@ class StopRequest:
         if threading.current_thread() is threading.main_thread():  # Python lets only the main thread listen
             for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
                 before = signal.getsignal(number)
-                if before is not signal.SIG_IGN:  # nohup means to go on
+                if before is not signal.SIG_IGN:  # by nohup, or for a script's background process: it means others
                     self.previous[number] = signal.signal(number, self._note)
         return self
 
