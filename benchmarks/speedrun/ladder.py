@@ -16,7 +16,6 @@ import argparse
 import json
 import os
 import statistics
-import sys
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
@@ -24,6 +23,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from benchmarks.command import command_line
 from benchmarks.speedrun import tricks
 from benchmarks.speedrun.runner import Rung, load_text, seconds_a_step, train
 from rich.progress import track
@@ -200,7 +200,7 @@ def main() -> None:
     print(markdown(rows))
     if arguments.output:
         result = {
-            "command": " ".join(["python -m benchmarks.speedrun.ladder", *sys.argv[1:]]),
+            "command": command_line("benchmarks.speedrun.ladder"),
             "machine": {**describe_machine(torch.device("cpu")), "load": os.getloadavg()[0]},
             "threshold": threshold(runs),
             "rows": rows,

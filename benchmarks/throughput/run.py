@@ -21,6 +21,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
+from benchmarks.command import command_line
 from rich.console import Console
 from rich.table import Table
 
@@ -124,11 +125,13 @@ def main() -> None:
     parser.add_argument("--busy", type=int, default=0, help="other processes at work meanwhile")
     parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--steps", type=int, default=10)
-    parser.add_argument("--only", default="", help="contenders whose names hold one of these words, by commas")
+    parser.add_argument("--only", default="", help="these contenders beside nanoGPT, by ; (names as in the table)")
     parser.add_argument("--output", type=Path)
     arguments = parser.parse_args()
-    words = [word for word in arguments.only.split(",") if word]
-    names = [name for name in CONTENDERS if name == BASE or not words or any(word in name for word in words)]
+    wanted = [name.strip() for name in arguments.only.split(";") if name.strip()] or list(CONTENDERS)
+    if unknown := set(wanted) - set(CONTENDERS):
+        parser.error(f"no contender is called {min(unknown)!r}; there are: {'; '.join(CONTENDERS)}")
+    names = [name for name in CONTENDERS if name == BASE or name in wanted]
     shape = SHAPES[arguments.shape]
     load = os.getloadavg()[0]
     contenders = [start(name, shape, arguments.nanogpt.resolve()) for name in names]
@@ -147,7 +150,7 @@ def main() -> None:
     Console().print(table)
     if arguments.output:
         result = {
-            "command": " ".join(["python -m benchmarks.throughput.run", *sys.argv[1:]]),
+            "command": command_line("benchmarks.throughput.run"),
             "shape": shape,
             "machine": {**describe_machine(torch.device("cpu")), "load_before": load},
             "rounds": arguments.rounds,

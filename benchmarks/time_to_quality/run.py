@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from benchmarks.command import command_line
 from rich.console import Console
 from rich.table import Table
 
@@ -121,7 +122,7 @@ def main() -> None:
         table.add_row(row["who"], *map(str, figures), str(row["peak_rss_mb"]))
     Console().print(table)
     if arguments.output:
-        command = " ".join(["python -m benchmarks.time_to_quality.run", *sys.argv[1:]])
+        command = command_line("benchmarks.time_to_quality.run")
         machine = {**describe_machine(torch.device("cpu")), "load": os.getloadavg()[0]}
         result = {"command": command, "machine": machine, "rows": rows, "runs": runs}
         arguments.output.write_text(json.dumps(result, indent=1) + "\n")
