@@ -235,7 +235,7 @@ def test_a_progress_that_nobody_reads_costs_nothing(tiny_recipe: Path, tmp_path:
     assert (tmp_path / "run" / "report.html").is_file()
 
 
-@pytest.mark.parametrize("delay", [0.3, 0.7, 1.1, 1.5])
+@pytest.mark.parametrize("delay", [0.4, 1.2])
 def test_ctrl_c_is_heard_while_modules_are_loaded(delay: float, run: Path) -> None:
     """Whenever it comes: never swallowed, never a traceback."""
     command = [sys.executable, "-m", "groundup", "generate", str(run), "--max-new-tokens", "100000"]

@@ -20,7 +20,7 @@ from groundup.run.records import read_records
 GROUNDUP = [sys.executable, "-m", "groundup"]
 TIMED = {"tokens_per_second", "mfu", "seconds"}
 OVERRIDES = [
-    "training.max_steps=160",
+    "training.max_steps=120",
     "training.save_steps=25",
     "training.eval_steps=50",
     "training.keep_checkpoints=2",
@@ -75,7 +75,7 @@ def test_killed_and_stopped_again_and_again_it_ends_with_the_same_bits(
     """Twice kill -9, at random moments; then SIGTERM, then Ctrl-C; then to the end: all in one run."""
     run, moment = tmp_path / "run", random.Random()
     process = start(tiny_recipe, run)
-    for step in sorted(moment.sample(range(10, 90), 2)):
+    for step in sorted(moment.sample(range(10, 70), 2)):
         wait_for_step(process, run, step)
         time.sleep(moment.random() * 0.05)
         process.send_signal(signal.SIGKILL)
