@@ -28,5 +28,4 @@ with torch.inference_mode():
         window, targets = ids[None, start:end], ids[start + 1 : end + 1]
         logits, _ = model(window, window)  # with targets it gives the logits of all places
         total += float(F.cross_entropy(logits[0], targets, reduction="sum"))
-sys.stdout = sys.__stdout__
 print(total / (len(ids) - 1))

@@ -40,6 +40,12 @@ SEEDED = (
 )
 
 
+# It imports the package it would download with, which nothing else needs.
+PREPARE = (
+    "import runpy, sys, types; sys.modules['requests'] = types.ModuleType('requests'); runpy.run_path('prepare.py')"
+)
+
+
 def timed(command: list[str], folder: Path) -> tuple[float, int]:
     """Wall-clock seconds of a process, and its peak memory in bytes."""
     start = time.perf_counter()
@@ -57,7 +63,8 @@ def nanogpt(checkout: Path, seed: int, work: Path) -> dict[str, Any]:
     command = [sys.executable, "-c", SEEDED.format(seed=seed - 1), *NANOGPT, f"--out_dir={out}"]
     seconds, peak = timed(command, checkout)
     measure = [sys.executable, str(HERE / "nanogpt_loss.py"), str(checkout), str(out)]
-    loss = float(subprocess.run(measure, capture_output=True, text=True, check=True).stdout)
+    said = subprocess.run(measure, capture_output=True, text=True, check=True).stdout  # nanoGPT prints, too
+    loss = float(said.splitlines()[-1])
     return {"who": "nanoGPT", "seed": seed, "seconds": seconds, "peak_rss": peak, "loss_64": loss}
 
 
@@ -105,7 +112,7 @@ def main() -> None:
     checkout, text = arguments.nanogpt.resolve(), arguments.text.resolve()
     data = checkout / "data" / "shakespeare_char"
     shutil.copy(text, data / "input.txt")  # so that it downloads nothing
-    subprocess.run([sys.executable, "prepare.py"], cwd=data, check=True, stdout=subprocess.DEVNULL)
+    subprocess.run([sys.executable, "-c", PREPARE], cwd=data, check=True, stdout=subprocess.DEVNULL)
     runs: list[dict[str, Any]] = []
     with tempfile.TemporaryDirectory() as folder:
         work = Path(folder)
