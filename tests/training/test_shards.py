@@ -11,7 +11,9 @@ from torch import Tensor, nn
 
 from groundup.model.settings import Preset, preset_config
 from groundup.model.transformer import Transformer
+from groundup.training.muon import in_turn
 from groundup.training.objectives.language_model import loss_sum
+from groundup.training.optimizers import Optimizer
 from groundup.training.settings import TrainingSettings
 from groundup.training.shards import Shards, num_shards
 
@@ -36,7 +38,7 @@ def backward(network: nn.Module, rows: Tensor) -> Tensor:
 
 def gradients(model: Transformer, rows: Tensor, shards: int, seed: str = "1:0:0") -> tuple[Tensor, list[Tensor]]:
     model.zero_grad()
-    with Shards(model, model, shards, 1) as threads:
+    with Shards(model, model, shards, shards) as threads:
         loss = threads.run(backward, rows, seed)
     return loss, [parameter.grad.clone() for parameter in model.parameters() if parameter.grad is not None]
 
@@ -73,7 +75,7 @@ def test_each_row_is_read_once_by_a_thread_with_its_own_number_of_threads(rows: 
         return backward(network, some)
 
     before = torch.get_num_threads()
-    with Shards(model, model, 2, 1) as threads:
+    with Shards(model, model, 2, 2) as threads:
         threads.run(note, rows, "1:0:0")
     assert sorted(count for count, _, _ in seen) == [2, 3]
     assert len({name for _, name, _ in seen}) == 2
@@ -81,18 +83,47 @@ def test_each_row_is_read_once_by_a_thread_with_its_own_number_of_threads(rows: 
     assert torch.get_num_threads() == before
 
 
+def test_no_operation_is_split_while_steps_are_taken_but_for_validation(rows: Tensor) -> None:
+    model, before = make_model(), torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        with Shards(model, model, 2, 2) as threads:
+            assert torch.get_num_threads() == 1
+            with threads.at_rest():
+                assert torch.get_num_threads() == 2
+            assert torch.get_num_threads() == 1
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)
+
+
+def test_muons_parts_in_threads_give_what_they_give_in_turn(rows: Tensor) -> None:
+    results = []
+    for threaded in (False, True):
+        model = make_model("qwen3")
+        optimizer = Optimizer(model, TrainingSettings(optimizer="muon"), num_parts=2)
+        with Shards(model, model, 2, 2) as threads:
+            threads.run(backward, rows, "1:0:0")
+            each = threads.each if threaded else in_turn
+            optimizer.step(1.0, torch.zeros(()), each)
+        results.append([parameter.detach().clone() for parameter in model.parameters()])
+    assert all(map(torch.equal, *results))
+    start = [parameter.detach() for parameter in make_model("qwen3").parameters()]
+    assert not any(map(torch.equal, start, results[0]))
+
+
 def test_an_error_in_a_thread_is_raised_where_it_is_waited_for(rows: Tensor) -> None:
     def fail(network: nn.Module, some: Tensor) -> Tensor:
         raise FloatingPointError("in a thread")
 
     model = make_model()
-    with pytest.raises(FloatingPointError, match="in a thread"), Shards(model, model, 2, 1) as threads:
+    with pytest.raises(FloatingPointError, match="in a thread"), Shards(model, model, 2, 2) as threads:
         threads.run(fail, rows, "1:0:0")
 
 
 def test_weights_are_shared_and_an_update_reaches_every_network(rows: Tensor) -> None:
     model = make_model()
-    with Shards(model, model, 3, 1) as threads:
+    with Shards(model, model, 3, 3) as threads:
         with torch.no_grad():
             model.token_embedding.weight.fill_(0.5)
         for network in threads.networks:

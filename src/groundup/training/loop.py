@@ -119,9 +119,8 @@ def train(task: Task, resume_from: Path | None = None) -> Outcome:
         StopRequest() as stop,
     ):
         if progress.step == 0:
-            progress = _evaluate(
-                task, progress, display, tensorboard, counts=False
-            )  # an untrained model, to compare with
+            with machinery.shards.at_rest():  # an untrained model, to compare with
+                progress = _evaluate(task, progress, display, tensorboard, counts=False)
         clock, tokens_at_clock = time.perf_counter(), progress.tokens
         while progress.step < settings.max_steps:
             # 3. One step: the batch and its gradients, then the update.
@@ -149,7 +148,8 @@ def train(task: Task, resume_from: Path | None = None) -> Outcome:
             improved = False
             if due_to_evaluate:
                 before = progress.best_step
-                progress = _evaluate(task, progress, display, tensorboard)
+                with machinery.shards.at_rest():
+                    progress = _evaluate(task, progress, display, tensorboard)
                 improved = progress.best_step != before
 
             # 6. The checkpoint.
@@ -159,7 +159,8 @@ def train(task: Task, resume_from: Path | None = None) -> Outcome:
             if due_to_evaluate:
                 task.show()
                 # On a machine that others use, the first measurement may have met a busy moment; the best one counts.
-                again = matmul_flops_per_second(machinery.device, machinery.dtype or torch.float32, seconds=0.02)
+                with machinery.shards.at_rest():
+                    again = matmul_flops_per_second(machinery.device, machinery.dtype or torch.float32, seconds=0.02)
                 machinery.peak_flops = max(machinery.peak_flops, again)
 
             # 7. A reason to stop.
@@ -187,11 +188,11 @@ def prepare_machinery(task: Task, resume_from: Path | None = None) -> Machinery:
     network: nn.Module = torch.compile(task.model) if settings.compile else task.model  # type: ignore[assignment]
     return Machinery(
         device=device,
-        optimizer=Optimizer(task.model, settings),
+        optimizer=Optimizer(task.model, settings, parts),
         guard=StepGuard(settings.spike_sigmas, device),
         scaler=torch.amp.GradScaler(device.type) if dtype == torch.float16 else None,
         dtype=dtype,
-        shards=Shards(task.model, network, parts, num_threads // parts),
+        shards=Shards(task.model, network, parts, num_threads),
         num_threads=num_threads,
         peak_flops=task.peak_flops,
         parameters=list(task.model.parameters()),
@@ -247,7 +248,7 @@ def _update(settings: TrainingSettings, machinery: Machinery, step: int, loss: T
         skip = machinery.guard.check(step, loss, grad_norm, overflow=~torch.isfinite(grad_norm))
     else:
         skip = machinery.guard.check(step, loss, grad_norm)
-    optimizer.step(factor, skip)
+    optimizer.step(factor, skip, machinery.shards.each)
     if scaler is not None:
         scaler.update()
     return grad_norm

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -41,44 +42,69 @@ class MatrixBlock:
     weights: Tensor  # those rows, as a view
 
 
+Part = list[list[MatrixBlock]]
+"""Matrices, those of one shape together."""
+Each = Callable[[Callable[[Part], None], Sequence[Part]], object]
+
+
+def in_turn(function: Callable[[Part], None], parts: Sequence[Part]) -> None:
+    """Call it with each part, one after the other."""
+    for part in parts:
+        function(part)
+
+
 class Muon:
     """Nesterov momentum, orthogonalized matrix by matrix, with decoupled weight decay.
 
     The same rule as `torch.optim.Muon` (its `adjust_lr_fn="original"`: the step is scaled by √max(1, rows/columns)), but in
     the parameters' own precision, and batched by shape. `rows`: for each parameter, the heights of the matrices stacked in it.
+    The matrices of each shape are dealt out into `num_parts`, which may be orthogonalized side by side.
     """
 
     def __init__(
-        self, parameters: Sequence[Tensor], rows: Sequence[Sequence[int]], momentum: float, weight_decay: float
+        self,
+        parameters: Sequence[Tensor],
+        rows: Sequence[Sequence[int]],
+        momentum: float,
+        weight_decay: float,
+        num_parts: int = 1,
     ) -> None:
         self.parameters, self.momentum, self.weight_decay = list(parameters), momentum, weight_decay
         self.quintics = ITERATIONS
         self.buffers = [torch.zeros_like(parameter) for parameter in self.parameters]
-        self.blocks: dict[tuple[int, int], list[MatrixBlock]] = defaultdict(list)
+        by_shape: dict[tuple[int, int], list[MatrixBlock]] = defaultdict(list)
         for place, (parameter, heights) in enumerate(zip(self.parameters, rows, strict=True)):
             assert parameter.ndim == 2, "Muon is for matrices"
             assert sum(heights) == parameter.shape[0], "the stacked matrices make up the parameter"
             start = 0
             for height in heights:
-                self.blocks[(height, parameter.shape[1])].append(
+                by_shape[(height, parameter.shape[1])].append(
                     MatrixBlock(place, start, start + height, parameter.detach()[start : start + height])
                 )
                 start += height
+        self.parts = [[blocks[part::num_parts] for blocks in by_shape.values()] for part in range(num_parts)]
 
     @torch.no_grad()
-    def step(self, lr: float, skip: Tensor) -> None:
+    def step(self, lr: float, skip: Tensor, each: Each = in_turn) -> None:
         """One step. Where the device scalar `skip` is 1, neither weights nor momentum change (no wait for the host)."""
         gradients = [parameter.grad for parameter in self.parameters if parameter.grad is not None]
         assert len(gradients) == len(self.parameters), "every matrix takes part in the loss"
+        if skip.device.type == "cpu" and skip.item():
+            return
         moved = torch._foreach_lerp(self.buffers, gradients, 1 - self.momentum)
         updates = torch._foreach_lerp(gradients, moved, self.momentum)  # Nesterov: look one step ahead
-        torch._foreach_copy_(
-            self.buffers, [torch.where(skip > 0, *pair) for pair in zip(self.buffers, moved, strict=True)]
-        )
-        updates = tuple(torch.where(skip > 0, 0.0, update) for update in updates)
+        if skip.device.type != "cpu":  # a NaN times 0 is a NaN, so what is skipped is put aside
+            moved = tuple(torch.where(skip > 0, *pair) for pair in zip(self.buffers, moved, strict=True))
+            updates = tuple(torch.where(skip > 0, 0.0, update) for update in updates)
+        torch._foreach_copy_(self.buffers, moved)
         lr_now = lr * (skip == 0)  # a device scalar: 0 where the step is skipped
         torch._foreach_mul_(self.parameters, 1 - lr_now * self.weight_decay)
-        for (rows, columns), blocks in self.blocks.items():
+        each(partial(self._subtract, updates, lr_now), self.parts)
+
+    @torch.no_grad()  # which holds for one thread only
+    def _subtract(self, updates: Sequence[Tensor], lr: Tensor, part: Part) -> None:
+        for blocks in filter(None, part):
             stacked = torch.stack([updates[block.parameter][block.start : block.end] for block in blocks])  # (N, R, C)
-            step = orthogonalize(stacked, self.quintics) * (lr_now * max(1.0, rows / columns) ** 0.5)
+            rows, columns = stacked.shape[1:]
+            step = orthogonalize(stacked, self.quintics) * (lr * max(1.0, rows / columns) ** 0.5)
             torch._foreach_sub_([block.weights for block in blocks], list(step))

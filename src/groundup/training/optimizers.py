@@ -10,7 +10,7 @@ from torch.optim.adamw import adamw
 
 from groundup.errors import CheckpointError
 from groundup.model.transformer import Attention, FeedForward, Transformer
-from groundup.training.muon import Muon
+from groundup.training.muon import Each, Muon, in_turn
 from groundup.training.settings import TrainingSettings
 
 
@@ -36,7 +36,7 @@ class Optimizer:
     first hundred steps.
     """
 
-    def __init__(self, model: Transformer, settings: TrainingSettings) -> None:
+    def __init__(self, model: Transformer, settings: TrainingSettings, num_parts: int = 1) -> None:
         self.settings = settings
         named: dict[str, Tensor] = dict(model.named_parameters())
         heights = stacked_matrices(model)
@@ -47,6 +47,7 @@ class Optimizer:
             [heights[name] for name in by_muon],
             settings.momentum,
             settings.weight_decay,
+            num_parts,
         )
         decayed = {*heights, "output_projection.weight"}
         rest = [name for name in named if name not in by_muon]
@@ -61,8 +62,8 @@ class Optimizer:
         """All parameters, as `torch.amp.GradScaler` looks for them."""
         return [{"params": group.parameters} for group in self.adamw_groups] + [{"params": self.muon.parameters}]
 
-    def step(self, factor: float, skip: Tensor) -> None:
-        """Update all weights, each learning rate at this share of its peak.
+    def step(self, factor: float, skip: Tensor, each: Each = in_turn) -> None:
+        """Update all weights, each learning rate at this share of its peak. `each` may call Muon's parts in threads of their own.
 
         Where the device scalar `skip` is 1 nothing changes, moments and counters included; where AdamW has fused kernels,
         without a wait for the host.
@@ -71,7 +72,7 @@ class Optimizer:
             for group in self.adamw_groups:
                 group.step(self.settings, self.settings.learning_rate * factor, skip if self.fused else None)
         if self.muon_names:
-            self.muon.step(self.settings.matrix_learning_rate * factor, skip)
+            self.muon.step(self.settings.matrix_learning_rate * factor, skip, each)
 
     def zero_grad(self) -> None:
         """Forget all gradients."""

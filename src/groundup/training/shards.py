@@ -3,15 +3,20 @@
 PyTorch's usual way is to split every operation over the threads and to wait for the slowest after each. A small network's
 operations are so short that the waiting costs as much as they do. Here the threads meet once a step, when their
 gradients are summed, in a fixed order: the result follows from the number of threads, not from their timing.
+
+Meanwhile PyTorch's own threads must rest: after an operation that was split they spin, waiting for the next one, on the cores
+that the others need (a seventh of a step, docs/log.md). So while steps are taken, no operation is split.
 """
 
 from __future__ import annotations
 
 import copy
 import hashlib
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import contextmanager
 from types import TracebackType
+from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -20,6 +25,8 @@ from groundup.model.dropout import Dropout
 from groundup.model.transformer import Transformer
 from groundup.training.settings import TrainingSettings
 
+T = TypeVar("T")
+R = TypeVar("R")
 Backward = Callable[[nn.Module, Tensor], Tensor]
 """Adds the gradient of some rows' loss to the network's; gives that loss, without its graph."""
 
@@ -35,14 +42,14 @@ def num_shards(settings: TrainingSettings, device: torch.device, num_threads: in
 
 
 class Shards:
-    """Threads with a network each, all of which share the model's weights.
+    """Threads with a network each, all of which share the model's weights; the caller's thread is the first of them.
 
     What is shared are the weights' numbers, not their gradients, so no two threads write to the same memory; each has a
     generator of its own for dropout. The first network is the model itself, so the sum ends up in its `grad`s. A single
-    shard needs no thread: it runs `network`, which may be the model compiled.
+    shard needs no further thread: it runs `network`, which may be the model compiled. As a context it ends the threads.
     """
 
-    def __init__(self, model: Transformer, network: nn.Module, num_shards: int, threads_each: int) -> None:
+    def __init__(self, model: Transformer, network: nn.Module, num_shards: int, num_threads: int) -> None:
         self.model = model
         twins = [_same_weights(model) for _ in range(num_shards - 1)]
         self.networks = [network, *twins]
@@ -52,9 +59,13 @@ class Shards:
         if on_cpu and network is model and not model.activation_checkpointing:
             for one, generator in zip((model, *twins), self.generators, strict=True):
                 _draw_from(one, generator)
-        self.pool = ThreadPoolExecutor(num_shards, "shard", _begin_thread, (threads_each,)) if num_shards > 1 else None
+        self.num_threads, self.threads_each = num_threads, max(1, num_threads // num_shards)
+        self.pool = (
+            ThreadPoolExecutor(num_shards - 1, "shard", _begin_thread, (self.threads_each,)) if num_shards > 1 else None
+        )
 
     def __enter__(self) -> Shards:
+        torch.set_num_threads(self.threads_each)
         return self
 
     def __exit__(
@@ -62,7 +73,26 @@ class Shards:
     ) -> None:
         if self.pool is not None:
             self.pool.shutdown()
+        torch.set_num_threads(self.num_threads)
         _draw_from(self.model, None)
+
+    @contextmanager
+    def at_rest(self) -> Iterator[None]:
+        """Meanwhile PyTorch splits the caller's operations over all threads, as outside of training."""
+        torch.set_num_threads(self.num_threads)
+        yield
+        torch.set_num_threads(self.threads_each)
+
+    def each(self, function: Callable[[T], R], items: Sequence[T]) -> list[R]:
+        """`function` of every item, as `map`, each in a thread of its own; no more items than threads."""
+        if self.pool is None:
+            return [function(item) for item in items]
+        others = [self.pool.submit(function, item) for item in items[1:]]
+        try:
+            first = [function(item) for item in items[:1]]
+        finally:
+            wait(others)  # none may go on writing when the caller has an error
+        return first + [other.result() for other in others]
 
     def run(self, backward: Backward, rows: Tensor, seed: str) -> Tensor:
         """Add the gradient of `rows` (B, T+1) to the model's; the sum of their losses. Dropout follows from `seed` alone."""
@@ -70,12 +100,11 @@ class Shards:
         torch.manual_seed(seeds[0])  # where the default generator is drawn from
         for generator, own_seed in zip(self.generators, seeds, strict=True):
             generator.manual_seed(own_seed)
-        if self.pool is None:
-            return backward(self.networks[0], rows)
         for parameters in self.parameters[1:]:
             for parameter in parameters:
                 parameter.grad = None
-        losses = list(self.pool.map(backward, self.networks, rows.tensor_split(len(self.networks))))
+        parts = list(zip(self.networks, rows.tensor_split(len(self.networks)), strict=True))
+        losses = self.each(lambda part: backward(*part), parts)
         total = [parameter.grad for parameter in self.parameters[0] if parameter.grad is not None]
         for parameters in self.parameters[1:]:
             torch._foreach_add_(total, [parameter.grad for parameter in parameters if parameter.grad is not None])
