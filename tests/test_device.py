@@ -6,6 +6,7 @@ import os
 import platform
 import subprocess
 import sys
+import threading
 import time
 
 import pytest
@@ -16,6 +17,7 @@ from groundup.device import (
     available_cores,
     describe_machine,
     half_precision_slowdown,
+    map_in_threads,
     matmul_flops_per_second,
     pick_device,
     set_threads,
@@ -117,3 +119,29 @@ def test_freed_memory_is_used_again_without_asking_the_system() -> None:
         return int(subprocess.run(command, capture_output=True, check=True, env=environment).stdout)
 
     assert (faults("keep") < 100, faults("do not") > 15_000) == (True, True)
+
+
+def test_items_are_computed_side_by_side_each_in_one_thread_without_gradients() -> None:
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    together = threading.Barrier(2)
+    weight = torch.randn(64, 64, requires_grad=True)
+
+    def product(item: int) -> tuple[torch.Tensor, int]:
+        together.wait(timeout=30)  # both are at work at one time
+        out = weight @ weight * item
+        assert not out.requires_grad
+        return out, torch.get_num_threads()
+
+    try:
+        found = map_in_threads(product, [1, 2, 3, 4], CPU)
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)
+    assert [number for _, number in found] == [1, 1, 1, 1]
+    torch.testing.assert_close([out for out, _ in found], [(weight @ weight * item).detach() for item in (1, 2, 3, 4)])
+
+
+def test_an_error_on_a_thread_reaches_the_caller() -> None:
+    with pytest.raises(ZeroDivisionError):
+        map_in_threads(lambda item: 1 / item, [1, 0], CPU)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import pytest
 import torch
 
 from groundup.errors import GenerationError
 from groundup.generation.engine import context_start, default_slide
 from groundup.language_model import GroundupWarning, LanguageModel, Score, token_losses
+from groundup.language_model.token_losses import Window, window_losses
 from groundup.model.settings import preset_config
 from groundup.model.transformer import Transformer
 from groundup.tokens.character import train_character_tokenizer
@@ -73,3 +75,18 @@ def test_a_bare_text_is_refused(language_model: LanguageModel) -> None:
 
 def test_no_texts_have_no_scores(language_model: LanguageModel) -> None:
     assert language_model.score([]) == []
+
+
+def test_a_score_is_the_same_to_the_bit_whatever_the_threads(language_model: LanguageModel) -> None:
+    before = torch.get_num_threads()
+    ids = np.array(language_model.tokenizer.encode("hear me speak.\n\n" * 60))
+    windows = [Window(ids, start, start + 1, min(start + 32, len(ids) - 1)) for start in range(0, len(ids) - 1, 32)]
+    found = []
+    try:
+        for num_threads, batch_size in ((1, 4), (2, 4), (3, 4)):
+            torch.set_num_threads(num_threads)
+            found.append(window_losses(language_model.model, windows, batch_size))
+    finally:
+        torch.set_num_threads(before)
+    assert len(found[0]) == len(windows)
+    assert found[0] == found[1] == found[2]

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 
+from groundup.device import map_in_threads
 from groundup.generation.engine import evaluating
 from groundup.model.transformer import Transformer
 
@@ -33,36 +35,40 @@ def window_losses(model: Transformer, windows: Sequence[Window], batch_size: int
     Dropout is off. At most `batch_size` windows are read at once, fewer where they are long; logits are made for
     `LOGITS_AT_ONCE` numbers at a time, so a large vocabulary takes no more memory than a small one.
     """
-    device = model.token_embedding.weight.device
-    logits_rows = max(1, LOGITS_AT_ONCE // model.config.vocab_size)
-    sums: list[float] = []
     with evaluating(model):
-        while len(sums) < len(windows):
-            batch = _next_batch(windows, len(sums), batch_size)
-            inputs, targets = _inputs_and_targets(batch)
-            hidden = model.hidden_states(torch.from_numpy(inputs).to(device)).flatten(0, 1)  # (B·T, D)
-            wanted = torch.from_numpy(targets).to(device).flatten()  # (B·T,)
-            losses = torch.cat(
-                [
-                    F.cross_entropy(model.logits(some).float(), some_wanted, ignore_index=IGNORED, reduction="none")
-                    for some, some_wanted in zip(
-                        torch.split(hidden, logits_rows), torch.split(wanted, logits_rows), strict=True
-                    )
-                ]
-            )
-            # On the host: not every device has float64.
-            sums += losses.cpu().double().view(len(batch), -1).sum(dim=1).tolist()
+        device = model.token_embedding.weight.device
+        sums = map_in_threads(partial(_batch_losses, model), list(_batches(windows, batch_size)), device)
+    return [loss for batch in sums for loss in batch]
+
+
+def _batch_losses(model: Transformer, batch: Sequence[Window]) -> list[float]:
+    device = model.token_embedding.weight.device
+    inputs, targets = _inputs_and_targets(batch)
+    hidden = model.hidden_states(torch.from_numpy(inputs).to(device)).flatten(0, 1)  # (B·T, D)
+    wanted = torch.from_numpy(targets).to(device).flatten()  # (B·T,)
+    rows = max(1, LOGITS_AT_ONCE // model.config.vocab_size)
+    losses = torch.cat(
+        [
+            F.cross_entropy(model.logits(some).float(), some_wanted, ignore_index=IGNORED, reduction="none")
+            for some, some_wanted in zip(torch.split(hidden, rows), torch.split(wanted, rows), strict=True)
+        ]
+    )
+    # On the host: not every device has float64.
+    sums: list[float] = losses.cpu().double().view(len(batch), -1).sum(dim=1).tolist()
     return sums
 
 
-def _next_batch(windows: Sequence[Window], begin: int, batch_size: int) -> Sequence[Window]:
-    """The next windows that together, each as long as the longest of them, stay below `TOKENS_AT_ONCE` (one, if it alone is longer)."""
-    longest = end = 0
-    for end in range(begin, min(begin + batch_size, len(windows))):
-        longest = max(longest, windows[end].end - windows[end].start)
-        if longest * (end - begin + 1) > TOKENS_AT_ONCE and end > begin:
-            return windows[begin:end]
-    return windows[begin : end + 1]
+def _batches(windows: Sequence[Window], batch_size: int) -> Iterator[Sequence[Window]]:
+    """Windows that together, each as long as the longest of them, stay below `TOKENS_AT_ONCE` (one, if it alone is longer)."""
+    begin = longest = 0
+    for place, window in enumerate(windows):
+        grown = max(longest, window.end - window.start)
+        if place > begin and (place - begin == batch_size or grown * (place - begin + 1) > TOKENS_AT_ONCE):
+            yield windows[begin:place]
+            begin, grown = place, window.end - window.start
+        longest = grown
+    if windows:
+        yield windows[begin:]
 
 
 def _inputs_and_targets(windows: Sequence[Window]) -> tuple[np.ndarray, np.ndarray]:

@@ -21,6 +21,7 @@ from typing import TypeVar
 import torch
 from torch import Tensor, nn
 
+from groundup.device import begin_thread
 from groundup.model.dropout import Dropout
 from groundup.model.transformer import Transformer
 from groundup.training.settings import TrainingSettings
@@ -61,7 +62,7 @@ class Shards:
                 _draw_from(one, generator)
         self.num_threads, self.threads_each = num_threads, max(1, num_threads // num_shards)
         self.pool = (
-            ThreadPoolExecutor(num_shards - 1, "shard", _begin_thread, (self.threads_each,)) if num_shards > 1 else None
+            ThreadPoolExecutor(num_shards - 1, "shard", begin_thread, (self.threads_each,)) if num_shards > 1 else None
         )
 
     def __enter__(self) -> Shards:
@@ -127,9 +128,3 @@ def _draw_from(model: Transformer, generator: torch.Generator | None) -> None:
     for module in model.modules():
         if isinstance(module, Dropout):
             module.generator = generator
-
-
-def _begin_thread(num_threads: int) -> None:
-    # The first look takes over the process's number; only what is set after it is this thread's own.
-    torch.get_num_threads()
-    torch.set_num_threads(num_threads)
