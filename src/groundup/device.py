@@ -52,6 +52,16 @@ def set_threads(num_threads: int) -> int:
     return torch.get_num_threads()
 
 
+def default_generator(device: torch.device) -> torch.Generator:
+    """The generator that random operations on this device draw from when they are given none."""
+    if device.type == "cuda":
+        torch.cuda.init()  # type: ignore[no-untyped-call]
+        return torch.cuda.default_generators[device.index or 0]
+    if device.type == "mps":
+        return torch.mps._get_default_mps_generator()
+    return torch.default_generator
+
+
 def begin_thread(num_threads: int) -> None:
     """The first thing that a thread of ours does: set how many threads PyTorch splits this thread's operations over."""
     # The first look takes over the process's number; only what is set after it is this thread's own.

@@ -218,7 +218,8 @@ def take_step(task: Task, machinery: Machinery, step: int, factor: float) -> tup
 def _accumulate_gradients(task: Task, machinery: Machinery, step: int) -> tuple[Tensor, int]:
     """Gradients of the batch's mean loss, part by part; that loss, and the number of tokens it is the mean of."""
     settings, device = task.settings, machinery.device
-    task.model.train()
+    if not task.model.training:
+        task.model.train()
     machinery.optimizer.zero_grad()
     batch = torch.from_numpy(task.batch(step)).to(device)  # (B, T+1)
     num_tokens = batch.shape[0] * (batch.shape[1] - 1)

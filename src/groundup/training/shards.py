@@ -21,7 +21,7 @@ from typing import TypeVar
 import torch
 from torch import Tensor, nn
 
-from groundup.device import begin_thread
+from groundup.device import begin_thread, default_generator
 from groundup.model.dropout import Dropout
 from groundup.model.transformer import Transformer
 from groundup.training.settings import TrainingSettings
@@ -56,8 +56,10 @@ class Shards:
         self.networks = [network, *twins]
         self.parameters = [list(one.parameters()) for one in (model, *twins)]
         self.generators = [torch.Generator() for _ in self.networks]
-        on_cpu = next(model.parameters()).device.type == "cpu"
-        if on_cpu and network is model and not model.activation_checkpointing:
+        device = next(model.parameters()).device
+        # `torch.manual_seed` seeds every device, and formats a stack trace for each that isn't in use.
+        self.default_generator = default_generator(device)
+        if device.type == "cpu" and network is model and not model.activation_checkpointing:
             for one, generator in zip((model, *twins), self.generators, strict=True):
                 _draw_from(one, generator)
         self.num_threads, self.threads_each = num_threads, max(1, num_threads // num_shards)
@@ -98,7 +100,7 @@ class Shards:
     def run(self, backward: Backward, rows: Tensor, seed: str) -> Tensor:
         """Add the gradient of `rows` (B, T+1) to the model's; the sum of their losses. Dropout follows from `seed` alone."""
         seeds = [step_seed(f"{seed}:{place}") for place in range(len(self.networks))]
-        torch.manual_seed(seeds[0])  # where the default generator is drawn from
+        self.default_generator.manual_seed(seeds[0])  # for what draws from none of ours
         for generator, own_seed in zip(self.generators, seeds, strict=True):
             generator.manual_seed(own_seed)
         for parameters in self.parameters[1:]:
