@@ -37,6 +37,10 @@ from groundup.recipe.settings import Recipe, build_recipe, load_recipe, shipped_
         ("training.warmup_steps=-1", "training.warmup_steps = -1: use a whole number of at least 0"),
         ("training.beta1=1.0", "training.beta1 = 1.0: use a number from 0 up to, not including, 1"),
         ("training.decay_fraction=1.5", "training.decay_fraction = 1.5: use a share from 0 to 1"),
+        (
+            "training.length_warmup_fraction=-0.1",
+            "training.length_warmup_fraction = -0.1: use a share from 0 to 1",
+        ),
         ("training.seed=-1", "training.seed = -1: use a whole number from 0 to 2^31 - 1"),
         ("training.optimizer=sgd", "training.optimizer = 'sgd': this should be 'adamw' or 'muon'"),
         ("model.num_heads=3", "model.num_heads = 3: it must divide d_model = 128 (or set model.head_dim yourself)"),

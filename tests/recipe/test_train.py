@@ -7,9 +7,11 @@ import shutil
 from pathlib import Path
 
 import pytest
+from torch import Tensor, nn
 
 import groundup as gu
 from groundup.errors import DataError, MachineError, ModelError, RunError, SettingError, TrainingError
+from groundup.training.objectives.language_model import loss_sum
 
 
 def quiet(text: str) -> None:
@@ -47,6 +49,23 @@ def test_a_loss_too_large_for_a_perplexity_still_ends_in_a_whole_run(tiny_recipe
     result = json.loads((run.path / "result.json").read_text())
     assert result["validation"]["perplexity"] is None or result["validation"]["perplexity"] > 1e6
     assert (run.path / "report.html").is_file()
+
+
+def test_rows_are_short_and_many_for_the_share_of_the_steps_that_is_asked_for(
+    tiny_recipe: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shapes = []
+
+    def note(model: nn.Module, batch: Tensor) -> Tensor:
+        shapes.append(tuple(batch.shape))
+        return loss_sum(model, batch)
+
+    monkeypatch.setattr("groundup.recipe.train.loss_sum", note)
+    overrides = {"training.max_steps": 4, "training.length_warmup_fraction": 0.5, "training.num_threads": 1}
+    run = gu.train(tiny_recipe, {**overrides, "training.batch_size": 2}, run=tmp_path / "run", say=quiet)
+    assert shapes == [(8, 5), (8, 5), (2, 17), (2, 17)]  # the context is 16
+    last = [json.loads(line) for line in (run.path / "metrics.jsonl").read_text().splitlines()]
+    assert [record["tokens"] for record in last if record["kind"] == "train"][-1] == 4 * 2 * 16
 
 
 def test_a_failed_training_leaves_a_picture_of_it(

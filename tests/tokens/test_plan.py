@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from groundup.tokens.plan import make_plan, training_batch, validation_windows
+from groundup.tokens.plan import cut_rows, make_plan, training_batch, validation_windows
 
 LENGTHS = st.integers(1, 20)
 
@@ -133,3 +133,21 @@ def test_a_part_of_the_windows_is_spread_evenly(num_tokens: int, sequence_length
         assert len(windows) == max(1, max_tokens // sequence_length)
         gaps = np.diff([start for start, _ in windows]) // sequence_length
         assert gaps.size == 0 or (gaps.min() >= 1 and gaps.max() - gaps.min() <= 1)
+
+
+def test_rows_cut_by_hand() -> None:
+    batch = np.arange(18).reshape(2, 9)
+    assert cut_rows(batch).tolist() == [
+        [0, 1, 2], [2, 3, 4], [4, 5, 6], [6, 7, 8], [9, 10, 11], [11, 12, 13], [13, 14, 15], [15, 16, 17],
+    ]  # fmt: skip
+    assert cut_rows(np.arange(8)[None]).tolist() == [list(range(8))]  # 7 predictions divide by no number up to 4
+    assert cut_rows(np.arange(7)[None]).tolist() == [[0, 1, 2], [2, 3, 4], [4, 5, 6]]
+
+
+@given(st.integers(1, 5), st.integers(1, 40), st.integers(1, 6))
+def test_cut_rows_predict_each_token_once_from_the_one_before(rows: int, length: int, pieces: int) -> None:
+    batch = np.arange(rows * (length + 1)).reshape(rows, length + 1)
+    cut = cut_rows(batch, pieces)
+    assert cut[:, 1:].ravel().tolist() == batch[:, 1:].ravel().tolist()
+    assert cut[:, :-1].ravel().tolist() == batch[:, :-1].ravel().tolist()
+    assert len(cut) // rows == max(count for count in range(1, pieces + 1) if length % count == 0)

@@ -8,7 +8,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from groundup.config import write_toml
 from groundup.device import autocast_dtype, matmul_flops_per_second, memory_bytes, pick_device, set_threads
@@ -28,11 +30,12 @@ from groundup.recipe.settings import Recipe, check_start, load_recipe, sources_f
 from groundup.report.page import report_is_stale, write_report
 from groundup.run.directory import RunDirectory
 from groundup.run.files import explain_os_errors
-from groundup.tokens.plan import training_batch
+from groundup.tokens.plan import cut_rows, training_batch
 from groundup.tokens.prepare import PreparedData
 from groundup.training.loop import Task
 from groundup.training.loop import train as train_loop
 from groundup.training.objectives.language_model import loss_sum
+from groundup.training.settings import TrainingSettings
 
 Say = Callable[[str], None]
 
@@ -138,6 +141,13 @@ def require_memory(config: TransformerConfig) -> None:
         )
 
 
+def step_batch(training: TrainingSettings, data: PreparedData, step: int) -> NDArray[np.int64]:
+    """The rows (B, T+1) of a step. Short ones at first, many at once (Press et al. 2021, Shortformer, §4): what lies near is
+    learned first, and costs less."""
+    rows = training_batch(data.train.ids, data.plan, training.seed, step, training.batch_size)
+    return cut_rows(rows) if step < training.length_warmup_fraction * training.max_steps else rows
+
+
 def _compose(
     settings: Recipe, directory: RunDirectory, data: PreparedData, model: Transformer, peak_flops: float
 ) -> Task:
@@ -161,7 +171,7 @@ def _compose(
         settings=training,
         run=directory,
         loss_sum=loss_sum,
-        batch=partial(training_batch, data.train.ids, data.plan, training.seed, batch_size=training.batch_size),
+        batch=partial(step_batch, training, data),
         evaluate=evaluate,
         sample=sample if training.sample_tokens else None,
         show=partial(write_report, directory.path),

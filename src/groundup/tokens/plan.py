@@ -91,6 +91,20 @@ def training_batch(ids: NDArray[Any], plan: SamplePlan, seed: int, step: int, ba
     return batch
 
 
+def cut_rows(batch: NDArray[np.int64], most_pieces: int = 4) -> NDArray[np.int64]:
+    """Each row of T + 1 tokens as up to `most_pieces` shorter ones, as many as divide T evenly: the same predictions, from less context.
+
+    Shape (B · pieces, T / pieces + 1). The last token of a piece is the first of the next, since it is predicted in one and
+    read in the other.
+    """
+    length = batch.shape[1] - 1
+    pieces = next(count for count in range(most_pieces, 0, -1) if length % count == 0)
+    short = length // pieces
+    starts = np.arange(pieces)[:, None] * short  # (pieces, 1)
+    cut: NDArray[np.int64] = batch[:, starts + np.arange(short + 1)].reshape(-1, short + 1)  # (B, pieces, T/pieces + 1)
+    return cut
+
+
 @functools.lru_cache(maxsize=2)
 def _epoch_order(num_windows: int, max_shift: int, seed: int, epoch: int) -> tuple[NDArray[np.int64], int]:
     """The order of an epoch's windows, (W,), and its shift.

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -41,7 +41,7 @@ class Task:
     run: RunDirectory
     loss_sum: LossSum
     batch: Callable[[int], np.ndarray]
-    """The token ids of a step's whole batch, (B, T+1): a pure function of the step."""
+    """The token ids of a step's whole batch, (B, T+1): a pure function of the step, and so is its shape."""
     evaluate: Callable[[], dict[str, float]]
     """Validation figures of the model as it stands; at least `loss`."""
     sample: Callable[[int], dict[str, Any]] | None
@@ -66,6 +66,17 @@ class Progress:
     best_step: int | None = None
     best_loss: float | None = None
     evaluations_without_best: int = 0
+
+
+class Step(NamedTuple):
+    """What one optimizer step was."""
+
+    loss: Tensor
+    """Before the step, on the device, as is the norm of the gradient, which is that before clipping."""
+    grad_norm: Tensor
+    num_tokens: int
+    flops: int
+    """Operations of its matrix products."""
 
 
 @dataclass(frozen=True)
@@ -121,13 +132,14 @@ def train(task: Task, resume_from: Path | None = None) -> Outcome:
         if progress.step == 0:
             with machinery.shards.at_rest():  # an untrained model, to compare with
                 progress = _evaluate(task, progress, display, tensorboard, counts=False)
-        clock, tokens_at_clock = time.perf_counter(), progress.tokens
+        clock, tokens, flops = time.perf_counter(), 0, 0
         while progress.step < settings.max_steps:
             # 3. One step: the batch and its gradients, then the update.
             factor = learning_rate_factor(progress.step, settings)
-            loss, grad_norm, num_tokens = take_step(task, machinery, progress.step, factor)
+            taken = take_step(task, machinery, progress.step, factor)
             step = progress.step + 1
-            progress = replace(progress, step=step, tokens=progress.tokens + num_tokens)
+            progress = replace(progress, step=step, tokens=progress.tokens + taken.num_tokens)
+            tokens, flops = tokens + taken.num_tokens, flops + taken.flops
             display.advance(step)
 
             # 4. The record. This is where the host waits for the device.
@@ -139,10 +151,10 @@ def train(task: Task, resume_from: Path | None = None) -> Outcome:
                 _tell_of_spikes(task, machinery)
                 elapsed = time.perf_counter() - clock
                 progress = replace(progress, seconds=progress.seconds + elapsed)
-                speed = (progress.tokens - tokens_at_clock) / max(elapsed, 1e-9)
+                speed, mfu = tokens / max(elapsed, 1e-9), flops / max(elapsed, 1e-9) / machinery.peak_flops
                 if step % settings.logging_steps == 0 or last:
-                    _log(task, machinery, progress, float(loss), float(grad_norm), factor, speed, display, tensorboard)
-                clock, tokens_at_clock = time.perf_counter(), progress.tokens
+                    _log(task, machinery, progress, taken, factor, speed, mfu, display, tensorboard)
+                clock, tokens, flops = time.perf_counter(), 0, 0
 
             # 5. Validation, a sample, the best so far.
             improved = False
@@ -209,20 +221,22 @@ def _restore(task: Task, machinery: Machinery, checkpoint: Path) -> Progress:
     return Progress(**state["progress"])
 
 
-def take_step(task: Task, machinery: Machinery, step: int, factor: float) -> tuple[Tensor, Tensor, int]:
-    """One optimizer step, each learning rate at `factor` of its peak: loss, gradient norm (both before the step, on the device), tokens."""
-    loss, num_tokens = _accumulate_gradients(task, machinery, step)
-    return loss, _update(task.settings, machinery, step, loss, factor), num_tokens
-
-
-def _accumulate_gradients(task: Task, machinery: Machinery, step: int) -> tuple[Tensor, int]:
-    """Gradients of the batch's mean loss, part by part; that loss, and the number of tokens it is the mean of."""
-    settings, device = task.settings, machinery.device
+def take_step(task: Task, machinery: Machinery, step: int, factor: float) -> Step:
+    """One optimizer step, each learning rate at `factor` of its peak."""
     if not task.model.training:
         task.model.train()
+    batch = torch.from_numpy(task.batch(step)).to(machinery.device)  # (B, T+1)
+    sequence_length = batch.shape[1] - 1
+    num_tokens = batch.shape[0] * sequence_length
+    loss = _accumulate_gradients(task, machinery, step, batch, num_tokens)
+    grad_norm = _update(task.settings, machinery, step, loss, factor)
+    return Step(loss, grad_norm, num_tokens, training_flops(task.model.config, num_tokens, sequence_length))
+
+
+def _accumulate_gradients(task: Task, machinery: Machinery, step: int, batch: Tensor, num_tokens: int) -> Tensor:
+    """Gradients of the batch's mean loss, part by part; that loss."""
+    settings, device = task.settings, machinery.device
     machinery.optimizer.zero_grad()
-    batch = torch.from_numpy(task.batch(step)).to(device)  # (B, T+1)
-    num_tokens = batch.shape[0] * (batch.shape[1] - 1)
     total = torch.zeros((), device=device)
 
     def backward(network: nn.Module, rows: Tensor) -> Tensor:
@@ -233,7 +247,7 @@ def _accumulate_gradients(task: Task, machinery: Machinery, step: int) -> tuple[
 
     for part, rows in enumerate(batch.chunk(settings.accumulation_steps)):
         total += machinery.shards.run(backward, rows, f"{settings.seed}:{step}:{part}")
-    return total, num_tokens
+    return total
 
 
 def _update(settings: TrainingSettings, machinery: Machinery, step: int, loss: Tensor, factor: float) -> Tensor:
@@ -297,21 +311,20 @@ def _log(
     task: Task,
     machinery: Machinery,
     progress: Progress,
-    loss: float,
-    grad_norm: float,
+    taken: Step,
     factor: float,
     tokens_per_second: float,
+    mfu: float,
     display: TrainingProgress,
     tensorboard: Any,
 ) -> None:
-    sequence_length = task.model.config.max_seq_len
-    mfu = training_flops(task.model.config, 1, sequence_length) * tokens_per_second / machinery.peak_flops
+    loss = float(taken.loss)
     record = {
         "kind": "train",
         "step": progress.step,
         "loss": loss,
         "learning_rate": task.settings.learning_rate * factor,
-        "grad_norm": grad_norm,
+        "grad_norm": float(taken.grad_norm),
         "tokens": progress.tokens,
         "tokens_per_second": round(tokens_per_second, 1),
         "mfu": round(mfu, 4),

@@ -23,6 +23,8 @@ class TrainingSettings:
     """Optimizer steps to take."""
     batch_size: int = 8
     """Sequences in one optimizer step, over all accumulation steps."""
+    length_warmup_fraction: float = 0.0
+    """Share of max_steps, from the first, in which each sequence is read as four of a quarter of its length."""
     accumulation_steps: int = 1
     """Split each batch into this many parts, one after the other, to save memory; the result is the same to rounding."""
     optimizer: Optimizer = "muon"
@@ -116,7 +118,7 @@ class TrainingSettings:
         for name in ("beta1", "beta2", "momentum"):
             value = getattr(self, name)
             require(0 <= value < 1, f"training.{name}", value, "use a number from 0 up to, not including, 1")
-        for name in ("decay_fraction", "final_learning_rate_fraction"):
+        for name in ("length_warmup_fraction", "decay_fraction", "final_learning_rate_fraction"):
             value = getattr(self, name)
             require(0 <= value <= 1, f"training.{name}", value, "use a share from 0 to 1")
         require(0 <= self.seed < 2**31, "training.seed", self.seed, "use a whole number from 0 to 2^31 - 1")
