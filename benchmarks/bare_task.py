@@ -10,9 +10,9 @@ import numpy as np
 
 from groundup.model.transformer import Transformer
 from groundup.run.directory import RunDirectory
-from groundup.training.loop import Task
 from groundup.training.objectives.language_model import loss_sum
 from groundup.training.settings import TrainingSettings
+from groundup.training.step import Task
 
 
 def bare_task(model: Transformer, settings: TrainingSettings, batch: Callable[[int], np.ndarray]) -> Task:

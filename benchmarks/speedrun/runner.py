@@ -10,7 +10,6 @@ import hashlib
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,16 +20,16 @@ from benchmarks.bare_task import bare_task
 from groundup.language_model.token_losses import Window, window_losses
 from groundup.model.settings import preset_config
 from groundup.model.transformer import Transformer
-from groundup.tokens.plan import make_plan, training_batch
-from groundup.training.loop import Machinery, Task, prepare_machinery, take_step
+from groundup.tokens.plan import cut_rows, make_plan, training_batch
 from groundup.training.optimizers import Optimizer
 from groundup.training.schedules import learning_rate_factor
 from groundup.training.settings import TrainingSettings
+from groundup.training.step import Machinery, Task, prepare_machinery, take_step
 
 SHA256 = "86c4e6aa9db7c042ec79f339dcb96d42b0075e16b8fc2e86bf0ca57e2dc565ed"
 
-Batches = Callable[[np.ndarray, int, int, int, int], Callable[[int], np.ndarray]]
-"""(ids, context, batch_size, seed, max_steps) -> the batch (B, T+1) of a step."""
+Batches = Callable[[np.ndarray, int, TrainingSettings], Callable[[int], np.ndarray]]
+"""(ids, context, settings) -> the batch (B, T+1) of a step."""
 
 
 @dataclass(frozen=True)
@@ -60,11 +59,15 @@ def load_text(path: Path) -> tuple[np.ndarray, np.ndarray]:
     return ids[:cut], ids[cut:]
 
 
-def plain_batches(
-    ids: np.ndarray, context: int, batch_size: int, seed: int, max_steps: int
-) -> Callable[[int], np.ndarray]:
+def plain_batches(ids: np.ndarray, context: int, settings: TrainingSettings) -> Callable[[int], np.ndarray]:
     """What `groundup train` does."""
-    return partial(training_batch, ids, make_plan(len(ids), context), seed, batch_size=batch_size)
+    plan = make_plan(len(ids), context)
+
+    def batch(step: int) -> np.ndarray:
+        rows = training_batch(ids, plan, settings.seed, step, settings.batch_size)
+        return cut_rows(rows) if step < settings.length_warmup_fraction * settings.max_steps else rows
+
+    return batch
 
 
 def build(base: Rung, rung: Rung, train_ids: np.ndarray, seed: int, max_steps: int) -> tuple[Task, Machinery]:
@@ -77,7 +80,7 @@ def build(base: Rung, rung: Rung, train_ids: np.ndarray, seed: int, max_steps: i
     model = Transformer(preset_config(fields.pop("preset", "qwen3"), **fields))
     if rung.trick is not None:
         rung.trick(model)
-    batches = (rung.batches or plain_batches)(train_ids, model.config.max_seq_len, settings.batch_size, seed, max_steps)
+    batches = (rung.batches or plain_batches)(train_ids, model.config.max_seq_len, settings)
     task = bare_task(model, settings, batches)
     machinery = prepare_machinery(task)
     if rung.optimizer_trick is not None:

@@ -8,10 +8,12 @@ from typing import Any
 import numpy as np
 import torch
 import torch.nn.functional as F
+from benchmarks.speedrun.runner import plain_batches
 from torch import Tensor, nn
 
 from groundup.model.transformer import Attention, FeedForward, Transformer
 from groundup.tokens.plan import make_plan, training_batch
+from groundup.training.settings import TrainingSettings
 
 
 class SquaredReLU(FeedForward):
@@ -91,21 +93,24 @@ def bigrams(model: Transformer) -> None:
     nn.init.zeros_(embedding.pairs.weight)
 
 
-def short_first(
-    ids: np.ndarray, context: int, batch_size: int, seed: int, max_steps: int
-) -> Callable[[int], np.ndarray]:
-    """Length warm-up: in the first third of the steps, rows of a quarter of the length, and four times as many."""
+def short_rows_drawn_alone(ids: np.ndarray, context: int, settings: TrainingSettings) -> Callable[[int], np.ndarray]:
+    """Length warm-up whose short rows come from all over the text, where the trainer cuts long rows into four."""
     short, long = make_plan(len(ids), context // 4), make_plan(len(ids), context)
 
     def batch(step: int) -> np.ndarray:
-        if step < max_steps // 3:
-            return training_batch(ids, short, seed, step, 4 * batch_size)
-        return training_batch(ids, long, seed, step, batch_size)
+        if step < settings.length_warmup_fraction * settings.max_steps:
+            return training_batch(ids, short, settings.seed, step, 4 * settings.batch_size)
+        return training_batch(ids, long, settings.seed, step, settings.batch_size)
 
     return batch
 
 
-def few_first(ids: np.ndarray, context: int, batch_size: int, seed: int, max_steps: int) -> Callable[[int], np.ndarray]:
+def few_first(ids: np.ndarray, context: int, settings: TrainingSettings) -> Callable[[int], np.ndarray]:
     """Batch warm-up: half the rows in the first third of the steps."""
-    plan = make_plan(len(ids), context)
-    return lambda step: training_batch(ids, plan, seed, step, batch_size // 2 if step < max_steps // 3 else batch_size)
+    plain = plain_batches(ids, context, settings)
+
+    def batch(step: int) -> np.ndarray:
+        rows = plain(step)
+        return rows[: len(rows) // 2] if step < settings.max_steps // 3 else rows
+
+    return batch

@@ -16,7 +16,7 @@ import torch
 from benchmarks.bare_task import bare_task
 from benchmarks.throughput.protocol import serve, shape
 
-import groundup.training.loop as loop
+import groundup.training.step as training_step
 from groundup.model.settings import Preset, preset_config
 from groundup.model.transformer import Transformer
 from groundup.tokens.plan import make_plan, training_batch
@@ -30,9 +30,9 @@ fields: dict[str, Any] = {name: S[name] for name in ("vocab_size", "num_layers",
 if layout == "gpt2":
     fields["activation"] = "gelu"  # nanoGPT's
 if os.environ.get("SPLIT") == "operations":
-    vars(loop)["num_shards"] = lambda settings, device, num_threads: 1
+    vars(training_step)["num_shards"] = lambda settings, device, num_threads: 1
 if os.environ.get("MEMORY") == "system":
-    vars(loop)["keep_freed_memory"] = lambda: None
+    vars(training_step)["keep_freed_memory"] = lambda: None
 settings = TrainingSettings(
     batch_size=S["batch_size"],
     optimizer=cast(Any, os.environ.get("OPTIMIZER", "adamw")),
@@ -42,13 +42,12 @@ settings = TrainingSettings(
 plan = make_plan(len(data), S["context"])
 batch = partial(training_batch, data, plan, 1, batch_size=S["batch_size"])
 task = bare_task(Transformer(preset_config(layout, max_seq_len=S["context"], **fields)), settings, batch)
-machinery = loop.prepare_machinery(task)
+machinery = training_step.prepare_machinery(task)
 steps = iter(range(settings.max_steps))
 
 
 def step() -> None:
-    loss, _, _ = loop.take_step(task, machinery, next(steps), 1.0)
-    loss.item()
+    training_step.take_step(task, machinery, next(steps), 1.0).loss.item()
 
 
 with machinery.shards:

@@ -22,9 +22,10 @@ from groundup.model.transformer import Transformer
 from groundup.run.checkpoints import list_checkpoints, verify_checkpoint
 from groundup.run.directory import RunDirectory
 from groundup.run.records import read_records
-from groundup.training.loop import Task, train
+from groundup.training.loop import train
 from groundup.training.objectives.language_model import loss_sum
 from groundup.training.settings import TrainingSettings
+from groundup.training.step import Task
 
 QUICK: dict[str, Any] = {
     "max_steps": 8,

@@ -25,9 +25,9 @@ from groundup.model.settings import Preset, preset_config
 from groundup.model.transformer import Transformer
 from groundup.run.directory import RunDirectory
 from groundup.tokens.plan import make_plan, training_batch
-from groundup.training.loop import Task, prepare_machinery, take_step
 from groundup.training.objectives.language_model import loss_sum
 from groundup.training.settings import TrainingSettings
+from groundup.training.step import Task, prepare_machinery, take_step
 
 SHAPE: dict[str, Any] = {"vocab_size": 7, "d_model": 16, "num_layers": 2, "num_heads": 2, "max_seq_len": 8}
 # Of the network above: calls of Python functions, and tensors' memory asked for.

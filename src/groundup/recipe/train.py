@@ -32,10 +32,10 @@ from groundup.run.directory import RunDirectory
 from groundup.run.files import explain_os_errors
 from groundup.tokens.plan import cut_rows, training_batch
 from groundup.tokens.prepare import PreparedData
-from groundup.training.loop import Task
 from groundup.training.loop import train as train_loop
 from groundup.training.objectives.language_model import loss_sum
 from groundup.training.settings import TrainingSettings
+from groundup.training.step import Task
 
 Say = Callable[[str], None]
 

@@ -1,0 +1,149 @@
+"""One optimizer step: a batch, its gradients, and an update that never carries a NaN. The loop around it is in loop.py."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from groundup.device import autocast_dtype, keep_freed_memory, set_threads
+from groundup.model.counts import training_flops
+from groundup.model.transformer import Transformer
+from groundup.run.checkpoints import read_state
+from groundup.run.directory import RunDirectory
+from groundup.training.guard import StepGuard
+from groundup.training.optimizers import Optimizer, gradient_norm, scale_gradients
+from groundup.training.settings import TrainingSettings
+from groundup.training.shards import Shards, num_shards
+
+LossSum = Callable[[nn.Module, Tensor], Tensor]
+
+
+@dataclass(frozen=True)
+class Task:
+    """What the loop works on. The callables are composed by `recipe`, which knows text, evaluation and generation."""
+
+    model: Transformer
+    settings: TrainingSettings
+    run: RunDirectory
+    loss_sum: LossSum
+    batch: Callable[[int], np.ndarray]
+    """The token ids of a step's whole batch, (B, T+1): a pure function of the step, and so is its shape."""
+    evaluate: Callable[[], dict[str, float]]
+    """Validation figures of the model as it stands; at least `loss`."""
+    sample: Callable[[int], dict[str, Any]] | None
+    """What the model writes at a step."""
+    show: Callable[[], object]
+    """Called after each validation, once what it led to is saved: there is something new to look at."""
+    save_model: Callable[[Path], None]
+    """Writes the model's and the tokenizer's files into a directory."""
+    peak_flops: float
+    """Floating-point operations a second that matrix products reached before training; MFU is measured against the best seen."""
+    fingerprint: dict[str, str]
+    """Hashes of recipe, tokenizer and data; they go into every checkpoint."""
+
+
+@dataclass
+class Machinery:
+    """Everything that is made once, before the first step."""
+
+    device: torch.device
+    optimizer: Optimizer
+    guard: StepGuard
+    scaler: torch.amp.GradScaler | None
+    dtype: torch.dtype | None
+    shards: Shards
+    num_threads: int
+    peak_flops: float
+    parameters: list[nn.Parameter]
+    spikes_told: int = 0
+
+
+class Step(NamedTuple):
+    """What one optimizer step was."""
+
+    loss: Tensor
+    """Before the step, on the device, as is the norm of the gradient, which is that before clipping."""
+    grad_norm: Tensor
+    num_tokens: int
+    flops: int
+    """Operations of its matrix products."""
+
+
+def prepare_machinery(task: Task, resume_from: Path | None = None) -> Machinery:
+    """Optimizer, guard, threads and number format for a task; its `shards` are to be entered before the first step."""
+    settings = task.settings
+    device = next(task.model.parameters()).device
+    wanted_threads = read_state(resume_from)["num_threads"] if resume_from else settings.num_threads
+    dtype = autocast_dtype(settings.precision, device)
+    task.model.activation_checkpointing = settings.activation_checkpointing
+    num_threads = set_threads(wanted_threads)
+    if device.type == "cpu":
+        keep_freed_memory()
+    parts = num_shards(settings, device, num_threads)
+    network: nn.Module = torch.compile(task.model) if settings.compile else task.model  # type: ignore[assignment]
+    return Machinery(
+        device=device,
+        optimizer=Optimizer(task.model, settings, parts),
+        guard=StepGuard(settings.spike_sigmas, device),
+        scaler=torch.amp.GradScaler(device.type) if dtype == torch.float16 else None,
+        dtype=dtype,
+        shards=Shards(task.model, network, parts, num_threads),
+        num_threads=num_threads,
+        peak_flops=task.peak_flops,
+        parameters=list(task.model.parameters()),
+    )
+
+
+def take_step(task: Task, machinery: Machinery, step: int, factor: float) -> Step:
+    """One optimizer step, each learning rate at `factor` of its peak."""
+    if not task.model.training:
+        task.model.train()
+    batch = torch.from_numpy(task.batch(step)).to(machinery.device)  # (B, T+1)
+    sequence_length = batch.shape[1] - 1
+    num_tokens = batch.shape[0] * sequence_length
+    loss = _accumulate_gradients(task, machinery, step, batch, num_tokens)
+    grad_norm = _update(task.settings, machinery, step, loss, factor)
+    return Step(loss, grad_norm, num_tokens, training_flops(task.model.config, num_tokens, sequence_length))
+
+
+def _accumulate_gradients(task: Task, machinery: Machinery, step: int, batch: Tensor, num_tokens: int) -> Tensor:
+    """Gradients of the batch's mean loss, part by part; that loss."""
+    settings, device = task.settings, machinery.device
+    machinery.optimizer.zero_grad()
+    total = torch.zeros((), device=device)
+
+    def backward(network: nn.Module, rows: Tensor) -> Tensor:
+        with torch.autocast(device.type, machinery.dtype) if machinery.dtype else nullcontext():
+            loss = task.loss_sum(network, rows) / num_tokens
+        (machinery.scaler.scale(loss) if machinery.scaler else loss).backward()  # type: ignore[no-untyped-call]
+        return loss.detach()
+
+    for part, rows in enumerate(batch.chunk(settings.accumulation_steps)):
+        total += machinery.shards.run(backward, rows, f"{settings.seed}:{step}:{part}")
+    return total
+
+
+def _update(settings: TrainingSettings, machinery: Machinery, step: int, loss: Tensor, factor: float) -> Tensor:
+    """Clip, decide whether all of it is finite, step (masked where it isn't). Returns the norm before clipping, on the device."""
+    optimizer, scaler = machinery.optimizer, machinery.scaler
+    if scaler is not None:
+        scaler.unscale_(optimizer)  # type: ignore[arg-type]  # it looks for .param_groups only
+    grad_norm = gradient_norm(machinery.parameters)
+    if settings.max_grad_norm:
+        scale_gradients(machinery.parameters, (settings.max_grad_norm / (grad_norm + 1e-6)).clamp(max=1.0))
+    if scaler is not None:
+        # In fp16 an overflowing gradient is a matter of the loss scale, not of the model: skipped, but no fault.
+        skip = machinery.guard.check(step, loss, grad_norm, overflow=~torch.isfinite(grad_norm))
+    else:
+        skip = machinery.guard.check(step, loss, grad_norm)
+    optimizer.step(factor, skip, machinery.shards.each)
+    if scaler is not None:
+        scaler.update()
+    return grad_norm
