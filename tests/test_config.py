@@ -33,7 +33,7 @@ from groundup.recipe.settings import Recipe, build_recipe, load_recipe, shipped_
         ("training.max_steps=0", "training.max_steps = 0: use a whole number of at least 1"),
         ("training.compile=yes", "training.compile = 'yes': this should be true or false"),
         ("training.compile=1", "training.compile = 1: this should be true or false"),
-        ("training.accumulation_steps=3", "training.accumulation_steps = 3: it must divide batch_size = 4"),
+        ("training.accumulation_steps=3", "training.accumulation_steps = 3: it must divide batch_size = 8"),
         ("training.warmup_steps=-1", "training.warmup_steps = -1: use a whole number of at least 0"),
         ("training.beta1=1.0", "training.beta1 = 1.0: use a number from 0 up to, not including, 1"),
         ("training.decay_fraction=1.5", "training.decay_fraction = 1.5: use a share from 0 to 1"),
@@ -45,7 +45,7 @@ from groundup.recipe.settings import Recipe, build_recipe, load_recipe, shipped_
         ("training.optimizer=sgd", "training.optimizer = 'sgd': this should be 'adamw' or 'muon'"),
         ("model.num_heads=3", "model.num_heads = 3: it must divide d_model = 128 (or set model.head_dim yourself)"),
         ("model.num_heads=0", "model.num_heads = 0: use a whole number of at least 1"),
-        ("model.num_kv_heads=3", "model.num_kv_heads = 3: it must divide num_heads = 4"),
+        ("model.num_kv_heads=3", "model.num_kv_heads = 3: it must divide num_heads = 2"),
         ("model.head_dim=31", "model.head_dim = 31: rotary positions need an even head_dim"),
         ("model.dropout=1.0", "model.dropout = 1.0: use a share from 0 up to, not including, 1"),
         ("model.vocab_size=-1", "model.vocab_size = -1: use 0 (from the tokenizer) or more"),
@@ -56,7 +56,7 @@ from groundup.recipe.settings import Recipe, build_recipe, load_recipe, shipped_
         ("training.learning_rate=1e39", "training.learning_rate = 1e+39: use a number of at most 1e+06"),
         (
             "training.weight_decay=1e39",
-            "training.weight_decay = 1e+39: with learning_rate = 0.003 a step would take away",
+            "training.weight_decay = 1e+39: with learning_rate = 0.006 a step would take away",
         ),
         ("training.max_steps=5\nx=3", "training.max_steps = '5\\nx=3': this should be a whole number"),
         ("model.preset=gpt3", "model.preset = 'gpt3': this should be 'classic', 'gpt2', 'llama' or 'qwen3'"),
@@ -86,8 +86,8 @@ def test_each_mistake_is_answered_by_name(override: str, message: str) -> None:
 
 
 def test_gpt2_has_one_kv_head_a_query_head() -> None:
-    with pytest.raises(SettingError, match=r"model\.num_kv_heads = 2: GPT-2 has one key/value head per query head"):
-        load_recipe("shakespeare", ["model.preset=gpt2", "model.num_kv_heads=2"])
+    with pytest.raises(SettingError, match=r"model\.num_kv_heads = 1: GPT-2 has one key/value head per query head"):
+        load_recipe("shakespeare", ["model.preset=gpt2", "model.num_kv_heads=1"])
     with pytest.raises(SettingError, match=r"model\.head_dim = 16: GPT-2 has"):
         load_recipe("shakespeare", ["model.preset=gpt2", "model.head_dim=16"])
 
@@ -124,7 +124,7 @@ def test_python_takes_a_mapping() -> None:
 def test_later_layers_win_key_by_key() -> None:
     assert merge({"a": {"x": 1, "y": 2}}, {"a": {"y": 3}}, {"b": 4}) == {"a": {"x": 1, "y": 3}, "b": 4}
     layered = load_recipe("shakespeare", ["model.preset=gpt2", "model.dropout=0.2"]).model
-    assert (layered.norm, layered.dropout, layered.max_seq_len) == ("layernorm", 0.2, 256)
+    assert (layered.norm, layered.dropout, layered.max_seq_len) == ("layernorm", 0.2, 128)
 
 
 @pytest.mark.parametrize("name", list(shipped_recipes()))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from typing import Literal
 
 import pytest
 import torch
@@ -97,11 +98,12 @@ def test_no_operation_is_split_while_steps_are_taken_but_for_validation(rows: Te
         torch.set_num_threads(before)
 
 
-def test_muons_parts_in_threads_give_what_they_give_in_turn(rows: Tensor) -> None:
+@pytest.mark.parametrize("rule", ["muon", "adamw"])
+def test_an_updates_parts_in_threads_give_what_they_give_in_turn(rule: Literal["muon", "adamw"], rows: Tensor) -> None:
     results = []
     for threaded in (False, True):
         model = make_model("qwen3")
-        optimizer = Optimizer(model, TrainingSettings(optimizer="muon"), num_parts=2)
+        optimizer = Optimizer(model, TrainingSettings(optimizer=rule), num_parts=2)
         with Shards(model, model, 2, 2) as threads:
             threads.run(backward, rows, "1:0:0")
             each = threads.each if threaded else in_turn

@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import Protocol, TypeVar
 
 import torch
 from torch import Tensor
@@ -44,13 +45,19 @@ class MatrixBlock:
 
 Part = list[list[MatrixBlock]]
 """Matrices, those of one shape together."""
-Each = Callable[[Callable[[Part], None], Sequence[Part]], object]
+T = TypeVar("T")
 
 
-def in_turn(function: Callable[[Part], None], parts: Sequence[Part]) -> None:
-    """Call it with each part, one after the other."""
-    for part in parts:
-        function(part)
+class Each(Protocol):
+    """Calls a function with every item, perhaps side by side, and returns when all of it is done."""
+
+    def __call__(self, function: Callable[[T], None], items: Sequence[T], /) -> object: ...
+
+
+def in_turn(function: Callable[[T], None], items: Sequence[T]) -> None:
+    """Call it with each item, one after the other."""
+    for item in items:
+        function(item)
 
 
 class Muon:

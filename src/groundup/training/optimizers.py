@@ -51,11 +51,20 @@ class Optimizer:
         )
         decayed = {*heights, "output_projection.weight"}
         rest = [name for name in named if name not in by_muon]
-        self.adamw_groups = [
-            AdamWGroup([name for name in rest if name in decayed], named, settings.weight_decay),
-            AdamWGroup([name for name in rest if name not in decayed], named, 0.0),
+        # Dealt out as Muon's are, by size.
+        dealt = [sorted(rest, key=lambda name: -named[name].numel())[part::num_parts] for part in range(num_parts)]
+        self.adamw_parts = [
+            [
+                AdamWGroup([name for name in names if name in decayed], named, settings.weight_decay),
+                AdamWGroup([name for name in names if name not in decayed], named, 0.0),
+            ]
+            for names in dealt
         ]
         self.fused = next(iter(named.values())).device.type in FUSED_DEVICES
+
+    @property
+    def adamw_groups(self) -> list[AdamWGroup]:
+        return [group for part in self.adamw_parts for group in part]
 
     @property
     def param_groups(self) -> list[dict[str, list[Tensor]]]:
@@ -63,14 +72,18 @@ class Optimizer:
         return [{"params": group.parameters} for group in self.adamw_groups] + [{"params": self.muon.parameters}]
 
     def step(self, factor: float, skip: Tensor, each: Each = in_turn) -> None:
-        """Update all weights, each learning rate at this share of its peak. `each` may call Muon's parts in threads of their own.
+        """Update all weights, each learning rate at this share of its peak. `each` may call the parts in threads of their own.
 
         Where the device scalar `skip` is 1 nothing changes, moments and counters included; where AdamW has fused kernels,
         without a wait for the host.
         """
-        if self.fused or not skip.item():
-            for group in self.adamw_groups:
+
+        def adamw_part(part: list[AdamWGroup]) -> None:
+            for group in part:
                 group.step(self.settings, self.settings.learning_rate * factor, skip if self.fused else None)
+
+        if self.fused or not skip.item():
+            each(adamw_part, self.adamw_parts)
         if self.muon_names:
             self.muon.step(self.settings.matrix_learning_rate * factor, skip, each)
 
