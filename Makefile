@@ -2,7 +2,7 @@
 # make test     check and test everything (sets everything up by itself)
 # make install  the developers' environment, in .venv
 # make check    format, lint, types, import rules
-# make bench    benchmarks (not part of the tests)
+# make bench    all benchmarks, about twenty minutes (not part of the tests; a short pass: make bench BENCH=--quick)
 # make lock     renew the two lock files
 
 PYTHON ?= python3
@@ -55,7 +55,7 @@ test: check
 	@$(BIN)/pytest --numprocesses $(PYTEST_WORKERS) --dist worksteal
 
 bench: .venv/.dev
-	@$(BIN)/python -m benchmarks.beside_transformers
+	@$(BIN)/python -m benchmarks.suite $(BENCH)
 
 format: .venv/.dev
 	@$(BIN)/ruff format --quiet .

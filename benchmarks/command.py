@@ -8,7 +8,10 @@ from pathlib import Path
 
 def command_line(module: str) -> str:
     """`python -m MODULE` and its arguments."""
-    arguments = [
-        Path(argument).name if "/" in argument and Path(argument).exists() else argument for argument in sys.argv[1:]
-    ]
-    return " ".join(["python -m", module, *arguments])
+    return " ".join(["python -m", module, *map(_without_folders, sys.argv[1:])])
+
+
+def _without_folders(argument: str) -> str:
+    option, equals, value = argument.rpartition("=") if argument.startswith("--") else ("", "", argument)
+    is_path = Path(value).is_absolute() or ("/" in value and Path(value).exists())
+    return option + equals + (Path(value).name if is_path else value)

@@ -7,27 +7,12 @@ from functools import partial
 import torch
 from benchmarks.throughput.plain_loop import plain_step
 from benchmarks.throughput.protocol import serve, shape
-from transformers import GPT2Config, GPT2LMHeadModel
+from benchmarks.throughput.transformers_network import gpt2
 
 S = shape()
 torch.manual_seed(1337)
 data = torch.randint(0, S["vocab_size"], (1_000_000,))
-drop = S["dropout"]
-model = GPT2LMHeadModel(
-    GPT2Config(
-        vocab_size=S["vocab_size"],
-        n_positions=S["context"],
-        n_embd=S["d_model"],
-        n_layer=S["num_layers"],
-        n_head=S["num_heads"],
-        resid_pdrop=drop,
-        embd_pdrop=drop,
-        attn_pdrop=drop,
-        bos_token_id=0,
-        eos_token_id=0,
-    )
-)
-model.train()
+model = gpt2(S)
 optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3, betas=(0.9, 0.99), weight_decay=0.1, fused=True)
 
 

@@ -1,0 +1,150 @@
+"""The tables of README.md and docs/speedrun.md, made from the files in results/: no figure is typed by hand.
+
+.venv/bin/python -m benchmarks.readme           rewrite what is stale
+.venv/bin/python -m benchmarks.readme --check   only say so, and fail (a test does)
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parents[1]
+RESULTS = Path(__file__).parent / "results"
+
+
+@dataclass(frozen=True)
+class Line:
+    """One line of the README's table: a row of ours in a result, and whom it stands beside there."""
+
+    what: str
+    file: str
+    ours: str
+    peers: dict[str, str]
+    """How a peer is called in the result, and how here."""
+    table: str = ""
+
+
+TRAINING = {
+    "nanoGPT": "nanoGPT",
+    "transformers GPT-2, plain loop": "transformers in a plain loop",
+    "transformers GPT-2, Trainer": "its Trainer",
+    "litgpt Pythia, plain loop": "litgpt",
+}
+GENERATION = {
+    "transformers generate": "transformers",
+    "nanoGPT generate": "nanoGPT",
+    "ONNX Runtime, fp32": "ONNX Runtime",
+    "CTranslate2, fp32": "CTranslate2",
+    "llama.cpp, f32": "llama.cpp",
+}
+LINES = [
+    Line("a training step at nanoGPT's shape for a CPU", "throughput-small", "Groundup gpt2, AdamW", TRAINING),
+    Line("a training step at the demo's shape", "throughput-demo", "Groundup gpt2, AdamW", TRAINING),
+    Line("a training step at nanoGPT's shape for a GPU, dropout 0.2", "throughput-large", "Groundup gpt2, AdamW", TRAINING),
+    Line("text from a character model, one at a time", "generation", "Groundup", GENERATION, "characters-batch-1"),
+    Line("the same, sixteen at a time", "generation", "Groundup", GENERATION, "characters-batch-16"),
+    Line("text from a network of GPT-2's size, one at a time", "generation", "Groundup", GENERATION, "124M-batch-1"),
+    Line("the same, sixteen at a time", "generation", "Groundup", GENERATION, "124M-batch-16"),
+    Line(
+        "characters to ids",
+        "tokenizing",
+        "Groundup, characters, to arrays",
+        {"tokenizers, characters": "tokenizers (the same ids)"},
+        "long",
+    ),
+    Line(
+        "from the shell to a first token",
+        "start_up",
+        "groundup generate, first token",
+        {"transformers script, first token": "a transformers script"},
+        "processes",
+    ),
+]  # fmt: skip
+
+
+def result(name: str) -> dict[str, Any]:
+    return dict(json.loads((RESULTS / f"{name}.json").read_text(encoding="utf-8")))
+
+
+def speed_table() -> str:
+    """How many times as fast as each peer, in one sitting; then the time to a good model."""
+    lines = ["| | times as fast as | peak memory, MB |", "|---|---|---|"]
+    for line in LINES:
+        found = result(line.file)
+        tables = found.get("tables") or [found]
+        rows = {
+            row["name"]: row
+            for table in tables
+            if not line.table or table["name"] == line.table
+            for row in table["rows"]
+        }
+        ratio = next(key for key in rows[line.ours] if key.startswith("times_"))
+        peers = {said: rows[name] for name, said in line.peers.items() if name in rows}
+        times = ", ".join(f"{said} **{_figure(rows[line.ours][ratio] / row[ratio])}**" for said, row in peers.items())
+        memory = f"{rows[line.ours]['peak_rss_mb']} ({', '.join(str(row['peak_rss_mb']) for row in peers.values())})"
+        lines.append(f"| {line.what} | {times} | {memory} |")
+    return "\n".join([*lines, "", *_quality()]) + "\n"
+
+
+def _quality() -> list[str]:
+    rows = {row["who"]: row for row in result("time-to-quality")["rows"]}
+    base, quick, full = rows["nanoGPT"], rows["Groundup, quick"], rows["Groundup, full"]
+    return [
+        f"Whole processes, {len(base['loss_64'])} seeds: nanoGPT's setting for a CPU ends at {base['mean_loss_64']:.3f} nats a "
+        f"character on tiny Shakespeare's whole validation text. Groundup is at {quick['mean_loss_64']:.3f} after "
+        f"**{quick['share_of_nanogpts_time']:.0%}** of its time, and at **{full['mean_loss_64']:.3f}** after "
+        f"{full['share_of_nanogpts_time']:.0%} of it."
+    ]
+
+
+def ladder_table() -> str:
+    return (RESULTS / "ladder.md").read_text(encoding="utf-8")
+
+
+def sizes_table() -> str:
+    return (RESULTS / "sizes.md").read_text(encoding="utf-8")
+
+
+def _figure(value: float) -> str:
+    return f"{value:.0f}" if value >= 20 else f"{value:.1f}" if value >= 5 else f"{value:.2f}"
+
+
+BLOCKS = {
+    ROOT / "README.md": {"speed": speed_table},
+    ROOT / "docs" / "speedrun.md": {"ladder": ladder_table, "sizes": sizes_table},
+}
+
+
+def filled(page: Path) -> str:
+    """A page with its blocks as they should be."""
+    text = page.read_text(encoding="utf-8")
+    for name, make in BLOCKS[page].items():
+        block = re.compile(rf"(<!-- {name} -->\n).*?(<!-- /{name} -->)", re.DOTALL)
+        match = block.search(text)
+        if match is None:
+            sys.exit(f"{page.name} has no block <!-- {name} --> … <!-- /{name} -->")
+        text = text[: match.end(1)] + make() + text[match.start(2) :]
+    return text
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Fill the tables of README.md and docs/speedrun.md from the results.")
+    parser.add_argument("--check", action="store_true", help="change nothing; fail if something is stale")
+    check_only = parser.parse_args().check
+    stale = [page for page in BLOCKS if filled(page) != page.read_text(encoding="utf-8")]
+    for page in stale:
+        print(f"{page.name} is stale")
+        if not check_only:
+            page.write_text(filled(page), encoding="utf-8")
+    if check_only and stale:
+        sys.exit("run: python -m benchmarks.readme")
+
+
+if __name__ == "__main__":
+    main()
