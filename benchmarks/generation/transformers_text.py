@@ -12,7 +12,7 @@ everywhere = torch.ones_like(prompts)
 
 
 def generate() -> list[list[int]]:
-    # min_new_tokens would forbid the end token; without an end token nothing ends early.
+    # Without an end token no text ends early.
     texts = model.generate(
         prompts,
         attention_mask=everywhere,
