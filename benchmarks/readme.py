@@ -43,6 +43,8 @@ GENERATION = {
     "CTranslate2, fp32": "CTranslate2",
     "llama.cpp, f32": "llama.cpp",
 }
+CHARACTERS = "Groundup, characters, to arrays"
+IDS = {"tokenizers, characters": "tokenizers (the same ids)"}
 LINES = [
     Line("a training step at nanoGPT's shape for a CPU", "throughput-small", "Groundup gpt2, AdamW", TRAINING),
     Line("a training step at the demo's shape", "throughput-demo", "Groundup gpt2, AdamW", TRAINING),
@@ -51,13 +53,8 @@ LINES = [
     Line("the same, sixteen at a time", "generation", "Groundup", GENERATION, "characters-batch-16"),
     Line("text from a network of GPT-2's size, one at a time", "generation", "Groundup", GENERATION, "124M-batch-1"),
     Line("the same, sixteen at a time", "generation", "Groundup", GENERATION, "124M-batch-16"),
-    Line(
-        "characters to ids",
-        "tokenizing",
-        "Groundup, characters, to arrays",
-        {"tokenizers, characters": "tokenizers (the same ids)"},
-        "long",
-    ),
+    Line("characters to ids, a long text", "tokenizing", CHARACTERS, IDS, "long"),
+    Line("characters to ids, line by line", "tokenizing", CHARACTERS, IDS, "lines"),
     Line(
         "from the shell to a first token",
         "start_up",
@@ -85,7 +82,9 @@ def speed_table() -> str:
             for row in table["rows"]
         }
         ratio = next(key for key in rows[line.ours] if key.startswith("times_"))
-        peers = {said: rows[name] for name, said in line.peers.items() if name in rows}
+        peers = {
+            said: rows[name] for name, said in line.peers.items() if "warning" not in rows.get(name, {"warning": ""})
+        }
         times = ", ".join(f"{said} **{_figure(rows[line.ours][ratio] / row[ratio])}**" for said, row in peers.items())
         memory = f"{rows[line.ours]['peak_rss_mb']} ({', '.join(str(row['peak_rss_mb']) for row in peers.values())})"
         lines.append(f"| {line.what} | {times} | {memory} |")

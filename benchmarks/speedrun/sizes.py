@@ -26,8 +26,7 @@ from groundup.device import describe_machine
 
 SIZES = {  # name: the network, and the steps at a batch of 8 rows
     "width 64, 2 layers": ({"d_model": 64, "num_layers": 2, "num_heads": 1}, 300),
-    "width 128, 3 layers": ({}, 300),
-    "width 256, 4 layers": ({"d_model": 256, "num_layers": 4, "num_heads": 4}, 200),
+    "width 256, 4 layers": ({"d_model": 256, "num_layers": 4, "num_heads": 4}, 120),
 }
 NEIGHBOURS = {
     "the rule": {},

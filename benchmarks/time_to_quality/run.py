@@ -36,7 +36,7 @@ NANOGPT = [
 ]  # fmt: skip
 # The shipped recipe but for this. Quick is a smaller network, which learns faster at first, and measures only at its end.
 QUICK = (
-    "training.max_steps=290 model.num_layers=2 model.max_seq_len=64 training.batch_size=12 "
+    "training.max_steps=350 model.num_layers=2 model.max_seq_len=64 training.batch_size=12 "
     "training.eval_steps=1000 training.save_steps=1000 training.sample_tokens=0"
 )
 FULL = "training.max_steps=1400 training.sample_tokens=0"
