@@ -47,7 +47,7 @@ CHARACTERS = "Groundup, characters, to arrays"
 IDS = {"tokenizers, characters": "tokenizers (the same ids)"}
 LINES = [
     Line("a training step at nanoGPT's shape for a CPU", "throughput-small", "Groundup gpt2, AdamW", TRAINING),
-    Line("a training step at the demo's shape", "throughput-demo", "Groundup gpt2, AdamW", TRAINING),
+    Line("the same with a context of 256 and 4 rows", "throughput-demo", "Groundup gpt2, AdamW", TRAINING),
     Line("a training step at nanoGPT's shape for a GPU, dropout 0.2", "throughput-large", "Groundup gpt2, AdamW", TRAINING),
     Line("text from a character model, one at a time", "generation", "Groundup", GENERATION, "characters-batch-1"),
     Line("the same, sixteen at a time", "generation", "Groundup", GENERATION, "characters-batch-16"),

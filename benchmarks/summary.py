@@ -12,7 +12,7 @@ from benchmarks.chart import Bar, BarChart, bar_chart, figure
 SPEEDS = {"tokens_per_second": "tokens/s", "megabytes_per_second": "MB/s", "seconds": "s"}
 TITLES = {
     "throughput-small": "training, nanoGPT's Shakespeare shape for a CPU (context 64, batch 12)",
-    "throughput-demo": "training, the demo's shape (context 256, batch 4)",
+    "throughput-demo": "training, the same network with a context of 256 (batch 4)",
     "generation": "generating",
     "tokenizing": "tokenizing",
     "start_up": "start-up",

@@ -5,6 +5,8 @@ from __future__ import annotations
 import ast
 import re
 import shlex
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -67,3 +69,10 @@ def test_architecture_names_every_room() -> None:
         path.name for path in (ROOT / "src" / "groundup").iterdir() if path.is_dir() and not path.name.startswith("_")
     }
     assert {room for room in rooms if f"`{room}/" not in text} == set()
+
+
+def test_tables_of_figures_are_those_of_the_results() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks.readme", "--check"], cwd=ROOT, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
