@@ -15,7 +15,7 @@ WIDTH, ROW, BAR = 760.0, 26.0, 15.0
 TOP, BOTTOM, RIGHT = 52.0, 42.0, 70.0
 CHARACTER = 7.3  # a generous mean at this size, to reserve room for names
 STYLE = """
-text { font: 12px system-ui, sans-serif; fill: #1f2933 } .title { font-size: 15px; font-weight: 600 } .quiet { fill: #55606e }
+text { font: 12px system-ui, sans-serif; fill: #1f2933 } .title { font-size: 14px; font-weight: 600 } .quiet { fill: #55606e }
 .grid { stroke: #dde2e8 } .one { stroke: #55606e; stroke-dasharray: 4 3 } .whisker { stroke: #1f2933; stroke-width: 1.5 }
 .paper { fill: #ffffff } .ours { fill: #0b6bb5 } .theirs { fill: #9aa7b5 }
 @media (prefers-color-scheme: dark) {

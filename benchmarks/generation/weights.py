@@ -32,13 +32,13 @@ class Shape:
 
 SHAPES = {
     "characters": Shape(
-        "character model (4 layers, 4 heads, width 128, 65 tokens)",
+        "character model (4 layers, width 128)",
         {"vocab_size": 65, "d_model": 128, "num_layers": 4, "num_heads": 4, "max_seq_len": 256},
         new_tokens=128,
         rounds={1: 9, 16: 7},
     ),
     "124M": Shape(
-        "GPT-2's 124M shape (12 layers, 12 heads, width 768, 50,257 tokens)",
+        "GPT-2's 124M shape (12 layers, width 768)",
         {"vocab_size": 50257, "d_model": 768, "num_layers": 12, "num_heads": 12, "max_seq_len": 1024},
         new_tokens=64,
         rounds={1: 5, 16: 3},
