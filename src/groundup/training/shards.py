@@ -83,8 +83,10 @@ class Shards:
     def at_rest(self) -> Iterator[None]:
         """Meanwhile PyTorch splits the caller's operations over all threads, as outside of training."""
         torch.set_num_threads(self.num_threads)
-        yield
-        torch.set_num_threads(self.threads_each)
+        try:
+            yield
+        finally:
+            torch.set_num_threads(self.threads_each)
 
     def each(self, function: Callable[[T], R], items: Sequence[T]) -> list[R]:
         """`function` of every item, as `map`, each in a thread of its own; no more items than threads."""
