@@ -96,7 +96,8 @@ def _quality() -> list[str]:
     base, quick, full = rows["nanoGPT"], rows["Groundup, quick"], rows["Groundup, full"]
     return [
         f"Whole processes, {len(base['loss_64'])} seeds: nanoGPT's setting for a CPU ends at {base['mean_loss_64']:.3f} nats a "
-        f"character on tiny Shakespeare's whole validation text. Our recipe with two layers and windows of 64 is at {quick['mean_loss_64']:.3f} after "
+        f"character on tiny Shakespeare's whole validation text. "
+        f"Our recipe with two layers and windows of 64 is at {quick['mean_loss_64']:.3f} after "
         f"**{quick['share_of_nanogpts_time']:.0%}** of its time, the demo's network at **{full['mean_loss_64']:.3f}** after "
         f"{full['share_of_nanogpts_time']:.0%} of it."
     ]
