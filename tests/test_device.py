@@ -17,9 +17,11 @@ from groundup.device import (
     available_cores,
     describe_machine,
     half_precision_slowdown,
+    has_bf16_units,
     map_in_threads,
     matmul_flops_per_second,
     pick_device,
+    precision_name,
     set_threads,
 )
 from groundup.errors import SettingError
@@ -46,10 +48,26 @@ def test_a_device_that_is_not_there_is_refused_by_name() -> None:
 
 
 def test_formats_by_name() -> None:
-    assert autocast_dtype("auto", CPU) is None
+    for precision in ("fp32", "bf16", "fp16"):
+        assert precision_name(autocast_dtype(precision, CPU)) == precision
     assert autocast_dtype("fp32", CPU) is None
     assert autocast_dtype("bf16", CPU) == torch.bfloat16
     assert autocast_dtype("fp16", CPU) == torch.float16
+
+
+@pytest.mark.parametrize(
+    ("units", "dtype"),
+    [({}, None), ({"avx512_bf16": True, "amx_bf16": False}, torch.bfloat16), ({"amx_bf16": True}, torch.bfloat16)],
+)
+def test_auto_is_bf16_where_the_processor_has_units_for_it(
+    units: dict[str, bool], dtype: torch.dtype | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: units)
+    assert autocast_dtype("auto", CPU) == dtype
+
+
+def test_bf16_is_fast_on_a_processor_that_says_it_has_units() -> None:
+    assert not has_bf16_units(CPU) or half_precision_slowdown(torch.bfloat16, CPU) < 1
 
 
 def test_threads() -> None:
@@ -84,6 +102,7 @@ def test_the_machine_is_described() -> None:
 def test_half_precision_on_a_cpu_is_measured_and_warned_of_where_it_is_slow() -> None:
     said: list[str] = []
     warn_of_slow_precision(TrainingSettings(precision="fp32"), CPU, said.append)
+    warn_of_slow_precision(TrainingSettings(precision="auto"), CPU, said.append)
     assert said == []
     slowdown = half_precision_slowdown(torch.bfloat16, CPU)
     warn_of_slow_precision(TrainingSettings(precision="bf16"), CPU, said.append)

@@ -2,7 +2,7 @@
 
 By environment: LAYOUT names the preset (gpt2 by default, nanoGPT's network), OPTIMIZER the optimizer, THREADS how many threads.
 SPLIT=operations splits every operation over the threads, PyTorch's way, and not the batch; MEMORY=system lets freed memory go
-back to it.
+back to it. PRECISION is the number format of the matrix products (fp32 by default, as nanoGPT's on a CPU).
 """
 
 from __future__ import annotations
@@ -37,6 +37,7 @@ settings = TrainingSettings(
     batch_size=S["batch_size"],
     optimizer=cast(Any, os.environ.get("OPTIMIZER", "adamw")),
     num_threads=int(os.environ.get("THREADS", "0")),
+    precision=cast(Any, os.environ.get("PRECISION", "fp32")),
     max_steps=1_000_000,
 )
 plan = make_plan(len(data), S["context"])

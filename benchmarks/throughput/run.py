@@ -43,10 +43,12 @@ PROGRAMS = {
     "Groundup gpt2, AdamW, one thread": ours(LAYOUT="gpt2", THREADS="1"),
     "Groundup gpt2, AdamW, operations split": ours(LAYOUT="gpt2", SPLIT="operations"),
     "Groundup gpt2, AdamW, memory handed back": ours(LAYOUT="gpt2", MEMORY="system"),
+    "Groundup gpt2, AdamW, bf16": ours(LAYOUT="gpt2", PRECISION="bf16"),
     "Groundup llama, AdamW": ours(LAYOUT="llama"),
     "Groundup qwen3, AdamW, operations split": ours(LAYOUT="qwen3", SPLIT="operations"),
     "Groundup qwen3, AdamW": ours(LAYOUT="qwen3"),
     "Groundup qwen3, Muon": ours(LAYOUT="qwen3", OPTIMIZER="muon"),
+    "Groundup qwen3, Muon, bf16": ours(LAYOUT="qwen3", OPTIMIZER="muon", PRECISION="bf16"),
 }
 
 

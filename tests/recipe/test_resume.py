@@ -187,12 +187,18 @@ def test_what_a_killed_process_left_half_written_is_swept(whole: TrainedRun, tin
     assert not list((run / "checkpoints").glob(".*"))
 
 
-def test_another_device_is_said(whole: TrainedRun, tiny_recipe: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("was", [("cuda", "fp16"), ("cuda", None), ("cpu", "fp16")])
+def test_another_device_or_number_format_is_said(
+    whole: TrainedRun, tiny_recipe: Path, tmp_path: Path, was: tuple[str, str | None]
+) -> None:
     run = interrupted(whole, tmp_path, 30)
-    rewrite_state(run, device="cuda")
+    now = json.loads((list_checkpoints(run)[-1] / "state.json").read_text())["precision"]
+    assert now in ("fp32", "bf16")
+    rewrite_state(run, device=was[0], precision=was[1] or now)
     said: list[str] = []
     train(tiny_recipe, OVERRIDES, run=run, resume=True, say=said.append)
-    assert any("the run began on cuda and goes on on cpu" in line for line in said)
+    expected = f"warning: the run began on {was[0]} in {was[1] or now} and goes on on cpu in {now}: it goes on well, but not to the"
+    assert sum(line.startswith(expected) for line in said) == 1
 
 
 def test_a_changed_recipe_is_named(whole: TrainedRun, tiny_recipe: Path, tmp_path: Path) -> None:

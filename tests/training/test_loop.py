@@ -37,6 +37,7 @@ QUICK: dict[str, Any] = {
     "keep_checkpoints": 10,
     "num_threads": 1,
     "sample_tokens": 0,
+    "precision": "fp32",
 }
 IDS = np.random.default_rng(0).integers(0, 7, 400)
 

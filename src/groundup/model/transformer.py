@@ -16,6 +16,7 @@ from torch.utils.checkpoint import checkpoint
 
 from groundup.errors import ModelError
 from groundup.model.dropout import Dropout, attention_with_dropout
+from groundup.model.fused_attention import fused_attention
 from groundup.model.settings import TransformerConfig
 
 
@@ -139,7 +140,7 @@ class Attention(nn.Module):
             mixed = attention_with_dropout(query, key, value, mask, self.dropout)
         else:
             share = self.dropout.share if self.training else 0.0
-            mixed = F.scaled_dot_product_attention(query, key, value, attn_mask=mask, dropout_p=share, is_causal=causal)
+            mixed = fused_attention(query, key, value, mask, share, causal)
         return self.output(mixed.transpose(1, 2).reshape(B, T, -1))  # type: ignore[no-any-return]  # (B, T, D)
 
 

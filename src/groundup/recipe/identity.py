@@ -12,7 +12,7 @@ import torch
 
 import groundup
 from groundup.config import as_plain, build, read_toml, write_toml
-from groundup.device import available_cores, describe_machine
+from groundup.device import autocast_dtype, available_cores, describe_machine, precision_name
 from groundup.errors import RunError
 from groundup.files import sha256_file, sha256_text
 from groundup.model.counts import parameter_counts, training_flops
@@ -46,6 +46,7 @@ def describe_run(
         "machine": describe_machine(device),
         "matmul_flops_per_second": peak_flops,
         "num_threads": settings.training.num_threads or available_cores(),
+        "precision": precision_name(autocast_dtype(settings.training.precision, device)),
         "model": {
             "family": config.preset,
             "config": asdict(config),

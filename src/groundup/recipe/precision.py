@@ -11,9 +11,9 @@ from groundup.training.settings import TrainingSettings
 
 
 def warn_of_slow_precision(settings: TrainingSettings, device: torch.device, say: Callable[[str], None]) -> None:
-    """Half precision pays where there are units for it. On a CPU that has none it is measured, and said."""
+    """Half precision pays where there are units for it. On a CPU that has none, who asked for it is told what was measured."""
     dtype = autocast_dtype(settings.precision, device)
-    if dtype is None or device.type != "cpu":
+    if dtype is None or settings.precision == "auto" or device.type != "cpu":
         return
     slowdown = half_precision_slowdown(dtype, device)
     if slowdown > 1.0:

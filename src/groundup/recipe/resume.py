@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 
 from groundup.config import write_toml
+from groundup.device import autocast_dtype, precision_name
 from groundup.errors import CheckpointError
 from groundup.model.settings import TransformerConfig
 from groundup.recipe.identity import describe_run, fingerprint, require_same_data
@@ -48,12 +50,19 @@ def open_run(
         directory.log_event("damaged", step, why=why)
     directory.log_event("resumed", step, checkpoint=checkpoint.name if checkpoint else None)
     say(f"going on from step {step} in {directory.path}")
-    if checkpoint is not None and read_state(checkpoint)["device"] != device.type:
+    if checkpoint is not None:
+        _warn_of_other_bits(read_state(checkpoint), settings, device, say)
+    return checkpoint
+
+
+def _warn_of_other_bits(state: Mapping[str, Any], settings: Recipe, device: torch.device, say: Say) -> None:
+    precision = precision_name(autocast_dtype(settings.training.precision, device))
+    began, now = (state["device"], state.get("precision", precision)), (device.type, precision)
+    if began != now:
         say(
-            f"warning: the run began on {read_state(checkpoint)['device']} and goes on on {device.type}: it goes on well, "
+            f"warning: the run began on {began[0]} in {began[1]} and goes on on {now[0]} in {now[1]}: it goes on well, "
             "but not to the same bits"
         )
-    return checkpoint
 
 
 def newest_whole_checkpoint(directory: RunDirectory, made_with: Mapping[str, str], say: Say) -> Path | None:

@@ -119,7 +119,7 @@ def machine_rows(manifest: dict[str, Any]) -> list[tuple[str, str]]:
     peak = number(manifest.get("matmul_flops_per_second"))
     if peak is not None:
         rows.append(("matrix products", f"{figure(peak / 1e9, 3)} GFLOP/s, measured"))
-    for key in ("num_threads", "seed", "created", "parent_run"):
+    for key in ("num_threads", "precision", "seed", "created", "parent_run"):
         if manifest.get(key) is not None:
             rows.append((key.replace("_", " "), str(manifest[key])))
     if manifest.get("groundup_version") is not None:

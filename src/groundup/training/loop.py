@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from safetensors.torch import load_file
 
-from groundup.device import matmul_flops_per_second
+from groundup.device import matmul_flops_per_second, precision_name
 from groundup.errors import TrainingError
 from groundup.run.checkpoints import OPTIMIZER_FILE, list_checkpoints, prune_checkpoints, read_state, write_checkpoint
 from groundup.run.directory import RunDirectory
@@ -245,6 +245,7 @@ def _save(task: Task, machinery: Machinery, progress: Progress) -> None:
         "scaler": machinery.scaler.state_dict() if machinery.scaler else None,
         "num_threads": machinery.num_threads,
         "device": machinery.device.type,
+        "precision": precision_name(machinery.dtype),
         "records": task.run.record_marks(),
         **task.fingerprint,
     }

@@ -63,9 +63,10 @@ def in_turn(function: Callable[[T], None], items: Sequence[T]) -> None:
 class Muon:
     """Nesterov momentum, orthogonalized matrix by matrix, with decoupled weight decay.
 
-    The same rule as `torch.optim.Muon` (its `adjust_lr_fn="original"`: the step is scaled by √max(1, rows/columns)), but in
-    the parameters' own precision, and batched by shape. `rows`: for each parameter, the heights of the matrices stacked in it.
-    The matrices of each shape are dealt out into `num_parts`, which may be orthogonalized side by side.
+    The same rule as `torch.optim.Muon` (its `adjust_lr_fn="original"`: the step is scaled by √max(1, rows/columns)), but
+    batched by shape, and orthogonalized in `product_dtype`, by default the parameters' own. `rows`: for each parameter, the
+    heights of the matrices stacked in it. The matrices of each shape are dealt out into `num_parts`, which may be
+    orthogonalized side by side.
     """
 
     def __init__(
@@ -75,8 +76,10 @@ class Muon:
         momentum: float,
         weight_decay: float,
         num_parts: int = 1,
+        product_dtype: torch.dtype | None = None,
     ) -> None:
         self.parameters, self.momentum, self.weight_decay = list(parameters), momentum, weight_decay
+        self.product_dtype = product_dtype
         self.quintics = ITERATIONS
         self.buffers = [torch.zeros_like(parameter) for parameter in self.parameters]
         by_shape: dict[tuple[int, int], list[MatrixBlock]] = defaultdict(list)
@@ -113,5 +116,6 @@ class Muon:
         for blocks in filter(None, part):
             stacked = torch.stack([updates[block.parameter][block.start : block.end] for block in blocks])  # (N, R, C)
             rows, columns = stacked.shape[1:]
-            step = orthogonalize(stacked, self.quintics) * (lr * max(1.0, rows / columns) ** 0.5)
+            step = orthogonalize(stacked.to(self.product_dtype or stacked.dtype), self.quintics)
+            step = step.to(stacked.dtype) * (lr * max(1.0, rows / columns) ** 0.5)
             torch._foreach_sub_([block.weights for block in blocks], list(step))

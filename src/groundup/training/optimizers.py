@@ -33,10 +33,12 @@ class Optimizer:
 
     Weight decay acts on the blocks' matrices and an untied output projection only, not on embeddings, norms and biases.
     PyTorch's functional AdamW is called directly: its classes load the compiler, which takes longer than a small training's
-    first hundred steps.
+    first hundred steps. `dtype` is the format of the network's matrix products under autocast, if there is one.
     """
 
-    def __init__(self, model: Transformer, settings: TrainingSettings, num_parts: int = 1) -> None:
+    def __init__(
+        self, model: Transformer, settings: TrainingSettings, num_parts: int = 1, dtype: torch.dtype | None = None
+    ) -> None:
         self.settings = settings
         named: dict[str, Tensor] = dict(model.named_parameters())
         heights = stacked_matrices(model)
@@ -48,6 +50,7 @@ class Optimizer:
             settings.momentum,
             settings.weight_decay,
             num_parts,
+            dtype if dtype == torch.bfloat16 else None,  # Muon bears rounding, but fp16's narrow range it wouldn't
         )
         decayed = {*heights, "output_projection.weight"}
         rest = [name for name in named if name not in by_muon]

@@ -68,7 +68,7 @@ class TrainingSettings:
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
     """Where to compute; auto takes a GPU if there is one."""
     precision: Precision = "auto"
-    """Number format of the matrix products; auto is bf16 on CUDA where it is native, else fp32. Weights stay fp32."""
+    """Number format of the matrix products; auto is bf16 where the device has units for it, else fp32. Weights stay fp32."""
     num_threads: int = 0
     """CPU threads; 0 for one per core. A resumed run keeps its number."""
     compile: bool = False

@@ -90,7 +90,7 @@ def prepare_machinery(task: Task, resume_from: Path | None = None) -> Machinery:
     network: nn.Module = torch.compile(task.model) if settings.compile else task.model  # type: ignore[assignment]
     return Machinery(
         device=device,
-        optimizer=Optimizer(task.model, settings, parts),
+        optimizer=Optimizer(task.model, settings, parts, dtype),
         guard=StepGuard(settings.spike_sigmas, device),
         scaler=torch.amp.GradScaler(device.type) if dtype == torch.float16 else None,
         dtype=dtype,
