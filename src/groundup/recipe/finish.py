@@ -57,7 +57,7 @@ def finish(
         best_step = progress.step
         best = checkpoint_path(directory.path, best_step)
         state = verify_checkpoint(best)
-    model = Transformer(config)
+    model = Transformer(config).eval()  # once: the sample would switch it at every token
     model.load_state_dict(load_model(best).state_dict())
     measured = measure_validation(model.to(device), data, settings.evaluation.batch_size)
     sampling = replace(settings.generation, num_samples=1)
