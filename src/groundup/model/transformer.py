@@ -22,15 +22,14 @@ from groundup.model.settings import TransformerConfig
 
 @dataclass(frozen=True)
 class Rotation:
-    """Cosine and sine of each position's angles, shaped to multiply queries and keys."""
+    """Cosine and sine of each position's angles, shaped to multiply queries and keys; the sine as `rotary_table` signs it."""
 
     cosine: Tensor  # (1 or B, 1, T, K)
     sine: Tensor  # (1 or B, 1, T, K)
 
     def __call__(self, x: Tensor) -> Tensor:
         """Rotate each pair (x[i], x[i + K/2]) by its position's angle (Su et al. 2021, RoFormer, §3.4.2; half-split pairs)."""
-        first, second = x.chunk(2, dim=-1)
-        return x * self.cosine + torch.cat((-second, first), dim=-1) * self.sine  # (B, H, T, K)
+        return x * self.cosine + x.roll(x.shape[-1] // 2, dims=-1) * self.sine  # (B, H, T, K)
 
 
 class KVCache:
@@ -319,12 +318,16 @@ def attention_matrix(num_tokens: int, attention_mask: Tensor | None, segment_ids
 
 
 def rotary_table(config: TransformerConfig) -> tuple[Tensor, Tensor]:
-    """Cosine and sine of position · theta^(-2i/K), each pair's angle twice: two tables (max_seq_len, K)."""
+    """Cosine and sine of position · theta^(-2i/K), each pair's angle twice, the first sine negative: two tables (max_seq_len, K).
+
+    A pair (x, y) turns into (x cos - y sin, y cos + x sin): with that sign in the table, each number times the cosine plus
+    its partner times the sine.
+    """
     exponents = torch.arange(0, config.head_dim, 2, dtype=torch.int64).float() / config.head_dim
     frequencies = 1.0 / (config.rope_theta**exponents)  # (K/2,)
     angles = torch.outer(torch.arange(config.max_seq_len).float(), frequencies)  # (max_seq_len, K/2)
-    angles = torch.cat((angles, angles), dim=-1)
-    return angles.cos(), angles.sin()
+    cosine, sine = angles.cos(), angles.sin()
+    return torch.cat((cosine, cosine), dim=-1), torch.cat((-sine, sine), dim=-1)
 
 
 def initialize(model: Transformer) -> None:
