@@ -2,7 +2,7 @@
 # make test     check and test everything (sets everything up by itself)
 # make install  the developers' environment, in .venv
 # make check    format, lint, types, import rules
-# make bench    all benchmarks, about twenty minutes (not part of the tests; a short pass: make bench BENCH=--quick)
+# make bench    all benchmarks, about twenty-five minutes (not part of the tests; a short pass: make bench BENCH=--quick)
 # make lock     renew the two lock files
 
 PYTHON ?= python3

@@ -96,8 +96,15 @@ def start_all(
 
     With `telling` each is heard before the next is started, so that they don't stand in each other's way.
     """
+    ready = {}
+    for name, program in programs.items():  # nothing is installed while something is measured
+        try:
+            python_of(program.environment)
+            ready[name] = program
+        except Unavailable as error:
+            left_out[name] = str(error)
     started = []
-    for name, program in programs.items():
+    for name, program in ready.items():
         try:
             contender = start(name, program, task)
             if telling:

@@ -13,6 +13,7 @@ SPEEDS = {"tokens_per_second": "tokens/s", "megabytes_per_second": "MB/s", "seco
 TITLES = {
     "throughput-small": "training, nanoGPT's Shakespeare shape for a CPU (context 64, batch 12)",
     "throughput-demo": "training, the same network with a context of 256 (batch 4)",
+    "throughput-large": "training, nanoGPT's Shakespeare shape for a GPU (context 256, batch 64, dropout 0.2)",
     "generation": "generating",
     "tokenizing": "tokenizing",
     "start_up": "start-up",
@@ -45,14 +46,19 @@ def tables_of(part: str, result: Mapping[str, Any]) -> list[Table]:
     return made
 
 
+def quietness(machine: Mapping[str, Any]) -> str:
+    """What else was going on before the measurement, in words."""
+    busy = machine["busy_cores_before"]
+    return "how busy it was is not known" if busy is None else f"others kept {busy:.1f} cores at work before it began"
+
+
 def write_summary(results: Mapping[str, Mapping[str, Any]], folder: Path) -> None:
     """Write suite.md and the charts."""
     said, lines, charts = [], [], []
     for part, result in results.items():
         machine = result["machine"]
         said.append(
-            f"- `{result['command']}`  \n  {machine['cpu']}, {machine['cores']} cores, {machine['device']}; "
-            f"load {machine['load_before']:.1f} before it began"
+            f"- `{result['command']}`  \n  {machine['cpu']}, {machine['cores']} cores, {machine['device']}; {quietness(machine)}"
         )
         for table in tables_of(part, result):
             lines += _lines(table)

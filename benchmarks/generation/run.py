@@ -19,7 +19,7 @@ from typing import Any
 from benchmarks.contender import Program, measure, prepare, start_all
 from benchmarks.environment import Unavailable
 from benchmarks.generation.weights import PROMPT_TOKENS, SHAPES, Shape, make_model, prompts
-from benchmarks.result import load, ratios, show, write
+from benchmarks.result import compared, nanogpt_checkout, output_file, show, wait_until_quiet, write
 
 HERE = "benchmarks.generation"
 OURS, BASE, NANOGPT = "Groundup", "transformers generate", "nanoGPT generate"
@@ -83,9 +83,11 @@ def one_setting(
         sys.exit(f"{BASE} or {OURS} can't be measured: {left_out}")
     rows = []
     for contender in contenders:
-        times, half_of_rounds = ratios(by_name[BASE].seconds, contender.seconds)
         share = same_share(ids[OURS], ids[contender.name])
-        row: dict[str, Any] = {"name": contender.name, "times_transformers": times, "half_of_rounds": half_of_rounds}
+        row: dict[str, Any] = {
+            "name": contender.name,
+            **compared(by_name[BASE].seconds, contender.seconds, "times_transformers"),
+        }
         row["tokens_per_second"] = round(batch * shape.new_tokens / statistics.median(contender.seconds), 1)
         row["peak_rss_mb"] = round(contender.peak_rss / 1e6)
         row["tokens_same_as_ours"] = share
@@ -106,11 +108,11 @@ def one_setting(
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="Generation speed, beside transformers, llama.cpp and others.")
-    parser.add_argument("--nanogpt", type=Path, help="a checkout of nanoGPT")
+    parser.add_argument("--nanogpt", type=nanogpt_checkout, help="a checkout of nanoGPT")
     parser.add_argument("--shapes", default=",".join(SHAPES), help="by commas")
     parser.add_argument("--batches", default="1,16", help="by commas")
     parser.add_argument("--quick", action="store_true", help="two rounds each")
-    parser.add_argument("--output", type=Path)
+    parser.add_argument("--output", type=output_file)
     arguments = parser.parse_args()
     names = arguments.shapes.split(",")
     if unknown := set(names) - set(SHAPES):
@@ -122,7 +124,7 @@ def main() -> None:
         )
     else:
         del programs[NANOGPT]
-    load_before = load()
+    busy_before = wait_until_quiet()
     tables = []
     columns = {
         "name": "",
@@ -144,7 +146,7 @@ def main() -> None:
                 show(table["title"], columns, table["rows"], table["left_out"])
                 tables.append({"name": f"{name}-batch-{batch}", **table})
     facts = {"prompt_tokens": PROMPT_TOKENS, "decoding": "greedy", "tables": tables}
-    write(arguments.output, f"{HERE}.run", load_before, facts)
+    write(arguments.output, f"{HERE}.run", busy_before, facts)
 
 
 if __name__ == "__main__":

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import statistics
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
@@ -24,12 +23,12 @@ from typing import Any
 import numpy as np
 import torch
 from benchmarks.command import command_line
+from benchmarks.result import at_least_one, machine, output_file, wait_until_quiet
 from benchmarks.speedrun import tricks
-from benchmarks.speedrun.runner import Rung, load_text, seconds_a_step, train
+from benchmarks.speedrun.runner import Rung, cost_a_step, load_text, train
 from rich.progress import track
 
 import groundup.training.muon as muon
-from groundup.device import describe_machine
 from groundup.training.optimizers import Optimizer
 
 BASE = Rung(
@@ -178,20 +177,23 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Which tricks help, one at a time, in the same time.")
     parser.add_argument("--text", type=Path, required=True)
     parser.add_argument(
-        "--steps", type=int, default=600, help="of the base; the others take as many as fit into its time"
+        "--steps", type=at_least_one, default=600, help="of the base; the others take as many as fit into its time"
     )
-    parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--processes", type=int, default=2)
+    parser.add_argument("--seeds", type=at_least_one, default=3)
+    parser.add_argument("--processes", type=at_least_one, default=2)
     parser.add_argument("--only", default="", help="rungs whose names hold one of these words, by commas")
-    parser.add_argument("--output", type=Path)
+    parser.add_argument("--output", type=output_file)
     arguments = parser.parse_args()
     words = [word for word in arguments.only.split(",") if word]
     rungs = [rung for rung in RUNGS if not words or any(word in rung.name for word in words)]
+    if not rungs:
+        parser.error(f"no rung's name holds one of {words}; there are: {', '.join(rung.name for rung in RUNGS)}")
     text = load_text(arguments.text)
+    busy_before = wait_until_quiet()
     torch.set_num_threads(1)
     costs: dict[str, float] = {}
     for rung in track(rungs, "timing"):
-        (costs[rung.name],) = seconds_a_step(BASE, [rung], text, rounds=5)
+        costs[rung.name] = cost_a_step(BASE, rung, text)
     jobs = [
         (name, seed, round(arguments.steps / cost))
         for seed in range(1, arguments.seeds + 1)
@@ -205,8 +207,8 @@ def main() -> None:
     if arguments.output:
         result = {
             "command": command_line("benchmarks.speedrun.ladder"),
-            "machine": {**describe_machine(torch.device("cpu")), "load": os.getloadavg()[0]},
-            "threshold": threshold(runs),
+            "machine": machine(busy_before),
+            "threshold": threshold(runs) if arguments.seeds > 1 else None,
             "rows": rows,
             "runs": runs,
         }

@@ -49,6 +49,8 @@ class Rung:
 
 def load_text(path: Path) -> tuple[np.ndarray, np.ndarray]:
     """The ids of tiny Shakespeare's training and validation parts."""
+    if not path.is_file():
+        raise SystemExit(f"{path} is no file: give tiny Shakespeare's text")
     content = path.read_bytes()
     if hashlib.sha256(content).hexdigest() != SHA256:
         raise SystemExit(f"{path} is not tiny Shakespeare (sha256 {SHA256})")
@@ -111,18 +113,24 @@ def validation_loss(model: Transformer, ids: np.ndarray, window: int) -> float:
     return sum(window_losses(model, windows, 64)) / (len(ids) - 1)
 
 
-def seconds_a_step(base: Rung, rungs: list[Rung], text: tuple[np.ndarray, np.ndarray], rounds: int) -> list[float]:
-    """What a step of each rung costs relative to the base's: medians of ratios, measured in turn."""
-    pairs = [build(base, rung, text[0], 1, 1000) for rung in (base, *rungs)]
-    times: list[list[float]] = []
-    for count in range(rounds + 1):
-        row = []
-        for task, machinery in pairs:
-            start = time.thread_time() if task.settings.num_threads == 1 else time.perf_counter()
-            for step in range(4):  # from all parts of the run, since batches may differ
-                take_step(task, machinery, (4 * count + step) * 1000 // (4 * rounds + 4), 1.0)
-            end = time.thread_time() if task.settings.num_threads == 1 else time.perf_counter()
-            row.append(end - start)
-        if count:
-            times.append([value / row[0] for value in row])
-    return [float(cost) for cost in np.median(np.array(times), axis=0)[1:]]
+def evenly_spread(count: int, max_steps: int) -> list[int]:
+    """The middle steps of `count` equal parts of a run: what holds for a share of the run holds for that share of them."""
+    return [(2 * part + 1) * max_steps // (2 * count) for part in range(count)]
+
+
+def cost_a_step(base: Rung, rung: Rung, text: tuple[np.ndarray, np.ndarray]) -> float:
+    """What a run's steps cost, relative to the base's: both take the same steps in turn, from all parts of the run, since
+    batches may change on the way. Each counts as the quicker of two, and costs add up."""
+    pairs = [build(base, one, text[0], 1, 1200) for one in (base, rung)]
+    seconds = [0.0, 0.0]
+    for place, step in enumerate([0, *evenly_spread(12, 1200)]):
+        for who, (task, machinery) in enumerate(pairs):
+            clock = time.thread_time if task.settings.num_threads == 1 else time.perf_counter
+            tries = []
+            for _ in range(2):
+                start = clock()
+                take_step(task, machinery, step, 1.0)
+                tries.append(clock() - start)
+            if place:  # the first one warms up
+                seconds[who] += min(tries)
+    return seconds[1] / seconds[0]

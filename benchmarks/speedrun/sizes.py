@@ -18,11 +18,10 @@ from typing import Any
 
 import torch
 from benchmarks.command import command_line
+from benchmarks.result import at_least_one, machine, output_file, wait_until_quiet
 from benchmarks.speedrun.ladder import BASE
 from benchmarks.speedrun.runner import Rung, load_text, train
 from rich.progress import track
-
-from groundup.device import describe_machine
 
 SIZES = {  # name: the network, and the steps at a batch of 8 rows
     "width 64, 2 layers": ({"d_model": 64, "num_layers": 2, "num_heads": 1}, 300),
@@ -68,10 +67,12 @@ def markdown(rows: list[dict[str, Any]]) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description="The recipe at other sizes, and what lies around it.")
     parser.add_argument("--text", type=Path, required=True)
-    parser.add_argument("--seeds", type=int, default=2)
-    parser.add_argument("--processes", type=int, default=2)
-    parser.add_argument("--output", type=Path)
+    parser.add_argument("--seeds", type=at_least_one, default=2)
+    parser.add_argument("--processes", type=at_least_one, default=2)
+    parser.add_argument("--output", type=output_file)
     arguments = parser.parse_args()
+    load_text(arguments.text)  # or it isn't tiny Shakespeare
+    busy_before = wait_until_quiet()
     jobs = [
         (size, neighbour, seed) for size in SIZES for neighbour in NEIGHBOURS for seed in range(1, arguments.seeds + 1)
     ]
@@ -89,8 +90,8 @@ def main() -> None:
             )
     print(markdown(rows))
     if arguments.output:
-        machine = describe_machine(torch.device("cpu"))
-        result = {"command": command_line("benchmarks.speedrun.sizes"), "machine": machine, "rows": rows}
+        command = command_line("benchmarks.speedrun.sizes")
+        result = {"command": command, "machine": machine(busy_before), "rows": rows}
         arguments.output.write_text(json.dumps(result, indent=1) + "\n")
         arguments.output.with_suffix(".md").write_text(markdown(rows))
 

@@ -20,7 +20,7 @@ from typing import Any
 import torch
 from benchmarks.contender import Program, measure, start_all
 from benchmarks.environment import Unavailable, python_of
-from benchmarks.result import half, load, ratios, show, write
+from benchmarks.result import at_least_one, compared, half, output_file, show, wait_until_quiet, write
 
 from groundup.model.directory import save_model
 from groundup.model.settings import preset_config
@@ -68,11 +68,11 @@ def same_text(lines: dict[str, list[str]]) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="Start-up, beside transformers and litgpt.")
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--output", type=Path)
+    parser.add_argument("--rounds", type=at_least_one, default=5)
+    parser.add_argument("--output", type=output_file)
     arguments = parser.parse_args()
     left_out: dict[str, str] = {}
-    load_before = load()
+    busy_before = wait_until_quiet()
     with tempfile.TemporaryDirectory() as folder:
         make_model(Path(folder))
         lines: dict[str, list[str]] = {}
@@ -93,8 +93,7 @@ def main() -> None:
         sys.exit(f"{BASE}, whom the others are compared with, can't be measured: {left_out[BASE]}")
     rows = []
     for contender in contenders:
-        times, half_of_rounds = ratios(base, contender.seconds)
-        row: dict[str, Any] = {"name": contender.name, "times_transformers": times, "half_of_rounds": half_of_rounds}
+        row: dict[str, Any] = {"name": contender.name, **compared(base, contender.seconds, "times_transformers")}
         row["seconds"] = round(statistics.median(contender.seconds), 3)
         row["half_of_seconds"] = half(contender.seconds)
         row["peak_rss_mb"] = round(contender.peak_rss / 1e6)
@@ -109,7 +108,7 @@ def main() -> None:
     title = "whole processes, from start to end"
     show(title, columns, rows, left_out)
     table = {"name": "processes", "title": title, "base": BASE, "rows": rows, "left_out": left_out}
-    write(arguments.output, "benchmarks.start_up.run", load_before, {"rounds": arguments.rounds, "tables": [table]})
+    write(arguments.output, "benchmarks.start_up.run", busy_before, {"rounds": arguments.rounds, "tables": [table]})
 
 
 if __name__ == "__main__":

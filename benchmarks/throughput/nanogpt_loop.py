@@ -1,6 +1,7 @@
 """nanoGPT's own network and optimizer, stepped as its train.py does (one optimizer step, no evaluation).
 
-Its checkout is found through NANOGPT. Batches are drawn from random tokens as its `get_batch` draws them from a file.
+Its checkout is found through NANOGPT. On a CPU its train.py has fp32 only; with PRECISION=bf16 its network runs under autocast,
+as its own does on a GPU. Batches are drawn from random tokens as its `get_batch` draws them from a file.
 """
 
 from __future__ import annotations
@@ -42,7 +43,8 @@ def get_batch() -> tuple[torch.Tensor, torch.Tensor]:
 
 
 def loss_of_a_batch() -> torch.Tensor:
-    loss: torch.Tensor = network(*get_batch())[1]
+    with torch.autocast("cpu", torch.bfloat16, enabled=os.environ.get("PRECISION") == "bf16"):
+        loss: torch.Tensor = network(*get_batch())[1]
     return loss
 
 

@@ -1,4 +1,4 @@
-"""transformers' GPT-2 through its Trainer, with fused AdamW and logging, saving and evaluation off.
+"""transformers' GPT-2 through its Trainer, with fused AdamW and logging, saving and evaluation off; PRECISION=bf16 asks it for that.
 
 The Trainer has a loop of its own, so it is measured from inside: a callback at each step's beginning waits there for the next
 turn. What lies between two beginnings, a batch's collation included, is a step.
@@ -6,6 +6,7 @@ turn. What lies between two beginnings, a batch's collation included, is a step.
 
 from __future__ import annotations
 
+import os
 import tempfile
 from typing import Any
 
@@ -57,5 +58,6 @@ with tempfile.TemporaryDirectory() as folder:
         report_to=[],
         disable_tqdm=True,
         use_cpu=True,
+        bf16=os.environ.get("PRECISION") == "bf16",
     )
     Trainer(model=gpt2(S), args=arguments, train_dataset=Windows(), callbacks=[InTurn()]).train()

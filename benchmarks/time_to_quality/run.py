@@ -21,12 +21,11 @@ import time
 from pathlib import Path
 from typing import Any
 
-import torch
 from benchmarks.command import command_line
+from benchmarks.result import at_least_one, machine, nanogpt_checkout, output_file, text_file, wait_until_quiet
+from benchmarks.speedrun.runner import load_text
 from rich.console import Console
 from rich.table import Table
-
-from groundup.device import describe_machine
 
 HERE = Path(__file__).parent
 NANOGPT = [
@@ -34,12 +33,13 @@ NANOGPT = [
     "--block_size=64", "--batch_size=12", "--n_layer=4", "--n_head=4", "--n_embd=128", "--max_iters=2000",
     "--lr_decay_iters=2000", "--dropout=0.0",
 ]  # fmt: skip
-# The shipped recipe but for this. Quick is a smaller network, which learns faster at first, and measures only at its end.
+# The shipped recipe but for this: no samples, as nanoGPT writes none. Quick is a smaller network, which learns faster at first,
+# and measures only at its end.
 QUICK = (
-    "training.max_steps=350 model.num_layers=2 model.max_seq_len=64 training.batch_size=12 "
-    "training.eval_steps=1000 training.save_steps=1000 training.sample_tokens=0"
+    "training.max_steps=320 model.num_layers=2 model.max_seq_len=64 training.batch_size=12 "
+    "training.eval_steps=1000 training.save_steps=1000 training.sample_tokens=0 generation.max_new_tokens=1"
 )
-FULL = "training.max_steps=1400 training.sample_tokens=0"
+FULL = "training.sample_tokens=0 generation.max_new_tokens=1"
 SEEDED = (
     "import sys, torch; plain = torch.manual_seed; torch.manual_seed = lambda seed: plain(seed + {seed}); "
     "sys.argv = ['train.py', *sys.argv[1:]]; exec(open('train.py').read())"
@@ -84,18 +84,18 @@ def groundup(name: str, text: Path, overrides: list[str], seed: int, work: Path)
 
 
 def summarize(runs: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Means over the seeds; times as shares of nanoGPT's in the same turn."""
+    """Mean losses over the seeds; times as shares of nanoGPT's in the same turn."""
     base = {run["seed"]: run["seconds"] for run in runs if run["who"] == "nanoGPT"}
     rows = []
     for who in dict.fromkeys(run["who"] for run in runs):
         mine = [run for run in runs if run["who"] == who]
+        shares = [run["seconds"] / base[run["seed"]] for run in mine]
         own = [run["loss_own_context"] for run in mine if "loss_own_context" in run]
         rows.append(
             {
                 "who": who,
-                "share_of_nanogpts_time": round(
-                    statistics.median(run["seconds"] / base[run["seed"]] for run in mine), 3
-                ),
+                "share_of_nanogpts_time": round(statistics.median(shares), 3),
+                "shares": [round(share, 3) for share in shares],
                 "seconds": round(statistics.median(run["seconds"] for run in mine), 1),
                 "loss_64": [round(run["loss_64"], 4) for run in mine],
                 "mean_loss_64": round(statistics.mean(run["loss_64"] for run in mine), 4),
@@ -108,16 +108,18 @@ def summarize(runs: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="Time to a good model, beside nanoGPT.")
-    parser.add_argument("--nanogpt", type=Path, required=True, help="a checkout of nanoGPT")
-    parser.add_argument("--text", type=Path, required=True, help="tiny Shakespeare")
-    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--nanogpt", type=nanogpt_checkout, required=True, help="a checkout of nanoGPT")
+    parser.add_argument("--text", type=text_file, required=True, help="tiny Shakespeare")
+    parser.add_argument("--seeds", type=at_least_one, default=3)
     parser.add_argument("--quick", default=QUICK, help="settings of the quick run, by spaces")
     parser.add_argument("--full", default=FULL, help="settings of the full run, by spaces")
-    parser.add_argument("--output", type=Path)
+    parser.add_argument("--output", type=output_file)
     arguments = parser.parse_args()
     checkout, text = arguments.nanogpt.resolve(), arguments.text.resolve()
+    load_text(text)  # or it isn't tiny Shakespeare
     data = checkout / "data" / "shakespeare_char"
     shutil.copy(text, data / "input.txt")  # so that it downloads nothing
+    busy_before = wait_until_quiet()
     subprocess.run([sys.executable, "-c", PREPARE], cwd=data, check=True, stdout=subprocess.DEVNULL)
     runs: list[dict[str, Any]] = []
     with tempfile.TemporaryDirectory() as folder:
@@ -129,15 +131,28 @@ def main() -> None:
             for run in runs[-3:]:
                 print(json.dumps(run), flush=True)
     rows = summarize(runs)
-    table = Table("", "share of nanoGPT's time", "seconds", "loss, windows of 64", "loss, own context", "peak RSS, MB")
+    table = Table(
+        "",
+        "share of nanoGPT's time",
+        "each turn",
+        "seconds",
+        "loss, windows of 64",
+        "loss, own context",
+        "peak RSS, MB",
+    )
     for row in rows:
-        figures = [row["share_of_nanogpts_time"], row["seconds"], row["mean_loss_64"], row["mean_loss_own_context"]]
+        figures = [
+            row["share_of_nanogpts_time"],
+            row["shares"],
+            row["seconds"],
+            row["mean_loss_64"],
+            row["mean_loss_own_context"],
+        ]
         table.add_row(row["who"], *map(str, figures), str(row["peak_rss_mb"]))
     Console().print(table)
     if arguments.output:
         command = command_line("benchmarks.time_to_quality.run")
-        machine = {**describe_machine(torch.device("cpu")), "load": os.getloadavg()[0]}
-        result = {"command": command, "machine": machine, "rows": rows, "runs": runs}
+        result = {"command": command, "machine": machine(busy_before), "rows": rows, "runs": runs}
         arguments.output.write_text(json.dumps(result, indent=1) + "\n")
 
 

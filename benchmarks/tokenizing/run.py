@@ -19,7 +19,7 @@ from typing import Any
 
 from benchmarks.contender import Contender, Program, measure, prepare, start_all
 from benchmarks.environment import Unavailable
-from benchmarks.result import load, ratios, show, write
+from benchmarks.result import at_least_one, compared, output_file, show, text_file, wait_until_quiet, write
 
 from groundup.text.cache import cache_directory
 from groundup.text.settings import DataSettings
@@ -66,8 +66,7 @@ def one_setting(task: dict[str, Any], rounds: int) -> dict[str, Any]:
         sys.exit(f"{BASE}, whom the others are compared with, can't be measured: {left_out[BASE]}")
     rows = []
     for contender in contenders:
-        times, half_of_rounds = ratios(base.seconds, contender.seconds)
-        row: dict[str, Any] = {"name": contender.name, "times_tokenizers": times, "half_of_rounds": half_of_rounds}
+        row: dict[str, Any] = {"name": contender.name, **compared(base.seconds, contender.seconds, "times_tokenizers")}
         row["megabytes_per_second"] = round(task["bytes"] / 1e6 / statistics.median(contender.seconds), 2)
         row["tokens"] = contender.told["tokens"]
         row["peak_rss_mb"] = round(contender.peak_rss / 1e6)
@@ -85,15 +84,15 @@ def the_demos_text() -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="Encoding speed, beside tokenizers, tiktoken and sentencepiece.")
-    parser.add_argument("--text", type=Path, help="the text to encode, repeated; the demo's plays without one")
+    parser.add_argument("--text", type=text_file, help="the text to encode, repeated; the demo's plays without one")
     parser.add_argument("--megabytes", type=float, default=4.0)
-    parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument("--output", type=Path)
+    parser.add_argument("--rounds", type=at_least_one, default=7)
+    parser.add_argument("--output", type=output_file)
     arguments = parser.parse_args()
     text = arguments.text.read_text(encoding="utf-8") if arguments.text else the_demos_text()
     bytes_a_character = len(text.encode("utf-8")) / len(text)
     characters = round(arguments.megabytes * 1e6 / bytes_a_character)
-    load_before = load()
+    busy_before = wait_until_quiet()
     columns = {
         "name": "",
         "times_tokenizers": "x tokenizers",
@@ -120,7 +119,7 @@ def main() -> None:
         "repeated_to_megabytes": arguments.megabytes,
         "tables": tables,
     }
-    write(arguments.output, f"{HERE}.run", load_before, facts)
+    write(arguments.output, f"{HERE}.run", busy_before, facts)
 
 
 if __name__ == "__main__":

@@ -11,8 +11,6 @@ tokenizer = Tokenizer.from_file(str(FOLDER / os.environ.get("FILE", "tokenizer.j
 
 
 def encode() -> list[list[int]]:
-    if len(TEXTS) == 1:
-        return [tokenizer.encode(TEXTS[0]).ids]
     return [encoding.ids for encoding in tokenizer.encode_batch_fast(TEXTS)]
 
 

@@ -25,7 +25,7 @@ from groundup.run.records import read_records
 from groundup.training.loop import train
 from groundup.training.objectives.language_model import loss_sum
 from groundup.training.settings import TrainingSettings
-from groundup.training.step import Task
+from groundup.training.step import Task, prepare_machinery
 
 QUICK: dict[str, Any] = {
     "max_steps": 8,
@@ -179,6 +179,14 @@ def test_half_precision_learns_the_same_within_its_digits_and_keeps_fp32_weights
     assert ours == pytest.approx(theirs, rel=0.02)
     assert ours != theirs
     assert {parameter.dtype for parameter in half.model.parameters()} == {torch.float32}
+
+
+@pytest.mark.parametrize(("precision", "products"), [("bf16", torch.bfloat16), ("fp16", None), ("fp32", None)])
+def test_the_optimizer_is_told_of_the_number_format(
+    tmp_path: Path, precision: str, products: torch.dtype | None
+) -> None:
+    machinery = prepare_machinery(make_task(tmp_path, precision=precision, optimizer="muon"))
+    assert machinery.optimizer.muon.product_dtype == products
 
 
 def test_an_fp16_overflow_lowers_the_scale_and_is_no_fault(tmp_path: Path) -> None:

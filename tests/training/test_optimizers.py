@@ -36,6 +36,15 @@ def test_adamw_decays_matrices_only(preset: Preset) -> None:
         assert decay[name] == (0.5 if is_matrix else 0.0), name
 
 
+@pytest.mark.parametrize(("dtype", "products"), [(None, None), (torch.bfloat16, torch.bfloat16), (torch.float16, None)])
+def test_muon_multiplies_in_bf16_where_the_network_does_but_never_in_fp16(
+    dtype: torch.dtype | None, products: torch.dtype | None
+) -> None:
+    """fp16 has too narrow a range for the iteration's squares of small numbers."""
+    optimizer = Optimizer(tiny(), TrainingSettings(optimizer="muon"), dtype=dtype)
+    assert optimizer.muon.product_dtype == products
+
+
 @pytest.mark.parametrize("preset", ["classic", "gpt2", "llama", "qwen3"])
 def test_muon_takes_the_blocks_matrices_and_adamw_the_rest(preset: Preset) -> None:
     model = tiny(preset)

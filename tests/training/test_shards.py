@@ -100,18 +100,20 @@ def test_no_operation_is_split_while_steps_are_taken_but_for_validation(rows: Te
 
 @pytest.mark.parametrize("rule", ["muon", "adamw"])
 def test_an_updates_parts_in_threads_give_what_they_give_in_turn(rule: Literal["muon", "adamw"], rows: Tensor) -> None:
-    results = []
-    for threaded in (False, True):
+    results = {}
+    for num_parts, threaded in ((1, False), (2, False), (2, True), (3, False)):
         model = make_model("qwen3")
-        optimizer = Optimizer(model, TrainingSettings(optimizer=rule), num_parts=2)
+        optimizer = Optimizer(model, TrainingSettings(optimizer=rule, weight_decay=0.0), num_parts)
         with Shards(model, model, 2, 2) as threads:
             threads.run(backward, rows, "1:0:0")
-            each = threads.each if threaded else in_turn
-            optimizer.step(1.0, torch.zeros(()), each)
-        results.append([parameter.detach().clone() for parameter in model.parameters()])
-    assert all(map(torch.equal, *results))
+            optimizer.step(1.0, torch.zeros(()), threads.each if threaded else in_turn)
+        results[num_parts, threaded] = [parameter.detach().clone() for parameter in model.parameters()]
+    assert all(map(torch.equal, results[2, False], results[2, True]))
+    whole = results[1, False]
+    for num_parts in (2, 3):  # none is left out, and none is taken twice
+        torch.testing.assert_close(results[num_parts, False], whole, atol=1e-6, rtol=1e-5)
     start = [parameter.detach() for parameter in make_model("qwen3").parameters()]
-    assert not any(map(torch.equal, start, results[0]))
+    assert not any(map(torch.equal, start, whole))
 
 
 def test_an_error_in_a_thread_is_raised_where_it_is_waited_for(rows: Tensor) -> None:

@@ -5,7 +5,8 @@ operations are so short that the waiting costs as much as they do. Here the thre
 gradients are summed, in a fixed order: the result follows from the number of threads, not from their timing.
 
 Meanwhile PyTorch's own threads must rest: after an operation that was split they spin, waiting for the next one, on the cores
-that the others need (a seventh of a step, docs/log.md). So while steps are taken, no operation is split.
+that the others need (a seventh of a step, docs/log.md). So while steps are taken no operation is split, unless there are more
+threads than rows.
 """
 
 from __future__ import annotations

@@ -1,0 +1,126 @@
+"""The arithmetic behind the published figures, on cases worked by hand."""
+
+from __future__ import annotations
+
+import argparse
+import math
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+from benchmarks import readme, result
+from benchmarks.speedrun import ladder, runner
+from benchmarks.throughput.run import BUSY
+from benchmarks.time_to_quality.run import summarize
+
+RUNG = runner.Rung("any")
+TEXT = (np.zeros(1, np.uint16), np.zeros(1, np.uint16))
+
+
+def test_ratios_are_those_within_a_round() -> None:
+    base, ours = [2.0, 9.0, 4.0, 8.0], [1.0, 3.0, 4.0, 2.0]  # twice, three times, once and four times as fast
+    assert result.ratios(base, ours) == (2.5, [2.0, 3.0])
+    row = result.compared(base, ours, "times_base")
+    assert row == {"times_base": 2.5, "half_of_rounds": [2.0, 3.0], "seconds_in_rounds": ours}
+    assert readme.times_as_fast(row, result.compared(base, base, "times_base")) == 2.5
+
+
+def test_the_middle_half_leaves_a_quarter_out_at_each_end() -> None:
+    assert result.half([8, 1, 7, 2, 6, 3, 5, 4]) == [3, 6]
+
+
+@pytest.mark.parametrize("count", [4, 12])
+def test_steps_that_are_timed_stand_for_equal_shares_of_a_run(count: int) -> None:
+    steps = runner.evenly_spread(count, 1200)
+    for share in (0.25, 0.5, 0.75):
+        assert sum(step < share * 1200 for step in steps) == share * count
+    assert len(set(steps)) == count
+
+
+def test_a_cost_counts_what_changes_on_the_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A rung whose steps cost half as much in the first half of a run and twice as much in its last quarter."""
+    clock = 0.0
+
+    def take_step(task: Any, machinery: Any, step: int, factor: float) -> None:
+        nonlocal clock
+        clock += task.cost(step / 1200)
+
+    costs: list[Callable[[float], float]] = [
+        lambda where: 1.0,
+        lambda where: 0.5 if where < 0.5 else 1.0 if where < 0.75 else 2.0,
+    ]
+    tasks = (SimpleNamespace(settings=SimpleNamespace(num_threads=1), cost=cost) for cost in costs)
+    monkeypatch.setattr(runner, "build", lambda *arguments: (next(tasks), None))
+    monkeypatch.setattr(runner, "take_step", take_step)
+    monkeypatch.setattr(time, "thread_time", lambda: clock)
+    assert runner.cost_a_step(RUNG, RUNG, TEXT) == pytest.approx(0.25 + 0.25 + 0.5)
+
+
+def runs(**losses: list[float]) -> list[dict[str, Any]]:
+    return [
+        {"name": name, "seed": seed, "steps": 10, "loss": loss, "loss_64": loss}
+        for name, own in losses.items()
+        for seed, loss in enumerate(own)
+    ]
+
+
+def test_the_rule_of_the_ladder() -> None:
+    """Variances 0.02 and 0.06, so one of 0.04: the threshold is 2 · √(2 · 0.04) = 0.566."""
+    taken = runs(base=[1.9, 2.1], better=[1.4 - 0.03**0.5, 1.4 + 0.03**0.5])
+    assert ladder.threshold(taken) == pytest.approx(2 * math.sqrt(0.08))
+    best, base = ladder.table({"better": 0.5}, taken)
+    assert (best["name"], best["gain"], best["score"]) == ("better", 0.6, round(0.6 * math.sqrt(2), 4))
+    assert (best["helps"], best["hurts"], base["helps"]) == (True, False, False)
+    worse = ladder.table({"worse": 1.0}, runs(base=[1.9, 2.1], worse=[2.5, 2.7]))[-1]
+    assert (worse["name"], worse["helps"], worse["hurts"]) == ("worse", False, True)
+
+
+def test_one_seed_tells_nothing() -> None:
+    best, base = ladder.table({"better": 0.5}, runs(base=[2.0], better=[1.0]))
+    assert not best["helps"]
+    assert best["gain"] == 1.0
+    assert base["gain"] == 0.0
+
+
+def test_shares_of_a_time_are_those_of_each_turn() -> None:
+    def run(who: str, seed: int, seconds: float) -> dict[str, Any]:
+        return {"who": who, "seed": seed, "seconds": seconds, "peak_rss": 1, "loss_64": 1.0}
+
+    rows = summarize([run("nanoGPT", 1, 100), run("ours", 1, 20), run("nanoGPT", 2, 50), run("ours", 2, 20)])
+    assert rows[1]["shares"] == [0.2, 0.4]
+    assert rows[1]["share_of_nanogpts_time"] == 0.3
+
+
+def test_arguments_are_refused_before_anything_is_measured(tmp_path: Path) -> None:
+    empty = tmp_path / "empty.txt"
+    empty.touch()
+    refused: list[tuple[Callable[[str], object], str, str]] = [
+        (result.at_least_one, "0", "'0' is not a whole number of at least 1"),
+        (result.at_least_one, "many", "'many' is not a whole number of at least 1"),
+        (result.text_file, str(empty), "is no file with text in it"),
+        (result.text_file, str(tmp_path), "is no file with text in it"),
+        (result.nanogpt_checkout, str(tmp_path), "holds no model.py: give a clone of karpathy/nanoGPT"),
+        (result.output_file, str(empty / "result.json"), "can't be made"),
+    ]
+    for kind, given, why in refused:
+        with pytest.raises(argparse.ArgumentTypeError, match=why):
+            kind(given)
+    assert result.output_file(str(tmp_path / "new" / "result.json")).parent.is_dir()
+
+
+def test_who_keeps_a_core_busy_ends_with_its_parent() -> None:
+    parent = f"import subprocess, sys; print(subprocess.Popen([sys.executable, '-c', {BUSY!r}, '0']).wait())"
+    done = subprocess.run([sys.executable, "-c", parent], capture_output=True, text=True, timeout=60)
+    assert done.stdout == "0\n", "0 is not its parent's number, so it ended at once"
+    busy = subprocess.Popen([sys.executable, "-c", BUSY, str(os.getpid())])
+    with pytest.raises(subprocess.TimeoutExpired):
+        busy.wait(timeout=0.5)
+    busy.kill()
+    busy.wait()
