@@ -24,7 +24,7 @@ class TrainingSettings:
     batch_size: int = 8
     """Sequences in one optimizer step, over all accumulation steps."""
     length_warmup_fraction: float = 0.0
-    """Share of max_steps, from the first, in which each sequence is read as four of a quarter of its length, or as three or two where four don't divide it."""
+    """For this share of max_steps, at first, each sequence is read in four quarters (thirds or halves if only they come out even)."""
     accumulation_steps: int = 1
     """Split each batch into this many parts, one after the other, to save memory; the result is the same to rounding."""
     optimizer: Optimizer = "muon"
