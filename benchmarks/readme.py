@@ -111,8 +111,8 @@ def _quality() -> list[str]:
         f"Whole processes, {len(base['loss_64'])} seeds: nanoGPT's setting for a CPU ends at {base['mean_loss_64']:.3f} nats a "
         f"character on tiny Shakespeare's whole validation text. "
         f"Our recipe with two layers and windows of 64 is at {quick['mean_loss_64']:.3f} after "
-        f"**{_shares(quick)}** of its time, the demo's recipe at **{full['mean_loss_64']:.3f}** after {_shares(full)} of it, on a "
-        f"processor with units for bf16."
+        f"**{_shares(quick)}** of its time, the demo's recipe (1,700 of its 2,000 steps) at **{full['mean_loss_64']:.3f}** after "
+        f"{_shares(full)} of it, on a processor with units for bf16."
     ]
 
 

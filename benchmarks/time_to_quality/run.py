@@ -36,10 +36,10 @@ NANOGPT = [
 # The shipped recipe but for this: no samples, as nanoGPT writes none. Quick is a smaller network, which learns faster at first,
 # and measures only at its end.
 QUICK = (
-    "training.max_steps=320 model.num_layers=2 model.max_seq_len=64 training.batch_size=12 "
+    "training.max_steps=340 model.num_layers=2 model.max_seq_len=64 training.batch_size=12 "
     "training.eval_steps=1000 training.save_steps=1000 training.sample_tokens=0 generation.max_new_tokens=1"
 )
-FULL = "training.sample_tokens=0 generation.max_new_tokens=1"
+FULL = "training.max_steps=1700 training.sample_tokens=0 generation.max_new_tokens=1"
 SEEDED = (
     "import sys, torch; plain = torch.manual_seed; torch.manual_seed = lambda seed: plain(seed + {seed}); "
     "sys.argv = ['train.py', *sys.argv[1:]]; exec(open('train.py').read())"

@@ -48,7 +48,9 @@ def has_bf16_units(device: torch.device) -> bool:
     """Whether the device multiplies bf16 numbers in hardware: about twice as fast as fp32 ones, where emulation is far slower."""
     if device.type == "cuda":
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
-    units = torch.cpu.get_capabilities() if device.type == "cpu" else {}
+    if device.type != "cpu" or not hasattr(torch.cpu, "get_capabilities"):  # older versions don't say
+        return False
+    units = torch.cpu.get_capabilities()
     return bool(units.get("avx512_bf16") or units.get("amx_bf16"))
 
 
