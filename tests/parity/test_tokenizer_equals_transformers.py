@@ -8,12 +8,13 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
-from groundup.tokens.character import train_character_tokenizer
+from groundup.tokens.settings import PreTokenizer, TokenizerSettings
 from groundup.tokens.tokenizer import Tokenizer
+from groundup.tokens.train import train_tokenizer
 
 TRANSFORMERS_4 = Path(sys.prefix) / "transformers4"
 ALPHABET = "\n\t ,.'!?abcdefghijklmnopqrstuvwxyzABCéße\u0301世界😀<|>0x41▁Ġ"
@@ -33,6 +34,12 @@ HOSTILE = [
     "nul \0 and bell \a",
 ]
 MODEL_TYPES = ["gpt2", "llama", "qwen3"]
+SETTINGS = [
+    TokenizerSettings(),
+    TokenizerSettings(byte_fallback=True),
+    TokenizerSettings(kind="word", vocab_size=300),
+    *(TokenizerSettings(kind="bpe", vocab_size=400, pre_tokenizer=name) for name in get_args(PreTokenizer)),
+]
 
 
 def read_with_transformers(directories: list[str], texts: list[str]) -> dict[str, Any]:
@@ -74,12 +81,13 @@ def read_with_transformers_4(directories: list[str], texts: list[str]) -> dict[s
 
 @pytest.fixture(scope="module")
 def directories(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Tokenizer]:
-    """With and without byte fallback, beside the config.json of each kind of model."""
+    """Of every kind, beside the config.json of each kind of model."""
     saved = {}
-    for byte_fallback in [False, True]:
+    text = ALPHABET + Path(__file__).read_text(encoding="utf-8")
+    for settings in SETTINGS:
+        tokenizer = train_tokenizer([text], settings)
         for model_type in MODEL_TYPES:
-            directory = tmp_path_factory.mktemp(f"{model_type}-{byte_fallback}")
-            tokenizer = train_character_tokenizer([ALPHABET], byte_fallback)
+            directory = tmp_path_factory.mktemp(model_type)
             tokenizer.save(directory, max_length=64)
             (directory / "config.json").write_text(json.dumps({"model_type": model_type}))
             saved[str(directory)] = tokenizer
@@ -93,7 +101,7 @@ def test_auto_tokenizer_agrees(version: str, directories: dict[str, Tokenizer]) 
     read = read_with_transformers if version == "5" else read_with_transformers_4
     answers = read(list(directories), HOSTILE)
     assert answers.pop("version").startswith(f"{version}.")
-    assert len(answers) == 6
+    assert len(answers) == len(SETTINGS) * len(MODEL_TYPES)
     for directory, answer in answers.items():
         ours = directories[directory]
         ids = ours.encode_batch(HOSTILE)

@@ -188,7 +188,7 @@ def manifest(family: Preset, steps: int) -> dict[str, Any]:
             "characters": {"train": 4310000, "validation": 479000},
             "tokens": {"train": 4310034, "validation": 479004},
             "unknown_tokens": {"train": 0, "validation": 3},
-            "unknown_characters": {"é": 2, "—": 1},
+            "unknown_pieces": {"é": 2, "—": 1},
             "split": "documents",
             "validation_fraction": 0.1,
             "tokenizer": {"kind": "character", "vocab_size": 87, "byte_fallback": False},

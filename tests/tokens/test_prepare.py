@@ -86,7 +86,7 @@ def test_facts_for_the_manifest(tmp_path: Path) -> None:
         "characters": {"train": 774 + 90, "validation": 86 + 10},
         "tokens": {"train": 774 + 90 + 2, "validation": 86 + 10 + 2},
         "unknown_tokens": {"train": 0, "validation": 0},
-        "unknown_characters": {},
+        "unknown_pieces": {},
         "split": "tail",
         "validation_fraction": 0.1,
         "tokenizer": {"kind": "character", "byte_fallback": False, "vocab_size": 3 + len(set(TEXT + "é"))},
@@ -116,7 +116,7 @@ def test_the_tokenizer_learns_from_the_training_split_alone(tmp_path: Path) -> N
     assert result.tokenizer.encode("Ω") == [result.tokenizer.unknown_id]
     assert result.validation.num_unknown == 4
     assert result.facts["unknown_tokens"] == {"train": 0, "validation": 4}
-    assert result.facts["unknown_characters"] == {"Ω": 3, "é": 1}
+    assert result.facts["unknown_pieces"] == {"Ω": 3, "é": 1}
     warning = (
         "warning: 4 characters of the validation text never occur in the training text and become <|unk|>: "
         "U+03A9 GREEK CAPITAL LETTER OMEGA, U+00E9 LATIN SMALL LETTER E WITH ACUTE; "
@@ -132,7 +132,7 @@ def test_the_tokenizer_learns_from_the_training_split_alone(tmp_path: Path) -> N
     assert said == [warning] * 2
 
 
-def test_many_unknown_characters_are_cut_short(tmp_path: Path) -> None:
+def test_many_unknown_pieces_are_cut_short(tmp_path: Path) -> None:
     said: list[str] = []
     prepared(tmp_path, TEXT + "".join(chr(0x4E00 + number) for number in range(15)), said=said)
     assert said[0].startswith("warning: 15 characters")
@@ -288,3 +288,17 @@ def test_stores_open_from_their_files(tmp_path: Path) -> None:
     result = prepared(tmp_path, TEXT)
     assert TokenStore.open(result.directory / "train.tokens", verify=True).sha256 == result.train.sha256
     assert SamplePlan.open(result.directory / "plan.windows", verify=True).sha256 == result.plan.sha256
+
+
+def test_unknown_words_are_told_with_what_they_hide(tmp_path: Path) -> None:
+    said: list[str] = []
+    text = (
+        "one two " * 1000 + "three four " * 80
+    )  # the tail holds all of the last two words, and the training text none
+    settings = TokenizerSettings(kind="word", vocab_size=100)
+    data = prepare([document(text)], DataSettings(split="tail"), settings, 8, 2, tmp_path, said.append)
+    assert data.facts["unknown_pieces"] == {"four": 80, "three": 80}
+    assert data.facts["tokenizer"] == {"kind": "word", "min_frequency": 2, "vocab_size": 3 + 3}
+    (warning,) = said
+    assert warning.startswith("warning: 160 of the validation text's")
+    assert "'four', 'three'. Nobody has to spell these, so loss and bits per byte look better than they are" in warning

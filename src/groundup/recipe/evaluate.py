@@ -78,7 +78,8 @@ def _on_text(language_model: LanguageModel, sources: tuple[str, ...], say: Calla
     unknown = 0 if tokenizer.unknown_id is None else int((ids == tokenizer.unknown_id).sum())
     if unknown:
         say(
-            f"warning: {unknown:,} of {len(ids):,} tokens are characters that the model's tokenizer never saw; they count as `<|unk|>`"
+            f"warning: {unknown:,} of {len(ids):,} tokens are characters or words that the model's tokenizer doesn't have; "
+            "they count as `<|unk|>`"
         )
     if len(ids) - len(end) * len(documents) < 2:
         raise DataError(
@@ -86,4 +87,4 @@ def _on_text(language_model: LanguageModel, sources: tuple[str, ...], say: Calla
             "give a longer text"
         )
     num_bytes = sum(len(document.text.encode()) for document in documents)
-    return measure_tokens(language_model.model, ids, tokenizer, num_bytes, documents[0].text[:1])
+    return measure_tokens(language_model.model, ids, tokenizer, num_bytes, tokenizer.first_piece(documents[0].text))

@@ -18,38 +18,37 @@ def measure_tokens(
     ids: NDArray[Any],
     tokenizer: Tokenizer,
     num_bytes: int,
-    first_character: str,
+    first_piece: str,
     max_tokens: int = 0,
     batch_size: int = 32,
 ) -> Likelihood:
-    """Loss, perplexity and bits per byte of `ids`, the tokens of a text of `num_bytes` bytes that begins with `first_character`.
+    """Loss, perplexity and bits per byte of `ids`, the tokens of a text of `num_bytes` bytes whose first token
+    stands for `first_piece`.
 
     Non-overlapping windows of the model's context; every token but the first is predicted once. With `max_tokens` > 0 only
     some windows, evenly spread, are measured; their tokens then count as many bytes as the text's tokens do on average.
     """
     window = model.config.max_seq_len
     windows = validation_windows(len(ids), window, max_tokens)
-    predicted_bytes = num_bytes - first_token_bytes(tokenizer, ids, first_character)
+    predicted_bytes = num_bytes - first_token_bytes(tokenizer, ids, first_piece)
     if len(windows) and max_tokens:
         measured = int((windows[:, 1] - windows[:, 0]).sum())
         predicted_bytes = round(predicted_bytes * measured / (len(ids) - 1))
     return likelihood(model, ids, windows, batch_size, predicted_bytes, window)
 
 
-def first_token_bytes(tokenizer: Tokenizer, ids: NDArray[Any], first_character: str) -> int:
-    """UTF-8 bytes of the one token that nothing predicts: of the text that begins with `first_character`."""
+def first_token_bytes(tokenizer: Tokenizer, ids: NDArray[Any], first_piece: str) -> int:
+    """UTF-8 bytes of the one token that nothing predicts: what it stands for is `first_piece`."""
     if not len(ids):
         return 0
     first = int(ids[0])
     text = tokenizer.decode([first])
-    if first == tokenizer.unknown_id or text == first_character:
-        return len(first_character.encode())
+    if first == tokenizer.unknown_id or text == first_piece:
+        return len(first_piece.encode())
     return 1 if text in ("", "\ufffd") else len(text.encode())  # 1: a lone byte of the character
 
 
 def measure_validation(model: Transformer, data: PreparedData, batch_size: int, max_tokens: int = 0) -> Likelihood:
     """The figures of a model on prepared data's validation split, whole or in part."""
     split = data.validation
-    return measure_tokens(
-        model, split.ids, data.tokenizer, split.num_bytes, split.first_character, max_tokens, batch_size
-    )
+    return measure_tokens(model, split.ids, data.tokenizer, split.num_bytes, split.first_piece, max_tokens, batch_size)

@@ -58,18 +58,19 @@ def data_notes(data: dict[str, Any]) -> list[tuple[str, str]]:
     """How the text was split and made into tokens, and what was mended in it."""
     tokenizer, rows = section(data, "tokenizer"), []
     if tokenizer:
-        fallback = ", bytes for other characters" if tokenizer.get("byte_fallback") is True else ""
-        rows.append(
-            ("tokenizer", f"{tokenizer.get('kind')}, {count(number(tokenizer.get('vocab_size')))} tokens{fallback}")
-        )
+        details = [", bytes for other characters"] if tokenizer.get("byte_fallback") is True else []
+        details += [f", pieces as {tokenizer['pre_tokenizer']}'s"] if tokenizer.get("pre_tokenizer") else []
+        size = f"{count(number(tokenizer.get('vocab_size')))} tokens"
+        rows.append(("tokenizer", f"{tokenizer.get('kind')}, {size}{''.join(details)}"))
     if data.get("split"):
         rows.append(("split by", f"{data['split']}, {share(number(data.get('validation_fraction')))} for validation"))
     held_out = [str(name) for name in listing(data, "validation_documents")]
     if held_out:
         rows.append(("held out", _shortened(held_out)))
-    unknown = [f"{name} × {count(number(times))}" for name, times in section(data, "unknown_characters").items()]
+    unknown = [f"{name} × {count(number(times))}" for name, times in section(data, "unknown_pieces").items()]
     if unknown:
-        rows.append(("unknown characters", _shortened(unknown)))
+        kind = "characters" if tokenizer.get("kind") == "character" else "words"
+        rows.append((f"unknown {kind}", _shortened(unknown)))
     return rows + [(f"repairs: {name}", count(number(times))) for name, times in section(data, "repairs").items()]
 
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 import tokenizers
-from tokenizers import AddedToken, decoders, models
+from tokenizers import decoders, models
 
+from groundup.tokens.special import END, PAD, UNKNOWN, with_special_tokens
 from groundup.tokens.tokenizer import Tokenizer
 
-END, UNKNOWN, PAD = "<|endoftext|>", "<|unk|>", "<|pad|>"
 SPECIAL_TOKENS = (END, UNKNOWN, PAD)
 
 
@@ -34,18 +34,4 @@ def train_character_tokenizer(texts: Iterable[str], byte_fallback: bool) -> Toke
     # Without a decoder, tokens would be joined with spaces between.
     fuse = decoders.Fuse()
     tokenizer.decoder = decoders.Sequence([decoders.ByteFallback(), fuse]) if byte_fallback else fuse
-    tokenizer.add_special_tokens([AddedToken(token, special=True, normalized=False) for token in SPECIAL_TOKENS])
-    config = {
-        # transformers 5 would write "TokenizersBackend", which 4.x doesn't know; both read this name.
-        "tokenizer_class": "PreTrainedTokenizerFast",
-        "eos_token": END,
-        "unk_token": UNKNOWN,
-        "pad_token": PAD,
-        "clean_up_tokenization_spaces": False,
-        # Without this transformers 4 hands token_type_ids to `generate`, which refuses them.
-        "model_input_names": ["input_ids", "attention_mask"],
-        # `<|endoftext|>` written out in a text stays text.
-        "split_special_tokens": True,
-    }
-    special_ids = {"end": vocab[END], "unknown": vocab[UNKNOWN], "pad": vocab[PAD]}
-    return Tokenizer(tokenizer.to_str(pretty=True).encode("utf-8"), config, special_ids)
+    return with_special_tokens(tokenizer, SPECIAL_TOKENS)

@@ -9,6 +9,7 @@ import json
 import os
 import shutil
 import unicodedata
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,13 +22,13 @@ from groundup.text.catalogue import CATALOGUE
 from groundup.text.settings import DataSettings
 from groundup.text.sources import Document, Say, count_repairs
 from groundup.text.splits import resolve_split, split_documents
-from groundup.tokens.character import train_character_tokenizer
 from groundup.tokens.plan import SamplePlan, make_plan
 from groundup.tokens.settings import TokenizerSettings
 from groundup.tokens.store import TokenStore, write_store
 from groundup.tokens.tokenizer import CONFIG_FILE, Tokenizer
+from groundup.tokens.train import train_tokenizer
 
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 FACTS_FILE, TRAIN_FILE, VALIDATION_FILE, PLAN_FILE = (
     "prepared.json",
     "train.tokens",
@@ -35,6 +36,7 @@ FACTS_FILE, TRAIN_FILE, VALIDATION_FILE, PLAN_FILE = (
     "plan.windows",
 )
 UNKNOWN_SHOWN = 10
+UNKNOWN_KEPT = 1000
 
 
 @dataclass(frozen=True)
@@ -64,7 +66,7 @@ def prepare(
     The result lies in the cache under a hash of all that went in. It is reused when it is whole and made again when
     it isn't; processes that prepare the same data at once wait for the first of them. `sequence_length` is T, the
     tokens that a sample predicts; `batch_size` is only checked against the data. `say` is told of a repair of the
-    cache and of unknown characters. Raises `DataError` when there is too little text, `MachineError` when the cache
+    cache and of unknown characters or words. Raises `DataError` when there is too little text, `MachineError` when the cache
     cannot be written.
     """
     _require_two_characters(documents)
@@ -76,7 +78,7 @@ def prepare(
             _make(directory, documents, data, tokenizer, sequence_length)
             prepared = _open(directory)
     _require_batch(prepared, sequence_length, batch_size)
-    _say_unknown(prepared.facts, say)
+    _say_unknown(prepared.facts, tokenizer, say)
     return prepared
 
 
@@ -178,7 +180,7 @@ def _make(
     temporary.mkdir()
     try:
         train, validation = split_documents(documents, data)
-        tokenizer = train_character_tokenizer((document.text for document in train), settings.byte_fallback)
+        tokenizer = train_tokenizer((document.text for document in train), settings)
         tokenizer.save(temporary)
         train_store = write_store(temporary / TRAIN_FILE, (document.text for document in train), tokenizer)
         validation_store = write_store(
@@ -238,10 +240,10 @@ def _facts(
         "characters": {name: sum(len(document.text) for document in split) for name, split in splits.items()},
         "tokens": {name: len(store.ids) for name, store in stores.items()},
         "unknown_tokens": {name: store.num_unknown for name, store in stores.items()},
-        "unknown_characters": _unknown_characters(validation, prepared.tokenizer),
+        "unknown_pieces": _unknown_pieces(validation, prepared.tokenizer),
         "split": resolve_split(documents, data),
         "validation_fraction": data.validation_fraction,
-        "tokenizer": {**dataclasses.asdict(settings), "vocab_size": prepared.tokenizer.vocab_size},
+        "tokenizer": {**settings.used(), "vocab_size": prepared.tokenizer.vocab_size},
         "validation_documents": [document.name for document in validation] if whole else [],
         "repairs": count_repairs(list(documents)),
     }
@@ -265,26 +267,31 @@ def _source_facts(source: str, documents: Sequence[Document]) -> dict[str, Any]:
     return facts
 
 
-def _unknown_characters(validation: Sequence[Document], tokenizer: Tokenizer) -> dict[str, int]:
-    """How often each character that becomes the unknown token occurs, the most frequent first."""
-    unknown = sorted(set().union(*(document.text for document in validation)))
-    unknown = [character for character in unknown if tokenizer.encode(character) == [tokenizer.unknown_id]]
-    counts = {character: sum(document.text.count(character) for document in validation) for character in unknown}
-    return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
+def _unknown_pieces(validation: Sequence[Document], tokenizer: Tokenizer) -> dict[str, int]:
+    """How often each character or word that becomes the unknown token occurs: of the most frequent, these first."""
+    counts = Counter(piece for document in validation for piece in tokenizer.unknown_pieces(document.text))
+    return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0]))[:UNKNOWN_KEPT])
 
 
-def _say_unknown(facts: Mapping[str, Any], say: Say) -> None:
-    counts: Mapping[str, int] = facts["unknown_characters"]
+def _say_unknown(facts: Mapping[str, Any], settings: TokenizerSettings, say: Say) -> None:
+    counts: Mapping[str, int] = facts["unknown_pieces"]
     if not counts:
         return
-    total = facts["unknown_tokens"]["validation"]
-    shown = [_describe(character) for character in list(counts)[:UNKNOWN_SHOWN]]
+    total, tokens = facts["unknown_tokens"]["validation"], facts["tokens"]["validation"]
+    shown = ", ".join([_describe(piece) for piece in list(counts)[:UNKNOWN_SHOWN]])
     more = f" and {len(counts) - UNKNOWN_SHOWN:,} more" if len(counts) > UNKNOWN_SHOWN else ""
-    say(
-        f"warning: {total:,} character{'s' if total != 1 else ''} of the validation text never occur in the training "
-        f"text and become <|unk|>: {', '.join(shown)}{more}; tokenizer.byte_fallback = true would keep them"
-    )
+    if settings.kind == "character":
+        say(
+            f"warning: {total:,} character{'s' if total != 1 else ''} of the validation text never occur in the training "
+            f"text and become <|unk|>: {shown}{more}; tokenizer.byte_fallback = true would keep them"
+        )
+    else:
+        say(
+            f"warning: {total:,} of the validation text's {tokens:,} words and signs are not in the tokenizer's vocabulary and become "
+            f"<|unk|>: {shown}{more}. Nobody has to spell these, so loss and bits per byte look better than they are: raise "
+            "tokenizer.vocab_size, lower tokenizer.min_frequency, or use tokenizer.kind = bpe, which has no unknowns"
+        )
 
 
-def _describe(character: str) -> str:
-    return f"U+{ord(character):04X} {unicodedata.name(character, 'unnamed')}"
+def _describe(piece: str) -> str:
+    return f"U+{ord(piece):04X} {unicodedata.name(piece, 'unnamed')}" if len(piece) == 1 else repr(piece)

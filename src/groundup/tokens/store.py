@@ -32,8 +32,8 @@ class TokenStore:
     num_unknown: int
     """How many ids stand for characters that the tokenizer doesn't have."""
     tokenizer_sha256: str
-    first_character: str
-    """What the text begins with; the first token is the one that nothing predicts."""
+    first_piece: str
+    """What the first token stands for, the one that nothing predicts."""
 
     @classmethod
     def open(cls, path: Path, verify: bool) -> TokenStore:
@@ -43,7 +43,7 @@ class TokenStore:
         header = file.header
         try:
             counts = {key: int(header[key]) for key in ["num_bytes", "num_documents", "num_unknown"]}
-            texts = {key: str(header[key]) for key in ["tokenizer_sha256", "first_character"]}
+            texts = {key: str(header[key]) for key in ["tokenizer_sha256", "first_piece"]}
             facts: dict[str, Any] = {**counts, **texts}
             return cls(path, file.array, header["sha256"], **facts)
         except (KeyError, TypeError, ValueError) as error:
@@ -56,12 +56,12 @@ def write_store(path: Path, texts: Iterable[str], tokenizer: Tokenizer) -> Token
     The ids take two bytes each when the vocabulary allows it. The file appears whole or not at all.
     """
     counts = {"num_bytes": 0, "num_documents": 0, "num_unknown": 0}
-    begins = {"first_character": ""}
+    begins = {"first_piece": ""}
     end = np.array([] if tokenizer.end_id is None else [tokenizer.end_id], np.int32)
 
     def pieces() -> Iterator[NDArray[np.int32]]:
         for text in texts:
-            begins["first_character"] = begins["first_character"] or text[:1]
+            begins["first_piece"] = begins["first_piece"] or tokenizer.first_piece(text)
             for ids in tokenizer.encode_pieces(text):
                 counts["num_unknown"] += int(np.count_nonzero(ids == tokenizer.unknown_id))
                 yield ids

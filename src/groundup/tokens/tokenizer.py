@@ -18,6 +18,7 @@ from groundup.tokens.code_points import CodePointTable
 TOKENIZER_FILE = "tokenizer.json"
 CONFIG_FILE = "tokenizer_config.json"
 PIECE_CHARACTERS = 2**20
+FIRST_PIECE_CHARACTERS = 1000  # enough for the longest token that any tokenizer will have
 OTHER_FORMATS = ("tokenizer.model", "vocab.json", "vocab.txt", "tekken.json", "spiece.model")
 
 
@@ -73,12 +74,33 @@ class Tokenizer:
             if self._table is not None:
                 return self._table.encode(text)
             text.encode("utf-8")
-            return np.array(self._tokenizer.encode(text).ids, np.int32)
+            # The quick call, which doesn't count where each token stood, is there for many texts only.
+            return np.array(self._tokenizer.encode_batch_fast([text])[0].ids, np.int32)
         except UnicodeEncodeError as error:
             raise TokenizerError(
                 f"character {error.start:,} of the text is U+{ord(text[error.start]):04X}, half of a surrogate pair, "
                 f"which no valid Unicode text holds: remove it, or replace it by U+FFFD"
             ) from None
+
+    def unknown_pieces(self, text: str) -> Iterator[str]:
+        """What becomes the unknown token, piece by piece: characters of a character tokenizer, words of a word tokenizer."""
+        if self.unknown_id is None:
+            return
+        if self._table is not None:
+            unknown = {character for character in set(text) if self.encode(character) == [self.unknown_id]}
+            yield from (character for character in text if character in unknown)
+            return
+        encoding = self._tokenizer.encode(text)
+        for token_id, (start, end) in zip(encoding.ids, encoding.offsets, strict=True):
+            if token_id == self.unknown_id:
+                yield text[start:end]
+
+    def first_piece(self, text: str) -> str:
+        """What the first token of a text stands for, whatever it is decoded to; a piece of a character counts as all of it."""
+        if self._table is not None or not text:
+            return text[:1]
+        start, end = self._tokenizer.encode(text[:FIRST_PIECE_CHARACTERS]).offsets[0]
+        return text[start:end]
 
     def encode_pieces(self, text: str) -> Iterator[NDArray[np.int32]]:
         """The ids of a long text in pieces, to keep memory small; together they are `encode_array(text)`.

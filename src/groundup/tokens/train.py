@@ -1,0 +1,20 @@
+"""A tokenizer of the kind that the settings ask for, learned from texts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from groundup.tokens.byte_pair import train_byte_pair_tokenizer
+from groundup.tokens.character import train_character_tokenizer
+from groundup.tokens.settings import TokenizerSettings
+from groundup.tokens.tokenizer import Tokenizer
+from groundup.tokens.word import train_word_tokenizer
+
+
+def train_tokenizer(texts: Iterable[str], settings: TokenizerSettings) -> Tokenizer:
+    """Learn a tokenizer. The same texts and settings give the same one, byte for byte."""
+    if settings.kind == "bpe":
+        return train_byte_pair_tokenizer(texts, settings.vocab_size, settings.min_frequency, settings.pre_tokenizer)
+    if settings.kind == "word":
+        return train_word_tokenizer(texts, settings.vocab_size, settings.min_frequency)
+    return train_character_tokenizer(texts, settings.byte_fallback)
