@@ -21,7 +21,7 @@ def test_ids_by_hand() -> None:
 
 
 def test_docstring_example() -> None:
-    assert doctest.testmod(tokenizers).attempted == 3
+    assert doctest.testmod(tokenizers).attempted == 6
     assert doctest.testmod(tokenizers).failed == 0
 
 
@@ -44,7 +44,7 @@ def test_tensors_in_and_out() -> None:
     assert (empty.shape, empty.dtype) == ((1, 0), torch.long)
 
 
-def test_unknown_pieces_and_the_end_are_special() -> None:
+def test_unknown_characters_and_the_end_are_special() -> None:
     tokenizer = CharacterTokenizer("ab")
     assert tokenizer.encode("a?b") == [2, tokenizer.unk_token_id, 3]
     assert tokenizer.decode([2, 1, 3, 0]) == "ab"

@@ -96,11 +96,12 @@ def test_digits_stand_as_the_pre_tokenizer_says() -> None:
 
 def test_words_are_the_most_frequent_ones() -> None:
     """Against Python's own regular expressions and counting."""
-    counted = Counter(re.findall(r"\w+|\s+|[^\w\s]", TEXT))
+    pieces = re.findall(r"\w+|\s+|[^\w\s]", TEXT)
+    counted = Counter(pieces)
     tokens = {words.decode([token_id]) for token_id in range(3, words.vocab_size)}
     assert words.vocab_size == 150
     assert min(counted[token] for token in tokens) >= max(counted[other] for other in counted.keys() - tokens)
-    kept = "".join(piece for piece in re.findall(r"\w+|\s+|[^\w\s]", TEXT) if piece in tokens)
+    kept = "".join(piece for piece in pieces if piece in tokens)
     assert words.decode(words.encode(TEXT)) == kept, "what is known comes back as it was"
 
 

@@ -11,7 +11,8 @@ from groundup.tokens.special import END, PAD, UNKNOWN, with_special_tokens
 from groundup.tokens.tokenizer import Tokenizer
 
 SPECIAL_TOKENS = (END, UNKNOWN, PAD)
-WORDS = r"\w+|\s+|[^\w\s]"  # every character belongs to one of the three, so that decoding only has to join
+# Letters, their marks and numbers; spaces; any other sign by itself. Every character is one of these, so that decoding only joins.
+PIECES = r"[\p{L}\p{M}\p{N}_]+|[\p{Z}\t-\r]+|[^\p{L}\p{M}\p{N}_\p{Z}\t-\r]"
 
 
 def train_word_tokenizer(texts: Iterable[str], vocab_size: int, min_frequency: int = 2) -> Tokenizer:
@@ -20,7 +21,7 @@ def train_word_tokenizer(texts: Iterable[str], vocab_size: int, min_frequency: i
     What is left becomes one `<|unk|>` each; a text without any is `decode(encode(text))`.
     """
     tokenizer = tokenizers.Tokenizer(models.WordLevel(vocab={UNKNOWN: 0}, unk_token=UNKNOWN))
-    tokenizer.pre_tokenizer = pre_tokenizers.Split(Regex(WORDS), "isolated")
+    tokenizer.pre_tokenizer = pre_tokenizers.Split(Regex(PIECES), "isolated")
     tokenizer.decoder = decoders.Fuse()
     trainer = trainers.WordLevelTrainer(
         vocab_size=vocab_size, min_frequency=min_frequency, special_tokens=list(SPECIAL_TOKENS), show_progress=False
