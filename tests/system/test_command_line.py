@@ -65,7 +65,8 @@ def test_help_loads_nothing_heavy(arguments: list[str], tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "arguments", [["train", "--help"], ["runs"], ["train", "shakespeare", "training.lerning_rate=1"]]
+    "arguments",
+    [["train", "--help"], ["tokenizer", "--help"], ["runs"], ["train", "shakespeare", "training.lerning_rate=1"]],
 )
 def test_help_of_a_command_and_typos_need_no_torch(arguments: list[str], tmp_path: Path) -> None:
     """Typer reads the options of a command with pydantic's help; that is all."""
@@ -74,9 +75,15 @@ def test_help_of_a_command_and_typos_need_no_torch(arguments: list[str], tmp_pat
     assert ("did you mean training.learning_rate?" in errors) == (len(arguments) == 3)
 
 
-@pytest.mark.parametrize("command", ["train", "generate", "chat", "evaluate", "runs"])
+COMMANDS = [
+    *("train", "generate", "chat", "evaluate", "runs"),
+    *("tokenizer train", "tokenizer inspect", "tokenizer report"),
+]
+
+
+@pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_has_help_with_an_example(command: str) -> None:
-    done = groundup(command, "--help")
+    done = groundup(*command.split(), "--help")
     assert done.returncode == 0
     assert f"groundup {command}" in done.stdout.split("Example")[1]
 
@@ -257,3 +264,24 @@ def test_closed_streams_and_a_deleted_folder(run: Path, tmp_path: Path) -> None:
     done = subprocess.run(["bash", "-c", gone], capture_output=True, text=True, check=False)
     assert done.returncode == 1
     assert "the folder that you are in has been deleted" in one_sentence(done)
+
+
+def test_a_tokenizer_is_trained_looked_into_and_measured(text_file: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "tokenizer"
+    trained = groundup("tokenizer", "train", str(text_file), "--vocab-size", "400", "--output", str(folder))
+    assert trained.returncode == 0, trained.stderr
+    assert trained.stdout.startswith(f"400 tokens in {folder}; on its own text ")
+    inspected = groundup("tokenizer", "inspect", str(folder), "--text", "the end<|endoftext|>", "--json")
+    facts = json.loads(inspected.stdout)
+    assert (facts["vocab_size"], facts["end_id"]) == (400, 0)
+    assert "".join(piece for _, piece in facts["tokens"]) == "the end<|endoftext|>"
+    assert all(token_id > 1 for token_id, _ in facts["tokens"])
+    measured = groundup("tokenizer", "report", str(folder), str(folder), "--data", str(text_file))
+    assert measured.returncode == 0, measured.stderr
+    assert "bytes a token" in measured.stdout
+    assert "the longest: " in measured.stdout
+    again = groundup("tokenizer", "train", str(text_file), "--output", str(folder))
+    assert again.returncode == 1
+    assert again.stderr == (
+        f"groundup: {folder} is there already and is not an empty folder: name a new one with --output\n"
+    )

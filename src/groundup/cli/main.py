@@ -10,6 +10,7 @@ from typing import Annotated, TextIO
 
 import typer
 
+from groundup.cli import tokenizer
 from groundup.cli.chat import chat
 from groundup.cli.evaluate import evaluate
 from groundup.cli.generate import generate
@@ -27,6 +28,7 @@ app = typer.Typer(
 )
 for command in (train, generate, chat, evaluate, runs):
     app.command(no_args_is_help=command is not runs)(command)
+app.add_typer(tokenizer.app)
 
 
 def _version(wanted: bool) -> None:

@@ -1,0 +1,172 @@
+"""`groundup tokenizer`: train, inspect, report."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from groundup.errors import DataError
+from groundup.tokens.settings import Kind, PreTokenizer
+
+if TYPE_CHECKING:
+    from groundup.text.sources import Document
+    from groundup.tokens.tokenizer import Tokenizer
+
+app = typer.Typer(
+    name="tokenizer", help="Train a tokenizer on your own text, look into one, measure one.", no_args_is_help=True
+)
+SOURCE_HELP = "A text file, a folder, a glob pattern or a catalogue name."
+TOKENIZER_HELP = "A folder with a tokenizer.json: a tokenizer's or a model's."
+SHOWN_TOKENS = 200
+JSON = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
+
+
+@app.command(no_args_is_help=True)
+def train(
+    source: Annotated[str, typer.Argument(help=SOURCE_HELP)],
+    output: Annotated[Path, typer.Option(help="The folder to write, new or empty.")],
+    kind: Annotated[Kind, typer.Option(help="character, word, or bpe (byte pairs).")] = "bpe",
+    vocab_size: Annotated[int, typer.Option(help="At most how many tokens (word, bpe).")] = 8192,
+    min_frequency: Annotated[int, typer.Option(help="How often a word or pair must occur (word, bpe).")] = 2,
+    pre_tokenizer: Annotated[PreTokenizer, typer.Option(help="Which pieces no token crosses (bpe).")] = "qwen2",
+    byte_fallback: Annotated[bool, typer.Option(help="Spell unknown characters as bytes (character).")] = False,
+) -> None:
+    """Learn a tokenizer from a text and write it as tokenizer.json, which transformers reads.
+
+    Example:
+
+        groundup tokenizer train ./my-texts --vocab-size 8192 --output ./my-tokenizer
+    """
+    from groundup.tokens.report import report_tokenizer
+    from groundup.tokens.settings import TokenizerSettings
+    from groundup.tokens.train import train_tokenizer
+
+    settings = TokenizerSettings(
+        kind=kind,
+        vocab_size=vocab_size,
+        min_frequency=min_frequency,
+        pre_tokenizer=pre_tokenizer,
+        byte_fallback=byte_fallback,
+    )
+    if output.exists() and (not output.is_dir() or any(output.iterdir())):
+        raise DataError(f"{output} is there already and is not an empty folder: name a new one with --output")
+    documents = _read(source)
+    tokenizer = train_tokenizer((document.text for document in documents), settings)
+    figures = report_tokenizer(tokenizer, (document.text for document in documents)).whole
+    output.mkdir(parents=True, exist_ok=True)
+    tokenizer.save(output)
+    print(
+        f"{tokenizer.vocab_size:,} tokens in {output}; on its own text {figures.bytes_per_token:.2f} bytes a token, "
+        f"{figures.tokens_per_word:.2f} tokens a word"
+    )
+
+
+@app.command(no_args_is_help=True)
+def inspect(
+    tokenizer: Annotated[Path, typer.Argument(help=TOKENIZER_HELP)],
+    text: Annotated[str | None, typer.Option(help="Show what this text becomes.", show_default=False)] = None,
+    as_json: JSON = False,
+) -> None:
+    """What a tokenizer is, and what it makes of a text.
+
+    Example:
+
+        groundup tokenizer inspect ./my-tokenizer --text "Hello world!"
+    """
+    import json
+
+    from rich.table import Table
+
+    from groundup.cli.tables import print_table
+    from groundup.tokens.tokenizer import Tokenizer
+
+    loaded = Tokenizer.load(tokenizer)
+    facts: dict[str, object] = {
+        "vocab_size": loaded.vocab_size,
+        "end_id": loaded.end_id,
+        "pad_id": loaded.pad_id,
+        "unknown_id": loaded.unknown_id,
+        "sha256": loaded.sha256,
+    }
+    tokens = list(_tokens(loaded, text)) if text is not None else []
+    if as_json:
+        print(json.dumps({**facts, **({"text": text, "tokens": tokens} if text is not None else {})}))
+        return
+    table = Table(box=None, show_header=False)
+    for name, value in facts.items():
+        table.add_row(
+            name.replace("_", " "), "none" if value is None else f"{value:,}" if isinstance(value, int) else str(value)
+        )
+    print_table(table)
+    if text is not None:
+        pieces = Table("id", "token", box=None)
+        for token_id, piece in tokens[:SHOWN_TOKENS]:
+            pieces.add_row(str(token_id), repr(piece))
+        print_table(pieces)
+        more = f", of which the first {SHOWN_TOKENS} are shown" if len(tokens) > SHOWN_TOKENS else ""
+        print(f"{len(tokens):,} tokens for {len(text.encode()):,} bytes{more}")
+
+
+@app.command(no_args_is_help=True)
+def report(
+    tokenizers: Annotated[list[Path], typer.Argument(help=f"{TOKENIZER_HELP} Several stand side by side.")],
+    data: Annotated[str, typer.Option(help=SOURCE_HELP)],
+    as_json: JSON = False,
+) -> None:
+    """How well tokenizers suit a text: bytes a token and tokens a word in each script, unused and longest tokens.
+
+    Example:
+
+        groundup tokenizer report ./my-tokenizer ./another-tokenizer --data ./my-texts
+    """
+    import json
+    from dataclasses import asdict
+
+    from rich.table import Table
+
+    from groundup.cli.tables import print_table
+    from groundup.tokens.report import report_tokenizer
+    from groundup.tokens.tokenizer import Tokenizer
+
+    loaded = {str(folder): Tokenizer.load(folder) for folder in tokenizers}
+    texts = [document.text for document in _read(data)]
+    reports = {name: report_tokenizer(tokenizer, texts) for name, tokenizer in loaded.items()}
+    if as_json:
+        print(json.dumps({name: asdict(each) for name, each in reports.items()}))
+        return
+    table = Table("tokenizer", "script", "bytes", "tokens", "bytes a token", "tokens a word", "unknown", box=None)
+    for name, each in reports.items():
+        rows = {"all": each.whole, **(each.scripts if len(each.scripts) > 1 else {})}
+        for script, figures in rows.items():
+            table.add_row(
+                name if script == "all" else "",
+                script,
+                f"{figures.bytes:,}",
+                f"{figures.tokens:,}",
+                f"{figures.bytes_per_token:.2f}",
+                f"{figures.tokens_per_word:.2f}",
+                f"{figures.unknown:,}",
+            )
+    print_table(table)
+    for name, each in reports.items():
+        longest = ", ".join(map(repr, each.longest[:10]))
+        print(f"{name}: {each.unused:,} of {each.vocab_size:,} tokens are not needed here; the longest: {longest}")
+
+
+def _read(source: str) -> list[Document]:
+    from groundup.text.cache import cache_directory
+    from groundup.text.settings import DataSettings
+    from groundup.text.sources import read_documents
+
+    return read_documents(
+        DataSettings(source=source), cache_directory(), lambda text: print(f"groundup: {text}", file=sys.stderr)
+    )
+
+
+def _tokens(tokenizer: Tokenizer, text: str) -> Iterator[tuple[int, str]]:
+    for token_id in tokenizer.encode(text):
+        yield token_id, tokenizer.decode([token_id], skip_special_tokens=False)
