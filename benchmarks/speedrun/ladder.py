@@ -83,6 +83,7 @@ RUNGS = [
     Rung("Muon, Polar Express, 3 iterations", optimizer_trick=newton_schulz(*POLAR_EXPRESS[:2], POLAR_EXPRESS[-1])),
     Rung("Muon's momentum 0.95", training={"momentum": 0.95}),
     Rung("Muon's momentum 0.85", training={"momentum": 0.85}),
+    Rung("products in fp32", training={"precision": "fp32"}),
     Rung("no weight decay", training={"weight_decay": 0.0}),
     Rung("no clipping", training={"max_grad_norm": 0.0}),
     Rung("learned positions, no RoPE", model={**FREE, "position": "learned"}),
