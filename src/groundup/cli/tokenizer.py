@@ -55,9 +55,9 @@ def train(
     if output.exists() and (not output.is_dir() or any(output.iterdir())):
         raise DataError(f"{output} is there already and is not an empty folder: name a new one with --output")
     documents = _read(source)
+    output.mkdir(parents=True, exist_ok=True)  # now: training may take minutes
     tokenizer = train_tokenizer((document.text for document in documents), settings)
     figures = report_tokenizer(tokenizer, (document.text for document in documents)).whole
-    output.mkdir(parents=True, exist_ok=True)
     tokenizer.save(output)
     print(
         f"{tokenizer.vocab_size:,} tokens in {output}; on its own text {figures.bytes_per_token:.2f} bytes a token, "
