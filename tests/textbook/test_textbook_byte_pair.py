@@ -91,6 +91,15 @@ def test_words_are_those_of_the_fast_tokenizer(name: str) -> None:
         assert plain.decode(plain.encode(text)) == fast.decode(ids)
 
 
-def test_an_empty_text_has_no_words() -> None:
+def test_what_has_no_words_is_refused() -> None:
     with pytest.raises(ValueError, match="WordTokenizer got an empty text"):
         WordTokenizer("")
+    for vocab_size in (-1, 0, 2):
+        with pytest.raises(ValueError, match=f"vocab_size = {vocab_size} is too small"):
+            WordTokenizer("a b", vocab_size)
+
+
+@pytest.mark.parametrize("index", [-1, 260])
+def test_an_id_that_is_not_there_is_refused(index: int) -> None:
+    with pytest.raises(ValueError, match=f"The id {index} is not in the vocabulary: ids go from 0 to 259"):
+        BytePairTokenizer("aab aab aab ab", 260).decode([index])

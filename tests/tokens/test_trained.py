@@ -12,7 +12,7 @@ import tokenizers
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from groundup.errors import SettingError, TokenizerError
+from groundup.errors import DataError, SettingError, TokenizerError
 from groundup.tokens.byte_pair import train_byte_pair_tokenizer
 from groundup.tokens.settings import PreTokenizer, TokenizerSettings
 from groundup.tokens.tokenizer import Tokenizer
@@ -111,6 +111,11 @@ def test_rare_words_are_unknown_and_named() -> None:
     text = "three one  four"
     assert tokenizer.encode(text).count(tokenizer.unknown_id or -1) == 3
     assert list(tokenizer.unknown_pieces(text)) == ["three", "  ", "four"]
+
+
+def test_a_text_without_a_frequent_word_is_refused() -> None:
+    with pytest.raises(DataError, match=r"no word of the text occurs tokenizer\.min_frequency = 9 times"):
+        train_word_tokenizer(["to be or not to be"], 100, min_frequency=9)
 
 
 def test_the_first_piece_is_what_the_first_token_stands_for() -> None:

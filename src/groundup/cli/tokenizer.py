@@ -62,6 +62,7 @@ def train(
     print(
         f"{tokenizer.vocab_size:,} tokens in {output}; on its own text {figures.bytes_per_token:.2f} bytes a token, "
         f"{figures.tokens_per_word:.2f} tokens a word"
+        + (f"; {figures.unknown:,} of {figures.tokens:,} tokens are unknown" if figures.unknown else "")
     )
 
 

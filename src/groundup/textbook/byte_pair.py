@@ -78,7 +78,11 @@ class BytePairTokenizer:
 
     def decode(self, ids: Iterable[int], skip_special_tokens: bool = True) -> str:
         """The text of ids. Bytes that are no valid UTF-8, as a model may write, become U+FFFD."""
-        kept = [index for index in map(int, ids) if not (skip_special_tokens and index == self.eos_token_id)]
+        numbers = [int(index) for index in ids]
+        for index in numbers:
+            if not 0 <= index < self.vocab_size:
+                raise ValueError(f"The id {index} is not in the vocabulary: ids go from 0 to {self.vocab_size - 1}.")
+        kept = [index for index in numbers if not (skip_special_tokens and index == self.eos_token_id)]
         return b"".join(self.tokens[index] for index in kept).decode("utf-8", errors="replace")
 
 

@@ -89,6 +89,8 @@ class WordTokenizer(CharacterTokenizer):
         frequent, the first in the order of their code points."""
         if not text:
             raise ValueError("WordTokenizer got an empty text: give it the training text, for its words.")
+        if vocab_size < 3:
+            raise ValueError(f"vocab_size = {vocab_size} is too small: the two special tokens and a word are 3.")
         counts = Counter(self.pieces(text))
         frequent = [piece for piece, count in counts.items() if count >= min_frequency]
         self._take(sorted(frequent, key=lambda piece: (-counts[piece], piece))[: vocab_size - 2])

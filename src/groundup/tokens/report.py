@@ -96,6 +96,6 @@ def script_of(text: str) -> str:
         if character.isalpha():
             first = unicodedata.name(character, "unknown").split(" ")[0]
             scripts[SCRIPT_NAMES.get(first, first.capitalize())] += times
-    if scripts["Japanese"] > scripts.total() / 20:  # Han characters with a tenth of kana are Japanese
+    if scripts["Japanese"] > scripts.total() / 20:  # Han characters with a twentieth of kana are Japanese
         return "Japanese"
     return scripts.most_common(1)[0][0] if scripts else "none"
