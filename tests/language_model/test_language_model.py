@@ -141,7 +141,7 @@ def test_characters_that_the_tokenizer_never_saw_are_counted_and_named(language_
         language_model.generate("Speak", **FIELDS)
 
 
-def test_many_unknown_pieces_are_not_all_listed(language_model: LanguageModel) -> None:
+def test_many_unknown_characters_are_not_all_listed(language_model: LanguageModel) -> None:
     with pytest.warns(GroundupWarning, match=r"10 of the prompt's 10 tokens .* \('0', '1', .*, '7', …\)"):
         language_model.generate("0123456789", **FIELDS)
 

@@ -63,7 +63,7 @@ def test_without_an_end_token_the_first_token_is_only_read(language_model: Langu
     assert found[1].log_likelihood == 0.0
 
 
-def test_unknown_pieces_of_a_text_are_named(language_model: LanguageModel) -> None:
+def test_unknown_characters_of_a_text_are_named(language_model: LanguageModel) -> None:
     with pytest.warns(GroundupWarning, match=r"1 of the text's 5 tokens are unknown to the model \('é'\)"):
         assert language_model.score(["Spéak"])[0].num_bytes == 6
 

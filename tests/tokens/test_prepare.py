@@ -132,7 +132,7 @@ def test_the_tokenizer_learns_from_the_training_split_alone(tmp_path: Path) -> N
     assert said == [warning] * 2
 
 
-def test_many_unknown_pieces_are_cut_short(tmp_path: Path) -> None:
+def test_many_unknown_characters_are_cut_short(tmp_path: Path) -> None:
     said: list[str] = []
     prepared(tmp_path, TEXT + "".join(chr(0x4E00 + number) for number in range(15)), said=said)
     assert said[0].startswith("warning: 15 characters")

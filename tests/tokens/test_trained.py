@@ -11,6 +11,7 @@ import pytest
 import tokenizers
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tokenizers import models, normalizers
 
 from groundup.errors import DataError, SettingError, TokenizerError
 from groundup.tokens.byte_pair import train_byte_pair_tokenizer
@@ -124,6 +125,9 @@ def test_the_first_piece_is_what_the_first_token_stands_for() -> None:
     )
     assert byte_pairs["qwen2"].first_piece("😀") == "😀"
     assert words.first_piece("Unheard of") == "Unheard"
+    stripping = tokenizers.Tokenizer(models.BPE(vocab={"a": 0}, merges=[]))
+    stripping.normalizer = normalizers.Strip()
+    assert Tokenizer(stripping.to_str().encode(), {}, {}).first_piece("   ") == "", "spaces have no token there"
     assert words.first_piece("") == byte_pairs["qwen2"].first_piece("") == ""
 
 

@@ -99,7 +99,8 @@ class Tokenizer:
         """What the first token of a text stands for, whatever it is decoded to; a piece of a character counts as all of it."""
         if self._table is not None or not text:
             return text[:1]
-        start, end = self._tokenizer.encode(text[:FIRST_PIECE_CHARACTERS]).offsets[0]
+        places = self._tokenizer.encode(text[:FIRST_PIECE_CHARACTERS]).offsets
+        start, end = places[0] if places else (0, 0)  # a tokenizer that strips spaces may have no token for them
         return text[start:end]
 
     def encode_pieces(self, text: str) -> Iterator[NDArray[np.int32]]:
