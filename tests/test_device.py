@@ -12,9 +12,9 @@ import time
 import pytest
 import torch
 
+from groundup.cores import available_cores
 from groundup.device import (
     autocast_dtype,
-    available_cores,
     describe_machine,
     half_precision_slowdown,
     has_bf16_units,

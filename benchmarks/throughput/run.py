@@ -21,7 +21,8 @@ import torch
 from benchmarks.contender import Contender, Program, measure, start_all
 from benchmarks.result import at_least_one, compared, nanogpt_checkout, output_file, show, wait_until_quiet, write
 
-from groundup.device import available_cores, has_bf16_units
+from groundup.cores import available_cores
+from groundup.device import has_bf16_units
 
 SHAPES = {
     "small": {"num_layers": 4, "num_heads": 4, "d_model": 128, "context": 64, "batch_size": 12, "dropout": 0.0},

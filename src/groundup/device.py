@@ -13,6 +13,7 @@ from typing import TypeVar
 
 import torch
 
+from groundup.cores import available_cores
 from groundup.errors import SettingError
 
 T = TypeVar("T")
@@ -110,11 +111,6 @@ def keep_freed_memory() -> None:
     malloc_option = ctypes.CDLL(None).mallopt
     for option, value in ((M_MMAP_THRESHOLD, 1 << 30), (M_TRIM_THRESHOLD, (1 << 31) - 1), (M_TOP_PAD, 1 << 26)):
         malloc_option(option, value)
-
-
-def available_cores() -> int:
-    """Cores that this process may run on (fewer than the machine's when it is pinned)."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def synchronize(device: torch.device) -> None:

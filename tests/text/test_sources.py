@@ -12,8 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from groundup.errors import DataError
+from groundup.text.decode import decode_text
+from groundup.text.document import Document
 from groundup.text.settings import DataSettings
-from groundup.text.sources import Document, check_sources, count_repairs, decode_text, read_documents
+from groundup.text.sources import check_sources, count_repairs, read_documents
 
 NOBODY = 65534
 
@@ -60,14 +62,14 @@ def test_a_folder_is_read_in_order_without_hidden_or_other_files() -> None:
         "a/.cache/x.txt",
     ]:
         write(f"texts/{name}", name)
-    assert [document.name for document in read("texts")] == ["a/y.TXT", "a/z.md", "a.txt", "b.txt"]
+    assert [document.id for document in read("texts")] == ["a/y.TXT", "a/z.md", "a.txt", "b.txt"]
     assert [document.text for document in read("texts/")] == ["a/y.TXT", "a/z.md", "a.txt", "b.txt"]
 
 
 def test_a_pattern_and_a_list_read_each_file_once() -> None:
     for name in ["one.txt", "two.log", "deep/three.txt"]:
         write(f"texts/{name}", name)
-    names = [document.name for document in read("texts/**/*.txt")]
+    names = [document.id for document in read("texts/**/*.txt")]
     assert names == ["deep/three.txt", "one.txt"]
     everything = read("texts/one.txt", "texts/**/*.*", "texts", "./texts/one.txt")
     assert [document.text for document in everything] == ["one.txt", "deep/three.txt", "two.log"]
@@ -181,7 +183,8 @@ def test_empty_files() -> None:
 def test_a_folder_without_text_files() -> None:
     write("texts/picture.png", "x")
     assert failure("texts") == (
-        "data.source = 'texts' is a folder without text files: put files ending in .txt or .md in it"
+        "data.source = 'texts' is a folder without text files: put files ending in .txt or .md in it "
+        "(or .jsonl, .csv, .parquet, .html, .py and the like)"
     )
 
 
@@ -249,9 +252,9 @@ def test_runs_below_a_folder_are_not_its_text() -> None:
         write(f"here/runs/first/{file}", "a run's file")
     write("here/notes/manifest.json", "not a run")
     write("here/notes/more.md", "mine, too")
-    assert [document.name for document in read("here")] == ["mine.txt", "notes/more.md"]
-    assert [document.name for document in read("here/**/*.md")] == ["notes/more.md"]
-    assert [document.name for document in read("here/runs/first/model/README.md")] == ["README.md"]  # asked for by name
+    assert [document.id for document in read("here")] == ["mine.txt", "notes/more.md"]
+    assert [document.id for document in read("here/**/*.md")] == ["notes/more.md"]
+    assert [document.id for document in read("here/runs/first/model/README.md")] == ["README.md"]  # asked for by name
 
 
 def test_a_link_to_itself_is_named() -> None:
@@ -263,7 +266,7 @@ def test_a_link_to_itself_is_named() -> None:
 def test_a_file_name_that_is_no_text_is_written_with_a_replacement() -> None:
     write(os.fsdecode(b"odd/n\xff.txt"), "text")
     (document,) = read("odd")
-    assert (document.name, document.text) == ("n\ufffd.txt", "text")
+    assert (document.id, document.text) == ("n\ufffd.txt", "text")
 
 
 def test_sources_are_looked_for_before_anything_is_read() -> None:
@@ -280,8 +283,8 @@ def test_a_pattern_over_links_that_lead_up_ends() -> None:
     write("tree/b/c/three.md", "three")
     for folder in ("a", "b"):
         Path("tree", folder, "up").symlink_to("..")
-    assert [document.name for document in read("tree/**/*.txt")] == ["a/one.txt", "b/c/two.txt"]
-    assert [document.name for document in read("tree/b/**/t*")] == ["c/three.md", "c/two.txt"]
-    assert [document.name for document in read("**/one.txt")] == ["tree/a/one.txt"]
-    assert [document.name for document in read(str(Path.cwd() / "tree" / "**" / "[at]*.txt"))] == ["b/c/two.txt"]
+    assert [document.id for document in read("tree/**/*.txt")] == ["a/one.txt", "b/c/two.txt"]
+    assert [document.id for document in read("tree/b/**/t*")] == ["c/three.md", "c/two.txt"]
+    assert [document.id for document in read("**/one.txt")] == ["tree/a/one.txt"]
+    assert [document.id for document in read(str(Path.cwd() / "tree" / "**" / "[at]*.txt"))] == ["b/c/two.txt"]
     assert "no file matches this pattern" in failure("tree/**/*.csv")

@@ -1,20 +1,36 @@
 from __future__ import annotations
 
+import tempfile
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from groundup.errors import DataError
+from groundup.text.document import Document
+from groundup.text.document_store import store_documents
 from groundup.text.settings import DataSettings, Split
-from groundup.text.sources import Document, read_documents
-from groundup.text.splits import resolve_split, split_documents
+from groundup.text.sources import read_documents
+from groundup.text.splits import plan_split, resolve_split
 
 
 def documents(*texts: str) -> list[Document]:
     return [Document(f"document {index}", text, "here", "unknown") for index, text in enumerate(texts)]
+
+
+def split_documents(documents: list[Document], settings: DataSettings) -> tuple[list[Document], list[Document]]:
+    with tempfile.TemporaryDirectory() as folder:
+        store = store_documents(documents, Path(folder))
+        split = plan_split(store.index, np.ones(len(documents), np.bool_), settings)
+        train, validation = list(split.train_documents(store)), list(split.validation_documents(store))
+    characters = {"train": train, "validation": validation}
+    assert split.characters(store.index) == {
+        side: sum(len(document.text) for document in those) for side, those in characters.items()
+    }
+    return train, validation
 
 
 def settings(split: Split = "auto", fraction: float = 0.1) -> DataSettings:
@@ -32,9 +48,9 @@ def test_tail_cuts_the_benchmark_where_everybody_does() -> None:
 
 def test_auto_holds_out_whole_documents_from_ten_on() -> None:
     texts = [f"text number {number}" for number in range(10)]
-    assert resolve_split(documents(*texts[:9]), settings()) == "tail"
-    assert resolve_split(documents(*texts), settings()) == "documents"
-    assert resolve_split(documents(*texts), settings("tail")) == "tail"
+    assert resolve_split(9, settings()) == "tail"
+    assert resolve_split(10, settings()) == "documents"
+    assert resolve_split(10, settings("tail")) == "tail"
     train, validation = split_documents(documents(*texts), settings())
     assert sorted(document.text for document in train + validation) == texts
 
@@ -80,7 +96,7 @@ def test_tail_leaves_out_empty_ends() -> None:
     train, validation = split_documents(documents("a", "0123456789"), settings("tail", 0.2))
     assert [document.text for document in train] == ["01234567"]
     assert [document.text for document in validation] == ["a", "89"]
-    assert validation[1].name == "document 1"
+    assert validation[1].id == "document 1"
 
 
 def test_an_empty_validation_split_says_what_to_do() -> None:
@@ -101,5 +117,5 @@ def test_the_plays_held_out_are_known(plays_cache: Path) -> None:
     chosen = DataSettings()
     plays = read_documents(chosen, plays_cache, print)
     train, validation = split_documents(plays, chosen)
-    assert [document.name for document in validation] == ["Twelfth Night", "Henry VIII"]
+    assert [document.id for document in validation] == ["Twelfth Night", "Henry VIII"]
     assert len(train) == 36

@@ -4,13 +4,16 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
 
-from groundup.errors import DataError, MachineError, TokenizerError
+from groundup.errors import DataError, MachineError
+from groundup.text.collect import collect
+from groundup.text.document import Document
+from groundup.text.document_store import store_documents
 from groundup.text.settings import DataSettings
-from groundup.text.sources import Document, read_documents
 from groundup.tokens.plan import SamplePlan
 from groundup.tokens.prepare import PreparedData, prepare
 from groundup.tokens.settings import TokenizerSettings
@@ -36,7 +39,9 @@ def prepared(
     documents = [document(text, f"{index}.txt") for index, text in enumerate(texts)]
     say = (lambda text: None) if said is None else said.append
     settings = TokenizerSettings(byte_fallback=byte_fallback)
-    return prepare(documents, data or DataSettings("texts"), settings, sequence_length, batch_size, cache, say)
+    with tempfile.TemporaryDirectory() as folder:
+        store = store_documents(documents, Path(folder))
+        return prepare(store, data or DataSettings("texts"), settings, sequence_length, batch_size, cache, say)
 
 
 def failure(cache: Path, *texts: str, sequence_length: int = 8, batch_size: int = 4) -> str:
@@ -69,7 +74,7 @@ def test_facts_for_the_manifest(tmp_path: Path) -> None:
     (tmp_path / "texts" / "one.txt").write_bytes(b"\xef\xbb\xbf" + TEXT.replace("\n", "\r\n").encode())
     (tmp_path / "texts" / "two.txt").write_text("é" * 100)
     data = DataSettings(str(tmp_path / "texts"))
-    result = prepare(read_documents(data, tmp_path, print), data, TokenizerSettings(), 8, 4, tmp_path / "cache", print)
+    result = prepare(collect(data, tmp_path, print), data, TokenizerSettings(), 8, 4, tmp_path / "cache", print)
     facts = dict(result.facts)
     (source,) = facts.pop("sources")
     assert len(bytes.fromhex(source.pop("sha256"))) == 32
@@ -206,15 +211,19 @@ def test_files_of_another_preparation_are_noticed(tmp_path: Path) -> None:
 
 PREPARE = """
 import sys
+import tempfile
 from pathlib import Path
+from groundup.text.document import Document
+from groundup.text.document_store import store_documents
 from groundup.text.settings import DataSettings
-from groundup.text.sources import Document
 from groundup.tokens.prepare import prepare
 from groundup.tokens.settings import TokenizerSettings
 assert "torch" not in sys.modules
 documents = [Document("a", "To be, or not to be.\\n" * 20000, "a", "unknown")]
 sys.stdin.readline()
-result = prepare(documents, DataSettings("a"), TokenizerSettings(), 8, 4, Path(sys.argv[1]), print)
+with tempfile.TemporaryDirectory() as folder:
+    store = store_documents(documents, Path(folder))
+    result = prepare(store, DataSettings("a"), TokenizerSettings(), 8, 4, Path(sys.argv[1]), print)
 print(result.train.sha256)
 """
 
@@ -280,7 +289,7 @@ def test_an_empty_validation_split(tmp_path: Path) -> None:
 
 
 def test_a_lone_surrogate_in_a_text(tmp_path: Path) -> None:
-    with pytest.raises(TokenizerError, match=r"U\+D800, half of a surrogate pair"):
+    with pytest.raises(DataError, match=r"document '0.txt', holds U\+D800, half of a surrogate pair"):
         prepared(tmp_path, TEXT + "\ud800")
 
 
@@ -296,7 +305,8 @@ def test_unknown_words_are_told_with_what_they_hide(tmp_path: Path) -> None:
         "one two " * 1000 + "three four " * 80
     )  # the tail holds all of the last two words, and the training text none
     settings = TokenizerSettings(kind="word", vocab_size=100)
-    data = prepare([document(text)], DataSettings(split="tail"), settings, 8, 2, tmp_path, said.append)
+    store = store_documents([document(text)], tmp_path / "store")
+    data = prepare(store, DataSettings(split="tail"), settings, 8, 2, tmp_path, said.append)
     assert data.facts["unknown_pieces"] == {"four": 80, "three": 80}
     assert data.facts["tokenizer"] == {"kind": "word", "min_frequency": 2, "vocab_size": 3 + 3}
     (warning,) = said

@@ -13,7 +13,7 @@ from groundup.errors import DataError
 from groundup.tokens.settings import Kind, PreTokenizer
 
 if TYPE_CHECKING:
-    from groundup.text.sources import Document
+    from groundup.text.document import Document
     from groundup.tokens.tokenizer import Tokenizer
 
 app = typer.Typer(

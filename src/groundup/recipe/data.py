@@ -7,7 +7,7 @@ from pathlib import Path
 
 from groundup.recipe.settings import Recipe
 from groundup.text.cache import cache_directory
-from groundup.text.sources import read_documents
+from groundup.text.collect import collect
 from groundup.tokens.prepare import PreparedData, prepare
 
 
@@ -17,6 +17,6 @@ def prepare_data(settings: Recipe, folder: Path, say: Callable[[str], None]) -> 
     Relative sources begin at `folder`.
     """
     cache = cache_directory()
-    documents = read_documents(settings.data, cache, say, folder)
+    documents = collect(settings.data, cache, say, folder)
     window, batch_size = settings.model.max_seq_len, settings.training.batch_size
     return prepare(documents, settings.data, settings.tokenizer, window, batch_size, cache, say)

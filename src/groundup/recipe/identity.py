@@ -12,7 +12,8 @@ import torch
 
 import groundup
 from groundup.config import as_plain, build, read_toml, write_toml
-from groundup.device import autocast_dtype, available_cores, describe_machine, precision_name
+from groundup.cores import available_cores
+from groundup.device import autocast_dtype, describe_machine, precision_name
 from groundup.errors import RunError
 from groundup.files import sha256_file, sha256_text
 from groundup.model.counts import parameter_counts, training_flops

@@ -15,11 +15,15 @@ class DataSettings:
     """Where the text comes from, and how much of it is held out."""
 
     source: str | tuple[str, ...] = "shakespeare"
-    """A catalogue name, a text file, a folder of text files, a glob pattern, or a list of these."""
+    """A catalogue name, a file, a folder, a glob pattern, an address with its sha256, `-` (standard input), or a list of these."""
     validation_fraction: float = 0.1
     """Share of the text held out for validation."""
     split: Split = "auto"
     """documents: whole ones, chosen by hash; tail: the end of each; auto: documents when there are 10 or more."""
+    text_field: str = "text"
+    """Under which key or column the text of rows is found (.jsonl, .csv, .parquet)."""
+    skip_bad: bool = False
+    """Leave out files and rows that can't be read, counted and named, where otherwise the first one ends it."""
 
     def __post_init__(self) -> None:
         sources = (self.source,) if isinstance(self.source, str) else self.source

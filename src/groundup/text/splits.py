@@ -1,76 +1,101 @@
-"""What is trained on and what is held out: a pure function of the documents."""
+"""What is trained on and what is held out: a pure function of the documents' hashes and lengths."""
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Sequence
-from dataclasses import replace
-from typing import Literal
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
 
 from groundup.errors import DataError
+from groundup.text.document import Document
+from groundup.text.document_store import DocumentStore, hash_fractions
 from groundup.text.settings import DataSettings
-from groundup.text.sources import Document
 
 AUTO_DOCUMENTS = 10
 
+Kind = Literal["documents", "tail"]
 
-def resolve_split(documents: Sequence[Document], settings: DataSettings) -> Literal["documents", "tail"]:
+
+@dataclass(frozen=True)
+class Split:
+    """Which documents, or which part of each, belong to either side."""
+
+    kind: Kind
+    train: NDArray[np.bool_]
+    """(documents,) those that training reads something of."""
+    validation: NDArray[np.bool_]
+    """(documents,) those that something is held out of: with `tail` nearly the same."""
+    cuts: NDArray[np.int64]
+    """(documents,) with `tail`, how many characters of each are trained on."""
+
+    def train_documents(self, store: DocumentStore) -> Iterator[Document]:
+        """What is trained on, in order."""
+        for place, document in zip(np.flatnonzero(self.train), store.documents(self.train), strict=True):
+            yield replace(document, text=document.text[: self.cuts[place]]) if self.kind == "tail" else document
+
+    def validation_documents(self, store: DocumentStore) -> Iterator[Document]:
+        """What is held out, in order."""
+        for place, document in zip(np.flatnonzero(self.validation), store.documents(self.validation), strict=True):
+            yield replace(document, text=document.text[self.cuts[place] :]) if self.kind == "tail" else document
+
+    def characters(self, index: NDArray[Any]) -> dict[str, int]:
+        """How many characters either side has."""
+        lengths = index["characters"]
+        if self.kind == "tail":
+            train, validation = self.cuts[self.train].sum(), (lengths - self.cuts)[self.validation].sum()
+        else:
+            train, validation = lengths[self.train].sum(), lengths[self.validation].sum()
+        return {"train": int(train), "validation": int(validation)}
+
+
+def resolve_split(num_documents: int, settings: DataSettings) -> Kind:
     """What `auto` comes to: whole documents when there are 10 or more, else the tail of each."""
     if settings.split != "auto":
         return settings.split
-    return "documents" if len(documents) >= AUTO_DOCUMENTS else "tail"
+    return "documents" if num_documents >= AUTO_DOCUMENTS else "tail"
 
 
-def split_documents(documents: Sequence[Document], settings: DataSettings) -> tuple[list[Document], list[Document]]:
-    """Divide documents into (training, validation), each in the order given.
+def plan_split(index: NDArray[Any], kept: NDArray[np.bool_], settings: DataSettings) -> Split:
+    """Divide the documents of a store's index, of those that are `kept` (documents,).
 
     `documents` holds out a document when its sha256, read as a fraction in [0, 1), is below `validation_fraction`:
     adding a document moves no other, and two copies of one text land on the same side. At least one document stays on
     each side. `tail` holds out the end of each document: training gets its first `int(length * (1 -
     validation_fraction))` characters. Raises `DataError` when either side would be empty.
     """
-    if resolve_split(documents, settings) == "documents":
-        train, validation = _split_by_hash(documents, settings.validation_fraction)
+    kind = resolve_split(int(kept.sum()), settings)
+    lengths = index["characters"]
+    cuts = np.array([int(length * (1 - settings.validation_fraction)) for length in lengths.tolist()], np.int64)
+    if kind == "documents":
+        validation = kept & _held_out(hash_fractions(index), kept, settings.validation_fraction)
+        train = kept & ~validation
     else:
-        train, validation = _split_tails(documents, settings.validation_fraction)
-    characters = sum(len(document.text) for document in documents)
-    have = f"the text's {characters:,} characters in {len(documents)} document{'s' if len(documents) != 1 else ''}"
-    if not validation:
+        train, validation = kept & (cuts > 0), kept & (cuts < lengths)
+    count, characters = int(kept.sum()), int(lengths[kept].sum())
+    have = f"the text's {characters:,} characters in {count} document{'s' if count != 1 else ''}"
+    if not validation.any():
         raise DataError(
             f"the validation split of {have} is empty: add text"
-            f"{', use data.split=tail' if resolve_split(documents, settings) != 'tail' else ''}, "
+            f"{', use data.split=tail' if kind != 'tail' else ''}, "
             f"or raise data.validation_fraction (now {settings.validation_fraction!r})"
         )
-    if not train:
+    if not train.any():
         raise DataError(
             f"the training split of {have} is empty: add text, use data.split=tail, "
             f"or lower data.validation_fraction (now {settings.validation_fraction!r})"
         )
-    return train, validation
+    return Split(kind, train, validation, cuts)
 
 
-def _split_by_hash(documents: Sequence[Document], fraction: float) -> tuple[list[Document], list[Document]]:
-    if len(documents) < 2:
-        return list(documents), []
-    hashes = [_hash_fraction(document.text) for document in documents]
-    held_out = {index for index, value in enumerate(hashes) if value < fraction}
-    if not held_out:
-        held_out = {index for index, value in enumerate(hashes) if value == min(hashes)}  # copies stay together
-    elif len(held_out) == len(documents):
-        held_out = {index for index, value in enumerate(hashes) if value != max(hashes)}
-    train = [document for index, document in enumerate(documents) if index not in held_out]
-    return train, [document for index, document in enumerate(documents) if index in held_out]
-
-
-def _hash_fraction(text: str) -> float:
-    """The first 53 bits of the text's sha256 as a number in [0, 1), exactly."""
-    return (int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 11) / 2**53
-
-
-def _split_tails(documents: Sequence[Document], fraction: float) -> tuple[list[Document], list[Document]]:
-    train, validation = [], []
-    for document in documents:
-        cut = int(len(document.text) * (1 - fraction))
-        train.append(replace(document, text=document.text[:cut]))
-        validation.append(replace(document, text=document.text[cut:]))
-    return [document for document in train if document.text], [document for document in validation if document.text]
+def _held_out(fractions: NDArray[np.float64], kept: NDArray[np.bool_], share: float) -> NDArray[np.bool_]:
+    mine = fractions[kept]
+    if len(mine) < 2:
+        return np.zeros(len(fractions), np.bool_)
+    if not (mine < share).any():
+        return np.asarray(fractions == mine.min())  # copies stay together
+    if (mine < share).all():
+        return np.asarray(fractions != mine.max())
+    return np.asarray(fractions < share)

@@ -2,26 +2,30 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
-import fcntl
+import itertools
 import json
 import os
 import shutil
 import unicodedata
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from groundup.errors import DataError, TokenizerError
 from groundup.files import replacing, sha256_text
-from groundup.text.cache import unwritable
 from groundup.text.catalogue import CATALOGUE
+from groundup.text.collect import locked
+from groundup.text.decode import BYTE_ORDER_MARK_REPAIR, LINE_ENDING_REPAIR
+from groundup.text.document import Document
+from groundup.text.document_store import DocumentStore
 from groundup.text.settings import DataSettings
-from groundup.text.sources import Document, Say, count_repairs
-from groundup.text.splits import resolve_split, split_documents
+from groundup.text.sources import Say
+from groundup.text.splits import Split, plan_split
 from groundup.tokens.plan import SamplePlan, make_plan
 from groundup.tokens.settings import TokenizerSettings
 from groundup.tokens.store import TokenStore, write_store
@@ -37,6 +41,8 @@ FACTS_FILE, TRAIN_FILE, VALIDATION_FILE, PLAN_FILE = (
 )
 UNKNOWN_SHOWN = 10
 UNKNOWN_KEPT = 1000
+DOCUMENTS_NAMED = 1000
+REPAIRS = (BYTE_ORDER_MARK_REPAIR, LINE_ENDING_REPAIR)
 
 
 @dataclass(frozen=True)
@@ -53,7 +59,7 @@ class PreparedData:
 
 
 def prepare(
-    documents: Sequence[Document],
+    store: DocumentStore,
     data: DataSettings,
     tokenizer: TokenizerSettings,
     sequence_length: int,
@@ -69,53 +75,31 @@ def prepare(
     cache and of unknown characters or words. Raises `DataError` when there is too little text, `MachineError` when the cache
     cannot be written.
     """
-    _require_two_characters(documents)
-    key = _key(documents, data, tokenizer, sequence_length)
+    _require_two_characters(store)
+    key = _key(store, data, tokenizer, sequence_length)
     directory = cache / "prepared" / key
-    with _lock(directory):
+    with locked(directory):
         prepared = _reuse(directory, say)
         if prepared is None:
-            _make(directory, documents, data, tokenizer, sequence_length)
+            _make(directory, store, data, tokenizer, sequence_length)
             prepared = _open(directory)
     _require_batch(prepared, sequence_length, batch_size)
     _say_unknown(prepared.facts, tokenizer, say)
     return prepared
 
 
-def _require_two_characters(documents: Sequence[Document]) -> None:
-    characters = sum(len(document.text) for document in documents)
+def _require_two_characters(store: DocumentStore) -> None:
+    characters = int(store.index["characters"].sum())
     if characters < 2:
         noun = "character" if characters == 1 else "characters"
         raise DataError(f"the text has {characters} {noun}, too few to hold any out: add text to data.source")
 
 
-def _key(documents: Sequence[Document], data: DataSettings, tokenizer: TokenizerSettings, sequence_length: int) -> str:
+def _key(store: DocumentStore, data: DataSettings, tokenizer: TokenizerSettings, sequence_length: int) -> str:
     """A hash over all that decides what is written, the names and origins in the facts included."""
-    described = [{**dataclasses.asdict(document), "text": _sha256(document.text)} for document in documents]
     settings = {"split": data.split, "validation_fraction": data.validation_fraction, **dataclasses.asdict(tokenizer)}
-    return _sha256(json.dumps([FORMAT_VERSION, described, settings, sequence_length]))[:32]
-
-
-def _sha256(text: str) -> str:
-    try:
-        return sha256_text(text)
-    except UnicodeEncodeError as error:
-        raise TokenizerError(
-            f"a text holds U+{ord(text[error.start]):04X}, half of a surrogate pair, "
-            f"which no valid Unicode text holds: remove it, or replace it by U+FFFD"
-        ) from None
-
-
-@contextlib.contextmanager
-def _lock(directory: Path) -> Iterator[None]:
-    """Let one process at a time work on a directory of the cache. However a process ends, its lock ends with it."""
-    try:
-        directory.parent.mkdir(parents=True, exist_ok=True)
-        with directory.with_suffix(".lock").open("w") as file:
-            fcntl.flock(file, fcntl.LOCK_EX)
-            yield
-    except OSError as error:
-        raise unwritable(directory, error) from error
+    described = [store.sha256, store.facts["sources"], store.facts["tally"]["changed"]]
+    return sha256_text(json.dumps([FORMAT_VERSION, described, settings, sequence_length]))[:32]
 
 
 def _reuse(directory: Path, say: Say) -> PreparedData | None:
@@ -156,8 +140,8 @@ def _open(directory: Path) -> PreparedData:
 def _hashes(prepared: PreparedData) -> dict[str, str]:
     config = (prepared.directory / CONFIG_FILE).read_text(encoding="utf-8")
     return {
-        "facts": _sha256(json.dumps(prepared.facts)),
-        "tokenizer_config": _sha256(config),
+        "facts": sha256_text(json.dumps(prepared.facts)),
+        "tokenizer_config": sha256_text(config),
         "tokenizer": prepared.tokenizer.sha256,
         "train_tokens": prepared.train.sha256,
         "validation_tokens": prepared.validation.sha256,
@@ -167,7 +151,7 @@ def _hashes(prepared: PreparedData) -> dict[str, str]:
 
 def _make(
     directory: Path,
-    documents: Sequence[Document],
+    store: DocumentStore,
     data: DataSettings,
     settings: TokenizerSettings,
     sequence_length: int,
@@ -179,18 +163,18 @@ def _make(
     temporary = directory.with_name(f"{prefix}{os.getpid()}")
     temporary.mkdir()
     try:
-        train, validation = split_documents(documents, data)
-        tokenizer = train_tokenizer((document.text for document in train), settings)
+        split = plan_split(store.index, np.ones(len(store.index), np.bool_), data)
+        tokenizer = train_tokenizer((document.text for document in split.train_documents(store)), settings)
         tokenizer.save(temporary)
-        train_store = write_store(temporary / TRAIN_FILE, (document.text for document in train), tokenizer)
-        validation_store = write_store(
-            temporary / VALIDATION_FILE, (document.text for document in validation), tokenizer
-        )
+        texts = (document.text for document in split.train_documents(store))
+        train_store = write_store(temporary / TRAIN_FILE, texts, tokenizer)
+        texts = (document.text for document in split.validation_documents(store))
+        validation_store = write_store(temporary / VALIDATION_FILE, texts, tokenizer)
         _require_window(len(train_store.ids), sequence_length)
         plan = make_plan(len(train_store.ids), sequence_length)
         plan.save(temporary / PLAN_FILE)
         prepared = PreparedData(temporary, tokenizer, train_store, validation_store, plan, {})
-        facts = _facts(documents, train, validation, prepared, data, settings)
+        facts = _facts(store, split, prepared, data, settings)
         prepared = dataclasses.replace(prepared, facts=facts)
         with replacing(temporary / FACTS_FILE) as file:
             file.write(json.dumps({**facts, "hashes": _hashes(prepared)}, indent=2, ensure_ascii=False).encode())
@@ -221,53 +205,47 @@ def _require_batch(prepared: PreparedData, sequence_length: int, batch_size: int
 
 
 def _facts(
-    documents: Sequence[Document],
-    train: Sequence[Document],
-    validation: Sequence[Document],
-    prepared: PreparedData,
-    data: DataSettings,
-    settings: TokenizerSettings,
+    store: DocumentStore, split: Split, prepared: PreparedData, data: DataSettings, settings: TokenizerSettings
 ) -> dict[str, Any]:
-    splits = {"train": train, "validation": validation}
     stores = {"train": prepared.train, "validation": prepared.validation}
-    whole = resolve_split(documents, data) == "documents"
+    named = split.validation_documents(store) if split.kind == "documents" else iter(())
+    changed = store.facts["tally"]["changed"]
     return {
-        "sources": [
-            _source_facts(source, documents) for source in dict.fromkeys(document.source for document in documents)
-        ],
-        "documents": {name: len(split) for name, split in splits.items()},
+        "sources": [_source_facts(place, name, store) for place, name in enumerate(store.facts["sources"])],
+        "documents": {"train": int(split.train.sum()), "validation": int(split.validation.sum())},
         "bytes": {name: store.num_bytes for name, store in stores.items()},
-        "characters": {name: sum(len(document.text) for document in split) for name, split in splits.items()},
+        "characters": split.characters(store.index),
         "tokens": {name: len(store.ids) for name, store in stores.items()},
         "unknown_tokens": {name: store.num_unknown for name, store in stores.items()},
-        "unknown_pieces": _unknown_pieces(validation, prepared.tokenizer),
-        "split": resolve_split(documents, data),
+        "unknown_pieces": _unknown_pieces(split.validation_documents(store), prepared.tokenizer),
+        "split": split.kind,
         "validation_fraction": data.validation_fraction,
         "tokenizer": {**settings.used(), "vocab_size": prepared.tokenizer.vocab_size},
-        "validation_documents": [document.name for document in validation] if whole else [],
-        "repairs": count_repairs(list(documents)),
+        "validation_documents": [document.id for document in itertools.islice(named, DOCUMENTS_NAMED)],
+        "repairs": {repair: changed[repair] for repair in REPAIRS if repair in changed},
     }
 
 
-def _source_facts(source: str, documents: Sequence[Document]) -> dict[str, Any]:
-    mine = [document for document in documents if document.source == source]
-    hashes = [_sha256(document.text) for document in mine]
+def _source_facts(place: int, name: str, store: DocumentStore) -> dict[str, Any]:
+    known = store.facts["sources"][name]
+    mine = store.index[store.index["source"] == place]
+    hashes = [bytes(digest).hex() for digest in mine["sha256"]]
     facts = {
-        "name": source,
-        "origin": mine[0].origin or source,
-        "license": mine[0].license,
-        "bytes": sum(len(document.text.encode()) for document in mine),
+        "name": name,
+        "origin": known["origin"] or name,
+        "license": ", ".join(known["licenses"]) or "unknown",
+        "bytes": int(mine["num_bytes"].sum()),
         "sha256": hashes[0]
         if len(hashes) == 1
-        else _sha256("\n".join(hashes)),  # of the text, or of its documents' hashes
+        else sha256_text("\n".join(hashes)),  # of the text, or of its documents' hashes
         "documents": len(mine),
     }
-    if mine[0].origin:
-        facts["archive_sha256"] = CATALOGUE[source].sha256
+    if known["origin"]:
+        facts["archive_sha256"] = CATALOGUE[name].sha256
     return facts
 
 
-def _unknown_pieces(validation: Sequence[Document], tokenizer: Tokenizer) -> dict[str, int]:
+def _unknown_pieces(validation: Iterable[Document], tokenizer: Tokenizer) -> dict[str, int]:
     """How often each character or word that becomes the unknown token occurs: of the most frequent, these first."""
     counts = Counter(piece for document in validation for piece in tokenizer.unknown_pieces(document.text))
     return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0]))[:UNKNOWN_KEPT])

@@ -1,0 +1,188 @@
+"""From sources to a document store: read, do the steps, write shards; on all cores, and going on where it was interrupted."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import fcntl
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from queue import SimpleQueue
+from typing import Any
+
+from groundup.cores import available_cores
+from groundup.errors import DataError
+from groundup.files import sha256_file
+from groundup.text.bad_input import BadInput
+from groundup.text.cache import unwritable
+from groundup.text.catalogue import CATALOGUE
+from groundup.text.decode import BYTE_ORDER_MARK_REPAIR, LINE_ENDING_REPAIR
+from groundup.text.document import Document
+from groundup.text.document_store import DocumentStore, finish_store, read_shard_facts
+from groundup.text.settings import DataSettings
+from groundup.text.show_progress import reading_progress
+from groundup.text.sources import Say, Source, find_sources, read_sources, say_repair
+from groundup.text.steps import Steps, needs_work
+from groundup.text.tally import Tally
+from groundup.text.worker import Worker, make_shard
+
+FORMAT_VERSION = 1
+SHARD_CHARACTERS = 8 * 2**20
+SHARD_DOCUMENTS = 20_000
+NOT_OF_THE_TEXT = ("validation_fraction", "split")
+"""Settings of `[data]` that come after the documents are there."""
+
+
+def collect(settings: DataSettings, cache: Path, say: Say, folder: Path = Path()) -> DocumentStore:
+    """The documents of `data.source`, with all that is done to each of them, as a store in the cache.
+
+    The store lies under a hash of the sources' bytes and of the settings: the same is done once. A process that was killed is gone on
+    from, shard by shard; processes that want the same at once wait for the first of them. `say` is told of what was skipped or mended.
+    Raises `DataError` for a source that cannot be found, fetched or read, `MachineError` when the cache cannot be written.
+    """
+    sources = find_sources(settings, cache, say, folder)
+    directory = cache / "documents" / _key(settings, sources, folder)
+    with locked(directory):
+        store = _reuse(directory, say)
+        if store is None:
+            _make(directory, settings, sources, cache, folder)
+            store = DocumentStore.open(directory)
+    for line in store.facts["said"]:
+        say(line)
+    return store
+
+
+@contextlib.contextmanager
+def locked(directory: Path) -> Iterator[None]:
+    """Let one process at a time work on a directory of the cache. However a process ends, its lock ends with it."""
+    try:
+        directory.parent.mkdir(parents=True, exist_ok=True)
+        with directory.with_suffix(".lock").open("w") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            yield
+    except OSError as error:
+        raise unwritable(directory, error) from error
+
+
+def _key(settings: DataSettings, sources: Sequence[Source], folder: Path) -> str:
+    """A hash over all that decides what is written: the sources' names and bytes, and the settings."""
+    described: list[Any] = []
+    for source in sources:
+        if source.files is not None:
+            described.append([source.name, [[file.name, sha256_file(file.path)] for file in source.files]])
+        else:
+            described.append([source.name, _described(source.name)])
+    wanted = {key: value for key, value in dataclasses.asdict(settings).items() if key not in NOT_OF_THE_TEXT}
+    return hashlib.sha256(json.dumps([FORMAT_VERSION, described, wanted]).encode()).hexdigest()[:32]
+
+
+def _described(name: str) -> dict[str, Any]:
+    """What decides an entry's text, apart from the code of its reader."""
+    return {key: value for key, value in vars(CATALOGUE[name]).items() if isinstance(value, str)}
+
+
+def _reuse(directory: Path, say: Say) -> DocumentStore | None:
+    if not directory.exists():
+        return None
+    try:
+        return DocumentStore.open(directory)
+    except DataError as error:
+        say(f"warning: the text in the cache is damaged and is read again: {error}")
+        shutil.rmtree(directory)
+        return None
+
+
+def _make(directory: Path, settings: DataSettings, sources: Sequence[Source], cache: Path, folder: Path) -> None:
+    """Make the store beside its place, shard by shard, and rename it: the final one is whole, or isn't there."""
+    partial = directory.with_name(f".{directory.name}-partial")  # what an interrupted process left is gone on from
+    partial.mkdir(exist_ok=True)
+    bad = BadInput(settings.skip_bad)
+    said: list[str] = []  # told each time, also when the store is there already
+    with reading_progress(sources) as advance:
+        batches = _batches(read_sources(sources, settings, cache, bad, said.append), advance)
+        facts = list(_shards(batches, settings, folder, partial, [source.name for source in sources]))
+    tally = Tally()
+    for one in facts:
+        tally.add(Tally.from_plain(one))
+    for repair in (BYTE_ORDER_MARK_REPAIR, LINE_ENDING_REPAIR):
+        if repair in tally.changed:
+            say_repair(repair, tally.changed[repair], said.append)
+    bad.tell(said.append)
+    others = {
+        "left_out": {source.name: dict(source.left_out) for source in sources if source.left_out},
+        "unreadable": dict(bad.counts),
+        "said": said,
+        "tally": tally.as_plain(),
+    }
+    finish_store(partial, [source.name for source in sources], others)
+    os.rename(partial, directory)
+
+
+def _batches(documents: Iterator[Document], advance: Any) -> Iterator[list[Document]]:
+    """Documents in lists that are always the same: the shards of an interrupted process fit those of the next."""
+    batch: list[Document] = []
+    characters = 0
+    for document in documents:
+        batch.append(document)
+        characters += len(document.text)
+        if characters >= SHARD_CHARACTERS or len(batch) >= SHARD_DOCUMENTS:
+            advance(characters)
+            yield batch
+            batch, characters = [], 0
+    if batch:
+        yield batch
+
+
+def _shards(
+    batches: Iterator[list[Document]], settings: DataSettings, folder: Path, directory: Path, sources: Sequence[str]
+) -> Iterator[dict[str, Any]]:
+    """Each shard's facts, in order; made here, or, if there is work to do and more than one shard, by a process for each core."""
+    numbered = enumerate(batches)
+    first = next(numbered, None)
+    second = next(numbered, None)
+    if second is None or not needs_work(settings):
+        steps = Steps(settings, folder)
+        for number, batch in _chain(first, second, numbered):
+            yield read_shard_facts(directory, number) or make_shard(steps, directory, number, batch, sources)
+        return
+    workers = [Worker(settings, folder, directory, sources) for _ in range(available_cores())]
+    idle: SimpleQueue[Worker] = SimpleQueue()
+    for worker in workers:
+        idle.put(worker)
+
+    def make(number: int, batch: list[Document]) -> dict[str, Any]:
+        worker = idle.get()
+        try:
+            return worker.make_shard(number, batch)
+        finally:
+            idle.put(worker)
+
+    try:
+        with ThreadPoolExecutor(len(workers)) as threads:
+            waiting: list[Future[dict[str, Any]]] = []
+            for number, batch in _chain(first, second, numbered):
+                there = read_shard_facts(directory, number)
+                waiting.append(_done(there) if there else threads.submit(make, number, batch))
+                if len(waiting) > len(workers):
+                    yield waiting.pop(0).result()
+            while waiting:
+                yield waiting.pop(0).result()
+    finally:
+        for worker in workers:
+            worker.close()
+
+
+def _chain(first: Any, second: Any, others: Iterator[Any]) -> Iterator[Any]:
+    yield from (one for one in (first, second) if one is not None)
+    yield from others
+
+
+def _done(facts: dict[str, Any]) -> Future[dict[str, Any]]:
+    future: Future[dict[str, Any]] = Future()
+    future.set_result(facts)
+    return future

@@ -1,0 +1,137 @@
+"""Which files a source names: a file, a folder's, a pattern's."""
+
+from __future__ import annotations
+
+import difflib
+import fnmatch
+import glob
+import itertools
+import os
+import re
+from collections import Counter
+from pathlib import Path
+
+from groundup.errors import DataError
+from groundup.text.catalogue import CATALOGUE
+from groundup.text.formats import File, is_readable, unreadable
+
+PREPARED = "prepared.json"
+"""Marks a folder that `groundup data prepare` wrote; its documents are in `documents-*.jsonl`."""
+
+
+def find_files(source: str, folder: Path) -> list[File]:
+    """The files that a path or pattern names, in the order of their names. Raises `DataError` when there is none."""
+    path = expand(source, folder)
+    try:
+        if path.is_dir():
+            return _files_of_folder(source, path)
+        if path.exists():
+            return [File(_printable(Path(path.name)), path, source, named=True)]
+    except OSError as error:
+        raise unreadable(path, error) from error
+    if glob.has_magic(source):
+        return _files_of_pattern(source, folder)
+    raise _unknown(source, path, folder)
+
+
+def left_out(source: str, folder: Path) -> Counter[str]:
+    """How many of a folder's files are of no kind that is read, by the end of their name."""
+    path = expand(source, folder)
+    if not path.is_dir() or (path / PREPARED).is_file():
+        return Counter()
+    return Counter(file.suffix.lower() or "no suffix" for file in _walk(path) if not is_readable(file.name))
+
+
+def _files_of_folder(source: str, path: Path) -> list[File]:
+    if (path / PREPARED).is_file():
+        return [File(file.name, file, source) for file in sorted(path.glob("documents-*.jsonl"))]
+    files = [file for file in _walk(path) if is_readable(file.name)]
+    if not files:
+        raise DataError(
+            f"data.source = {source!r} is a folder without text files: put files ending in .txt or .md in it "
+            "(or .jsonl, .csv, .parquet, .html, .py and the like)"
+        )
+    return [File(_printable(file.relative_to(path)), file, source) for file in files]
+
+
+def _files_of_pattern(source: str, folder: Path) -> list[File]:
+    pattern = expand(source, Path())
+    fixed = list(itertools.takewhile(lambda part: not glob.has_magic(part), pattern.parts))
+    root = folder / Path(*fixed)
+    if "**" in pattern.parts:
+        matches = _below(root, pattern.parts[len(fixed) :])
+    else:
+        matches = [folder / match for match in sorted(glob.glob(str(pattern), root_dir=folder))]
+    files = [
+        File(_printable(match.relative_to(root)), match, source)
+        for match in matches
+        if not match.is_dir() and not any(is_run(root / part) for part in match.relative_to(root).parents)
+    ]
+    if not files:
+        raise DataError(f"data.source = {source!r}: no file matches this pattern; check it, e.g. with  ls {source}")
+    return files
+
+
+def _walk(folder: Path) -> list[Path]:
+    """All files below a folder, sorted; hidden files and folders are left out, linked folders not entered, nor runs,
+    whose model cards are not the user's text."""
+
+    def stop(error: OSError) -> None:
+        raise unreadable(Path(error.filename), error)
+
+    files = []
+    for directory, folders, names in os.walk(folder, onerror=stop):
+        folders[:] = [name for name in folders if not name.startswith(".") and not is_run(Path(directory) / name)]
+        files += [Path(directory) / name for name in names if not name.startswith(".")]
+    return sorted(files)
+
+
+def _below(root: Path, pattern: tuple[str, ...]) -> list[Path]:
+    """Files below a folder whose path matches a pattern with `**`; walked as `_walk` does, so that no link leads in circles
+    and no folder that may not be read is passed over in silence."""
+    in_a_name = [fnmatch.translate(part)[4:-3].replace(".*", "[^/]*") for part in pattern]
+    parts = ["(?:[^/]+/)*" if part == "**" else f"{name}/" for part, name in zip(pattern, in_a_name, strict=True)]
+    matching = re.compile("".join(parts).removesuffix("/")).fullmatch
+    return [path for path in _walk(root) if matching(path.relative_to(root).as_posix())]
+
+
+def is_run(folder: Path) -> bool:
+    """Whether a folder is one that a training wrote (`run` is above this layer, so the names of its files stand here once more)."""
+    try:
+        return (folder / "manifest.json").is_file() and (folder / "recipe.toml").is_file()
+    except OSError:  # one that may not be looked into: whoever walks into it will say so
+        return False
+
+
+def _printable(path: Path) -> str:
+    """A path as text that can be written down, whatever bytes a file's name has."""
+    return os.fsencode(path.as_posix()).decode("utf-8", "replace")
+
+
+def expand(source: str, folder: Path) -> Path:
+    """The path from `folder` on, with `~` filled in."""
+    try:
+        return folder / Path(source).expanduser()
+    except RuntimeError:
+        raise DataError(f"data.source = {source!r}: there is no such user; write the whole path") from None
+
+
+def _unknown(source: str, path: Path, folder: Path) -> DataError:
+    if path.is_symlink():
+        return DataError(
+            f"data.source = {source!r} is a link to {os.readlink(path)}, which does not exist or leads back to it: mend the link"
+        )
+    if source.count("/") == 1 and source.replace("/", "").replace("-", "").replace("_", "").isalnum():
+        return DataError(
+            f"data.source = {source!r}: there is no such file or folder; check the path (from {folder.absolute()}), or write "
+            f"hf://{source} if it is a dataset of the Hugging Face hub"
+        )
+    if os.sep in source:
+        return DataError(
+            f"data.source = {source!r}: there is no such file or folder; check the path (from {folder.absolute()})"
+        )
+    close = difflib.get_close_matches(source, CATALOGUE, n=1)
+    hint = f"did you mean {close[0]}?" if close else f"the catalogue has: {', '.join(CATALOGUE)}"
+    return DataError(
+        f"data.source = {source!r}: there is no such file or folder here (in {folder.absolute()}) and no such catalogue entry; {hint}"
+    )

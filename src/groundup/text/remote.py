@@ -1,0 +1,99 @@
+"""Sources that lie elsewhere: an address with its sha256, a dataset of a hub. Fetched once into the cache, never run."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+from groundup.errors import DataError
+from groundup.files import sha256_file
+from groundup.text.cache import unwritable
+from groundup.text.compression import COMPRESSED
+from groundup.text.formats import SUFFIXES, File
+
+SECONDS = 60
+HUB = "hf://"
+FRAGMENT = re.compile(r"sha256=([0-9a-f]{64})")
+
+
+def is_address(source: str) -> bool:
+    """Whether a source is a URL."""
+    return source.startswith(("https://", "http://"))
+
+
+def is_hub_id(source: str) -> bool:
+    """Whether a source is a dataset of the Hugging Face hub, written `hf://owner/name`."""
+    return source.startswith(HUB)
+
+
+def fetch_address(source: str, cache: Path, say: Callable[[str], None]) -> File:
+    """The file at `https://…#sha256=…`, from the cache when it is there. Raises `DataError` when it can't be had or is another."""
+    parts = urlsplit(source)
+    name = Path(unquote(parts.path)).name or "file.txt"
+    wanted = FRAGMENT.fullmatch(parts.fragment)
+    if wanted is None:
+        raise DataError(
+            f"data.source = {source!r}: write the file's sha256 behind it, {source.partition('#')[0]}#sha256=…, so that it is "
+            "known to be the same each time (sha256sum FILE prints it)"
+        )
+    target = cache / "addresses" / wanted[1] / name
+    try:
+        if not (target.is_file() and sha256_file(target) == wanted[1]):
+            say(f"fetching {name} from {parts.netloc}")
+            _download(source.partition("#")[0], target, wanted[1])
+    except OSError as error:
+        raise unwritable(target, error) from error
+    return File(name, target, source, named=True)
+
+
+def _download(address: str, target: Path, wanted: str) -> None:
+    from http.client import HTTPException
+    from urllib.request import urlopen
+
+    target.parent.mkdir(parents=True, exist_ok=True)
+    digest = hashlib.sha256()
+    with tempfile.TemporaryDirectory(dir=target.parent, prefix=".fetch-") as folder:
+        part = Path(folder, "part")
+        with part.open("wb") as file:
+            try:
+                with urlopen(address, timeout=SECONDS) as answer:
+                    while piece := answer.read(2**20):
+                        digest.update(piece)
+                        file.write(piece)
+            except (OSError, HTTPException, ValueError) as error:
+                reason = str(getattr(error, "reason", "") or error)
+                raise DataError(
+                    f"{address} could not be fetched ({reason}): check the address and the network, or fetch it by hand and name the file"
+                ) from error
+        if digest.hexdigest() != wanted:
+            raise DataError(
+                f"{address} has sha256 {digest.hexdigest()}, which is not the one written behind it ({wanted}): it is not used"
+            )
+        part.replace(target)
+
+
+def fetch_hub(source: str, cache: Path, say: Callable[[str], None]) -> Path:
+    """A hub dataset's text files in the cache. No script of it is fetched, let alone run. Raises `DataError` when it can't be had."""
+    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HFValidationError
+
+    say(f"fetching the dataset {source}")
+    kinds = [f"*{suffix}{packed}" for suffix in SUFFIXES if suffix != ".py" for packed in ("", *COMPRESSED)]
+    try:
+        return Path(
+            snapshot_download(
+                source.removeprefix(HUB), repo_type="dataset", allow_patterns=kinds, cache_dir=cache / "hub"
+            )
+        )
+    except (OSError, ValueError, HFValidationError, RuntimeError) as error:
+        first = str(error).strip().partition("\n")[0] or type(error).__name__
+        raise DataError(
+            f"data.source = {source!r} could not be fetched from the hub ({first}): check the name (owner/name) and the network, "
+            "or name files that you have"
+        ) from error

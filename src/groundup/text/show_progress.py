@@ -1,0 +1,30 @@
+"""What a person sees while text is read: a bar in a terminal when it takes a while, nothing elsewhere."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+
+from groundup.text.compression import compression
+from groundup.text.sources import Source
+
+WORTH_SHOWING = 32 * 2**20  # bytes; less is done at once
+
+
+@contextmanager
+def reading_progress(sources: Sequence[Source]) -> Iterator[Callable[[int], None]]:
+    """Gives a function to be told of so many more characters that were read."""
+    files = [file for source in sources for file in source.files or ()]
+    total = sum(file.path.stat().st_size for file in files if file.path.exists())
+    if total < WORTH_SHOWING or not sys.stderr.isatty():
+        yield lambda characters: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
+
+    known = not any(compression(file.path.name) for file in files)  # packed bytes don't tell how much text there is
+    columns = TextColumn("reading text"), BarColumn(), DownloadColumn(), TimeRemainingColumn()
+    with Progress(*columns, console=Console(stderr=True)) as bar:
+        task = bar.add_task("reading", total=total if known else None)
+        yield lambda characters: bar.advance(task, characters)

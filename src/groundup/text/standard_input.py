@@ -1,0 +1,44 @@
+"""Standard input as a source: kept in the cache under its hash, so that it can be read again."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import sys
+import tempfile
+from pathlib import Path
+
+from groundup.errors import DataError
+from groundup.text.cache import unwritable
+from groundup.text.formats import File
+
+NAMES = {"-": ".txt", "-.jsonl": ".jsonl"}
+
+
+def is_standard_input(source: str) -> bool:
+    """`-` is plain text, `-.jsonl` one JSON object a line."""
+    return source in NAMES
+
+
+def keep_standard_input(source: str, cache: Path) -> File:
+    """Read standard input to its end into the cache. Raises `DataError` when nobody writes to it."""
+    stream = sys.stdin.buffer if sys.stdin is not None else None
+    if stream is None or stream.isatty():
+        raise DataError(f"data.source = {source!r} is standard input, where nothing comes from: write  … | groundup …")
+    folder = cache / "standard-input"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        digest = hashlib.sha256()
+        with tempfile.NamedTemporaryFile(dir=folder, delete=False) as file:
+            try:
+                while piece := stream.read(2**20):
+                    digest.update(piece)
+                    file.write(piece)
+            except BaseException:
+                os.unlink(file.name)
+                raise
+        target = folder / f"{digest.hexdigest()}{NAMES[source]}"
+        os.replace(file.name, target)
+    except OSError as error:
+        raise unwritable(folder, error) from error
+    return File("standard input", target, source, named=True)

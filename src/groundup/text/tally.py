@@ -1,0 +1,78 @@
+"""What happened to documents, in numbers and with examples: nothing is changed or dropped silently."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+EXAMPLES = 3
+EXCERPT = 160
+
+
+@dataclass
+class Tally:
+    """Counts of documents and why they changed or went, to be added up over shards."""
+
+    documents: int = 0
+    """Read."""
+    characters: int = 0
+    kept: int = 0
+    kept_characters: int = 0
+    changed: Counter[str] = field(default_factory=Counter)
+    """How many documents each kind of change was made in."""
+    dropped: Counter[str] = field(default_factory=Counter)
+    """How many documents were dropped for each reason."""
+    personal_data: Counter[str] = field(default_factory=Counter)
+    """How many pieces of personal data of each kind were found."""
+    examples: dict[str, list[dict[str, str]]] = field(default_factory=dict)
+    """For each change and reason the first few documents: id, source, detail, and what their text begins with."""
+    removed: list[dict[str, str]] = field(default_factory=list)
+    """Every document that was dropped: id, source, reason, detail. It is written down with its shard and isn't added up."""
+
+    def change(self, what: str, document_id: str, source: str, before: str, detail: str = "") -> None:
+        """One kind of change was made in a document."""
+        self.changed[what] += 1
+        self._example(what, document_id, source, before, detail)
+
+    def drop(self, reason: str, document_id: str, source: str, text: str, detail: str = "") -> None:
+        """A document was dropped."""
+        self.dropped[reason] += 1
+        self.removed.append({"id": document_id, "source": source, "reason": reason, "detail": detail})
+        self._example(reason, document_id, source, text, detail)
+
+    def add(self, other: Tally) -> None:
+        """Count another's in, too. Examples stay the first few, in the order of adding."""
+        for name in ("documents", "characters", "kept", "kept_characters"):
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+        for name in ("changed", "dropped", "personal_data"):
+            getattr(self, name).update(getattr(other, name))
+        for what, examples in other.examples.items():
+            mine = self.examples.setdefault(what, [])
+            mine += examples[: EXAMPLES - len(mine)]
+
+    def as_plain(self) -> dict[str, Any]:
+        """As JSON values, `removed` left out."""
+        values = {key: value for key, value in vars(self).items() if key != "removed"}
+        return {key: dict(value) if isinstance(value, Counter) else value for key, value in values.items()}
+
+    @classmethod
+    def from_plain(cls, values: Mapping[str, Any]) -> Tally:
+        """What `as_plain` gave."""
+        return cls(
+            documents=int(values["documents"]),
+            characters=int(values["characters"]),
+            kept=int(values["kept"]),
+            kept_characters=int(values["kept_characters"]),
+            changed=Counter(values["changed"]),
+            dropped=Counter(values["dropped"]),
+            personal_data=Counter(values["personal_data"]),
+            examples=dict(values["examples"]),
+        )
+
+    def _example(self, what: str, document_id: str, source: str, text: str, detail: str) -> None:
+        examples = self.examples.setdefault(what, [])
+        if len(examples) < EXAMPLES:
+            excerpt = " ".join(text[: EXCERPT * 2].split())[:EXCERPT]
+            examples.append({"id": document_id, "source": source, "detail": detail, "text": excerpt})

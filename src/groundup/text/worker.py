@@ -1,0 +1,96 @@
+"""A process that does the steps for shards of documents: requests are lines of JSON on its standard input, answers on its output.
+
+It ends when its input does, however the process that started it ended. Beside it, `Worker` is that other process's side.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from groundup.config import as_plain, build
+from groundup.errors import DataError, GroundupError
+from groundup.text.document import Document
+from groundup.text.document_store import write_shard
+from groundup.text.settings import DataSettings
+from groundup.text.steps import Steps
+
+
+def make_shard(
+    steps: Steps, directory: Path, number: int, documents: Sequence[Document], sources: Sequence[str]
+) -> dict[str, Any]:
+    """Do the steps for a shard's documents and write it; what happened, as JSON values."""
+    kept, tally = steps.run(documents)
+    facts = tally.as_plain()
+    write_shard(directory, number, kept, sources, tally.removed, None, facts)
+    return facts
+
+
+class Worker:
+    """One such process."""
+
+    def __init__(self, settings: DataSettings, folder: Path, directory: Path, sources: Sequence[str]) -> None:
+        self.process = subprocess.Popen(
+            [sys.executable, "-P", "-m", "groundup.text.worker"], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        )
+        places = {"folder": str(folder.absolute()), "directory": str(directory.absolute()), "sources": list(sources)}
+        self._ask({"settings": as_plain(settings), **places})
+
+    def make_shard(self, number: int, documents: Sequence[Document]) -> dict[str, Any]:
+        """As the function; waits for it. Raises `DataError` when the process ended or failed."""
+        return self._ask({"number": number, "documents": [vars(document) for document in documents]})
+
+    def close(self) -> None:
+        """End the process."""
+        assert self.process.stdin is not None
+        self.process.stdin.close()
+        self.process.kill()
+        self.process.wait()
+
+    def _ask(self, question: dict[str, Any]) -> dict[str, Any]:
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
+        try:
+            self.process.stdin.write(json.dumps(question).encode() + b"\n")
+            self.process.stdin.flush()
+            line = self.process.stdout.readline()
+        except OSError:
+            line = b""
+        if not line:
+            raise DataError(
+                f"a process that prepares text ended (status {self.process.wait()}; for want of memory, maybe): try again, "
+                "what is done is kept"
+            )
+        answer: dict[str, Any] = json.loads(line)
+        if "error" in answer:
+            raise DataError(answer["error"])
+        return answer
+
+
+def main() -> None:
+    """Answer until the input ends."""
+    answers, sys.stdout = sys.stdout, sys.stderr  # what a library prints must not stand between the answers
+    first = json.loads(sys.stdin.readline())
+    answer: dict[str, Any]
+    try:
+        steps = Steps(build(DataSettings, first["settings"], "data."), Path(first["folder"]))
+        answer = {}
+    except GroundupError as error:
+        answer = {"error": str(error)}
+    print(json.dumps(answer), file=answers, flush=True)
+    for line in sys.stdin:
+        question = json.loads(line)
+        documents = [Document(**{**values, "repairs": tuple(values["repairs"])}) for values in question["documents"]]
+        try:
+            answer = make_shard(steps, Path(first["directory"]), question["number"], documents, first["sources"])
+        except (GroundupError, OSError) as error:
+            answer = {"error": str(error)}
+        print(json.dumps(answer), file=answers, flush=True)
+
+
+if __name__ == "__main__":
+    main()
