@@ -36,8 +36,7 @@ class BadInput:
         if self.counts:
             kinds = ", ".join(f"{reason} ({count:,})" for reason, count in self.counts.most_common())
             total = sum(self.counts.values())
-            say(
-                f"warning: {total:,} file{'s' if total != 1 else ''} or rows could not be read and are left out: {kinds}"
-            )
+            what = "files or rows could not be read and are" if total != 1 else "file or row could not be read and is"
+            say(f"warning: {total:,} {what} left out: {kinds}")
             for example in self.examples:
                 say(f"  {example}")

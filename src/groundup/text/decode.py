@@ -63,9 +63,9 @@ def decode_parts(file: BinaryIO, name: str) -> Iterator[tuple[str, tuple[str, ..
         return
     byte, line = 0, 1
     while content:
-        if len(content) < PART_BYTES:
-            content += file.read(PART_BYTES - len(content))
-        cut = _place_to_cut(content) if len(content) >= PART_BYTES else len(content)
+        if len(content) <= PART_BYTES:  # one byte more than a part tells whether a character goes on
+            content += file.read(PART_BYTES + 1 - len(content))
+        cut = _place_to_cut(content) if len(content) > PART_BYTES else len(content)
         part, content = content[:cut], content[cut:]
         yield decode_text(part, name, byte, line)
         byte, line = byte + len(part), line + part.count(b"\n")
@@ -78,7 +78,7 @@ def _place_to_cut(content: bytes) -> int:
         if place >= 0:
             return place + len(mark)
     cut = PART_BYTES
-    while cut > PART_BYTES - 4 and content[cut : cut + 1] and content[cut] & 0xC0 == 0x80:  # inside of a character
+    while cut > PART_BYTES - 4 and content[cut] & 0xC0 == 0x80:  # inside of a character
         cut -= 1
     return cut
 
