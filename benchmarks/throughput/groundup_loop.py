@@ -1,6 +1,7 @@
 """Our own training loop's steps: batch, gradients, guard, update, as `groundup train` takes them.
 
 By environment: LAYOUT names the preset (gpt2 by default, nanoGPT's network), OPTIMIZER the optimizer, THREADS how many threads.
+PART=rows leaves out all but the rows' passes through the network: what a step can't be faster than while they are as they are.
 SPLIT=operations splits every operation over the threads, PyTorch's way, and not the batch; MEMORY=system lets freed memory go
 back to it. PRECISION is the number format of the matrix products (fp32 by default, as nanoGPT's on a CPU).
 """
@@ -15,6 +16,7 @@ import numpy as np
 import torch
 from benchmarks.bare_task import bare_task
 from benchmarks.throughput.protocol import serve, shape
+from torch import nn
 
 import groundup.training.step as training_step
 from groundup.model.settings import Preset, preset_config
@@ -51,5 +53,21 @@ def step() -> None:
     training_step.take_step(task, machinery, next(steps), 1.0).loss.item()
 
 
+rows = torch.from_numpy(batch(0))
+
+
+def rows_alone() -> None:
+    """Forward and back on every thread; the gradients are thrown away."""
+    for parameters in machinery.shards.parameters:
+        for parameter in parameters:
+            parameter.grad = None
+
+    def backward(part: tuple[nn.Module, torch.Tensor]) -> None:
+        task.loss_sum(*part).backward()  # type: ignore[no-untyped-call]
+
+    networks = machinery.shards.networks
+    machinery.shards.each(backward, list(zip(networks, rows.tensor_split(len(networks)), strict=True)))
+
+
 with machinery.shards:
-    serve(step)
+    serve(rows_alone if os.environ.get("PART") == "rows" else step)

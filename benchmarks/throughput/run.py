@@ -44,6 +44,7 @@ PROGRAMS = {
     "transformers GPT-2, Trainer": Program("benchmarks.throughput.trainer_loop", "transformers"),
     "litgpt Pythia, plain loop": Program("benchmarks.throughput.litgpt_loop", "litgpt"),
     "Groundup gpt2, AdamW": ours(LAYOUT="gpt2"),
+    "Groundup gpt2, rows alone (no update)": ours(LAYOUT="gpt2", PART="rows"),
     "Groundup gpt2, AdamW, one thread": ours(LAYOUT="gpt2", THREADS="1"),
     "Groundup gpt2, AdamW, operations split": ours(LAYOUT="gpt2", SPLIT="operations"),
     "Groundup gpt2, AdamW, memory handed back": ours(LAYOUT="gpt2", MEMORY="system"),
