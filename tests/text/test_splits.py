@@ -3,7 +3,6 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 
-import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import settings as hypothesis_settings
@@ -12,6 +11,7 @@ from hypothesis import strategies as st
 from groundup.errors import DataError
 from groundup.text.document import Document
 from groundup.text.document_store import store_documents
+from groundup.text.selection import select
 from groundup.text.settings import DataSettings, Split
 from groundup.text.sources import read_documents
 from groundup.text.splits import plan_split, resolve_split
@@ -24,7 +24,7 @@ def documents(*texts: str) -> list[Document]:
 def split_documents(documents: list[Document], settings: DataSettings) -> tuple[list[Document], list[Document]]:
     with tempfile.TemporaryDirectory() as folder:
         store = store_documents(documents, Path(folder))
-        split = plan_split(store.index, np.ones(len(documents), np.bool_), settings)
+        split = plan_split(store, select(store, settings.duplicates), settings)
         train, validation = list(split.train_documents(store)), list(split.validation_documents(store))
     characters = {"train": train, "validation": validation}
     assert split.characters(store.index) == {

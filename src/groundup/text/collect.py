@@ -46,7 +46,7 @@ def collect(settings: DataSettings, cache: Path, say: Say, folder: Path = Path()
     Raises `DataError` for a source that cannot be found, fetched or read, `MachineError` when the cache cannot be written.
     """
     sources = find_sources(settings, cache, say, folder)
-    directory = cache / "documents" / _key(settings, sources, folder)
+    directory = cache / "documents" / _key(settings, sources, cache, say, folder)
     with locked(directory):
         store = _reuse(directory, say)
         if store is None:
@@ -69,10 +69,11 @@ def locked(directory: Path) -> Iterator[None]:
         raise unwritable(directory, error) from error
 
 
-def _key(settings: DataSettings, sources: Sequence[Source], folder: Path) -> str:
+def _key(settings: DataSettings, sources: Sequence[Source], cache: Path, say: Say, folder: Path) -> str:
     """A hash over all that decides what is written: the sources' names and bytes, and the settings."""
     described: list[Any] = []
-    for source in sources:
+    tests = dataclasses.replace(settings, source=settings.decontamination.files or "-")
+    for source in [*sources, *(find_sources(tests, cache, say, folder) if settings.decontamination.files else ())]:
         if source.files is not None:
             described.append([source.name, [[file.name, sha256_file(file.path)] for file in source.files]])
         else:

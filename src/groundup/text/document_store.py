@@ -67,7 +67,7 @@ def write_shard(
             row["shard"], row["offset"], row["source"] = number, file.tell(), places[document.source]
             row["characters"], row["num_bytes"] = len(document.text), len(text)
             row["sha256"] = np.void(hashlib.sha256(text).digest())
-            file.write(json.dumps(_plain(document), ensure_ascii=False).encode("utf-8") + b"\n")
+            file.write(document_line(document))
             of_source = known.setdefault(document.source, {"origin": document.origin, "licenses": {}})
             of_source["licenses"][document.license] = of_source["licenses"].get(document.license, 0) + 1
     with replacing(files[1]) as file:
@@ -125,6 +125,11 @@ class DocumentStore:
             indices.append(np.load(shard_file(directory, "index", number, ".npy"), allow_pickle=False))
         return cls(directory, np.concatenate([np.zeros(0, INDEX), *indices]), num_shards, facts)
 
+    @property
+    def digests(self) -> NDArray[np.uint8]:
+        """(documents, 32) each text's SHA-256."""
+        return np.frombuffer(self.index["sha256"].tobytes(), np.uint8).reshape(len(self.index), 32)
+
     def documents(self, chosen: NDArray[np.bool_] | None = None) -> Iterator[Document]:
         """The documents, or those where `chosen` (documents,) is true, in order, one in memory at a time."""
         place = 0
@@ -145,12 +150,6 @@ class DocumentStore:
         """The shards' signatures, mapped into memory."""
         files = [shard_file(self.directory, "signatures", number, ".npy") for number in range(self.num_shards)]
         return [np.load(file, mmap_mode="r", allow_pickle=False) for file in files]
-
-
-def hash_fractions(index: NDArray[Any]) -> NDArray[np.float64]:
-    """(documents,) the first 53 bits of each text's sha256 as a number in [0, 1), exactly."""
-    digests = np.frombuffer(index["sha256"].tobytes(), ">u8").reshape(len(index), 4)
-    return (digests[:, 0] >> np.uint64(11)).astype(np.float64) / 2.0**53
 
 
 def finish_store(directory: Path, sources: Sequence[str], facts: dict[str, Any]) -> None:
@@ -201,7 +200,8 @@ def _utf8(document: Document) -> bytes:
         ) from None
 
 
-def _plain(document: Document) -> dict[str, Any]:
+def document_line(document: Document) -> bytes:
+    """A document as a line of JSON; what is empty is left out."""
     values = {
         "id": document.id,
         "text": document.text,
@@ -210,4 +210,5 @@ def _plain(document: Document) -> dict[str, Any]:
         "origin": document.origin,
         "metadata": dict(document.metadata),
     }
-    return {key: value for key, value in values.items() if value or key in ("id", "text", "source", "license")}
+    written = {key: value for key, value in values.items() if value or key in ("id", "text", "source", "license")}
+    return json.dumps(written, ensure_ascii=False).encode("utf-8") + b"\n"

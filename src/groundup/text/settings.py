@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from groundup.config import require
+from groundup.text.duplicates.settings import DecontaminationSettings, DuplicateSettings
 
 Split = Literal["auto", "documents", "tail"]
 
@@ -24,6 +25,11 @@ class DataSettings:
     """Under which key or column the text of rows is found (.jsonl, .csv, .parquet)."""
     skip_bad: bool = False
     """Leave out files and rows that can't be read, counted and named, where otherwise the first one ends it."""
+
+    duplicates: DuplicateSettings = field(default_factory=DuplicateSettings)
+    """Which documents count as copies of one before them."""
+    decontamination: DecontaminationSettings = field(default_factory=DecontaminationSettings)
+    """Which documents count as holding evaluation text."""
 
     def __post_init__(self) -> None:
         sources = (self.source,) if isinstance(self.source, str) else self.source

@@ -11,7 +11,9 @@ from numpy.typing import NDArray
 
 from groundup.errors import DataError
 from groundup.text.document import Document
-from groundup.text.document_store import DocumentStore, hash_fractions
+from groundup.text.document_store import DocumentStore
+from groundup.text.duplicates.split import held_out
+from groundup.text.selection import Selection
 from groundup.text.settings import DataSettings
 
 AUTO_DOCUMENTS = 10
@@ -58,19 +60,23 @@ def resolve_split(num_documents: int, settings: DataSettings) -> Kind:
     return "documents" if num_documents >= AUTO_DOCUMENTS else "tail"
 
 
-def plan_split(index: NDArray[Any], kept: NDArray[np.bool_], settings: DataSettings) -> Split:
-    """Divide the documents of a store's index, of those that are `kept` (documents,).
+def plan_split(store: DocumentStore, selection: Selection, settings: DataSettings) -> Split:
+    """Divide those documents of a store that are kept.
 
-    `documents` holds out a document when its sha256, read as a fraction in [0, 1), is below `validation_fraction`:
-    adding a document moves no other, and two copies of one text land on the same side. At least one document stays on
-    each side. `tail` holds out the end of each document: training gets its first `int(length * (1 -
+    `documents` holds out a document when its sha256, read as a fraction in [0, 1), is below `validation_fraction`, and with it
+    those that belong together with it: adding a document that is like no other moves none, and duplicates land on the same
+    side (`held_out` tells exactly what moves when). At least one document stays on each side. `tail` holds out the end of each
+    document: training gets its first `int(length * (1 -
     validation_fraction))` characters. Raises `DataError` when either side would be empty.
     """
+    kept = selection.kept
     kind = resolve_split(int(kept.sum()), settings)
-    lengths = index["characters"]
+    lengths = store.index["characters"]
     cuts = np.array([int(length * (1 - settings.validation_fraction)) for length in lengths.tolist()], np.int64)
     if kind == "documents":
-        validation = kept & _held_out(hash_fractions(index), kept, settings.validation_fraction)
+        validation = np.zeros(len(kept), np.bool_)
+        _, cluster = np.unique(selection.first[kept], return_inverse=True)
+        validation[kept] = held_out(store.digests[kept], cluster, settings.validation_fraction)
         train = kept & ~validation
     else:
         train, validation = kept & (cuts > 0), kept & (cuts < lengths)
@@ -88,14 +94,3 @@ def plan_split(index: NDArray[Any], kept: NDArray[np.bool_], settings: DataSetti
             f"or lower data.validation_fraction (now {settings.validation_fraction!r})"
         )
     return Split(kind, train, validation, cuts)
-
-
-def _held_out(fractions: NDArray[np.float64], kept: NDArray[np.bool_], share: float) -> NDArray[np.bool_]:
-    mine = fractions[kept]
-    if len(mine) < 2:
-        return np.zeros(len(fractions), np.bool_)
-    if not (mine < share).any():
-        return np.asarray(fractions == mine.min())  # copies stay together
-    if (mine < share).all():
-        return np.asarray(fractions != mine.max())
-    return np.asarray(fractions < share)

@@ -5,9 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
+from groundup.text.cache import cache_directory
 from groundup.text.document import Document
+from groundup.text.duplicates.contamination import Contamination
+from groundup.text.duplicates.signatures import signature
 from groundup.text.settings import DataSettings
+from groundup.text.sources import read_documents
 from groundup.text.tally import Tally
 
 
@@ -16,6 +24,11 @@ class Steps:
 
     def __init__(self, settings: DataSettings, folder: Path) -> None:
         self.settings = settings
+        self.contamination: Contamination | None = None
+        if settings.decontamination.files:
+            files = replace(settings, source=settings.decontamination.files)
+            tests = read_documents(files, cache_directory(), lambda line: None, folder)
+            self.contamination = Contamination.from_texts((test.text for test in tests), settings.decontamination)
 
     def run(self, documents: Sequence[Document]) -> tuple[list[Document], Tally]:
         """The documents that stay, as they are now, and what happened."""
@@ -32,10 +45,24 @@ class Steps:
                 kept.append(done)
         return kept, tally
 
+    def signatures(self, documents: Sequence[Document]) -> NDArray[Any] | None:
+        """(documents, permutations) for near-duplicates, if those are looked for."""
+        settings = self.settings.duplicates
+        if settings.near == "off":
+            return None
+        rows = [signature(document.text, settings) for document in documents]
+        return np.stack(rows) if rows else np.zeros((0, settings.num_permutations), np.uint32)
+
     def _one(self, document: Document, tally: Tally) -> Document | None:
+        if self.contamination is not None:
+            overlap = self.contamination.overlap(document.text)
+            if self.contamination.contaminates(overlap):
+                detail = f"{overlap.share:.0%} of its words stand in evaluation text, e.g. {overlap.example!r}"
+                tally.drop("evaluation text", document.id, document.source, document.text, detail)
+                return None
         return document
 
 
 def needs_work(settings: DataSettings) -> bool:
     """Whether the settings ask for anything that is worth several processes."""
-    return False
+    return settings.duplicates.near != "off" or bool(settings.decontamination.files)

@@ -26,7 +26,7 @@ def make_shard(
     """Do the steps for a shard's documents and write it; what happened, as JSON values."""
     kept, tally = steps.run(documents)
     facts = tally.as_plain()
-    write_shard(directory, number, kept, sources, tally.removed, None, facts)
+    write_shard(directory, number, kept, sources, tally.removed, steps.signatures(kept), facts)
     return facts
 
 

@@ -14,8 +14,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from groundup.errors import DataError, TokenizerError
 from groundup.files import replacing, sha256_text
 from groundup.text.catalogue import CATALOGUE
@@ -23,6 +21,7 @@ from groundup.text.collect import locked
 from groundup.text.decode import BYTE_ORDER_MARK_REPAIR, LINE_ENDING_REPAIR
 from groundup.text.document import Document
 from groundup.text.document_store import DocumentStore
+from groundup.text.selection import select
 from groundup.text.settings import DataSettings
 from groundup.text.sources import Say
 from groundup.text.splits import Split, plan_split
@@ -97,7 +96,12 @@ def _require_two_characters(store: DocumentStore) -> None:
 
 def _key(store: DocumentStore, data: DataSettings, tokenizer: TokenizerSettings, sequence_length: int) -> str:
     """A hash over all that decides what is written, the names and origins in the facts included."""
-    settings = {"split": data.split, "validation_fraction": data.validation_fraction, **dataclasses.asdict(tokenizer)}
+    settings = {
+        "split": data.split,
+        "validation_fraction": data.validation_fraction,
+        "duplicates": dataclasses.asdict(data.duplicates),
+        **dataclasses.asdict(tokenizer),
+    }
     described = [store.sha256, store.facts["sources"], store.facts["tally"]["changed"]]
     return sha256_text(json.dumps([FORMAT_VERSION, described, settings, sequence_length]))[:32]
 
@@ -163,7 +167,8 @@ def _make(
     temporary = directory.with_name(f"{prefix}{os.getpid()}")
     temporary.mkdir()
     try:
-        split = plan_split(store.index, np.ones(len(store.index), np.bool_), data)
+        selection = select(store, data.duplicates)
+        split = plan_split(store, selection, data)
         tokenizer = train_tokenizer((document.text for document in split.train_documents(store)), settings)
         tokenizer.save(temporary)
         texts = (document.text for document in split.train_documents(store))

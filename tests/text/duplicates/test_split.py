@@ -1,15 +1,20 @@
 from __future__ import annotations
 
+import tempfile
+from pathlib import Path
+
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from groundup.text.document import Document
+from groundup.text.document_store import store_documents
 from groundup.text.duplicates.exact import digest
 from groundup.text.duplicates.split import held_out
+from groundup.text.selection import select
 from groundup.text.settings import DataSettings
-from groundup.text.sources import Document
-from groundup.text.splits import split_documents
+from groundup.text.splits import plan_split
 
 
 def digests_of(texts: list[str]) -> NDArray[np.uint8]:
@@ -49,9 +54,10 @@ def test_no_cluster_straddles_and_the_order_makes_no_difference(corpus: list[tup
 
 @given(st.lists(st.text(st.characters(codec="utf-8"), max_size=3), min_size=2, unique=True), FRACTION)
 def test_documents_like_no_other_go_where_a_split_by_documents_puts_them(texts: list[str], fraction: float) -> None:
-    _, validation = split_documents(
-        [Document(text, text, "here", "none") for text in texts], DataSettings("here", fraction, "documents")
-    )
+    settings = DataSettings("here", fraction, "documents")
+    with tempfile.TemporaryDirectory() as folder:
+        store = store_documents([Document(text, text, "here", "none") for text in texts], Path(folder))
+        validation = list(plan_split(store, select(store, settings.duplicates), settings).validation_documents(store))
     held = sides(texts, list(range(len(texts))), fraction)
     assert [text for text in texts if held[text]] == [document.text for document in validation]
 

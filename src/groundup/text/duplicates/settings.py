@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 from groundup.config import require
+
+Near = Literal["off", "together", "drop"]
 
 FOUND_AT_THRESHOLD = 0.9
 LARGEST_SIGNATURE = 4096
@@ -20,10 +23,11 @@ class DuplicateSettings:
     the defaults that is 14 bands of 8 rows over 5-grams, the numbers of FineWeb (Penedo et al. 2024, section 3.4).
     """
 
-    exact: bool = True
+    exact: bool = False
     """Drop a document whose text is, byte for byte, that of one before it."""
-    near: bool = True
-    """Drop a document that shares most of its word sequences with one before it."""
+    near: Near = "off"
+    """What becomes of a document that shares most of its word sequences with one before it.
+    off: nobody looks; together: it stays, on the same side of the split; drop."""
     threshold: float = 0.8
     """Share of all word sequences of two documents that both must hold (Jaccard similarity) to be near-duplicates."""
     shingle_words: int = 5

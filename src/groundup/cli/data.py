@@ -1,0 +1,13 @@
+"""`groundup data`: what is there to train on, and how it is made ready."""
+
+from __future__ import annotations
+
+import typer
+
+from groundup.cli.data_prepare import inspect, prepare
+
+app = typer.Typer(
+    name="data", help="Make text ready for training, and look at what it is made of.", no_args_is_help=True
+)
+for command in (prepare, inspect):
+    app.command(no_args_is_help=True)(command)

@@ -1,0 +1,38 @@
+"""Text made ready for training, into a folder that a person can read: sources, steps, duplicates, composition."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from groundup.text.cache import cache_directory
+from groundup.text.collect import collect
+from groundup.text.composition import compose
+from groundup.text.prepared_folder import write_prepared
+from groundup.text.selection import select
+from groundup.text.settings import DataSettings
+from groundup.text.tally import Tally
+
+Say = Callable[[str], None]
+
+STANDARD: dict[str, Any] = {"duplicates": {"exact": True, "near": "drop"}}
+"""The settings that `groundup data prepare` begins with: what training leaves alone unless it is asked, this does unless it isn't."""
+
+
+def prepare_text(settings: DataSettings, output: Path, say: Say) -> dict[str, Any]:
+    """Read, mend, choose, and write what is left to `output`; what `prepared.json` holds. Raises `DataError`, `MachineError`."""
+    store = collect(settings, cache_directory(), say)
+    return write_prepared(store, select(store, settings.duplicates), settings, output, None)
+
+
+def inspect_text(settings: DataSettings, say: Say) -> dict[str, Any]:
+    """What the sources are made of as they are, and what is done to them by the settings; nothing is written but the cache."""
+    store = collect(settings, cache_directory(), say)
+    composition = compose(store.documents(), None)
+    return {
+        "tally": Tally.from_plain(store.facts["tally"]).as_plain(),
+        "unreadable": store.facts.get("unreadable", {}),
+        "left_out": store.facts.get("left_out", {}),
+        "composition": composition.as_plain(),
+    }

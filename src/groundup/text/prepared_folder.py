@@ -1,0 +1,118 @@
+"""A folder of prepared documents: what `groundup data prepare` writes, a person can read, and training takes as a source.
+
+documents-00000.jsonl   one document a line: id, text, source, license, metadata
+removed.jsonl           one removed document a line: id, source, reason, detail
+prepared.json           settings, every count and example, what the documents are made of; hashes of the files above
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from groundup.config import as_plain
+from groundup.errors import DataError
+from groundup.files import fsync_directory, replacing, sha256_file
+from groundup.text.composition import Composition, compose
+from groundup.text.document import Document
+from groundup.text.document_store import DocumentStore, document_line, shard_file
+from groundup.text.find_files import PREPARED
+from groundup.text.selection import EXACT, NEAR, Selection
+from groundup.text.settings import DataSettings
+from groundup.text.tally import Tally
+
+FORMAT_VERSION = 1
+FILE_BYTES = 256 * 2**20
+
+
+def require_new_folder(output: Path) -> None:
+    """Raise `DataError` when something is there already."""
+    if output.exists() and (not output.is_dir() or any(output.iterdir())):
+        raise DataError(f"{output} is there already and is not an empty folder: name a new one with --output")
+
+
+def write_prepared(
+    store: DocumentStore, selection: Selection, settings: DataSettings, output: Path, language: Any
+) -> dict[str, Any]:
+    """Write the documents that stay, a list of those that don't, and the counts; what `prepared.json` holds.
+
+    All of it is written beside the folder and renamed: `output` is whole, or isn't there. Raises `DataError` when it holds something.
+    """
+    require_new_folder(output)
+    partial = output.absolute().with_name(f".{output.absolute().name}-partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(parents=True)
+    try:
+        tally = Tally.from_plain(store.facts["tally"])
+        composition = compose(_written(store.documents(selection.kept), partial), language)
+        with replacing(partial / "removed.jsonl") as file:
+            for row in store.removed():
+                file.write(json.dumps(row, ensure_ascii=False).encode() + b"\n")
+            for row in selection.removed(store):
+                tally.drop(row["reason"], row["id"], row["source"], "", row["detail"])
+                file.write(json.dumps(row, ensure_ascii=False).encode() + b"\n")
+        facts = {
+            "format": FORMAT_VERSION,
+            "settings": as_plain(settings),
+            "funnel": funnel(tally, composition, store, selection),
+            "tally": {**tally.as_plain(), "kept": composition.documents, "kept_characters": composition.characters},
+            "unreadable": store.facts.get("unreadable", {}),
+            "left_out": store.facts.get("left_out", {}),
+            "composition": composition.as_plain(),
+            "hashes": {file.name: sha256_file(file) for file in sorted(partial.iterdir())},
+        }
+        with replacing(partial / PREPARED) as file:
+            file.write(json.dumps(facts, ensure_ascii=False, indent=1).encode())
+        if output.exists():
+            output.rmdir()
+        os.rename(partial, output)
+    except BaseException:
+        shutil.rmtree(partial, ignore_errors=True)
+        raise
+    fsync_directory(output.absolute().parent)
+    return facts
+
+
+def read_prepared(folder: Path) -> dict[str, Any]:
+    """What `prepared.json` holds. Raises `DataError` when it is missing or damaged, or a file beside it is."""
+    try:
+        facts: dict[str, Any] = json.loads((folder / PREPARED).read_bytes())
+        hashes = facts["hashes"]
+        for name, digest in hashes.items():
+            if sha256_file(folder / name) != digest:
+                raise DataError(f"{folder / name} is not as it was written: prepare the text again")
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise DataError(f"{folder} is no whole folder of prepared text ({error}): prepare the text again") from error
+    return facts
+
+
+def funnel(tally: Tally, composition: Composition, store: DocumentStore, selection: Selection) -> list[dict[str, Any]]:
+    """What was left after each step: its name, documents, characters."""
+    lengths = store.index["characters"]
+    rows = [{"step": "read", "documents": tally.documents, "characters": tally.characters}]
+    rows.append({"step": "after cleaning, one by one", "documents": len(lengths), "characters": int(lengths.sum())})
+    left = selection.kept | ~selection.kept
+    for reason in (EXACT, NEAR):
+        if selection.dropped[reason].any():
+            left = left & ~selection.dropped[reason]
+            name = f"without {reason}s"
+            rows.append({"step": name, "documents": int(left.sum()), "characters": int(lengths[left].sum())})
+    rows.append({"step": "kept", "documents": composition.documents, "characters": composition.characters})
+    return rows
+
+
+def _written(documents: Iterator[Document], folder: Path) -> Iterator[Document]:
+    """Documents as they pass on their way into files of a bounded size."""
+    number = 0
+    document = next(documents, None)
+    while document is not None:
+        with replacing(shard_file(folder, "documents", number, ".jsonl")) as file:
+            while document is not None and file.tell() < FILE_BYTES:
+                file.write(document_line(document))
+                yield document
+                document = next(documents, None)
+        number += 1
