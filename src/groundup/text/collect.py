@@ -151,31 +151,28 @@ def _shards(
         for number, batch in _chain(first, second, numbered):
             yield read_shard_facts(directory, number) or make_shard(steps, directory, number, batch, sources)
         return
-    workers = [Worker(settings, folder, directory, sources) for _ in range(available_cores())]
-    idle: SimpleQueue[Worker] = SimpleQueue()
-    for worker in workers:
-        idle.put(worker)
-
-    def make(number: int, batch: list[Document]) -> dict[str, Any]:
-        worker = idle.get()
-        try:
-            return worker.make_shard(number, batch)
-        finally:
+    with contextlib.ExitStack() as stack:
+        workers = [stack.enter_context(Worker(settings, folder, directory, sources)) for _ in range(available_cores())]
+        idle: SimpleQueue[Worker] = SimpleQueue()
+        for worker in workers:
             idle.put(worker)
 
-    try:
-        with ThreadPoolExecutor(len(workers)) as threads:
-            waiting: list[Future[dict[str, Any]]] = []
-            for number, batch in _chain(first, second, numbered):
-                there = read_shard_facts(directory, number)
-                waiting.append(_done(there) if there else threads.submit(make, number, batch))
-                if len(waiting) > len(workers):
-                    yield waiting.pop(0).result()
-            while waiting:
+        def make(number: int, batch: list[Document]) -> dict[str, Any]:
+            worker = idle.get()
+            try:
+                return worker.make_shard(number, batch)
+            finally:
+                idle.put(worker)
+
+        threads = stack.enter_context(ThreadPoolExecutor(len(workers)))
+        waiting: list[Future[dict[str, Any]]] = []
+        for number, batch in _chain(first, second, numbered):
+            there = read_shard_facts(directory, number)
+            waiting.append(_done(there) if there else threads.submit(make, number, batch))
+            if len(waiting) > len(workers):
                 yield waiting.pop(0).result()
-    finally:
-        for worker in workers:
-            worker.close()
+        while waiting:
+            yield waiting.pop(0).result()
 
 
 def _chain(first: Any, second: Any, others: Iterator[Any]) -> Iterator[Any]:

@@ -53,6 +53,7 @@ def fetch_address(source: str, cache: Path, say: Callable[[str], None]) -> File:
 
 def _download(address: str, target: Path, wanted: str) -> None:
     from http.client import HTTPException
+    from urllib.error import HTTPError
     from urllib.request import urlopen
 
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -67,6 +68,8 @@ def _download(address: str, target: Path, wanted: str) -> None:
                         file.write(piece)
             except (OSError, HTTPException, ValueError) as error:
                 reason = str(getattr(error, "reason", "") or error)
+                if isinstance(error, HTTPError):
+                    error.close()
                 raise DataError(
                     f"{address} could not be fetched ({reason}): check the address and the network, or fetch it by hand and name the file"
                 ) from error

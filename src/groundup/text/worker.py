@@ -31,25 +31,36 @@ def make_shard(
 
 
 class Worker:
-    """One such process."""
+    """One such process; as a context it ends it."""
 
     def __init__(self, settings: DataSettings, folder: Path, directory: Path, sources: Sequence[str]) -> None:
-        self.process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "groundup.text.worker"], stdin=subprocess.PIPE, stdout=subprocess.PIPE
-        )
-        places = {"folder": str(folder.absolute()), "directory": str(directory.absolute()), "sources": list(sources)}
-        self._ask({"settings": as_plain(settings), **places})
+        self.begin = {
+            "settings": as_plain(settings),
+            "folder": str(folder.absolute()),
+            "directory": str(directory.absolute()),
+            "sources": list(sources),
+        }
+
+    def __enter__(self) -> Worker:
+        command = [sys.executable, "-P", "-m", "groundup.text.worker"]
+        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        try:
+            self._ask(self.begin)
+        except BaseException:
+            self._end()
+            raise
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._end()
 
     def make_shard(self, number: int, documents: Sequence[Document]) -> dict[str, Any]:
         """As the function; waits for it. Raises `DataError` when the process ended or failed."""
         return self._ask({"number": number, "documents": [vars(document) for document in documents]})
 
-    def close(self) -> None:
-        """End the process."""
-        assert self.process.stdin is not None
-        self.process.stdin.close()
+    def _end(self) -> None:
         self.process.kill()
-        self.process.wait()
+        self.process.communicate()  # closes its pipes and waits
 
     def _ask(self, question: dict[str, Any]) -> dict[str, Any]:
         assert self.process.stdin is not None
