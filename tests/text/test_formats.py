@@ -267,8 +267,8 @@ def test_parts_have_names_and_errors_tell_their_place(monkeypatch: pytest.Monkey
 def test_only_the_first_few_bad_rows_are_shown() -> None:
     numbered = BadInput(skip=True)
     for number in range(20):
-        numbered(f"row {number}", "broken")
+        numbered(f"row {number}", "broken" if number % 2 else "empty")
     said: list[str] = []
     numbered.tell(said.append)
-    assert len(said) == 6
-    assert "20 files or rows could not be read and are left out: broken (20)" in said[0]
+    assert said[1:] == ["  row 0", "  row 2", "  row 4", "  row 1", "  row 3", "  row 5"]
+    assert "20 files or rows could not be read and are left out: empty (10), broken (10)" in said[0]

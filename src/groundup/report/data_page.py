@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,7 @@ from groundup.report.pages import html_templates, read_template, size
 from groundup.text.composition import length_classes
 
 MOST_ROWS = 30
+SUFFIXES_NAMED = 8
 
 Row = tuple[str, str, float]
 """A name, its figure, its share of all."""
@@ -37,15 +39,20 @@ def happened_rows(facts: Mapping[str, Any]) -> list[Happened]:
         "changed": tally.get("changed", {}),
         "personal data replaced": tally.get("personal_data", {}),
         "left out, unreadable": facts.get("unreadable", {}),
-        "left out, no kind of text that is read": {
-            suffix: count for kinds in facts.get("left_out", {}).values() for suffix, count in kinds.items()
-        },
     }
-    return [
+    rows = [
         Happened(kind, what, count, examples.get(what, []))
         for kind, counts in kinds.items()
         for what, count in sorted(counts.items(), key=lambda item: (-item[1], item[0]))
     ]
+    others: Counter[str] = Counter()
+    for counts in facts.get("left_out", {}).values():
+        others.update(counts)
+    if others:
+        named = ", ".join(f"{suffix} ({count:,})" for suffix, count in others.most_common(SUFFIXES_NAMED))
+        more = f" and {len(others) - SUFFIXES_NAMED} more kinds" if len(others) > SUFFIXES_NAMED else ""
+        rows.append(Happened("left out, no kind of text that is read", named + more, others.total(), []))
+    return rows
 
 
 def composition_rows(facts: Mapping[str, Any]) -> list[tuple[str, list[Row]]]:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from groundup.errors import DataError
 
-EXAMPLES = 5
+EXAMPLES = 3
 ADVICE = "mend it, or leave such files and rows out, counted, with data.skip_bad=true"
 
 
@@ -20,16 +21,17 @@ class BadInput:
     """Whether to leave them out and go on."""
     counts: Counter[str] = field(default_factory=Counter)
     """How many were left out, by what was wrong."""
-    examples: list[str] = field(default_factory=list)
-    """The first few, in full."""
+    examples: dict[str, list[str]] = field(default_factory=dict)
+    """The first few for each reason, in full."""
 
     def __call__(self, message: str, reason: str) -> None:
         """Count it, or raise `DataError`. `message` names the file and line, `reason` is what such faults are counted under."""
         if not self.skip:
             raise DataError(f"{message}; {ADVICE}")
         self.counts[reason] += 1
-        if len(self.examples) < EXAMPLES:
-            self.examples.append(message)
+        examples = self.examples.setdefault(reason, [])
+        if len(examples) < EXAMPLES:
+            examples.append(message)
 
     def tell(self, say: Callable[[str], None]) -> None:
         """Say how many were left out, and which, if any were."""
@@ -38,5 +40,5 @@ class BadInput:
             total = sum(self.counts.values())
             what = "files or rows could not be read and are" if total != 1 else "file or row could not be read and is"
             say(f"warning: {total:,} {what} left out: {kinds}")
-            for example in self.examples:
+            for example in itertools.chain(*self.examples.values()):
                 say(f"  {example}")

@@ -75,11 +75,19 @@ def _key(settings: DataSettings, sources: Sequence[Source], cache: Path, say: Sa
     tests = dataclasses.replace(settings, source=settings.decontamination.files or "-")
     for source in [*sources, *(find_sources(tests, cache, say, folder) if settings.decontamination.files else ())]:
         if source.files is not None:
-            described.append([source.name, [[file.name, sha256_file(file.path)] for file in source.files]])
+            described.append([source.name, [[file.name, _hash(file.path)] for file in source.files]])
         else:
             described.append([source.name, _described(source.name)])
     wanted = {key: value for key, value in dataclasses.asdict(settings).items() if key not in NOT_OF_THE_TEXT}
     return hashlib.sha256(json.dumps([FORMAT_VERSION, described, wanted]).encode()).hexdigest()[:32]
+
+
+def _hash(path: Path) -> str:
+    """A file's hash; of one that can't be read none, for whoever reads it tells of that."""
+    try:
+        return sha256_file(path) if path.is_file() else "no file"
+    except OSError:
+        return "unreadable"
 
 
 def _described(name: str) -> dict[str, Any]:

@@ -13,19 +13,19 @@ from groundup.text.document import Document
 # Words that name groups of people, in English. They say who is spoken of, not what is said; the lists are short and our own.
 TERMS: dict[str, dict[str, str]] = {
     "gender": {
-        "female": "she her hers herself woman women girl girls mother mothers daughter daughters sister sisters wife queen lady ladies",
-        "male": "he him his himself man men boy boys father fathers son sons brother brothers husband king gentleman gentlemen",
+        "female": "she her hers herself woman women girl girls mother mothers daughter daughters sister sisters wife wives lady ladies",
+        "male": "he him his himself man men boy boys father fathers son sons brother brothers husband husbands gentleman gentlemen",
         "beyond two": "nonbinary non-binary transgender genderqueer",
     },
     "age": {
         "young": "child children baby babies teenager teenagers youth young",
-        "old": "elderly aged pensioner pensioners grandmother grandfather grandparents old",
+        "old": "elderly aged pensioner pensioners grandmother grandfather grandparents",
     },
     "religion": {
         "Christian": "christian christians christianity church bible jesus christ catholic protestant orthodox",
         "Muslim": "muslim muslims islam islamic mosque quran koran muhammad",
         "Jewish": "jew jews jewish judaism synagogue torah rabbi",
-        "Hindu": "hindu hindus hinduism temple vedas",
+        "Hindu": "hindu hindus hinduism vedas",
         "Buddhist": "buddhist buddhists buddhism buddha",
         "none": "atheist atheists atheism agnostic secular",
     },
@@ -36,7 +36,7 @@ TERMS: dict[str, dict[str, str]] = {
         "European": "european europeans europe english french german italian spanish russian",
         "Latin American": "latino latina latinos hispanic mexican brazilian",
         "North American": "american americans america canadian",
-        "indigenous": "indigenous aboriginal native natives",
+        "indigenous": "indigenous aboriginal natives",
     },
     "disability": {
         "named": "disabled disability disabilities blind deaf wheelchair autistic autism",

@@ -14,6 +14,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from groundup.config import as_plain
 from groundup.errors import DataError
 from groundup.files import fsync_directory, replacing, sha256_file
@@ -94,8 +96,9 @@ def funnel(tally: Tally, composition: Composition, store: DocumentStore, selecti
     """What was left after each step: its name, documents, characters."""
     lengths = store.index["characters"]
     rows = [{"step": "read", "documents": tally.documents, "characters": tally.characters}]
-    rows.append({"step": "after cleaning, one by one", "documents": len(lengths), "characters": int(lengths.sum())})
-    left = selection.kept | ~selection.kept
+    if len(lengths) < tally.documents or int(lengths.sum()) != tally.characters:
+        rows.append({"step": "after the steps on each", "documents": len(lengths), "characters": int(lengths.sum())})
+    left = np.ones(len(lengths), np.bool_)
     for reason in (EXACT, NEAR):
         if selection.dropped[reason].any():
             left = left & ~selection.dropped[reason]
