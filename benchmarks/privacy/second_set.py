@@ -1,0 +1,70 @@
+"""Recall on values that we did not make: Faker's for 20 locales, and libphonenumber's examples for every region.
+
+    .venv/bin/python -m benchmarks.privacy.second_set [--each 20] [--seed N] [--failures] [--output benchmarks/results/privacy-second.json]
+
+A value stands in one of a few plain English sentences that name its kind, or in one that doesn't. The detector was not fitted to these.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import random
+import secrets
+import subprocess
+import sys
+from pathlib import Path
+
+from benchmarks.command import command_line
+from benchmarks.environment import ROOT, Unavailable, python_of
+from benchmarks.privacy.run import show
+from benchmarks.privacy.scoring import Score
+from benchmarks.privacy.texts import Sample
+
+from groundup.text.privacy.detect import find_personal_data
+from groundup.text.privacy.settings import PrivacySettings
+
+WORDS = {"email": "mail", "phone": "phone", "address": "address", "card": "card", "iban": "account", "ip": "host", "national_id": "ID number"}
+NATIONAL = {
+    "en_US": "SSN", "en_GB": "National Insurance number", "de_DE": "Rentenversicherungsnummer", "fr_FR": "NIR", "es_ES": "NIF", "it_IT": "codice fiscale", "pt_BR": "CPF", "pl_PL": "PESEL", "sv_SE": "personnummer", "fi_FI": "henkilötunnus", "no_NO": "fødselsnummer",
+    "nl_NL": "BSN", "zh_CN": "身份证", "ko_KR": "RRN", "en_IN": "Aadhaar", "en_CA": "SIN", "es_MX": "CURP", "es_CL": "RUT", "de_CH": "AHV-Nr.", "nl_BE": "rijksregisternummer",
+}  # fmt: skip
+
+
+def in_a_sentence(kind: str, form: str, value: str, draw: random.Random) -> Sample:
+    word = NATIONAL.get(form, WORDS[kind]) if kind == "national_id" else WORDS[kind]
+    before, after = draw.choice([(f"The {word} is ", ", as far as we know."), (f"{word}: ", "\n"), (f"We have your {word} ", " on file.")])
+    return Sample().add(before).put(kind, form, value).add(after)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Recall of the privacy step on values from Faker and libphonenumber.")
+    parser.add_argument("--each", type=int, default=20)
+    parser.add_argument("--seed", type=int)
+    parser.add_argument("--failures", action="store_true")
+    parser.add_argument("--output", type=Path)
+    arguments = parser.parse_args()
+    seed = arguments.seed if arguments.seed is not None else secrets.randbelow(10**9)
+    try:
+        python = python_of("privacy")
+    except Unavailable as error:
+        sys.exit(f"the second set can't be made: {error}")
+    command = [str(python), "-m", "benchmarks.privacy.faker_values", str(seed), str(arguments.each)]
+    made = subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT)
+    draw = random.Random(seed)
+    score = Score()
+    for line in made.stdout.splitlines():
+        sample = in_a_sentence(*json.loads(line), draw)
+        score.add(sample.text, sample.entities, find_personal_data(sample.text, PrivacySettings()))
+    show(f"{sum(score.entities.values()):,} values of Faker and libphonenumber, seed {seed}", score.rows())
+    show("recall by form", score.form_rows())
+    if arguments.failures:
+        print("missed", *score.missed, sep="\n  ")
+        print("wrong", *score.wrong, sep="\n  ")
+    if arguments.output:
+        result = {"command": command_line("benchmarks.privacy.second_set"), "seed": seed, "kinds": score.rows(), "forms": score.form_rows()}
+        arguments.output.write_text(json.dumps(result, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
