@@ -16,7 +16,10 @@ from groundup.text.tally import Tally
 
 Say = Callable[[str], None]
 
-STANDARD: dict[str, Any] = {"duplicates": {"exact": True, "near": "drop"}}
+STANDARD: dict[str, Any] = {
+    "duplicates": {"exact": True, "near": "drop"},
+    "privacy": {"mode": "placeholder"},
+}
 """The settings that `groundup data prepare` begins with: what training leaves alone unless it is asked, this does unless it isn't."""
 
 

@@ -6,6 +6,7 @@ import contextlib
 import dataclasses
 import fcntl
 import hashlib
+import hmac
 import json
 import os
 import shutil
@@ -24,6 +25,7 @@ from groundup.text.catalogue import CATALOGUE
 from groundup.text.decode import BYTE_ORDER_MARK_REPAIR, LINE_ENDING_REPAIR
 from groundup.text.document import Document
 from groundup.text.document_store import DocumentStore, finish_store, read_shard_facts
+from groundup.text.privacy.pseudonyms import read_key
 from groundup.text.settings import DataSettings
 from groundup.text.show_progress import reading_progress
 from groundup.text.sources import Say, Source, find_sources, read_sources, say_repair
@@ -79,6 +81,9 @@ def _key(settings: DataSettings, sources: Sequence[Source], cache: Path, say: Sa
         else:
             described.append([source.name, _described(source.name)])
     wanted = {key: value for key, value in dataclasses.asdict(settings).items() if key not in NOT_OF_THE_TEXT}
+    if settings.privacy.mode == "pseudonym":  # another key is other work; what the key is can't be told from this
+        key = read_key(settings.privacy.key_variable)
+        described.append(hmac.digest(key, b"which key", "sha256").hex())
     return hashlib.sha256(json.dumps([FORMAT_VERSION, described, wanted]).encode()).hexdigest()[:32]
 
 

@@ -7,6 +7,7 @@ from typing import Literal
 
 from groundup.config import require
 from groundup.text.duplicates.settings import DecontaminationSettings, DuplicateSettings
+from groundup.text.privacy.settings import PrivacySettings
 
 Split = Literal["auto", "documents", "tail"]
 
@@ -30,6 +31,8 @@ class DataSettings:
     """Which documents count as copies of one before them."""
     decontamination: DecontaminationSettings = field(default_factory=DecontaminationSettings)
     """Which documents count as holding evaluation text."""
+    privacy: PrivacySettings = field(default_factory=PrivacySettings)
+    """Which personal data is looked for, and what becomes of it."""
 
     def __post_init__(self) -> None:
         sources = (self.source,) if isinstance(self.source, str) else self.source

@@ -14,9 +14,13 @@ from groundup.text.cache import cache_directory
 from groundup.text.document import Document
 from groundup.text.duplicates.contamination import Contamination
 from groundup.text.duplicates.signatures import signature
+from groundup.text.privacy.pseudonyms import read_key
+from groundup.text.privacy.scrub import scrub
 from groundup.text.settings import DataSettings
 from groundup.text.sources import read_documents
 from groundup.text.tally import Tally
+
+PERSONAL_DATA = "personal data"
 
 
 class Steps:
@@ -29,6 +33,8 @@ class Steps:
             files = replace(settings, source=settings.decontamination.files)
             tests = read_documents(files, cache_directory(), lambda line: None, folder)
             self.contamination = Contamination.from_texts((test.text for test in tests), settings.decontamination)
+        privacy = settings.privacy
+        self.key = read_key(privacy.key_variable) if privacy.mode == "pseudonym" else b""
 
     def run(self, documents: Sequence[Document]) -> tuple[list[Document], Tally]:
         """The documents that stay, as they are now, and what happened."""
@@ -60,9 +66,21 @@ class Steps:
                 detail = f"{overlap.share:.0%} of its words stand in evaluation text, e.g. {overlap.example!r}"
                 tally.drop("evaluation text", document.id, document.source, document.text, detail)
                 return None
-        return document
+        if self.settings.privacy.mode == "none":
+            return document
+        scrubbed = scrub(document.text, self.settings.privacy, self.key)
+        if not scrubbed.counts:
+            return document
+        tally.personal_data.update(scrubbed.counts)
+        found = ", ".join(f"{count} {kind}" for kind, count in scrubbed.counts.items())
+        if scrubbed.drop:
+            tally.drop(PERSONAL_DATA, document.id, document.source, "", found)
+            return None
+        # The example is the text as it is now: the page must not show what was taken out.
+        tally.change(PERSONAL_DATA, document.id, document.source, scrubbed.text, found)
+        return replace(document, text=scrubbed.text) if scrubbed.text else None
 
 
 def needs_work(settings: DataSettings) -> bool:
     """Whether the settings ask for anything that is worth several processes."""
-    return settings.duplicates.near != "off" or bool(settings.decontamination.files)
+    return settings.duplicates.near != "off" or bool(settings.decontamination.files) or settings.privacy.mode != "none"

@@ -51,7 +51,9 @@ PREFIXED = {
 }
 TOKEN = re.compile(r"(?<![\w-])eyJ[\w-]{8,}\.eyJ[\w-]{8,}\.[\w-]{8,}")  # RFC 7519
 PRIVATE_KEY = re.compile(r"-----BEGIN ((?:[A-Z0-9]+ )*PRIVATE KEY(?: BLOCK)?)-----[\s\S]{20,20000}?-----END \1-----")
-PRIVATE_KEY_BEGUN = re.compile(r"-----BEGIN (?:[A-Z0-9]+ )*PRIVATE KEY(?: BLOCK)?-----(?:\s*[A-Za-z0-9+/=:, -]+\s*\n?){1,400}")
+PRIVATE_KEY_BEGUN = re.compile(
+    r"-----BEGIN (?:[A-Z0-9]+ )*PRIVATE KEY(?: BLOCK)?-----(?:\s*[A-Za-z0-9+/=:, -]+\s*\n?){1,400}"
+)
 IN_ADDRESS = re.compile(r"[a-z][a-z0-9+.-]{1,20}://[^\s:/@<>\"'?#]{0,64}:([^\s/@<>\"'{}$?#]{3,128})@", re.IGNORECASE)
 HEADER = re.compile(r"(?:Bearer|Basic|Token|bearer|basic) +([A-Za-z0-9+/=_.~-]{20,})")
 NAMES = (
@@ -68,7 +70,9 @@ NOT_A_VALUE = re.compile(
     re.IGNORECASE,
 )
 TURN = re.compile("[a-z][A-Z]")
-CODE = re.compile(r"[A-Za-z_]\w*(?:(?:\.|->|::)\w+)+|[a-z_]+|[A-Z_]+|[A-Z]?[a-z]+(?:[A-Z][a-z]*)+[0-9]?|[A-Za-z]+(?:_[A-Za-z]+)+[0-9]?")
+CODE = re.compile(
+    r"[A-Za-z_]\w*(?:(?:\.|->|::)\w+)+|[a-z_]+|[A-Z_]+|[A-Z]?[a-z]+(?:[A-Z][a-z]*)+[0-9]?|[A-Za-z]+(?:_[A-Za-z]+)+[0-9]?"
+)
 
 
 def find_secrets(text: str) -> Iterator[Finding]:
@@ -119,7 +123,9 @@ def _is_secret(value: str, quoted: bool) -> bool:
     if NOT_A_VALUE.match(value) or " " in value.strip() or len(set(value)) < 4:
         return False
     if CODE.fullmatch(value):
-        return quoted and len(TURN.findall(value)) * 6 >= len(value) >= 16  # lower case and capitals change as often as by chance
+        return (
+            quoted and len(TURN.findall(value)) * 6 >= len(value) >= 16
+        )  # lower case and capitals change as often as by chance
     if value.startswith(("/", "./", "~", "-", "=", "&", "|", "\\", "+", "#")) or value.isdigit():
         return quoted and not value.startswith(("/", "./", "~")) and len(value) >= 6 and value.isdigit()
     letters, digits = any(map(str.isalpha, value)), any(map(str.isdigit, value))

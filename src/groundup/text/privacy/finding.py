@@ -76,7 +76,10 @@ def words_pattern(words: str) -> re.Pattern[str]:
 def said_before(text: str, start: int, words: str, reach: int = BEFORE) -> bool:
     """Whether one of the words stands in the `reach` characters before `start`, or at the head of its column in a table."""
     pattern = words_pattern(words)
-    return pattern.search(text, max(0, start - reach), start) is not None or pattern.search(column_head(text, start)) is not None
+    return (
+        pattern.search(text, max(0, start - reach), start) is not None
+        or pattern.search(column_head(text, start)) is not None
+    )
 
 
 @lru_cache(maxsize=64)

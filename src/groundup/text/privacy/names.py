@@ -34,11 +34,88 @@ FIELD = re.compile(
     rf"(?:(?<![A-Za-z])(?:[Ff]ull[ _]?[Nn]ame|[Nn]ame|NAME|[Pp]atient(?:[ _]name)?|[Cc]ustomer(?:[ _]name)?|[Cc]lient|[Ee]mployee|[Rr]ecipient|[Ss]ender|[Hh]older|[Aa]pplicant|[Ss]igned|From|To|Cc|Bcc|Reply-To|Nom|Nombre|Nome|[Bb]eneficiary|[Aa]ccount holder|[Cc]ontact))[\"']?[ \t]*[:=][ \t]*[\"']?(?P<name>{FULL_NAME})(?=[\"',;|<(\n\t]|$| [<(]|\.[\n ]|\.$)"
 )
 BEFORE_ADDRESS = re.compile(rf"(?P<name>{FULL_NAME})[\"']? ?<(?=[^<>\s@]{{1,64}}@)")
-INTRODUCED = re.compile(rf"\b(?:I am|I'm|I’m|This is|this is|Ich bin|Je suis|Soy|Sono) (?P<name>{FULL_NAME})(?=[,.;!\n]|$| (?:and|from|calling|writing|with|at|aus|und|de|y|e)\b)")
+INTRODUCED = re.compile(
+    rf"\b(?:I am|I'm|I’m|This is|this is|Ich bin|Je suis|Soy|Sono) (?P<name>{FULL_NAME})(?=[,.;!\n]|$| (?:and|from|calling|writing|with|at|aus|und|de|y|e)\b)"
+)
 NOT_NAMES = frozenset(
-    """The This That There Here Sir Madam Team All Everyone Everybody Colleague Colleagues Customer Customers Friend Friends User Users Reader Readers World God Lord Hiring Manager
-    President Minister Chairman Speaker Secretary Editor Doctor Professor Python Windows Linux Monday Tuesday Wednesday Thursday Friday Saturday Sunday January February March April
-    May June July August September October November December English German French Spanish Italian American British Not And But If When Yes No It He She They We You""".split()
+    [
+        "The",
+        "This",
+        "That",
+        "There",
+        "Here",
+        "Sir",
+        "Madam",
+        "Team",
+        "All",
+        "Everyone",
+        "Everybody",
+        "Colleague",
+        "Colleagues",
+        "Customer",
+        "Customers",
+        "Friend",
+        "Friends",
+        "User",
+        "Users",
+        "Reader",
+        "Readers",
+        "World",
+        "God",
+        "Lord",
+        "Hiring",
+        "Manager",
+        "President",
+        "Minister",
+        "Chairman",
+        "Speaker",
+        "Secretary",
+        "Editor",
+        "Doctor",
+        "Professor",
+        "Python",
+        "Windows",
+        "Linux",
+        "Monday",
+        "Tuesday",
+        "Wednesday",
+        "Thursday",
+        "Friday",
+        "Saturday",
+        "Sunday",
+        "January",
+        "February",
+        "March",
+        "April",
+        "May",
+        "June",
+        "July",
+        "August",
+        "September",
+        "October",
+        "November",
+        "December",
+        "English",
+        "German",
+        "French",
+        "Spanish",
+        "Italian",
+        "American",
+        "British",
+        "Not",
+        "And",
+        "But",
+        "If",
+        "When",
+        "Yes",
+        "No",
+        "It",
+        "He",
+        "She",
+        "They",
+        "We",
+        "You",
+    ]
 )
 
 
@@ -64,7 +141,9 @@ def _find_said(text: str) -> Iterator[Finding]:
         for needle in needles:
             for at in occurrences(text, needle):
                 match = pattern.match(text, at + len(needle))
-                if match and not text[at - 1 : at].isalnum() or (match and needle[0] in "nN" and text[at - 1 : at] in " \n"):
+                if (match and not text[at - 1 : at].isalnum()) or (
+                    match and needle[0] in "nN" and text[at - 1 : at] in " \n"
+                ):
                     yield _named(form, match.start(), match.end(), text)
     for form, pattern, needed in (
         ("greeting", GREETING, ","),

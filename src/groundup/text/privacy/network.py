@@ -11,7 +11,9 @@ from groundup.text.privacy.finding import CHECKED, Finding
 OCTET = r"(?:25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])"
 VERSION_4 = re.compile(rf"(?<![\w])(?<![\w.][.\-])(?:{OCTET}\.){{3}}{OCTET}(?![\w])(?!\.[0-9])(?!-[\w])")
 VERSION_WORDS = r"v|ver|version|release|release[sd]|rev|firmware|build|upgrade[sd]?|chapter|section|§|assemblyversion|package|since|rfc|oid|patch|dated|driver|update[sd]?|installed"
-CALLED_VERSION = re.compile(rf"(?:\b(?:{VERSION_WORDS})[\"':=.]*[ ]?[\"'=:(]?[ ]?(?:to |from )?|(?:==|>=|<=|~=|[~^])[ ]?)$", re.IGNORECASE)
+CALLED_VERSION = re.compile(
+    rf"(?:\b(?:{VERSION_WORDS})[\"':=.]*[ ]?[\"'=:(]?[ ]?(?:to |from )?|(?:==|>=|<=|~=|[~^])[ ]?)$", re.IGNORECASE
+)
 TWO_COLONS = re.compile(r":[0-9A-Fa-f]{0,4}:")
 VERSION_6_LEFT = re.compile(r"[0-9A-Fa-f:]*\Z")
 VERSION_6 = re.compile(r"[0-9A-Fa-f:]+(?:[0-9]{1,3}(?:\.[0-9]{1,3}){3})?")
@@ -49,17 +51,17 @@ def find_ips(text: str) -> Iterator[Finding]:
 
 def _in_word(text: str, start: int, end: int) -> bool:
     before, after = text[start - 1 : start], text[end : end + 1]
-    return before.isalnum() or before in ("_", ":") and bool(before) or after.isalnum() or after == "_"
+    return before.isalnum() or (before in ("_", ":") and bool(before)) or after.isalnum() or after == "_"
 
 
 def _is_version_6(characters: str) -> bool:
     groups = [group for group in characters.split(":") if group]
-    if len(groups) < 8 and not ("::" in characters and len(groups) >= 2 and len(groups[0]) >= 3 and characters[0] in "23fF"):
+    if len(groups) < 8 and not (
+        "::" in characters and len(groups) >= 2 and len(groups[0]) >= 3 and characters[0] in "23fF"
+    ):
         return False  # `a::b` is C++, and a time is not an address
     try:
         address = ipaddress.IPv6Address(characters)
     except ValueError:
         return False
     return not address.is_loopback and address not in OURS_6
-
-

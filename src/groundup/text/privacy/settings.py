@@ -17,7 +17,7 @@ KINDS: tuple[Kind, ...] = get_args(Kind)
 class PrivacySettings:
     """Which personal data is looked for in text, and what becomes of it before training."""
 
-    mode: Mode = "placeholder"
+    mode: Mode = "none"
     """none: leave text as it is; placeholder: `<EMAIL>`; redact: take it out; pseudonym: the same value, the same stand-in; drop: the whole document."""
     kinds: tuple[Kind, ...] = KINDS
     """What is looked for."""
