@@ -101,7 +101,7 @@ def by_edit(
     return rows
 
 
-def of_pairs(exact: dict[tuple[int, int], float], cluster: Sequence[int]) -> dict[str, Any]:
+def of_pairs(corpus: Sequence[Passage], exact: dict[tuple[int, int], float], cluster: Sequence[int]) -> dict[str, Any]:
     """Recall and precision over all pairs of documents."""
     members: dict[int, list[int]] = {}
     for place, first in enumerate(cluster):
@@ -110,6 +110,7 @@ def of_pairs(exact: dict[tuple[int, int], float], cluster: Sequence[int]) -> dic
     true = {pair for pair, value in exact.items() if value >= SETTINGS.threshold}
     clear = {pair for pair, value in exact.items() if value >= SETTINGS.threshold + NEARLY}
     near = {pair for pair, value in exact.items() if value >= SETTINGS.threshold - NEARLY}
+    siblings = {pair for pair in found if corpus[pair[0]].original == corpus[pair[1]].original is not None}
     return {
         "pairs_at_least_the_threshold": len(true),
         "pairs_found": len(found),
@@ -117,6 +118,8 @@ def of_pairs(exact: dict[tuple[int, int], float], cluster: Sequence[int]) -> dic
         "recall_of_pairs_0.05_above": round(len(found & clear) / len(clear), 4),
         "precision": round(len(found & true) / len(found), 4),
         "precision_counting_pairs_0.05_below": round(len(found & near) / len(found), 4),
+        "pairs_further_below": len(found - near),
+        "of_them_copies_of_one_original": len((found - near) & siblings),
     }
 
 
@@ -178,7 +181,7 @@ def main() -> None:
     exact = similarities([sequence_set(passage.text) for passage in corpus])
     signatures = np.array([signature(passage.text, SETTINGS) for passage in corpus])
     cluster = near_duplicates(signatures, SETTINGS).tolist()
-    edits, pairs = by_edit(corpus, exact, cluster), of_pairs(exact, cluster)
+    edits, pairs = by_edit(corpus, exact, cluster), of_pairs(corpus, exact, cluster)
     facts: dict[str, Any] = {"text": arguments.texts.name if arguments.texts else "shakespeare, of the catalogue"}
     facts |= {"documents": len(corpus), "threshold": SETTINGS.threshold, "bands": SETTINGS.bands, "rows": SETTINGS.rows}
     columns = {"edit": "edited", "copies": "copies", "mean_similarity": "similarity", "found": "found"}

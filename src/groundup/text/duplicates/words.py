@@ -101,7 +101,7 @@ def mix(values: NDArray[np.uint64]) -> NDArray[np.uint64]:
 def _block(text: str, begin: int) -> tuple[Words, int]:
     """The words of the next block of a text, and where the block ends: after a whole word where that is possible."""
     piece = text[begin : begin + BLOCK]
-    letters = _letters()[np.frombuffer(piece.encode("utf-32-le", "surrogatepass"), np.uint32)]
+    letters = _letters()[np.frombuffer(piece.encode("utf-32-le", "surrogatepass"), "<u4")]
     if begin + len(piece) < len(text):
         boundaries = np.flatnonzero((letters == 0) | (letters >= ALONE))
         if len(boundaries):
