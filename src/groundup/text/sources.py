@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from groundup.errors import DataError
-from groundup.text.catalogue import CATALOGUE, fetch
+from groundup.text.catalogue import CATALOGUE
+from groundup.text.fetch import fetch
 from groundup.text.settings import DataSettings
 
 TEXT_SUFFIXES = (".txt", ".md")
@@ -86,7 +87,7 @@ def _is_catalogue_name(source: str, folder: Path) -> bool:
 def _read_entry(name: str, cache: Path, say: Say) -> list[Document]:
     entry = CATALOGUE[name]
     texts = entry.reader(fetch(entry, cache, say))
-    return [Document(title, text, name, entry.license, origin=entry.origin) for title, text in texts]
+    return [Document(text.name, text.text, name, entry.license, origin=entry.origin) for text in texts]
 
 
 def _find_files(source: str, folder: Path) -> list[tuple[str, Path]]:

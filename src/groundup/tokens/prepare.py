@@ -262,7 +262,7 @@ def _source_facts(source: str, documents: Sequence[Document]) -> dict[str, Any]:
         else _sha256("\n".join(hashes)),  # of the text, or of its documents' hashes
         "documents": len(mine),
     }
-    if mine[0].origin:
+    if mine[0].origin and CATALOGUE[source].sha256:
         facts["archive_sha256"] = CATALOGUE[source].sha256
     return facts
 
