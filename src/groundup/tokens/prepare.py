@@ -245,7 +245,7 @@ def _source_facts(place: int, name: str, store: DocumentStore) -> dict[str, Any]
         else sha256_text("\n".join(hashes)),  # of the text, or of its documents' hashes
         "documents": len(mine),
     }
-    if known["origin"]:
+    if known["origin"] and CATALOGUE[name].sha256:
         facts["archive_sha256"] = CATALOGUE[name].sha256
     return facts
 
