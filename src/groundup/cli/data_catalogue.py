@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -204,10 +203,4 @@ def _waiting(what: str) -> Iterator[Callable[[str], None]]:
 
     console = Console(stderr=True, markup=False, highlight=False, emoji=False)
     with console.status(f"{what} …"):
-        yield (
-            lambda text: (
-                console.print(f"groundup: {text}", soft_wrap=True)
-                if sys.stderr.isatty()
-                else print(f"groundup: {text}", file=sys.stderr)
-            )
-        )
+        yield lambda text: console.print(f"groundup: {text}", soft_wrap=True)
