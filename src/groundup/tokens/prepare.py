@@ -22,6 +22,7 @@ from groundup.text.catalogue import CATALOGUE
 from groundup.text.settings import DataSettings
 from groundup.text.sources import Document, Say, count_repairs
 from groundup.text.splits import resolve_split, split_documents
+from groundup.tokens.existing import read_tokenizer
 from groundup.tokens.plan import SamplePlan, make_plan
 from groundup.tokens.settings import TokenizerSettings
 from groundup.tokens.store import TokenStore, write_store
@@ -93,6 +94,9 @@ def _key(documents: Sequence[Document], data: DataSettings, tokenizer: Tokenizer
     """A hash over all that decides what is written, the names and origins in the facts included."""
     described = [{**dataclasses.asdict(document), "text": _sha256(document.text)} for document in documents]
     settings = {"split": data.split, "validation_fraction": data.validation_fraction, **dataclasses.asdict(tokenizer)}
+    if tokenizer.kind == "existing":  # what lies at its path may change
+        there = read_tokenizer(Path(tokenizer.path))
+        settings |= {"tokenizer": there.sha256, "special_ids": [there.end_id, there.pad_id, there.unknown_id]}
     return _sha256(json.dumps([FORMAT_VERSION, described, settings, sequence_length]))[:32]
 
 

@@ -153,17 +153,17 @@ class Tokenizer:
         (directory / CONFIG_FILE).write_text(json.dumps(config, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
     @classmethod
-    def load(cls, directory: Path) -> Tokenizer:
-        """Read a directory of ours, or any with a Hugging Face tokenizer.json.
+    def load(cls, path: Path) -> Tokenizer:
+        """Read a directory of ours, or any with a Hugging Face tokenizer.json, or such a file.
 
         Which tokens end a document, pad a batch and stand for unknown characters is read from tokenizer_config.json,
-        special_tokens_map.json or config.json, in this order. Raises `TokenizerError` for a directory without a whole
-        tokenizer.
+        special_tokens_map.json or config.json beside it, in this order. Raises `TokenizerError` for a directory without a
+        whole tokenizer.
         """
-        path = directory / TOKENIZER_FILE
-        if not path.is_file():
+        directory, file = (path.parent, path) if path.is_file() else (path, path / TOKENIZER_FILE)
+        if not file.is_file():
             raise _missing(directory)
-        tokenizer_json = path.read_bytes()
+        tokenizer_json = file.read_bytes()
         config = _read_json(directory / CONFIG_FILE)
         # transformers 5 writes a name that 4.x doesn't know; without one, 4.x may pick a class that gives other ids.
         if config.get("tokenizer_class") in (None, "TokenizersBackend"):
@@ -171,7 +171,7 @@ class Tokenizer:
         try:
             tokenizer = cls(tokenizer_json, config, {})
         except TokenizerError as error:
-            raise TokenizerError(f"{directory}: {error}") from error
+            raise TokenizerError(f"{path}: {error}") from error
         special_map, model_config = (
             _read_json(directory / "special_tokens_map.json"),
             _read_json(directory / "config.json"),
