@@ -87,7 +87,7 @@ class BytePairEngine:
         return self._ids[np.fromiter(ranks, np.int32, len(ranks))]
 
     def _differs(self, text: str) -> bool:
-        return self._encode(text).tolist() != self._library(text)
+        return bool(self._encode(text).tolist() != self._library(text))
 
     def _samples(self, text: str) -> Iterator[str]:
         """The text's beginning, if enough went by since the last sample, and a stretch in each `SAMPLE_EVERY` characters."""

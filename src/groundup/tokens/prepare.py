@@ -289,6 +289,11 @@ def _say_unknown(facts: Mapping[str, Any], settings: TokenizerSettings, say: Say
             f"warning: {total:,} character{'s' if total != 1 else ''} of the validation text never occur in the training "
             f"text and become <|unk|>: {shown}{more}; tokenizer.byte_fallback = true would keep them"
         )
+    elif settings.kind == "existing":
+        say(
+            f"warning: {total:,} of the validation text's {tokens:,} tokens are unknown to the tokenizer at {settings.path}: "
+            f"{shown}{more}; another tokenizer, of bytes, would keep them"
+        )
     else:
         say(
             f"warning: {total:,} of the validation text's {tokens:,} words and signs are not in the tokenizer's vocabulary and become "
