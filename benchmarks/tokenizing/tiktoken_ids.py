@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 
-import tiktoken  # type: ignore[import-not-found]
+import tiktoken
 from benchmarks.tokenizing.task import FOLDER, TEXTS, encode_in_turn
 
 GPT2_PATTERN = r"""'(?:[sdmt]|ll|ve|re)| ?\p{L}++| ?\p{N}++| ?[^\s\p{L}\p{N}]++|\s++$|\s+(?!\S)|\s"""

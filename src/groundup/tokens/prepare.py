@@ -25,6 +25,7 @@ from groundup.text.selection import select
 from groundup.text.settings import DataSettings
 from groundup.text.sources import Say
 from groundup.text.splits import Split, plan_split
+from groundup.tokens.existing import read_tokenizer
 from groundup.tokens.plan import SamplePlan, make_plan
 from groundup.tokens.settings import TokenizerSettings
 from groundup.tokens.store import TokenStore, write_store
@@ -102,6 +103,9 @@ def _key(store: DocumentStore, data: DataSettings, tokenizer: TokenizerSettings,
         "duplicates": dataclasses.asdict(data.duplicates),
         **dataclasses.asdict(tokenizer),
     }
+    if tokenizer.kind == "existing":  # what lies at its path may change
+        there = read_tokenizer(Path(tokenizer.path))
+        settings |= {"tokenizer": there.sha256, "special_ids": [there.end_id, there.pad_id, there.unknown_id]}
     described = [store.sha256, store.facts["sources"], store.facts["tally"]["changed"]]
     return sha256_text(json.dumps([FORMAT_VERSION, described, settings, sequence_length]))[:32]
 
@@ -267,6 +271,11 @@ def _say_unknown(facts: Mapping[str, Any], settings: TokenizerSettings, say: Say
         say(
             f"warning: {total:,} character{'s' if total != 1 else ''} of the validation text never occur in the training "
             f"text and become <|unk|>: {shown}{more}; tokenizer.byte_fallback = true would keep them"
+        )
+    elif settings.kind == "existing":
+        say(
+            f"warning: {total:,} of the validation text's {tokens:,} tokens are unknown to the tokenizer at {settings.path}: "
+            f"{shown}{more}; another tokenizer, of bytes, would keep them"
         )
     else:
         say(
