@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from groundup.config import require
+from groundup.text.cleaning.settings import CleaningSettings, QualitySettings
 from groundup.text.duplicates.settings import DecontaminationSettings, DuplicateSettings
 from groundup.text.privacy.settings import PrivacySettings
 
@@ -27,6 +28,10 @@ class DataSettings:
     skip_bad: bool = False
     """Leave out files and rows that can't be read, counted and named, where otherwise the first one ends it."""
 
+    cleaning: CleaningSettings = field(default_factory=CleaningSettings)
+    """What is mended in each document, and which languages are kept."""
+    quality: QualitySettings = field(default_factory=QualitySettings)
+    """Which published rules a document is held to."""
     duplicates: DuplicateSettings = field(default_factory=DuplicateSettings)
     """Which documents count as copies of one before them."""
     decontamination: DecontaminationSettings = field(default_factory=DecontaminationSettings)
