@@ -111,6 +111,12 @@ def occurrences(text: str, *needles: str) -> Iterator[int]:
             at = text.find(needle, at + 1)
 
 
+def lower(text: str) -> str:
+    """The text in small letters, each at its place: the two letters of which some languages make two or three stay as they are."""
+    small = text.lower()
+    return small if len(small) == len(text) else "".join(each.lower() if len(each.lower()) == 1 else each for each in text)
+
+
 DENSE = re.compile(r"[0-9](?:[^0-9\n]{0,3}[0-9]){6,}")
 
 

@@ -20,28 +20,30 @@ COUNTRY_CODES = frozenset(
 LONGEST = {"1": 11, "7": 11, "33": 11, "34": 11, "44": 12, "61": 11, "31": 11, "32": 11, "55": 13, "91": 12, "86": 13, "48": 11}
 """Digits of a whole number, country code included, where a plan fixes them: what stands behind is something else."""
 WORDS = (
-    r"tel\b|tel[.:]|tele?(?:ph|f)on|tél|teléf|phones?\b|call|mobile?\b|móvil|cell|cel[.:]|celular|handy|fax|whatsapp|sms|text me|dial|ring"
-    r"|contact|fone\b|portable|gsm\b|ph[.:]|mob[.:]|rufnummer|rückruf|appel|ll[aá]m|my number|mi n[úu]mero|mio numero|mon numéro|meine nummer|chiama|puhelin|☎|📞|電話|电话|手机|тел|หมายเลข|फ़ोन|هاتف"
+    r"tel\b|tel[.:]|tele?(?:ph|f)on|tél|teléf|phones?\b|mobile?\b|móvil|cell|cel[.:]|celular|handy|fax|whatsapp|sms"
+    r"|fone\b|portable|gsm\b|ph[.:]|mob[.:]|rufnummer|rückruf|appel|ll[aá]m|my number|mi n[úu]mero|mio numero|mon numéro|meine nummer|chiama|puhelin"
+    r"|☎|📞|電話|电话|手机|тел|หมายเลข|फ़ोन|هاتف"
 )
+VERBS = r"(?:call|ring|dial|text|contact|reach)\b"  # which may be said of other things as well, and must stand closer
 NOT_WORDS = (
-    r"isbn|issn|order|invoice|version|serial|part no|sku|uuid|hash|ticket|case no|account no|tracking|ean\b|doi|build|bestell|rechnung|patent"
+    r"closes|isbn|issn|order|invoice|version|serial|part no|sku|uuid|hash|ticket|case no|account no|tracking|ean\b|doi|build|bestell|rechnung|patent"
 )
 _GAP = r"[ .\-\u00a0\u2010-\u2013]"
 _LEFT = r"(?<![\w+])(?<![\d)][./:\-])(?<!\d[ ]{1}\()"
-_RIGHT = r"(?![\w])(?![./:\-]\d)(?!-\w)"
-INTERNATIONAL = re.compile(r"(?<![\w+])(?:\+|\(\+|00(?=[1-9]))[ (]?[1-9](?:[ .\-/()\u00a0\u2010-\u2013]{0,3}[0-9]){6,14}(?:(?!\d)|$)")
+_RIGHT = r"(?![^\Wx]|x(?![0-9]))(?![./:\-]\d)(?!-\w)"
+INTERNATIONAL = re.compile(r"(?<![\w+])(?:\(?\+\(?|(?<![.,/:\-])00(?=[1-9])|(?<![.,/:\-])00 (?=[1-9][0-9] ))[1-9](?:[ .\-/()\u00a0\u2010-\u2013]{0,3}[0-9]){6,14}(?:(?!\d)|$)")
 EXTENSION = re.compile(r" ?(?:x|ext\.? ?|#|poste |Durchwahl |-)[0-9]{1,5}(?!\w)|,? (?:ext\.?|extension) [0-9]{1,5}(?!\w)")
 NORTH_AMERICAN = re.compile(
     rf"{_LEFT}(?:(?:\+?1|001){_GAP}?)?(?:\([2-9][0-8][0-9]\) ?-?|[2-9][0-8][0-9][.\- /])[2-9][0-9]{{2}}[.\- ][0-9]{{4}}{_RIGHT}"
 )
-TRUNK = re.compile(rf"{_LEFT}(?:\(0[1-9][0-9]{{0,4}}\)|0[1-9][0-9]{{0,4}})(?:(?:{_GAP}|[/ ]{{1,3}}| ?[\-–] ?)?[0-9]{{1,8}}){{1,5}}{_RIGHT}")
+TRUNK = re.compile(rf"{_LEFT}(?:\(0[1-9][0-9]{{0,4}}\)|0[1-9][0-9]{{0,4}})(?:(?:{_GAP}|[/ ]{{1,3}}| ?[\-–] ?|(?<=\)))[0-9]{{1,8}}){{1,5}}{_RIGHT}|{_LEFT}0[1-9][0-9]{{7,10}}{_RIGHT}")
 GROUPED = [
     re.compile(_LEFT + shape + _RIGHT)
     for shape in (
         r"[6789][0-9]{2}[ -][0-9]{2}[ -][0-9]{2}[ -][0-9]{2}",  # Spain
         r"9[0-9][ -][0-9]{3}[ -][0-9]{2}[ -][0-9]{2}",  # Spain
         r"\([1-9][0-9]\) ?9?[0-9]{4}[ -][0-9]{4}|[1-9][1-9] 9[0-9]{4}-[0-9]{4}",  # Brazil
-        r"[6-9][0-9]{4}[ -][0-9]{5}",  # India
+        r"[6-9][0-9]{4} [0-9]{5}",  # India
         r"1[3-9][0-9][ -][0-9]{4}[ -][0-9]{4}",  # China
         r"3[1-9][0-9][ .-][0-9]{3}[ .-]?[0-9]{4}",  # Italy
         r"8 ?\(?[3489][0-9]{2}\)? ?[0-9]{3}-[0-9]{2}-[0-9]{2}",  # Russia
@@ -50,7 +52,9 @@ GROUPED = [
 CALLED = re.compile(rf"(?<![\w./+])(?<!\+\()\(?[0-9](?:[ .\-/()\u00a0\u2013]{{0,3}}[0-9]){{6,13}}{_RIGHT}")
 MOBILE_PREFIXES = re.compile(r"07[1-9][0-9]{8}|0[67][0-9]{8}|01[5-7][0-9]{8,9}|0[789]0[0-9]{8}|04[0-9]{8}")
 DATE_LIKE = re.compile(r"[0-9]{1,2}[./-][0-9]{1,2}[./-][0-9]{4}.*|[0-9]{4}[./-][0-9]{1,2}[./-][0-9]{1,2}.*|[0-9]{1,2}[./-][0-9]{1,2}[./-][0-9]{2}")
+NOT_CALLED = re.compile(DATE_LIKE.pattern + r"|[0-9]+\.[0-9]+")
 NATIONAL_DIGITS = range(9, 13)
+FEWEST = 8  # digits of an international number; small countries, whose code has three, have shorter ones
 
 
 def find_phones(text: str, spans: list[tuple[int, int]]) -> Iterator[Finding]:
@@ -72,8 +76,8 @@ def find_phones(text: str, spans: list[tuple[int, int]]) -> Iterator[Finding]:
                     yield Finding("phone", "national", match.start(), match.end(), SHAPE)
         for match in CALLED.finditer(text, start, end):
             number = match.group()
-            if number.count("(") == number.count(")") and not DATE_LIKE.fullmatch(number) and not _unassigned(number):
-                if said_before(text, match.start(), WORDS, 25) and not _called_else(text, match.start()):
+            if number.count("(") == number.count(")") and not NOT_CALLED.fullmatch(number) and not _unassigned(number):
+                if _called(text, match.start()) and not _called_else(text, match.start()):
                     yield _with_extension(text, "called", match.start(), match.end(), CONTEXT)
 
 
@@ -91,11 +95,17 @@ def _called_else(text: str, start: int) -> bool:
     return said_before(text, start, NOT_WORDS, 25) and not said_before(text, start, WORDS, 15)
 
 
+def _called(text: str, start: int) -> bool:
+    return said_before(text, start, WORDS, 25) or (said_before(text, start, VERBS, 18) and text[start - 1] not in "#[\n")
+
+
 def _is_national(number: str) -> bool:
     """Whether a number that begins with the trunk prefix 0 is as long and as grouped as telephone numbers are."""
     digits = _digits(number)
     if len(digits) not in NATIONAL_DIGITS or DATE_LIKE.fullmatch(number):
         return False
+    if re.fullmatch("[0-9]{5}-[0-9]{4}", number):
+        return False  # a postal code of the United States
     if number == digits:
         return MOBILE_PREFIXES.fullmatch(number) is not None
     groups = re.findall("[0-9]+", number)
@@ -111,7 +121,9 @@ def _international(text: str, match: re.Match[str]) -> Finding | None:
         if len(number) == len(_digits(number)) and not said_before(text, match.start(), WORDS, 25):
             return None  # 00 and digits alone may be anything
     code = next((digits[:length] for length in (1, 2, 3) if digits[:length] in COUNTRY_CODES), None)
-    if code is None or not 8 <= len(digits) - (digits[len(code) :].startswith("0") and "(0)" in number) <= 15:
+    if len(number) == len(digits) + 1 and text[match.end() : match.end() + 1] == "." and text[match.end() + 1 : match.end() + 2].isdigit():
+        return None  # a decimal fraction with its sign
+    if code is None or not FEWEST - (len(code) == 3) <= len(digits) - (digits[len(code) :].startswith("0") and "(0)" in number) <= 15:
         return None
     end = match.end()
     most = LONGEST.get(code, 15) + ("(0)" in number)
@@ -121,7 +133,7 @@ def _international(text: str, match: re.Match[str]) -> Finding | None:
             return None
         end = match.start() + cut.start()
         digits = _digits(text[match.start() : end]).removeprefix("00")
-    if len(digits) < 8 or text[end : end + 1].isalpha():
+    if len(digits) < FEWEST - (len(code) == 3) or text[end : end + 1].isalpha():
         return None
     return _with_extension(text, "international", match.start(), end, CHECKED)
 
