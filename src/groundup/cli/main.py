@@ -10,7 +10,7 @@ from typing import Annotated, TextIO
 
 import typer
 
-from groundup.cli import tokenizer
+from groundup.cli import data, tokenizer
 from groundup.cli.chat import chat
 from groundup.cli.evaluate import evaluate
 from groundup.cli.generate import generate
@@ -28,6 +28,7 @@ app = typer.Typer(
 )
 for command in (train, generate, chat, evaluate, runs):
     app.command(no_args_is_help=command is not runs)(command)
+app.add_typer(data.app)
 app.add_typer(tokenizer.app)
 
 

@@ -110,6 +110,8 @@ def _is_secret(value: str, quoted: bool) -> bool:
         return False
     if CODE.fullmatch(value):
         return quoted and len(TURN.findall(value)) * 6 >= len(value) >= 16  # lower case and capitals change as often as by chance
+    if quoted and len(value) >= 16 and looks_random(value) and re.fullmatch(r"[\w+/=-]+", value):
+        return True
     if value.startswith(("/", "./", "~", "-", "=", "&", "|", "\\", "+", "#")) or value.isdigit():
         return quoted and not value.startswith(("/", "./", "~")) and len(value) >= 6 and value.isdigit()
     letters, digits = any(map(str.isalpha, value)), any(map(str.isdigit, value))

@@ -52,6 +52,9 @@ GROUPED = [
 CALLED = re.compile(rf"(?<![\w./+])(?<!\+\()\(?[0-9](?:[ .\-/()\u00a0\u2013]{{0,3}}[0-9]){{6,13}}{_RIGHT}")
 MOBILE_PREFIXES = re.compile(r"07[1-9][0-9]{8}|0[67][0-9]{8}|01[5-7][0-9]{8,9}|0[789]0[0-9]{8}|04[0-9]{8}")
 DATE_LIKE = re.compile(r"[0-9]{1,2}[./-][0-9]{1,2}[./-][0-9]{4}.*|[0-9]{4}[./-][0-9]{1,2}[./-][0-9]{1,2}.*|[0-9]{1,2}[./-][0-9]{1,2}[./-][0-9]{2}")
+_BETWEEN = r"[ .\-/()\u00a0\u2010-\u2013]{0,3}"
+SURROGATE = re.compile(rf"(?:\+\(?|(?<!\w)00{_BETWEEN})9{_BETWEEN}9{_BETWEEN}9(?:{_BETWEEN}[0-9]){{1,14}}|(?<!\w)0{_BETWEEN}0{_BETWEEN}0(?:{_BETWEEN}[0-9]){{1,14}}")
+"""What `pseudonyms` writes: no country has the code 999, and no number begins with 000."""
 NOT_CALLED = re.compile(DATE_LIKE.pattern + r"|[0-9]+\.[0-9]+")
 NATIONAL_DIGITS = range(9, 13)
 FEWEST = 8  # digits of an international number; small countries, whose code has three, have shorter ones
@@ -60,34 +63,36 @@ FEWEST = 8  # digits of an international number; small countries, whose code has
 def find_phones(text: str, spans: list[tuple[int, int]]) -> Iterator[Finding]:
     """All telephone numbers in stretches with many digits."""
     for start, end in spans:
-        for match in INTERNATIONAL.finditer(text, start, end):
-            finding = _international(text, match)
-            if finding:
+        ours = [match.span() for match in SURROGATE.finditer(text, start, end)]
+        for finding in _find_between(text, start, end):
+            if all(finding.end <= begin or finding.start >= stop for begin, stop in ours):
                 yield finding
-        for match in NORTH_AMERICAN.finditer(text, start, end):
+
+
+def _find_between(text: str, start: int, end: int) -> Iterator[Finding]:
+    for match in INTERNATIONAL.finditer(text, start, end):
+        finding = _international(text, match)
+        if finding:
+            yield finding
+    for match in NORTH_AMERICAN.finditer(text, start, end):
+        if not _called_else(text, match.start()):
+            yield _with_extension(text, "north_american", match.start(), match.end(), CONTEXT)
+    for match in TRUNK.finditer(text, start, end):
+        if _is_national(match.group()) and not _called_else(text, match.start()):
+            yield _with_extension(text, "national", match.start(), match.end(), SHAPE)
+    for pattern in GROUPED:
+        for match in pattern.finditer(text, start, end):
             if not _called_else(text, match.start()):
-                yield _with_extension(text, "north_american", match.start(), match.end(), CONTEXT)
-        for match in TRUNK.finditer(text, start, end):
-            if _is_national(match.group()) and not _called_else(text, match.start()):
-                yield _with_extension(text, "national", match.start(), match.end(), SHAPE)
-        for pattern in GROUPED:
-            for match in pattern.finditer(text, start, end):
-                if not _called_else(text, match.start()):
-                    yield Finding("phone", "national", match.start(), match.end(), SHAPE)
-        for match in CALLED.finditer(text, start, end):
-            number = match.group()
-            if number.count("(") == number.count(")") and not NOT_CALLED.fullmatch(number) and not _unassigned(number):
-                if _called(text, match.start()) and not _called_else(text, match.start()):
-                    yield _with_extension(text, "called", match.start(), match.end(), CONTEXT)
+                yield Finding("phone", "national", match.start(), match.end(), SHAPE)
+    for match in CALLED.finditer(text, start, end):
+        number = match.group()
+        if number.count("(") == number.count(")") and not NOT_CALLED.fullmatch(number):
+            if _called(text, match.start()) and not _called_else(text, match.start()):
+                yield _with_extension(text, "called", match.start(), match.end(), CONTEXT)
 
 
 def _digits(number: str) -> str:
     return "".join(character for character in number if character.isdigit())
-
-
-def _unassigned(number: str) -> bool:
-    """Whether it begins as no national number does."""
-    return _digits(number).startswith("000")
 
 
 def _called_else(text: str, start: int) -> bool:
