@@ -31,7 +31,12 @@ def show(title: str, rows: list[dict[str, object]]) -> None:
     """Print rows as a table."""
     table = Table(*rows[0], title=title, box=None)
     for row in rows:
-        table.add_row(*("" if value is None else f"{value:.3f}" if isinstance(value, float) else str(value) for value in row.values()))
+        table.add_row(
+            *(
+                "" if value is None else f"{value:.3f}" if isinstance(value, float) else str(value)
+                for value in row.values()
+            )
+        )
     Console(width=None if sys.stdout.isatty() else 120).print(table)
 
 
@@ -54,7 +59,13 @@ def main() -> None:
         print("missed", *score.missed, sep="\n  ")
         print("wrong", *score.wrong, sep="\n  ")
     if arguments.output:
-        result = {"command": command_line("benchmarks.privacy.run"), "seed": seed, "texts": len(samples), "kinds": score.rows(), "forms": score.form_rows()}
+        result = {
+            "command": command_line("benchmarks.privacy.run"),
+            "seed": seed,
+            "texts": len(samples),
+            "kinds": score.rows(),
+            "forms": score.form_rows(),
+        }
         arguments.output.write_text(json.dumps(result, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     low = [
         row["kind"]

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
-from groundup.text.privacy.settings import KINDS, Mode, Names, PrivacySettings
+from groundup.text.privacy.settings import KINDS, Kind, Mode, Names, PrivacySettings
 
 if TYPE_CHECKING:
     from groundup.text.privacy.files import Report
@@ -16,20 +16,27 @@ DEFAULTS = PrivacySettings()
 
 
 def scrub(
-    source: Annotated[Path, typer.Argument(metavar="IN", help='A .jsonl file, rows with "text"; or a .txt or .md file.')],
+    source: Annotated[
+        Path, typer.Argument(metavar="IN", help='A .jsonl file, rows with "text"; or a .txt or .md file.')
+    ],
     output: Annotated[Path, typer.Option(help="The file to write, which must not be there yet.")],
     mode: Annotated[
-        Mode, typer.Option(help="placeholder: <EMAIL>; redact: nothing; pseudonym: a stand-in; drop: the whole row; none.")
+        Mode,
+        typer.Option(help="placeholder: <EMAIL>; redact: nothing; pseudonym: a stand-in; drop: the whole row; none."),
     ] = DEFAULTS.mode,
     kinds: Annotated[str, typer.Option(help="What to look for, with commas between.")] = ",".join(KINDS),
     names: Annotated[
-        Names, typer.Option(help="Persons' names: off; context: after titles, greetings and the like; model: spaCy's, too.")
+        Names,
+        typer.Option(help="Persons' names: off; context: after titles, greetings and the like; model: spaCy's, too."),
     ] = DEFAULTS.names,
     names_model: Annotated[str, typer.Option(help="The spaCy pipeline of --names model.")] = DEFAULTS.names_model,
     key_variable: Annotated[
-        str, typer.Option(help="The environment variable with the key of --mode pseudonym, or with the path of its file.")
+        str,
+        typer.Option(help="The environment variable with the key of --mode pseudonym, or with the path of its file."),
     ] = DEFAULTS.key_variable,
-    skip_bad: Annotated[bool, typer.Option("--skip-bad", help="Leave out rows that can't be read, and count them.")] = False,
+    skip_bad: Annotated[
+        bool, typer.Option("--skip-bad", help="Leave out rows that can't be read, and count them.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Replace personal data: e-mail, telephone, postal and internet addresses, cards, accounts, national numbers, dates of birth, secrets, names.
@@ -46,7 +53,7 @@ def scrub(
 
     settings = PrivacySettings(
         mode=mode,
-        kinds=tuple(kind.strip() for kind in kinds.split(",") if kind.strip()),  # type: ignore[arg-type]  # checked there
+        kinds=cast(tuple[Kind, ...], tuple(kind.strip() for kind in kinds.split(",") if kind.strip())),  # checked there
         names=names,
         names_model=names_model,
         key_variable=key_variable,
@@ -75,5 +82,7 @@ def _print(report: Report, output: Path) -> None:
     parts += [f"{report.dropped:,} dropped"] if report.dropped else []
     if report.skipped:
         lines = ", ".join(map(str, report.skipped_lines))
-        parts.append(f"{report.skipped:,} that can't be read left out (line {lines}{', …' if report.skipped > len(report.skipped_lines) else ''})")
+        parts.append(
+            f"{report.skipped:,} that can't be read left out (line {lines}{', …' if report.skipped > len(report.skipped_lines) else ''})"
+        )
     print(f"{', '.join(parts)}: {output}")

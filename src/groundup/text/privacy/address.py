@@ -28,10 +28,16 @@ ENGLISH = re.compile(
 ANY_STREET_ZIP = re.compile(
     rf"(?<![\w.,/$€£#:+\-])[0-9]{{1,6}}(?:/[0-9]{{1,4}})?,? (?:{_NAME}|[0-9]{{1,3}}(?:st|nd|rd|th))(?: {_NAME}){{0,4}}(?:{_GAP}{UNIT})?(?:,|,?\n|,? ) ?{_PLACE},? (?:{ZIP}|{CANADA}|{AUSTRALIA})"
 )
-MILITARY = re.compile(r"(?:PSC|Unit|USNS|USS|CMR) [\w ]{2,30}?(?: Box [0-9]{1,5})?[,\n ]{1,2}(?:APO|FPO|DPO),? A[AEP] [0-9]{5}(?:-[0-9]{4})?")
+MILITARY = re.compile(
+    r"(?:PSC|Unit|USNS|USS|CMR) [\w ]{2,30}?(?: Box [0-9]{1,5})?[,\n ]{1,2}(?:APO|FPO|DPO),? A[AEP] [0-9]{5}(?:-[0-9]{4})?"
+)
 BRITISH = re.compile(UK_POSTCODE)
-BRITISH_PART = re.compile(rf"(?:(?:Flat|Studio|Apartment|Unit|Apt) [0-9]{{1,4}}[A-Za-z]?,? )?(?:[0-9]{{1,4}}[A-Za-z]?(?:-[0-9]{{1,4}})?,? )?{_PLACE}|(?:Flat|Studio|Apartment|Unit) [0-9]{{1,4}}[A-Za-z]?")
-BOX = re.compile(r"(?:\bP\.? ?O\.? ?Box|\bPO BOX|\bPost Office Box|\bPostfach|\bBoîte postale|\bB\.P\.|\bApartado(?: de Correos)?|\bCasella postale|\bPostbus) (?:[0-9]{1,3}(?: [0-9]{2,3}){1,2}|[0-9]{1,6})(?!\d)")
+BRITISH_PART = re.compile(
+    rf"(?:(?:Flat|Studio|Apartment|Unit|Apt) [0-9]{{1,4}}[A-Za-z]?,? )?(?:[0-9]{{1,4}}[A-Za-z]?(?:-[0-9]{{1,4}})?,? )?{_PLACE}|(?:Flat|Studio|Apartment|Unit) [0-9]{{1,4}}[A-Za-z]?"
+)
+BOX = re.compile(
+    r"(?:\bP\.? ?O\.? ?Box|\bPO BOX|\bPost Office Box|\bPostfach|\bBoîte postale|\bB\.P\.|\bApartado(?: de Correos)?|\bCasella postale|\bPostbus) (?:[0-9]{1,3}(?: [0-9]{2,3}){1,2}|[0-9]{1,6})(?!\d)"
+)
 
 CONTINENTAL_NUMBER = r"[0-9]{1,4}(?: ?[a-zA-Z](?!\w))?(?: ?[-–/] ?[0-9]{1,4} ?[a-z]?)?(?![\w.,]?[0-9%])"
 CONTINENTAL_PLACE = rf"(?:(?:D|DE|A|AT|CH|F|FR|B|NL|E|ES|I|IT|PL)[- ])?(?:[0-9]{{5}}|[0-9]{{4}} ?[A-Z]{{2}}(?!\w)|(?!19|20)[0-9]{{4}}|[0-9]{{2}}-[0-9]{{3}}|[0-9]{{4}}-[0-9]{{3}})(?:,? |\n){_PLACE}"
@@ -40,9 +46,13 @@ GERMAN_STREET = re.compile(
     rf"(?<!\w){_GERMAN_WORDS}[{_UP}][\w.\-]{{0,30}}?(?:(?:s|S)traße|(?:s|S)trasse|(?:s|S)tr\.|gasse|Gasse|allee|Allee|platz|Platz|chaussee|straat|laan|gracht|plein|kade|singel|dreef)"
     rf" {CONTINENTAL_NUMBER}(?:{_GAP}{CONTINENTAL_PLACE})?"
 )
-CONTINENTAL = re.compile(rf"(?<!\w)(?:{_NAME}[ -]){{0,4}}?(?:(?:der|den|dem|de|van|von|zum|zur|am) )?{_NAME},? {CONTINENTAL_NUMBER}(?:, ?|,?\n[ \t]{{0,8}}){CONTINENTAL_PLACE}")
+CONTINENTAL = re.compile(
+    rf"(?<!\w)(?:{_NAME}[ -]){{0,4}}?(?:(?:der|den|dem|de|van|von|zum|zur|am) )?{_NAME},? {CONTINENTAL_NUMBER}(?:, ?|,?\n[ \t]{{0,8}}){CONTINENTAL_PLACE}"
+)
 _FRENCH_STREET = rf"(?:[Rr]ue|[Aa]venue|[Aa]v\.|[Bb]oulevard|[Bb]d\.?|[Pp]lace|[Cc]hemin|[Aa]llée|[Ii]mpasse|[Qq]uai|[Cc]ours|[Rr]oute|[Ss]quare|[Pp]assage|[Vv]oie|[Ff]aubourg|[Rr]uelle|[Ss]entier|RUE|AVENUE|BOULEVARD)(?: (?:de|du|des|la|le|les|à|aux|en|et|sur)(?!\w)| d['’]| l['’]|(?<=['’])[{_UP}][\w'’.\-]*| {_NAME}| [0-9]{{1,2}}(?!\d)){{1,8}}"
-FRENCH = re.compile(rf"(?<![\w.,/\-])[0-9]{{1,4}}(?: ?(?:bis|ter|quater|[A-D]))?,? {_FRENCH_STREET}(?:{_GAP}(?:F-)?[0-9]{{5}} {_PLACE})?")
+FRENCH = re.compile(
+    rf"(?<![\w.,/\-])[0-9]{{1,4}}(?: ?(?:bis|ter|quater|[A-D]))?,? {_FRENCH_STREET}(?:{_GAP}(?:F-)?[0-9]{{5}} {_PLACE})?"
+)
 FRENCH_UNNUMBERED = re.compile(rf"(?<!\w){_FRENCH_STREET}{_GAP}(?:F-)?[0-9]{{5}} {_PLACE}")
 ROMANCE = re.compile(
     rf"(?:Calle|C/|C\.|Avenida|Avda?\.?|Av\.|Plaza|Pza\.?|Paseo|Pº|Camino|Carrer|Rúa|Ronda|Glorieta|Cuesta|Callejón|Pasaje|Urbanización|Acceso|Alameda|Vial|Cañada|Rambla|Via|Viale|Piazza|Piazzale|Corso|Largo|Vicolo|Strada|Borgo|Contrada|Stretto|Rotonda|Incrocio|Canale|Rua|Travessa|Praça|Estrada|Rodovia|Praceta)"
@@ -51,9 +61,15 @@ ROMANCE = re.compile(
     rf"(?:,? ?(?:[0-9]{{1,2}}[ºª°]\.?(?: ?[A-Z](?!\w)| [0-9]{{1,2}}[ºª°])?|piso [0-9]{{1,2}}|apto\.? ?[0-9]{{1,4}}|(?:Piso|Puerta|Apt\.|Apto\.|Appartamento|Piano|Interno) [0-9]{{1,3}}))?(?:{_GAP}(?:{_PLACE}{_GAP})?{CONTINENTAL_PLACE}(?: ?\([A-Z]{{2}}\))?|{_GAP}{_PLACE}, [0-9]{{5}}(?!\d)|, {_PLACE})?"
 )
 GERMAN_NEEDLES = ("traße ", "trasse ", "tr. ", "asse ", "llee ", "latz ", "haussee ", "straat ", "laan ", "gracht ", "plein ", "kade ", "singel ", "dreef ")  # fmt: skip
-POSTCODED = re.compile(rf"[0-9]{{1,4}} ?[a-zA-Z]?(?:, ?|,?\n[ \t]{{0,8}})(?:[A-Z]{{1,2}}-)?(?:[0-9]{{5}}|[0-9]{{4}}(?: ?[A-Z]{{2}})?|[0-9]{{2}}-[0-9]{{3}})(?:,? |\n)[{_UP}]")
-STREET_BEGINS = re.compile(r"(?<![0-9])[0-9][0-9A-Za-z/\-]{0,6}(?: 1/2)?,? (?=[A-Z0-9]|bis|ter|quater|rue|av|bo|bd|pl|ch|al|im|qu|co|ro|sq|pa|vo|fa|se)")
-UNIT_BEFORE = re.compile(r"(?<!\w)(?:Level|Unit|Suite|Apt\.?|Flat|Apartment|Floor|Lot|Shop) [0-9]{1,4}[A-Za-z]?[ ,/\n]{1,2}$")
+POSTCODED = re.compile(
+    rf"[0-9]{{1,4}} ?[a-zA-Z]?(?:, ?|,?\n[ \t]{{0,8}})(?:[A-Z]{{1,2}}-)?(?:[0-9]{{5}}|[0-9]{{4}}(?: ?[A-Z]{{2}})?|[0-9]{{2}}-[0-9]{{3}})(?:,? |\n)[{_UP}]"
+)
+STREET_BEGINS = re.compile(
+    r"(?<![0-9])[0-9][0-9A-Za-z/\-]{0,6}(?: 1/2)?,? (?=[A-Z0-9]|bis|ter|quater|rue|av|bo|bd|pl|ch|al|im|qu|co|ro|sq|pa|vo|fa|se)"
+)
+UNIT_BEFORE = re.compile(
+    r"(?<!\w)(?:Level|Unit|Suite|Apt\.?|Flat|Apartment|Floor|Lot|Shop) [0-9]{1,4}[A-Za-z]?[ ,/\n]{1,2}$"
+)
 LEFT, RIGHT = 90, 160
 
 
@@ -117,7 +133,10 @@ def _british(text: str, postcode: re.Match[str]) -> Iterator[Finding]:
         lead = len(part) - len(part.lstrip())
         whole = BRITISH_PART.fullmatch(part.strip())
         if whole is None:
-            tail = re.search(rf"[0-9]{{1,4}}[A-Za-z]?,? {_PLACE}$|(?:Flat|Studio|Apartment|Unit) [0-9]{{1,4}}[A-Za-z]?$|(?<=[a-z:] ){_PLACE}$", part)
+            tail = re.search(
+                rf"[0-9]{{1,4}}[A-Za-z]?,? {_PLACE}$|(?:Flat|Studio|Apartment|Unit) [0-9]{{1,4}}[A-Za-z]?$|(?<=[a-z:] ){_PLACE}$",
+                part,
+            )
             if tail:
                 start, house = begin + tail.start(), True
             break
@@ -125,7 +144,9 @@ def _british(text: str, postcode: re.Match[str]) -> Iterator[Finding]:
         if whole.group()[0].isdigit() or whole.group().startswith(("Flat", "Studio", "Apartment", "Unit")):
             house = True
             if not re.match(r"(?:Flat|Studio|Apartment|Unit)", text[max(0, start - 12) : start]):
-                above = re.search(r"(?:Flat|Studio|Apartment|Unit) [0-9]{1,4}[A-Za-z]?(?:, ?|\n)$", text[max(0, start - 24) : start])
+                above = re.search(
+                    r"(?:Flat|Studio|Apartment|Unit) [0-9]{1,4}[A-Za-z]?(?:, ?|\n)$", text[max(0, start - 24) : start]
+                )
                 start -= len(above.group()) if above else 0
             break
     if house or start < postcode.start() - 12:

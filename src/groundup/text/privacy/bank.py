@@ -9,7 +9,9 @@ from groundup.text.privacy.checksums import luhn, mod_97
 from groundup.text.privacy.finding import CHECKED, CONTEXT, SHAPE, Finding, said_before
 
 CARD = re.compile(r"(?<![\w.+/-])(?<!\d[ ])[1-9][0-9]{3}(?:[ -]?[0-9]){9,15}(?![\w])(?!-\w)(?![.][0-9])")
-GROUPS = re.compile(r"[0-9]{4}(?:([ -])[0-9]{4})(?:\1[0-9]{4}){1,2}(?:\1[0-9]{1,3})?|[0-9]{4}([ -])[0-9]{6}\2[0-9]{4,5}|[0-9]+")
+GROUPS = re.compile(
+    r"[0-9]{4}(?:([ -])[0-9]{4})(?:\1[0-9]{4}){1,2}(?:\1[0-9]{1,3})?|[0-9]{4}([ -])[0-9]{6}\2[0-9]{4,5}|[0-9]+"
+)
 CARD_WORDS = r"cards?\b|visa|master|amex|american express|karte|kreditk|carte|tarjeta|carta|cartão|kaart"
 SERIAL_WORDS = r"isbn|ean|upc|gtin|imei|serial|tracking|order|invoice|uuid|hash|barcode"
 
@@ -49,7 +51,12 @@ def find_cards(text: str, spans: list[tuple[int, int]]) -> Iterator[Finding]:
             if said_before(text, match.start(), CARD_WORDS, 30):
                 certainty = CHECKED + 1 if issued(digits) and luhn(digits) else SHAPE
                 yield Finding("card", "card", match.start(), match.end(), certainty)
-            elif issued(digits) and luhn(digits) and len(number) > 13 and not said_before(text, match.start(), SERIAL_WORDS, 25):
+            elif (
+                issued(digits)
+                and luhn(digits)
+                and len(number) > 13
+                and not said_before(text, match.start(), SERIAL_WORDS, 25)
+            ):
                 certainty = CHECKED if len(number) > len(digits) else CONTEXT
                 yield Finding("card", "card", match.start(), match.end(), certainty)
 
@@ -79,7 +86,9 @@ IBAN_LENGTHS = {
     for country in countries.split()
 }
 """Characters of an IBAN by country: SWIFT's IBAN registry."""
-IBAN = re.compile(r"(?<![A-Za-z0-9])([A-Z]{2})[0-9]{2}(?:[ \u00a0-]?[A-Z0-9]){11,30}|(?<![A-Za-z0-9])([a-z]{2})[0-9]{2}(?:[ ]?[a-z0-9]){11,30}")
+IBAN = re.compile(
+    r"(?<![A-Za-z0-9])([A-Z]{2})[0-9]{2}(?:[ \u00a0-]?[A-Z0-9]){11,30}|(?<![A-Za-z0-9])([a-z]{2})[0-9]{2}(?:[ ]?[a-z0-9]){11,30}"
+)
 
 
 def find_iban(text: str, start: int) -> Finding | None:

@@ -32,8 +32,17 @@ DATE = re.compile(
     re.IGNORECASE,
 )
 REACH = 48  # characters between the words and the date
-LAST = ("geboren", "生まれ", "出生", "född", "født")  # words that stand behind the date: `am 3. Mai 1950 in Wien geboren`
-STOP = re.compile(r"died|death|married|since|until|\bdied\b|gestorben|decease|issued|expir|hired|joined|updated|registered", re.IGNORECASE)
+LAST = (
+    "geboren",
+    "生まれ",
+    "出生",
+    "född",
+    "født",
+)  # words that stand behind the date: `am 3. Mai 1950 in Wien geboren`
+STOP = re.compile(
+    r"died|death|married|since|until|\bdied\b|gestorben|decease|issued|expir|hired|joined|updated|registered",
+    re.IGNORECASE,
+)
 
 
 def find_birth_dates(text: str) -> Iterator[Finding]:
@@ -46,7 +55,12 @@ def find_birth_dates(text: str) -> Iterator[Finding]:
             continue
         seen.add(words.end())
         date = DATE.search(text, words.end(), words.end() + REACH + 24) or _date_before(text, words)
-        if date is None or date.start() > words.end() + REACH or text[date.start() - 1].isalnum() and text[date.start() - 1].isdigit():
+        if (
+            date is None
+            or date.start() > words.end() + REACH
+            or text[date.start() - 1].isalnum()
+            and text[date.start() - 1].isdigit()
+        ):
             continue
         between = text[words.end() : date.start()] or text[date.end() : words.start()]
         if between.count("\n") > 1 or STOP.search(between) or any(character.isdigit() for character in between):

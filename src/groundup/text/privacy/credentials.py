@@ -10,7 +10,9 @@ from collections.abc import Iterator
 from groundup.text.privacy.finding import CHECKED, CONTEXT, Finding, lower, occurrences
 
 PREFIXED = {
-    prefix: re.compile(r"(?<![A-Za-z0-9])" + ("[rs]" if prefix[:2] == "k_" else "") + re.escape(prefix) + rest + r"(?![A-Za-z0-9])")
+    prefix: re.compile(
+        r"(?<![A-Za-z0-9])" + ("[rs]" if prefix[:2] == "k_" else "") + re.escape(prefix) + rest + r"(?![A-Za-z0-9])"
+    )
     for prefix, rest in {
         "AKIA": "[A-Z0-9]{16}",  # Amazon
         "ASIA": "[A-Z0-9]{16}",
@@ -44,7 +46,9 @@ PREFIXED = {
 }
 TOKEN = re.compile(r"(?<![\w-])eyJ[\w-]{8,}\.eyJ[\w-]{8,}\.[\w-]{8,}")  # RFC 7519
 PRIVATE_KEY = re.compile(r"-----BEGIN ((?:[A-Z0-9]+ )*PRIVATE KEY(?: BLOCK)?)-----[\s\S]{20,20000}?-----END \1-----")
-PRIVATE_KEY_BEGUN = re.compile(r"-----BEGIN (?:[A-Z0-9]+ )*PRIVATE KEY(?: BLOCK)?-----(?:\s*[A-Za-z0-9+/=:, -]+\s*\n?){1,400}")
+PRIVATE_KEY_BEGUN = re.compile(
+    r"-----BEGIN (?:[A-Z0-9]+ )*PRIVATE KEY(?: BLOCK)?-----(?:\s*[A-Za-z0-9+/=:, -]+\s*\n?){1,400}"
+)
 IN_ADDRESS = re.compile(r"[a-z][a-z0-9+.-]{1,20}://[^\s:/@<>\"'?#]{0,64}:([^\s/@<>\"'{}$?#]{3,128})@", re.IGNORECASE)
 HEADER = re.compile(r"(?:Bearer|Basic|Token|bearer|basic) +([A-Za-z0-9+/=_.~-]{20,})")
 NAMES = ("assw", "assphrase", "pwd", "ecret", "oken", "key", "redential", "contraseña", "de passe")
@@ -58,7 +62,9 @@ NOT_A_VALUE = re.compile(
     re.IGNORECASE,
 )
 TURN = re.compile("[a-z][A-Z]")
-CODE = re.compile(r"[A-Za-z_]\w*(?:(?:\.|->|::)\w+)+|[a-z_]+|[A-Z_]+|[A-Z]?[a-z]+(?:[A-Z][a-z]*)+[0-9]?|[A-Za-z]+(?:_[A-Za-z]+)+[0-9]?")
+CODE = re.compile(
+    r"[A-Za-z_]\w*(?:(?:\.|->|::)\w+)+|[a-z_]+|[A-Z_]+|[A-Z]?[a-z]+(?:[A-Z][a-z]*)+[0-9]?|[A-Za-z]+(?:_[A-Za-z]+)+[0-9]?"
+)
 
 
 def find_secrets(text: str) -> Iterator[Finding]:
@@ -77,13 +83,13 @@ def find_secrets(text: str) -> Iterator[Finding]:
             if block:
                 yield Finding("secret", "private_key", block.start(), block.end(), CHECKED + 1)  # whatever stands in it
     for at in occurrences(text, "://"):
-        match = IN_ADDRESS.search(text, max(0, at - 20), at + 200)
-        if match and match.start() < at < match.end() and not NOT_A_VALUE.match(match.group(1)):
-            yield Finding("secret", "password_in_address", match.start(1), match.end(1), CHECKED + 1)
+        inside = IN_ADDRESS.search(text, max(0, at - 20), at + 200)
+        if inside and inside.start() < at < inside.end() and not NOT_A_VALUE.match(inside.group(1)):
+            yield Finding("secret", "password_in_address", inside.start(1), inside.end(1), CHECKED + 1)
     for at in occurrences(text, "earer ", "Basic ", "basic "):
-        match = HEADER.match(text, at - (text[at] == "e"))
-        if match and looks_random(match.group(1)):
-            yield Finding("secret", "header", match.start(1), match.end(1), CONTEXT)
+        header = HEADER.match(text, at - (text[at] == "e"))
+        if header and looks_random(header.group(1)):
+            yield Finding("secret", "header", header.start(1), header.end(1), CONTEXT)
     yield from _find_assigned(text)
 
 
@@ -109,7 +115,9 @@ def _is_secret(value: str, quoted: bool) -> bool:
     if NOT_A_VALUE.match(value) or " " in value.strip() or len(set(value)) < 4:
         return False
     if CODE.fullmatch(value):
-        return quoted and len(TURN.findall(value)) * 6 >= len(value) >= 16  # lower case and capitals change as often as by chance
+        return (
+            quoted and len(TURN.findall(value)) * 6 >= len(value) >= 16
+        )  # lower case and capitals change as often as by chance
     if quoted and len(value) >= 16 and looks_random(value) and re.fullmatch(r"[\w+/=-]+", value):
         return True
     if value.startswith(("/", "./", "~", "-", "=", "&", "|", "\\", "+", "#")) or value.isdigit():

@@ -9,10 +9,15 @@ from groundup.text.privacy.finding import CHECKED, CONTEXT, Finding, occurrences
 
 LOCAL = re.compile(r"[\w!#$%&'*+/=?^`{|}~-]+(?:\.[\w!#$%&'*+/=?^`{|}~-]+)*\Z")
 OPENING = "'-+"
-CUT = re.compile(r"[=/&?`{|}!#$%^*~]")  # RFC 5322 allows these, too, yet before an address they are rather `key=` or a path
-DOMAIN = re.compile(r"(?:[^\W_](?:[\w-]{0,61}[^\W_])?\.)+(?:xn--[a-z0-9-]{2,59}|[^\W\d_]{2,24})(?![\w])(?!\.\w)", re.IGNORECASE)
+CUT = re.compile(
+    r"[=/&?`{|}!#$%^*~]"
+)  # RFC 5322 allows these, too, yet before an address they are rather `key=` or a path
+DOMAIN = re.compile(
+    r"(?:[^\W_](?:[\w-]{0,61}[^\W_])?\.)+(?:xn--[a-z0-9-]{2,59}|[^\W\d_]{2,24})(?![\w])(?!\.\w)", re.IGNORECASE
+)
 SPELLED = re.compile(
-    r"[\w.+-]{1,64} ?(?:\[at\]|\(at\)|\{at\}) ?[\w-]{1,63}(?: ?(?:\[dot\]|\(dot\)|\{dot\}|\.) ?[\w-]{2,63}){1,3}\b", re.IGNORECASE
+    r"[\w.+-]{1,64} ?(?:\[at\]|\(at\)|\{at\}) ?[\w-]{1,63}(?: ?(?:\[dot\]|\(dot\)|\{dot\}|\.) ?[\w-]{2,63}){1,3}\b",
+    re.IGNORECASE,
 )
 LONGEST_LOCAL = 64  # RFC 5321, 4.5.3.1.1
 FILES = frozenset("png jpg jpeg gif svg webp service socket timer target mount slice conf html css json".split())
@@ -35,7 +40,9 @@ def find_emails(text: str) -> Iterator[Finding]:
         labels = domain.group().split(".")
         if not name or labels[-1].lower() in FILES or (len(labels) > 2 and labels[0].isdigit()):
             continue
-        if (name in ACCOUNTS_OF_PROGRAMS and text[end : end + 1] in (":", "/")) or SURROGATE.fullmatch(text, start, end):
+        if (name in ACCOUNTS_OF_PROGRAMS and text[end : end + 1] in (":", "/")) or SURROGATE.fullmatch(
+            text, start, end
+        ):
             continue
         yield Finding("email", "email", start, end, CHECKED)
     for at in occurrences(text, "[at]", "(at)", "{at}", "[AT]", "(AT)"):

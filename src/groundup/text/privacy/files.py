@@ -61,7 +61,9 @@ def shape(value: str) -> str:
     return masked if len(masked) <= LONGEST_EXAMPLE else masked[: LONGEST_EXAMPLE - 1] + "…"
 
 
-def scrub_file(source: Path, output: Path, settings: PrivacySettings, key: bytes = b"", skip_bad: bool = False) -> Report:
+def scrub_file(
+    source: Path, output: Path, settings: PrivacySettings, key: bytes = b"", skip_bad: bool = False
+) -> Report:
     """Write `source` to `output` without personal data: rows of JSON keep their other keys and their order.
 
     `output` gets its name when it is whole. Raises `DataError` that names the file and line of a row that isn't JSON, has no "text" or
@@ -69,7 +71,9 @@ def scrub_file(source: Path, output: Path, settings: PrivacySettings, key: bytes
     """
     suffix = source.suffix.lower()
     if suffix not in ROW_SUFFIXES + TEXT_SUFFIXES:
-        raise DataError(f"{source}: a file to scrub ends in .jsonl (rows with \"text\"), .txt or .md; rename or convert it")
+        raise DataError(
+            f'{source}: a file to scrub ends in .jsonl (rows with "text"), .txt or .md; rename or convert it'
+        )
     if not source.is_file():
         raise DataError(f"{source} is {'not a regular file' if source.exists() else 'not there'}: name a file to scrub")
     if output.exists():
@@ -94,7 +98,9 @@ def _scrub_rows(
     for number, row in _rows(source):
         if isinstance(row, str):
             if not skip_bad:
-                raise DataError(f"{source}, line {number:,}: {row}; mend the row, or leave such rows out with --skip-bad")
+                raise DataError(
+                    f"{source}, line {number:,}: {row}; mend the row, or leave such rows out with --skip-bad"
+                )
             report.skipped += 1
             report.skipped_lines += [number] if report.skipped <= SHOWN_LINES else []
             continue

@@ -21,14 +21,18 @@ def load_pipeline(name: str) -> Any:
     except ImportError:
         raise MissingExtraError("privacy.names = 'model'", "names") from None
     try:
-        pipeline = spacy.load(name, exclude=["parser", "tagger", "lemmatizer", "attribute_ruler", "senter", "morphologizer"])
+        pipeline = spacy.load(
+            name, exclude=["parser", "tagger", "lemmatizer", "attribute_ruler", "senter", "morphologizer"]
+        )
     except (OSError, ValueError) as error:
         raise DataError(
             f"privacy.names_model = {name!r} cannot be loaded ({str(error).splitlines()[0]}): install that spaCy pipeline, "
             "name the folder of one, or use privacy.names=context"
         ) from None
     if "ner" not in pipeline.pipe_names and "transformer" not in pipeline.pipe_names:
-        raise DataError(f"privacy.names_model = {name!r} knows no entities: it has no part called ner; name another pipeline")
+        raise DataError(
+            f"privacy.names_model = {name!r} knows no entities: it has no part called ner; name another pipeline"
+        )
     return pipeline
 
 

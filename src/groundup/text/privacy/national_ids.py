@@ -97,7 +97,10 @@ def de_tax_id(number: str) -> bool:
 def de_social(number: str) -> bool:
     """Verordnung über die Versicherungsnummer, § 4: the letter as two digits, weights 2 1 2 5 7 1 2 1 2 1 2 1, digit sums."""
     digits = number[:8] + f"{ord(number[8]) - 64:02d}" + number[9:]
-    total = sum(sum(divmod(int(digit) * weight, 10)) for digit, weight in zip(digits[:12], (2, 1, 2, 5, 7, 1, 2, 1, 2, 1, 2, 1), strict=True))
+    total = sum(
+        sum(divmod(int(digit) * weight, 10))
+        for digit, weight in zip(digits[:12], (2, 1, 2, 5, 7, 1, 2, 1, 2, 1, 2, 1), strict=True)
+    )
     return total % 10 == int(digits[12])
 
 
@@ -134,7 +137,9 @@ def se_personnummer(number: str) -> bool:
 def fi_hetu(number: str) -> bool:
     """Digi- ja väestötietovirasto: date and serial modulo 31 give the last character."""
     digits = number[:6] + number[-4:-1]
-    return "0123456789ABCDEFHJKLMNPRSTUVWXY"[int(digits) % 31] == number[-1] and _date(number[4:6], number[2:4], number[:2])
+    return "0123456789ABCDEFHJKLMNPRSTUVWXY"[int(digits) % 31] == number[-1] and _date(
+        number[4:6], number[2:4], number[:2]
+    )
 
 
 def no_fodselsnummer(number: str) -> bool:
@@ -163,7 +168,9 @@ def kr_resident(number: str) -> bool:
 def mx_curp(number: str) -> bool:
     """RENAPO: values by the Spanish alphabet, weights 18 to 2."""
     values = ["0123456789ABCDEFGHIJKLMNÑOPQRSTUVWXYZ".index(character) for character in number[:17]]
-    return (10 - sum(value * weight for value, weight in zip(values, range(18, 1, -1), strict=True)) % 10) % 10 == int(number[17])
+    return (10 - sum(value * weight for value, weight in zip(values, range(18, 1, -1), strict=True)) % 10) % 10 == int(
+        number[17]
+    )
 
 
 def cl_rut(number: str) -> bool:

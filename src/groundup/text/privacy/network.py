@@ -12,8 +12,12 @@ OCTET = r"(?:25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])"
 FOUR_NUMBERS = re.compile(r"[0-9]{1,3}\.[0-9]{1,3}\.[0-9]{1,3}\.[0-9]")
 VERSION_4 = re.compile(rf"(?<![\w])(?<![\w.][.\-])(?:{OCTET}\.){{3}}{OCTET}(?![\w])(?!\.[0-9])(?!-[\w])")
 VERSION_WORDS = r"v|ver|version|release|release[sd]|rev|firmware|build|upgrade[sd]?|chapter|section|§|assemblyversion|package|since|rfc|oid|patch|dated|driver|update[sd]?|installed"
-HOST_WORDS = r"ip|addr|host|server|client|dns|ping|ssh|login|request|https?://|gateway|from|peer|remote|nameserver|resolver"
-CALLED_VERSION = re.compile(rf"(?:\b(?:{VERSION_WORDS})[\"':=.]*[ ]?[\"'=:(]?[ ]?(?:to |from )?|(?:==|>=|<=|~=|[~^])[ ]?)$", re.IGNORECASE)
+HOST_WORDS = (
+    r"ip|addr|host|server|client|dns|ping|ssh|login|request|https?://|gateway|from|peer|remote|nameserver|resolver"
+)
+CALLED_VERSION = re.compile(
+    rf"(?:\b(?:{VERSION_WORDS})[\"':=.]*[ ]?[\"'=:(]?[ ]?(?:to |from )?|(?:==|>=|<=|~=|[~^])[ ]?)$", re.IGNORECASE
+)
 TWO_COLONS = re.compile(r":[0-9A-Fa-f]{0,4}:")
 VERSION_6_LEFT = re.compile(r"[0-9A-Fa-f:]*\Z")
 VERSION_6 = re.compile(r"[0-9A-Fa-f:]+(?:[0-9]{1,3}(?:\.[0-9]{1,3}){3})?")
@@ -60,12 +64,12 @@ def _in_word(text: str, start: int, end: int) -> bool:
 
 def _is_version_6(characters: str) -> bool:
     groups = [group for group in characters.split(":") if group]
-    if len(groups) < 8 and not ("::" in characters and len(groups) >= 2 and len(groups[0]) >= 3 and characters[0] in "23fF"):
+    if len(groups) < 8 and not (
+        "::" in characters and len(groups) >= 2 and len(groups[0]) >= 3 and characters[0] in "23fF"
+    ):
         return False  # `a::b` is C++, and a time is not an address
     try:
         address = ipaddress.IPv6Address(characters)
     except ValueError:
         return False
     return not address.is_loopback and address not in OURS_6
-
-

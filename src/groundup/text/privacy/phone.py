@@ -17,7 +17,20 @@ COUNTRY_CODES = frozenset(
     973 974 975 976 977 979 992 993 994 995 996 998""".split()
 )
 """Assigned country codes: ITU, list of E.164 country codes. 999 is nobody's: `pseudonyms` uses it."""
-LONGEST = {"1": 11, "7": 11, "33": 11, "34": 11, "44": 12, "61": 11, "31": 11, "32": 11, "55": 13, "91": 12, "86": 13, "48": 11}
+LONGEST = {
+    "1": 11,
+    "7": 11,
+    "33": 11,
+    "34": 11,
+    "44": 12,
+    "61": 11,
+    "31": 11,
+    "32": 11,
+    "55": 13,
+    "91": 12,
+    "86": 13,
+    "48": 11,
+}
 """Digits of a whole number, country code included, where a plan fixes them: what stands behind is something else."""
 WORDS = (
     r"tel\b|tel[.:]|tele?(?:ph|f)on|tél|teléf|phones?\b|mobile?\b|móvil|cell|cel[.:]|celular|handy|fax|whatsapp|sms"
@@ -25,18 +38,22 @@ WORDS = (
     r"|☎|📞|電話|电话|手机|тел|หมายเลข|फ़ोन|هاتف"
 )
 VERBS = r"(?:call|ring|dial|text|contact|reach)\b"  # which may be said of other things as well, and must stand closer
-NOT_WORDS = (
-    r"closes|isbn|issn|order|invoice|version|serial|part no|sku|uuid|hash|ticket|case no|account no|tracking|ean\b|doi|build|bestell|rechnung|patent"
-)
+NOT_WORDS = r"closes|isbn|issn|order|invoice|version|serial|part no|sku|uuid|hash|ticket|case no|account no|tracking|ean\b|doi|build|bestell|rechnung|patent"
 _GAP = r"[ .\-\u00a0\u2010-\u2013]"
 _LEFT = r"(?<![\w+])(?<![\d)][./:\-])(?<!\d[ ]{1}\()"
 _RIGHT = r"(?![^\Wx]|x(?![0-9]))(?![./:\-]\d)(?!-\w)"
-INTERNATIONAL = re.compile(r"(?<![\w+])(?:\(?\+\(?|(?<![.,/:\-])00(?=[1-9])|(?<![.,/:\-])00 (?=[1-9][0-9] ))[1-9](?:[ .\-/()\u00a0\u2010-\u2013]{0,3}[0-9]){6,14}(?:(?!\d)|$)")
-EXTENSION = re.compile(r" ?(?:x|ext\.? ?|#|poste |Durchwahl |-)[0-9]{1,5}(?!\w)|,? (?:ext\.?|extension) [0-9]{1,5}(?!\w)")
+INTERNATIONAL = re.compile(
+    r"(?<![\w+])(?:\(?\+\(?|(?<![.,/:\-])00(?=[1-9])|(?<![.,/:\-])00 (?=[1-9][0-9] ))[1-9](?:[ .\-/()\u00a0\u2010-\u2013]{0,3}[0-9]){6,14}(?:(?!\d)|$)"
+)
+EXTENSION = re.compile(
+    r" ?(?:x|ext\.? ?|#|poste |Durchwahl |-)[0-9]{1,5}(?!\w)|,? (?:ext\.?|extension) [0-9]{1,5}(?!\w)"
+)
 NORTH_AMERICAN = re.compile(
     rf"{_LEFT}(?:(?:\+?1|001){_GAP}?)?(?:\([2-9][0-8][0-9]\) ?-?|[2-9][0-8][0-9][.\- /])[2-9][0-9]{{2}}[.\- ][0-9]{{4}}{_RIGHT}"
 )
-TRUNK = re.compile(rf"{_LEFT}(?:\(0[1-9][0-9]{{0,4}}\)|0[1-9][0-9]{{0,4}})(?:(?:{_GAP}|[/ ]{{1,3}}| ?[\-–] ?|(?<=\)))[0-9]{{1,8}}){{1,5}}{_RIGHT}|{_LEFT}0[1-9][0-9]{{7,10}}{_RIGHT}")
+TRUNK = re.compile(
+    rf"{_LEFT}(?:\(0[1-9][0-9]{{0,4}}\)|0[1-9][0-9]{{0,4}})(?:(?:{_GAP}|[/ ]{{1,3}}| ?[\-–] ?|(?<=\)))[0-9]{{1,8}}){{1,5}}{_RIGHT}|{_LEFT}0[1-9][0-9]{{7,10}}{_RIGHT}"
+)
 GROUPED = [
     re.compile(_LEFT + shape + _RIGHT)
     for shape in (
@@ -51,9 +68,13 @@ GROUPED = [
 ]
 CALLED = re.compile(rf"(?<![\w./+])(?<!\+\()\(?[0-9](?:[ .\-/()\u00a0\u2013]{{0,3}}[0-9]){{6,13}}{_RIGHT}")
 MOBILE_PREFIXES = re.compile(r"07[1-9][0-9]{8}|0[67][0-9]{8}|01[5-7][0-9]{8,9}|0[789]0[0-9]{8}|04[0-9]{8}")
-DATE_LIKE = re.compile(r"[0-9]{1,2}[./-][0-9]{1,2}[./-][0-9]{4}.*|[0-9]{4}[./-][0-9]{1,2}[./-][0-9]{1,2}.*|[0-9]{1,2}[./-][0-9]{1,2}[./-][0-9]{2}")
+DATE_LIKE = re.compile(
+    r"[0-9]{1,2}[./-][0-9]{1,2}[./-][0-9]{4}.*|[0-9]{4}[./-][0-9]{1,2}[./-][0-9]{1,2}.*|[0-9]{1,2}[./-][0-9]{1,2}[./-][0-9]{2}"
+)
 _BETWEEN = r"[ .\-/()\u00a0\u2010-\u2013]{0,3}"
-SURROGATE = re.compile(rf"(?:\+\(?|(?<!\w)00{_BETWEEN})9{_BETWEEN}9{_BETWEEN}9(?:{_BETWEEN}[0-9]){{1,14}}|(?<!\w)0{_BETWEEN}0{_BETWEEN}0(?:{_BETWEEN}[0-9]){{1,14}}")
+SURROGATE = re.compile(
+    rf"(?:\+\(?|(?<!\w)00{_BETWEEN})9{_BETWEEN}9{_BETWEEN}9(?:{_BETWEEN}[0-9]){{1,14}}|(?<!\w)0{_BETWEEN}0{_BETWEEN}0(?:{_BETWEEN}[0-9]){{1,14}}"
+)
 """What `pseudonyms` writes: no country has the code 999, and no number begins with 000."""
 NOT_CALLED = re.compile(DATE_LIKE.pattern + r"|[0-9]+\.[0-9]+")
 NATIONAL_DIGITS = range(9, 13)
@@ -101,7 +122,9 @@ def _called_else(text: str, start: int) -> bool:
 
 
 def _called(text: str, start: int) -> bool:
-    return said_before(text, start, WORDS, 25) or (said_before(text, start, VERBS, 18) and text[start - 1] not in "#[\n")
+    return said_before(text, start, WORDS, 25) or (
+        said_before(text, start, VERBS, 18) and text[start - 1] not in "#[\n"
+    )
 
 
 def _is_national(number: str) -> bool:
@@ -126,9 +149,18 @@ def _international(text: str, match: re.Match[str]) -> Finding | None:
         if len(number) == len(_digits(number)) and not said_before(text, match.start(), WORDS, 25):
             return None  # 00 and digits alone may be anything
     code = next((digits[:length] for length in (1, 2, 3) if digits[:length] in COUNTRY_CODES), None)
-    if len(number) == len(digits) + 1 and text[match.end() : match.end() + 1] == "." and text[match.end() + 1 : match.end() + 2].isdigit():
+    if (
+        len(number) == len(digits) + 1
+        and text[match.end() : match.end() + 1] == "."
+        and text[match.end() + 1 : match.end() + 2].isdigit()
+    ):
         return None  # a decimal fraction with its sign
-    if code is None or not FEWEST - (len(code) == 3) <= len(digits) - (digits[len(code) :].startswith("0") and "(0)" in number) <= 15:
+    if (
+        code is None
+        or not FEWEST - (len(code) == 3)
+        <= len(digits) - (digits[len(code) :].startswith("0") and "(0)" in number)
+        <= 15
+    ):
         return None
     end = match.end()
     most = LONGEST.get(code, 15) + ("(0)" in number)

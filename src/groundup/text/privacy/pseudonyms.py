@@ -28,9 +28,13 @@ def read_key(variable: str) -> bytes:
     Raises `DataError` when there is none, or it has fewer than 16 bytes.
     """
     value = os.environ.get(variable, "").strip()
-    advice = f"set {variable} to a secret of at least {FEWEST_KEY_BYTES} characters, or to the path of a file that holds one"
+    advice = (
+        f"set {variable} to a secret of at least {FEWEST_KEY_BYTES} characters, or to the path of a file that holds one"
+    )
     if not value:
-        raise DataError(f"privacy.mode = 'pseudonym' needs a key, and the environment variable {variable} is not set: {advice}")
+        raise DataError(
+            f"privacy.mode = 'pseudonym' needs a key, and the environment variable {variable} is not set: {advice}"
+        )
     key = value.encode()
     if os.sep in value or Path(value).is_file():
         try:
@@ -73,7 +77,9 @@ _ONLY_LETTERS = str.maketrans("234567", "GHJKLM")
 
 def _draws(key: bytes, value: bytes) -> Callable[[int], int]:
     """A function that gives the next number below its argument; all follow from key and value."""
-    state = int.from_bytes(b"".join(hmac.digest(key, bytes([part]) + value, hashlib.sha256) for part in range(4)), "big")
+    state = int.from_bytes(
+        b"".join(hmac.digest(key, bytes([part]) + value, hashlib.sha256) for part in range(4)), "big"
+    )
 
     def draw(below: int) -> int:
         nonlocal state
