@@ -39,7 +39,7 @@ def scrub(
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
-    """Replace personal data: e-mail, telephone, postal and internet addresses, cards, accounts, national numbers, dates of birth, secrets, names.
+    """Replace personal data: addresses of all kinds, telephone numbers, cards, accounts, national numbers, births, secrets, names.
 
     Example:
 

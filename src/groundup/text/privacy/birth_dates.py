@@ -58,8 +58,7 @@ def find_birth_dates(text: str) -> Iterator[Finding]:
         if (
             date is None
             or date.start() > words.end() + REACH
-            or text[date.start() - 1].isalnum()
-            and text[date.start() - 1].isdigit()
+            or (text[date.start() - 1].isalnum() and text[date.start() - 1].isdigit())
         ):
             continue
         between = text[words.end() : date.start()] or text[date.end() : words.start()]

@@ -41,7 +41,7 @@ def _date(year: str, month: str, day: str, centuries: tuple[int, ...] = (1900, 2
             datetime.date(each, int(month), int(day))
         except ValueError:
             continue
-        return 1850 <= each
+        return each >= 1850
     return False
 
 

@@ -59,7 +59,7 @@ def find_ips(text: str) -> Iterator[Finding]:
 
 def _in_word(text: str, start: int, end: int) -> bool:
     before, after = text[start - 1 : start], text[end : end + 1]
-    return before.isalnum() or before in ("_", ":") and bool(before) or after.isalnum() or after == "_"
+    return before.isalnum() or (before in ("_", ":") and bool(before)) or after.isalnum() or after == "_"
 
 
 def _is_version_6(characters: str) -> bool:
