@@ -48,7 +48,7 @@ def main() -> None:
     parser.add_argument("--output", type=Path)
     arguments = parser.parse_args()
     seed = arguments.seed if arguments.seed is not None else secrets.randbelow(10**9)
-    settings = PrivacySettings()
+    settings = PrivacySettings("placeholder")
     score = Score()
     samples = measured_set(seed, arguments.each, arguments.each)
     for sample in samples:

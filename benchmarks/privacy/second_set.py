@@ -64,8 +64,9 @@ def main() -> None:
     draw = random.Random(seed)
     score = Score()
     for line in made.stdout.splitlines():
-        sample = in_a_sentence(*json.loads(line), draw)
-        score.add(sample.text, sample.entities, find_personal_data(sample.text, PrivacySettings()))
+        kind, form, value = json.loads(line)
+        sample = in_a_sentence(kind, form, value, draw)
+        score.add(sample.text, sample.entities, find_personal_data(sample.text, PrivacySettings("placeholder")))
     show(f"{sum(score.entities.values()):,} values of Faker and libphonenumber, seed {seed}", score.rows())
     show("recall by form", score.form_rows())
     if arguments.failures:
