@@ -29,7 +29,7 @@ from groundup.tokens.store import TokenStore, write_store
 from groundup.tokens.tokenizer import CONFIG_FILE, Tokenizer
 from groundup.tokens.train import train_tokenizer
 
-FORMAT_VERSION = 3
+FORMAT_VERSION = 4
 FACTS_FILE, TRAIN_FILE, VALIDATION_FILE, PLAN_FILE = (
     "prepared.json",
     "train.tokens",
@@ -248,9 +248,16 @@ def _facts(
         "split": resolve_split(documents, data),
         "validation_fraction": data.validation_fraction,
         "tokenizer": {**settings.used(), "vocab_size": prepared.tokenizer.vocab_size},
+        "encoding": _encoding_facts(prepared.tokenizer),
         "validation_documents": [document.name for document in validation] if whole else [],
         "repairs": count_repairs(list(documents)),
     }
+
+
+def _encoding_facts(tokenizer: Tokenizer) -> dict[str, Any]:
+    """Whether the quick engine encoded the text, and on how many samples its ids were held against the library's."""
+    engine = tokenizer.engine
+    return {"samples_compared": engine.samples, "mismatch": engine.mismatch} if engine else {}
 
 
 def _source_facts(source: str, documents: Sequence[Document]) -> dict[str, Any]:
@@ -278,6 +285,11 @@ def _unknown_pieces(validation: Sequence[Document], tokenizer: Tokenizer) -> dic
 
 
 def _say_unknown(facts: Mapping[str, Any], settings: TokenizerSettings, say: Say) -> None:
+    if facts["encoding"].get("mismatch"):
+        say(
+            f"warning: tiktoken and tokenizers cut {facts['encoding']['mismatch']!r} differently: from this text on the ids are "
+            f"those of tokenizers, which is slower"
+        )
     counts: Mapping[str, int] = facts["unknown_pieces"]
     if not counts:
         return
