@@ -22,7 +22,7 @@ from groundup.errors import SettingError, TokenizerError
 from groundup.text.document import Document
 from groundup.text.document_store import store_documents
 from groundup.text.settings import DataSettings
-from groundup.tokens import patterns
+from groundup.tokens import byte_pair_engine, patterns
 from groundup.tokens.byte_pair import train_byte_pair_tokenizer
 from groundup.tokens.existing import read_tokenizer
 from groundup.tokens.prepare import prepare
@@ -304,6 +304,22 @@ def test_a_recipe_names_it(tmp_path: Path) -> None:
         }
         keys.append(prepared.directory.name)
     assert keys[0] != keys[1] == keys[2]
+
+
+def test_ids_that_differ_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An engine that cuts by another pattern: what is prepared is the library's ids all the same."""
+    monkeypatch.setattr(byte_pair_engine, "_pattern", lambda step: patterns.GPT2)
+    text = "no. of men: 1603\n\n" * 40
+    document, said = Document("men", text, "men", ""), list[str]()
+    store = store_documents([document], tmp_path / "store")
+    bpe = TokenizerSettings(kind="bpe", vocab_size=300)
+    for _ in range(2):  # made, and used again
+        said.clear()
+        prepared = prepare(store, DataSettings(), bpe, 8, 2, tmp_path, said.append)
+        ids = prepared.train.ids.tolist()[:-1]
+        assert ids == prepared.tokenizer.encode(prepared.tokenizer.decode(ids))
+        assert prepared.facts["encoding"]["samples_compared"] == 1
+        assert [line for line in said if "tiktoken and tokenizers cut 'no. of men: 1603" in line] == said
 
 
 @pytest.mark.parametrize("setting", [{"kind": "existing"}, {"path": "./mine"}])

@@ -202,7 +202,7 @@ def _kinds_that_use(name: str) -> str:
 
 def _language(document: Document) -> str:
     """What is known of a document's language, empty for nothing."""
-    return str(getattr(document, "metadata", {}).get("language", ""))
+    return str(document.metadata.get("language", ""))
 
 
 def _read(source: str) -> list[Document]:

@@ -32,7 +32,7 @@ from groundup.tokens.store import TokenStore, write_store
 from groundup.tokens.tokenizer import CONFIG_FILE, Tokenizer
 from groundup.tokens.train import train_tokenizer
 
-FORMAT_VERSION = 3
+FORMAT_VERSION = 4
 FACTS_FILE, TRAIN_FILE, VALIDATION_FILE, PLAN_FILE = (
     "prepared.json",
     "train.tokens",
@@ -230,9 +230,16 @@ def _facts(
         "split": split.kind,
         "validation_fraction": data.validation_fraction,
         "tokenizer": {**settings.used(), "vocab_size": prepared.tokenizer.vocab_size},
+        "encoding": _encoding_facts(prepared.tokenizer),
         "validation_documents": [document.id for document in itertools.islice(named, DOCUMENTS_NAMED)],
         "repairs": {repair: changed[repair] for repair in REPAIRS if repair in changed},
     }
+
+
+def _encoding_facts(tokenizer: Tokenizer) -> dict[str, Any]:
+    """Whether the quick engine encoded the text, and on how many samples its ids were held against the library's."""
+    engine = tokenizer.engine
+    return {"samples_compared": engine.samples, "mismatch": engine.mismatch} if engine else {}
 
 
 def _source_facts(place: int, name: str, store: DocumentStore) -> dict[str, Any]:
@@ -261,6 +268,11 @@ def _unknown_pieces(validation: Iterable[Document], tokenizer: Tokenizer) -> dic
 
 
 def _say_unknown(facts: Mapping[str, Any], settings: TokenizerSettings, say: Say) -> None:
+    if facts["encoding"].get("mismatch"):
+        say(
+            f"warning: tiktoken and tokenizers cut {facts['encoding']['mismatch']!r} differently: from this text on the ids are "
+            f"those of tokenizers, which is slower"
+        )
     counts: Mapping[str, int] = facts["unknown_pieces"]
     if not counts:
         return

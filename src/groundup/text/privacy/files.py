@@ -11,9 +11,9 @@ from typing import Any, BinaryIO
 
 from groundup.errors import DataError
 from groundup.files import replacing
+from groundup.text.decode import decode_text
 from groundup.text.privacy.scrub import Scrubbed, scrub
 from groundup.text.privacy.settings import PrivacySettings
-from groundup.text.sources import decode_text
 
 ROW_SUFFIXES, TEXT_SUFFIXES = (".jsonl", ".ndjson"), (".txt", ".md")
 SHOWN_EXAMPLES, SHOWN_LINES, LONGEST_EXAMPLE = 3, 5, 40
