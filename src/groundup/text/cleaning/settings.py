@@ -109,9 +109,9 @@ class C4Settings:
     end_marks: bool = True
     """Remove lines that don't end with an end mark or a closing quotation mark."""
     min_words_in_line: int = 3
-    """Remove lines with fewer words; 0 keeps them. (The paper's first versions say 3 and 5 sentences, its code 5 and 3.)"""
+    """Remove lines with fewer words; 0 keeps them. The paper's first versions say 3 and 5 sentences, its code 5 and 3."""
     max_word_length: int = 1000
-    """Remove lines with a longer word, in characters; 0 keeps them. (From the paper's code.)"""
+    """Remove lines with a longer word, in characters; 0 keeps them; from the paper's code."""
     javascript_lines: bool = True
     """Remove lines that name Javascript."""
     policy_lines: bool = True
@@ -134,7 +134,7 @@ class FineWebSettings:
     min_lines_with_end_marks: float = 0.12
     """Drop documents in which no larger share of lines ends with an end mark."""
     max_duplicate_line_characters: float = 0.1
-    """Drop documents with at least this share of characters in lines that stood there before. (The released code says 0.01.)"""
+    """Drop documents with at least this share of characters in lines that stood there before; the released code says 0.01."""
     max_short_lines: float = 0.67
     """Drop documents with at least this share of short lines."""
     short_line: int = 30
