@@ -64,7 +64,7 @@ def test_a_plain_text_and_dropped_rows(tmp_path: Path) -> None:
 
 def test_files_that_cannot_be_used(tmp_path: Path) -> None:
     source = write(tmp_path, GOOD)
-    with pytest.raises(DataError, match="in.jsonl is there already: name a new file"):
+    with pytest.raises(DataError, match=r"in\.jsonl is there already: name a new file"):
         scrub_file(source, source, SETTINGS)
     with pytest.raises(DataError, match="is not there: name a file"):
         scrub_file(tmp_path / "none.jsonl", tmp_path / "out.jsonl", SETTINGS)

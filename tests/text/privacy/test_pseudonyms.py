@@ -71,9 +71,9 @@ def test_a_key_that_will_not_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 def test_settings_say_what_would_be_right() -> None:
     with pytest.raises(SettingError, match=r"privacy.kinds = \(\): choose at least one of email, phone"):
         PrivacySettings(kinds=())
-    with pytest.raises(SettingError, match="privacy.names_model"):
+    with pytest.raises(SettingError, match=r"privacy\.names_model"):
         PrivacySettings(names_model=" ")
-    with pytest.raises(SettingError, match="privacy.key_variable"):
+    with pytest.raises(SettingError, match=r"privacy\.key_variable"):
         PrivacySettings(key_variable="not a name")
 
 
