@@ -45,10 +45,12 @@ def main() -> None:
     parser.add_argument("--each", type=int, default=40, help="values of each form")
     parser.add_argument("--seed", type=int, help="repeat a run; a new one without it")
     parser.add_argument("--failures", action="store_true", help="print what was missed and what was wrong")
+    parser.add_argument("--names", choices=("off", "context", "model"), default="context")
+    parser.add_argument("--names-model", default=PrivacySettings.names_model)
     parser.add_argument("--output", type=Path)
     arguments = parser.parse_args()
     seed = arguments.seed if arguments.seed is not None else secrets.randbelow(10**9)
-    settings = PrivacySettings("placeholder")
+    settings = PrivacySettings(names=arguments.names, names_model=arguments.names_model)
     score = Score()
     samples = measured_set(seed, arguments.each, arguments.each)
     for sample in samples:

@@ -1,13 +1,14 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
 from groundup.cli.main import app
-from groundup.errors import DataError
+from groundup.errors import DataError, MissingExtraError
 from groundup.text.privacy.files import scrub_file, shape
 from groundup.text.privacy.name_model import load_pipeline
 from groundup.text.privacy.settings import PrivacySettings
@@ -94,8 +95,7 @@ def test_the_command(tmp_path: Path) -> None:
     assert "ann@" not in shown.stdout
 
 
-def test_a_model_that_is_not_there() -> None:
-    spacy = pytest.importorskip("spacy")
-    assert spacy
-    with pytest.raises(DataError, match="cannot be loaded"):
+def test_a_model_that_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "spacy", None)
+    with pytest.raises(MissingExtraError, match=r"pip install 'groundup\[names\]'"):
         load_pipeline("no_such_pipeline")

@@ -70,6 +70,7 @@ STREET_BEGINS = re.compile(
 UNIT_BEFORE = re.compile(
     r"(?<!\w)(?:Level|Unit|Suite|Apt\.?|Flat|Apartment|Floor|Lot|Shop) [0-9]{1,4}[A-Za-z]?[ ,/\n]{1,2}$"
 )
+YEAR_AND_WORDS = re.compile(r"(?:19|20)[0-9]{2} [^0-9,\n]+")  # `2012 Nathan Ridge`, after a copyright sign
 LEFT, RIGHT = 90, 160
 
 
@@ -79,7 +80,7 @@ def find_addresses(text: str) -> Iterator[Finding]:
         at = begin.start()
         for form, pattern in (("english", ENGLISH), ("english", ANY_STREET_ZIP), ("french", FRENCH)):
             match = pattern.match(text, at)
-            if match:
+            if match and not YEAR_AND_WORDS.fullmatch(match.group()):
                 yield _finding(form, match)
     for at in occurrences(text, *GERMAN_NEEDLES):
         if text[text.find(" ", at) + 1 : text.find(" ", at) + 2].isdigit():

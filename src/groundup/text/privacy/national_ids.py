@@ -78,9 +78,9 @@ def es_dni(number: str) -> bool:
     return "TRWAGMYFPDXBNJZSQVHLCKE"[int(digits) % 23] == number[-1]
 
 
-_ODD_DIGITS = (1, 0, 5, 7, 9, 13, 15, 17, 19, 21)
-_ODD_LETTERS = (*_ODD_DIGITS, 2, 4, 18, 20, 11, 3, 6, 8, 12, 14, 16, 10, 22, 25, 24, 23)
-_ODD = dict(zip("0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ", (*_ODD_DIGITS, *_ODD_LETTERS), strict=True))
+_ODD_DIGITS = [1, 0, 5, 7, 9, 13, 15, 17, 19, 21]
+_ODD_LETTERS = [*_ODD_DIGITS, 2, 4, 18, 20, 11, 3, 6, 8, 12, 14, 16, 10, 22, 25, 24, 23]
+_ODD = dict(zip("0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ", [*_ODD_DIGITS, *_ODD_LETTERS], strict=True))
 
 
 def it_codice_fiscale(number: str) -> bool:

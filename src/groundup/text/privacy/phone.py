@@ -107,8 +107,9 @@ def _find_between(text: str, start: int, end: int) -> Iterator[Finding]:
                 yield Finding("phone", "national", match.start(), match.end(), SHAPE)
     for match in CALLED.finditer(text, start, end):
         number = match.group()
-        balanced = number.count("(") == number.count(")") and not NOT_CALLED.fullmatch(number)
-        if balanced and _called(text, match.start()) and not _called_else(text, match.start()):
+        if number.count("(") != number.count(")") or NOT_CALLED.fullmatch(number):
+            continue
+        if _called(text, match.start()) and not _called_else(text, match.start()):
             yield _with_extension(text, "called", match.start(), match.end(), CONTEXT)
 
 
