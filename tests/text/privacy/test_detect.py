@@ -107,3 +107,10 @@ def test_overlaps_are_settled_by_certainty_then_length_and_joined_within_a_kind(
     assert settle([Finding("phone", "a", 0, 8, 1), Finding("phone", "b", 4, 12, 2)]) == [
         Finding("phone", "b", 0, 12, 2)
     ]
+
+
+def test_a_birth_date_before_its_word_is_found_whatever_stands_behind() -> None:
+    text = "Sie wurde am 23/07/2010 in Wien geboren.\nid,amount\n776,2 64 12 30,10.81\n"
+    assert ("birth_date", "23/07/2010") in [
+        (finding.kind, text[finding.start : finding.end]) for finding in find_personal_data(text, PrivacySettings())
+    ]

@@ -54,18 +54,20 @@ def find_birth_dates(text: str) -> Iterator[Finding]:
         if words is None or words.end() in seen:
             continue
         seen.add(words.end())
-        date = DATE.search(text, words.end(), words.end() + REACH + 24) or _date_before(text, words)
-        if (
-            date is None
-            or date.start() > words.end() + REACH
-            or (text[date.start() - 1].isalnum() and text[date.start() - 1].isdigit())
-        ):
-            continue
-        between = text[words.end() : date.start()] or text[date.end() : words.start()]
-        if between.count("\n") > 1 or STOP.search(between) or any(character.isdigit() for character in between):
-            continue
-        if possible(date.group()):
-            yield Finding("birth_date", "birth_date", date.start(), date.end(), CONTEXT)
+        for date in (DATE.search(text, words.end(), words.end() + REACH + 24), _date_before(text, words)):
+            if date is not None and _belongs(text, words, date):
+                yield Finding("birth_date", "birth_date", date.start(), date.end(), CONTEXT)
+                break
+
+
+def _belongs(text: str, words: re.Match[str], date: re.Match[str]) -> bool:
+    """Whether a date is near enough to the words, with nothing between that says something else."""
+    if date.start() > words.end() + REACH or text[date.start() - 1 : date.start()].isdigit():
+        return False
+    between = text[words.end() : date.start()] or text[date.end() : words.start()]
+    if between.count("\n") > 1 or STOP.search(between) or any(character.isdigit() for character in between):
+        return False
+    return possible(date.group())
 
 
 def _date_before(text: str, words: re.Match[str]) -> re.Match[str] | None:
