@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import shutil
 from pathlib import Path
 
@@ -11,6 +12,9 @@ from torch import Tensor, nn
 
 import groundup as gu
 from groundup.errors import DataError, MachineError, ModelError, RunError, SettingError, TrainingError
+from groundup.recipe.data import prepare_data
+from groundup.recipe.settings import load_recipe
+from groundup.textbook.ngram import NgramModel
 from groundup.training.objectives.language_model import loss_sum
 
 
@@ -119,7 +123,9 @@ def test_evaluate_takes_paths_and_refuses_unknown_figures(tiny_recipe: Path, tex
     run = gu.train(tiny_recipe, ["training.max_steps=4"], run=tmp_path / "run", say=quiet)
     figures = gu.evaluate(run.path, data=text_file, metrics="loss", say=quiet)
     assert set(figures) == {"data", "loss", "tokens", "bytes", "window"}
-    with pytest.raises(SettingError, match="metrics = 'foo': known: loss, perplexity, bits_per_byte"):
+    with pytest.raises(
+        SettingError, match="metrics = 'foo': known: loss, perplexity, bits_per_byte, ngram_bits_per_byte"
+    ):
         gu.evaluate(run.path, metrics=("foo",), say=quiet)
     with pytest.raises(SettingError, match="metrics = '': name at least one of loss"):
         gu.evaluate(run.path, metrics=(), say=quiet)
@@ -127,6 +133,28 @@ def test_evaluate_takes_paths_and_refuses_unknown_figures(tiny_recipe: Path, tex
         gu.evaluate(run.load(), say=quiet)
     with pytest.raises(SettingError, match="device = 'cuda:7': use auto, cuda, mps, cpu"):
         gu.LanguageModel.load(run.path, device="cuda:7")
+
+
+def test_a_run_is_measured_beside_an_n_gram_model_of_its_training_text(tiny_recipe: Path, tmp_path: Path) -> None:
+    """The same tokens, of the run's validation text or another; the textbook's n-gram model gives the same figure."""
+    run = gu.train(tiny_recipe, ["training.max_steps=1"], run=tmp_path / "run", say=quiet)
+    assert "ngram_bits_per_byte" not in gu.evaluate(run.path, say=quiet)
+    figures = gu.evaluate(run.path, metrics="bits_per_byte,ngram_bits_per_byte", say=quiet)
+    assert 1 < figures["ngram_bits_per_byte"] < figures["bits_per_byte"]  # one step teaches nothing
+    prepared = prepare_data(load_recipe(str(run.path / "recipe.toml")), Path(), quiet)
+    train, held_out = prepared.train.ids.tolist(), prepared.validation.ids.tolist()
+    plain = NgramModel([train], prepared.tokenizer.vocab_size)
+    bits = -sum(math.log2(plain.probability(held_out[:place], held_out[place])) for place in range(1, len(held_out)))
+    assert figures["ngram_bits_per_byte"] == pytest.approx(bits / figures["bytes"])
+    text = tmp_path / "text.txt"
+    text.write_text("of the License", encoding="utf-8")
+    figures = gu.evaluate(run.path / "model", data=text, metrics=["ngram_bits_per_byte"], say=quiet)
+    assert figures["bytes"] == 13
+    assert figures["ngram_bits_per_byte"] < 4
+    with pytest.raises(
+        DataError, match=r"no training text to count n-grams of: leave out ngram_bits_per_byte, or name"
+    ):
+        gu.evaluate(run.load(), data=text, metrics="ngram_bits_per_byte", say=quiet)
 
 
 def test_figures_while_training_and_at_the_end_agree_where_they_cover_the_same(

@@ -20,16 +20,23 @@ def evaluate(
             show_default=False,
         ),
     ] = None,
-    metrics: Annotated[str, typer.Option(help="Which figures, separated by commas.")] = "loss,perplexity,bits_per_byte",
+    metrics: Annotated[
+        str, typer.Option(help="Which figures, separated by commas; ngram_bits_per_byte is there, too.")
+    ] = "loss,perplexity,bits_per_byte",
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Measure how well a model predicts a text: loss, perplexity, bits per byte.
+
+    ngram_bits_per_byte is what an n-gram model (order 5, Kneser-Ney smoothing), counted on the run's training text, gives to
+    the same tokens: what the run's model has to beat.
 
     Examples:
 
         groundup evaluate runs/shakespeare
 
         groundup evaluate runs/shakespeare/model --data ./my-texts --json
+
+        groundup evaluate runs/shakespeare --metrics bits_per_byte,ngram_bits_per_byte
     """
     from groundup.recipe.metrics import read_metric_names
 

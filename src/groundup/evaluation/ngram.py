@@ -167,7 +167,8 @@ def train_ngram_model(ids: ArrayLike, vocab_size: int, end_id: int | None = None
     rows = contexts = np.zeros(len(symbols), np.int64)
     for _ in range(order):
         ending_here = rows
-        sorted_keys, rows, example = distinct(contexts * (vocab_size + 1) + symbols)
+        next_keys = contexts * (vocab_size + 1) + symbols
+        sorted_keys, example, rows = np.unique(next_keys, return_index=True, return_inverse=True)
         keys.append(sorted_keys)
         shorter.append(ending_here[example])
         contexts = rows_before(rows, is_token)
@@ -238,20 +239,6 @@ def rows_before(rows: Integers, is_token: NDArray[np.bool_]) -> Integers:
     moved[0], moved[1:] = rows[0], rows[:-1]
     moved[~is_token] = rows[0]
     return moved
-
-
-def distinct(keys: Integers) -> tuple[Integers, Integers, Integers]:
-    """The distinct keys in ascending order; each key's place among them; and a place where each is found.
-
-    `numpy.unique` does the same, with a stable sort, in twice the time.
-    """
-    order = np.argsort(keys)
-    ascending = keys[order]
-    is_new = np.ones(len(keys), np.bool_)
-    np.not_equal(ascending[1:], ascending[:-1], out=is_new[1:])
-    places = np.empty(len(keys), np.int64)
-    places[order] = np.cumsum(is_new) - 1
-    return ascending[is_new], places, order[is_new]
 
 
 def byte_ids(texts: Iterable[str]) -> NDArray[np.uint16]:

@@ -5,73 +5,112 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from groundup.errors import DataError, ModelError
-from groundup.evaluation.likelihood import Likelihood
+from groundup.evaluation.ngram import train_ngram_model
+from groundup.evaluation.settings import EvaluationSettings
 from groundup.language_model import LanguageModel
 from groundup.recipe.data import prepare_data
 from groundup.recipe.identity import require_same_data
-from groundup.recipe.measure import measure_tokens, measure_validation
-from groundup.recipe.metrics import METRICS, read_metric_names
+from groundup.recipe.measure import measure_tokens
+from groundup.recipe.metrics import DEFAULT_METRICS, NGRAM, read_metric_names
 from groundup.recipe.settings import load_recipe
 from groundup.run.directory import RECIPE_FILE, RunDirectory
 from groundup.text.cache import cache_directory
 from groundup.text.settings import DataSettings
 from groundup.text.sources import read_documents
+from groundup.tokens.prepare import PreparedData
+from groundup.tokens.tokenizer import Tokenizer
 
 
 def _warn(text: str) -> None:
     warnings.warn(text.removeprefix("warning: "), stacklevel=2)
 
 
+@dataclass(frozen=True)
+class _Text:
+    """A text to measure on, as tokens."""
+
+    name: str
+    ids: NDArray[Any]
+    num_bytes: int
+    first_piece: str
+    """What the first token stands for, the one that nothing predicts."""
+
+
 def evaluate(
     model: LanguageModel | str | Path,
     data: str | Path | Sequence[str | Path] | None = None,
-    metrics: str | Sequence[str] = METRICS,
+    metrics: str | Sequence[str] = DEFAULT_METRICS,
     say: Callable[[str], None] = _warn,
 ) -> dict[str, Any]:
     """The figures asked for, and over what: tokens, bytes, window, data.
 
     `data`: a text file, a folder, a glob, or a catalogue name; without it, a run's own validation text. Non-overlapping windows
     of the model's context; each token but the text's first is predicted once.
+
+    `ngram_bits_per_byte` is what an n-gram model of order 5 with Kneser-Ney smoothing, counted on the run's training text,
+    gives to the same tokens: what the run's model has to beat. It takes some 80 bytes of memory for each token counted.
     """
     names = read_metric_names(metrics if isinstance(metrics, str) else ",".join(metrics))
     language_model = model if isinstance(model, LanguageModel) else LanguageModel.load(model)
+    path = None if isinstance(model, LanguageModel) else Path(model)
+    batch_size = EvaluationSettings().batch_size
     if data is None:
-        path = None if isinstance(model, LanguageModel) else Path(model)
-        measured, read = _on_own_validation(language_model, path, say), "validation"
+        prepared, batch_size = _data_of_run(
+            path, "it has no validation text of its own: name a text (--data, or data=), or", say
+        )
+        split = prepared.validation
+        text = _Text("validation", split.ids, split.num_bytes, split.first_piece)
     else:
+        if NGRAM in names:
+            prepared, _ = _data_of_run(
+                path, f"there is no training text to count n-grams of: leave out {NGRAM}, or name", say
+            )
         sources = tuple(map(str, (data,) if isinstance(data, str | Path) else data))
-        measured, read = _on_text(language_model, sources, say), ", ".join(sources)
+        text = _read_text(language_model.tokenizer, sources, say)
+    measured = measure_tokens(
+        language_model.model,
+        text.ids,
+        language_model.tokenizer,
+        text.num_bytes,
+        text.first_piece,
+        batch_size=batch_size,
+    )
     if math.isnan(measured.loss):
         raise ModelError(
             "the model's scores are not finite numbers: its weights are damaged, so use another checkpoint"
         )
     figures = asdict(measured)
-    return {"data": read, **{name: figures[name] for name in (*names, "tokens", "bytes", "window")}}
+    if NGRAM in names:
+        tokenizer = prepared.tokenizer
+        counted = train_ngram_model(prepared.train.ids, tokenizer.vocab_size, tokenizer.end_id)
+        figures[NGRAM] = counted.bits_per_byte(text.ids, measured.bytes) if measured.bytes else None
+    return {"data": text.name, **{name: figures[name] for name in (*names, "tokens", "bytes", "window")}}
 
 
-def _on_own_validation(language_model: LanguageModel, path: Path | None, say: Callable[[str], None]) -> Likelihood:
+def _data_of_run(path: Path | None, otherwise: str, say: Callable[[str], None]) -> tuple[PreparedData, int]:
+    """The data of the run that the path lies in, the same that it was trained on, and its batch size for measuring."""
     folders = (path, *path.resolve().parents) if path else ()
     run = next((folder for folder in folders if (folder / RECIPE_FILE).is_file()), None)
     if run is None or not RunDirectory(run).started:
         raise DataError(
-            f"{path or 'a model that is already loaded'} is not part of a run, so it has no validation text of its own: "
-            "name a text (--data, or data=), or the run's folder in place of the model"
+            f"{path or 'a model that is already loaded'} is not part of a run, so {otherwise} the run's folder in place of "
+            "the model"
         )
     settings = load_recipe(str(run / RECIPE_FILE))
     prepared = prepare_data(settings, RunDirectory(run).working_folder(), say)
     require_same_data(RunDirectory(run), prepared)
-    return measure_validation(language_model.model, prepared, settings.evaluation.batch_size)
+    return prepared, settings.evaluation.batch_size
 
 
-def _on_text(language_model: LanguageModel, sources: tuple[str, ...], say: Callable[[str], None]) -> Likelihood:
-    tokenizer = language_model.tokenizer
+def _read_text(tokenizer: Tokenizer, sources: tuple[str, ...], say: Callable[[str], None]) -> _Text:
     documents = read_documents(DataSettings(source=sources), cache_directory(), say)
     end = np.array([] if tokenizer.end_id is None else [tokenizer.end_id], dtype=np.int32)
     ids = np.concatenate([part for document in documents for part in (tokenizer.encode_array(document.text), end)])
@@ -87,4 +126,4 @@ def _on_text(language_model: LanguageModel, sources: tuple[str, ...], say: Calla
             "give a longer text"
         )
     num_bytes = sum(len(document.text.encode()) for document in documents)
-    return measure_tokens(language_model.model, ids, tokenizer, num_bytes, tokenizer.first_piece(documents[0].text))
+    return _Text(", ".join(sources), ids, num_bytes, tokenizer.first_piece(documents[0].text))

@@ -6,7 +6,9 @@ import difflib
 
 from groundup.errors import SettingError
 
-METRICS = ("loss", "perplexity", "bits_per_byte")
+DEFAULT_METRICS = ("loss", "perplexity", "bits_per_byte")
+NGRAM = "ngram_bits_per_byte"
+METRICS = (*DEFAULT_METRICS, NGRAM)
 
 
 def read_metric_names(text: str) -> tuple[str, ...]:

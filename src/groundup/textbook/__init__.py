@@ -1,13 +1,14 @@
 """The tutorial's algorithms in their plainest form. Imports nothing of the rest of the library.
 
 One idea a file, to be read in this order: tokenizers, byte_pair, attention, transformer_block, language_model, next_token, training,
-perplexity, generation.
+perplexity, generation, and ngram: the model made of counts that a network has to beat.
 """
 
 from groundup.textbook.attention import MultiHeadAttention, create_causal_mask, scaled_dot_product_attention
 from groundup.textbook.byte_pair import BytePairTokenizer
 from groundup.textbook.generation import generate_text, generate_tokens
 from groundup.textbook.language_model import SimpleLanguageModel
+from groundup.textbook.ngram import NgramModel
 from groundup.textbook.perplexity import calculate_perplexity
 from groundup.textbook.tokenizers import CharacterTokenizer, WordTokenizer
 from groundup.textbook.training import train_language_model
@@ -17,6 +18,7 @@ __all__ = [
     "BytePairTokenizer",
     "CharacterTokenizer",
     "MultiHeadAttention",
+    "NgramModel",
     "SimpleLanguageModel",
     "TransformerBlock",
     "WordTokenizer",
