@@ -38,16 +38,17 @@ def evaluate(
     """The figures asked for, and over what: tokens, bytes, window, data.
 
     `data`: a text file, a folder, a glob, or a catalogue name; without it, a run's own validation text. Non-overlapping windows
-    of the model's context; each token but the text's first is predicted once.
+    of the model's context; each token but the text's first is predicted once. A model of a run with data.document_attention = "own"
+    sees of a window its own document only.
     """
     names = read_metric_names(metrics if isinstance(metrics, str) else ",".join(metrics))
     language_model = model if isinstance(model, LanguageModel) else LanguageModel.load(model)
+    path = None if isinstance(model, LanguageModel) else Path(model)
     if data is None:
-        path = None if isinstance(model, LanguageModel) else Path(model)
         measured, read = _on_own_validation(language_model, path, say), "validation"
     else:
         sources = tuple(map(str, (data,) if isinstance(data, str | Path) else data))
-        measured, read = _on_text(language_model, sources, say), ", ".join(sources)
+        measured, read = _on_text(language_model, path, sources, say), ", ".join(sources)
     if math.isnan(measured.loss):
         raise ModelError(
             "the model's scores are not finite numbers: its weights are damaged, so use another checkpoint"
@@ -57,9 +58,8 @@ def evaluate(
 
 
 def _on_own_validation(language_model: LanguageModel, path: Path | None, say: Callable[[str], None]) -> Likelihood:
-    folders = (path, *path.resolve().parents) if path else ()
-    run = next((folder for folder in folders if (folder / RECIPE_FILE).is_file()), None)
-    if run is None or not RunDirectory(run).started:
+    run = _run_of(path)
+    if run is None:
         raise DataError(
             f"{path or 'a model that is already loaded'} is not part of a run, so it has no validation text of its own: "
             "name a text (--data, or data=), or the run's folder in place of the model"
@@ -70,11 +70,24 @@ def _on_own_validation(language_model: LanguageModel, path: Path | None, say: Ca
     return measure_validation(language_model.model, prepared, settings.evaluation.batch_size)
 
 
-def _on_text(language_model: LanguageModel, sources: tuple[str, ...], say: Callable[[str], None]) -> Likelihood:
+def _run_of(path: Path | None) -> Path | None:
+    """The run that a model's path is, or lies in; None for one that is part of none."""
+    folders = (path, *path.resolve().parents) if path else ()
+    run = next((folder for folder in folders if (folder / RECIPE_FILE).is_file()), None)
+    return run if run is not None and RunDirectory(run).started else None
+
+
+def _on_text(
+    language_model: LanguageModel, path: Path | None, sources: tuple[str, ...], say: Callable[[str], None]
+) -> Likelihood:
     tokenizer = language_model.tokenizer
     documents = read_documents(DataSettings(source=sources), cache_directory(), say)
     end = np.array([] if tokenizer.end_id is None else [tokenizer.end_id], dtype=np.int32)
-    ids = np.concatenate([part for document in documents for part in (tokenizer.encode_array(document.text), end)])
+    encoded = [np.concatenate([tokenizer.encode_array(document.text), end]) for document in documents]
+    ids = np.concatenate(encoded)
+    run = _run_of(path)
+    own = run is not None and load_recipe(str(run / RECIPE_FILE)).data.document_attention == "own"
+    ends = np.cumsum([len(one) for one in encoded]) if own else None
     unknown = 0 if tokenizer.unknown_id is None else int((ids == tokenizer.unknown_id).sum())
     if unknown:
         say(
@@ -87,4 +100,5 @@ def _on_text(language_model: LanguageModel, sources: tuple[str, ...], say: Calla
             "give a longer text"
         )
     num_bytes = sum(len(document.text.encode()) for document in documents)
-    return measure_tokens(language_model.model, ids, tokenizer, num_bytes, tokenizer.first_piece(documents[0].text))
+    first_piece = tokenizer.first_piece(documents[0].text)
+    return measure_tokens(language_model.model, ids, tokenizer, num_bytes, first_piece, document_ends=ends)
