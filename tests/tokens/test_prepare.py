@@ -64,7 +64,7 @@ def test_everything_fits_together(tmp_path: Path) -> None:
     assert result.train.num_bytes == len((train + ("Unknown? Ω\n" * 20)[:198]).encode())
     assert result.train.tokenizer_sha256 == result.tokenizer.sha256
     assert result.plan.sequence_length == 8
-    assert result.plan.rows.starts[-1] + result.plan.groups[0].max_shift + 8 == len(result.train.ids) - 1
+    assert result.plan.rows.table()[0][-1] + result.plan.groups[0].max_shift + 8 == len(result.train.ids) - 1
     assert said == []
     assert Tokenizer.load(result.directory).sha256 == result.tokenizer.sha256
 

@@ -30,6 +30,7 @@ from groundup.recipe.settings import Recipe, check_start, load_recipe, sources_f
 from groundup.report.page import report_is_stale, write_report
 from groundup.run.directory import RunDirectory
 from groundup.run.files import explain_os_errors
+from groundup.tokens.mixture import describe
 from groundup.tokens.plan import cut_rows, training_batch
 from groundup.tokens.prepare import PreparedData
 from groundup.training.loop import train as train_loop
@@ -91,6 +92,8 @@ def _train_locked(
     settings: Recipe, directory: RunDirectory, folder: Path, device: torch.device, say: Say
 ) -> TrainedRun:
     data = prepare_data(settings, folder, say)
+    for line in describe(data.facts):
+        say(line)
     config = with_vocabulary(settings.model, data.tokenizer.vocab_size)
     require_memory(config)
     torch.manual_seed(settings.training.seed)

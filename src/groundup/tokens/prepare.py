@@ -21,7 +21,7 @@ from groundup.text.sources import Say
 from groundup.text.splits import plan_split
 from groundup.tokens.fill_in_the_middle import FillInTheMiddle, train_with_middle
 from groundup.tokens.groups import group_documents, training_texts
-from groundup.tokens.mixture import describe, is_mixed, plan_training
+from groundup.tokens.mixture import is_mixed, plan_training
 from groundup.tokens.packing import PackedRows
 from groundup.tokens.plan import SamplePlan
 from groundup.tokens.prepared_facts import describe_data, say_unknown
@@ -87,9 +87,7 @@ def prepare(
             prepared = _open(directory)
     _require_batch(prepared, sequence_length, batch_size)
     say_unknown(prepared.facts, tokenizer, say)
-    for line in describe(prepared.facts):
-        say(line)
-    _require_end(prepared.tokenizer, data)
+    require_end(prepared.tokenizer, data)
     return dataclasses.replace(prepared, own_documents=data.document_attention == "own")
 
 
@@ -182,7 +180,7 @@ def _make(
         texts: Iterator[str] = (document.text for document in split.train_documents(store))
         tokenizer = train_with_middle(texts, settings) if data.fim_rate else train_tokenizer(texts, settings)
         tokenizer.save(temporary)
-        _require_end(tokenizer, data)
+        require_end(tokenizer, data)
         middle = FillInTheMiddle(tokenizer, data.fim_rate, data.fim_suffix_first_rate, sequence_length)
         texts, groups = training_texts(store, split, numbers, is_mixed(data))
         train_store = write_store(temporary / TRAIN_FILE, texts, tokenizer, groups, middle if data.fim_rate else None)
@@ -206,7 +204,8 @@ def _make(
         raise
 
 
-def _require_end(tokenizer: Tokenizer, data: DataSettings) -> None:
+def require_end(tokenizer: Tokenizer, data: DataSettings) -> None:
+    """Raise `TokenizerError` if the settings need the end of a text marked, and the tokenizer has nothing to mark it with."""
     asked = {
         "data.packing = 'best_fit'": data.packing == "best_fit",
         "data.document_attention = 'own'": data.document_attention == "own",
