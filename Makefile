@@ -32,12 +32,13 @@ PIP_THERE = $(PIP) --version > /dev/null 2>&1 || $(PYTHON) -m venv .venv || { ec
 	@touch $@
 
 # Everything the developers use: each package checked against its hash, then torch (whose builds differ by platform) and the rest.
-.venv/.dev: pyproject.toml requirements.lock requirements-hashes.lock tests/parity/requirements-transformers4.txt | .venv/bin/python
+.venv/.dev: pyproject.toml requirements.lock requirements-hashes.lock tests/parity/requirements-transformers4.txt tests/parity/requirements-gpt2.txt | .venv/bin/python
 	@echo "setting up the developers' environment in .venv (two or three minutes)"
 	@$(PIP_THERE)
 	@$(PIP) install -qq --require-hashes --no-deps --requirement requirements-hashes.lock
 	@$(PIP) install -qq --constraint requirements.lock --no-build-isolation --editable '.[dev]'
 	@$(PIP) install -qq --no-deps --upgrade --target .venv/transformers4 --requirement tests/parity/requirements-transformers4.txt
+	@$(PIP) install -qq --no-deps --upgrade --only-binary :all: --target .venv/gpt2 --require-hashes --requirement tests/parity/requirements-gpt2.txt
 	@touch $@ .venv/.core
 
 install: .venv/.dev

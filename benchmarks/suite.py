@@ -57,6 +57,7 @@ PARTS = {
     ),
     "generation": Part("benchmarks.generation.run", (), ("--quick",), ("nanogpt",)),
     "tokenizing": Part("benchmarks.tokenizing.run", (), ("--rounds", "2", "--megabytes", "1"), ("text",)),
+    "tokenizing-byte-pairs": Part("benchmarks.tokenizing.byte_pairs", (), ("--megabytes", "2", "--slices", "2")),
     "start_up": Part("benchmarks.start_up.run", (), ("--rounds", "1"), ()),
 }
 

@@ -16,6 +16,7 @@ TITLES = {
     "throughput-large": "training, nanoGPT's Shakespeare shape for a GPU (context 256, batch 64, dropout 0.2)",
     "generation": "generating",
     "tokenizing": "tokenizing",
+    "tokenizing-byte-pairs": "byte pairs",
     "start_up": "start-up",
 }
 

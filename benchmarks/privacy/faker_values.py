@@ -11,7 +11,28 @@ from faker import Faker
 
 LOCALES = "en_US en_GB en_CA en_AU en_IN de_DE de_AT de_CH fr_FR fr_CA es_ES es_MX it_IT pt_BR pt_PT nl_NL pl_PL sv_SE fi_FI no_NO da_DK".split()
 ADDRESSES = ("en_US", "en_GB", "en_CA", "en_AU", "de_DE", "de_AT", "fr_FR", "es_ES", "it_IT", "nl_NL")
-NATIONAL = ("en_US", "en_GB", "de_DE", "fr_FR", "es_ES", "it_IT", "pt_BR", "pl_PL", "sv_SE", "fi_FI", "no_NO", "nl_NL", "zh_CN", "ko_KR", "en_IN", "en_CA", "es_MX", "es_CL", "de_CH", "nl_BE")
+NATIONAL = (
+    "en_US",
+    "en_GB",
+    "de_DE",
+    "fr_FR",
+    "es_ES",
+    "it_IT",
+    "pt_BR",
+    "pl_PL",
+    "sv_SE",
+    "fi_FI",
+    "no_NO",
+    "nl_NL",
+    "zh_CN",
+    "ko_KR",
+    "en_IN",
+    "en_CA",
+    "es_MX",
+    "es_CL",
+    "de_CH",
+    "nl_BE",
+)
 IBANS = ("en_GB", "de_DE", "fr_FR", "es_ES", "it_IT", "nl_NL", "pl_PL", "de_AT", "de_CH", "pt_PT", "fi_FI", "no_NO")
 
 
@@ -38,7 +59,13 @@ def main() -> None:
     Faker.seed(seed)
     plain = Faker("en_US")
     for _ in range(count * 4):
-        say("card", "card", plain.credit_card_number(card_type=plain.random_element(["visa16", "mastercard", "amex", "discover", "jcb16", "diners"])))
+        say(
+            "card",
+            "card",
+            plain.credit_card_number(
+                card_type=plain.random_element(["visa16", "mastercard", "amex", "discover", "jcb16", "diners"])
+            ),
+        )
         say("ip", "ip_v4", plain.ipv4_public())
         say("ip", "ip_v6", plain.ipv6())
     for locale in LOCALES:
@@ -64,7 +91,11 @@ def main() -> None:
             if number is not None:
                 for form in (phonenumbers.PhoneNumberFormat.INTERNATIONAL, phonenumbers.PhoneNumberFormat.E164):
                     say("phone", "libphonenumber, international", phonenumbers.format_number(number, form))
-                say("phone", "libphonenumber, national", phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.NATIONAL))
+                say(
+                    "phone",
+                    "libphonenumber, national",
+                    phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.NATIONAL),
+                )
 
 
 if __name__ == "__main__":

@@ -31,7 +31,12 @@ def show(title: str, rows: list[dict[str, object]]) -> None:
     """Print rows as a table."""
     table = Table(*rows[0], title=title, box=None)
     for row in rows:
-        table.add_row(*("" if value is None else f"{value:.3f}" if isinstance(value, float) else str(value) for value in row.values()))
+        table.add_row(
+            *(
+                "" if value is None else f"{value:.3f}" if isinstance(value, float) else str(value)
+                for value in row.values()
+            )
+        )
     Console(width=None if sys.stdout.isatty() else 120).print(table)
 
 
@@ -40,10 +45,12 @@ def main() -> None:
     parser.add_argument("--each", type=int, default=40, help="values of each form")
     parser.add_argument("--seed", type=int, help="repeat a run; a new one without it")
     parser.add_argument("--failures", action="store_true", help="print what was missed and what was wrong")
+    parser.add_argument("--names", choices=("off", "context", "model"), default="context")
+    parser.add_argument("--names-model", default=PrivacySettings.names_model)
     parser.add_argument("--output", type=Path)
     arguments = parser.parse_args()
     seed = arguments.seed if arguments.seed is not None else secrets.randbelow(10**9)
-    settings = PrivacySettings()
+    settings = PrivacySettings(names=arguments.names, names_model=arguments.names_model)
     score = Score()
     samples = measured_set(seed, arguments.each, arguments.each)
     for sample in samples:
@@ -54,7 +61,13 @@ def main() -> None:
         print("missed", *score.missed, sep="\n  ")
         print("wrong", *score.wrong, sep="\n  ")
     if arguments.output:
-        result = {"command": command_line("benchmarks.privacy.run"), "seed": seed, "texts": len(samples), "kinds": score.rows(), "forms": score.form_rows()}
+        result = {
+            "command": command_line("benchmarks.privacy.run"),
+            "seed": seed,
+            "texts": len(samples),
+            "kinds": score.rows(),
+            "forms": score.form_rows(),
+        }
         arguments.output.write_text(json.dumps(result, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     low = [
         row["kind"]

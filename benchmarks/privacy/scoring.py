@@ -50,14 +50,20 @@ class Score:
             form[0] += 1
             form[1] += whole
             if not whole:
-                self.missed.append(f"{entity.form}: {text[max(0, entity.start - 40) : entity.start]}[{text[entity.start : entity.end]}]{text[entity.end : entity.end + 20]}")
+                self.missed.append(
+                    f"{entity.form}: {text[max(0, entity.start - 40) : entity.start]}[{text[entity.start : entity.end]}]{text[entity.end : entity.end + 20]}"
+                )
         for finding in findings:
             letters = [index for index in range(finding.start, finding.end) if text[index].isalnum()]
-            right = _covered(letters, (entity for entity in entities if entity.kind == finding.kind)) >= RIGHT * len(letters)
+            right = _covered(letters, (entity for entity in entities if entity.kind == finding.kind)) >= RIGHT * len(
+                letters
+            )
             self.findings[finding.kind] += 1
             self.right[finding.kind] += right
             if not right:
-                self.wrong.append(f"{finding.kind}: {text[max(0, finding.start - 40) : finding.start]}[{text[finding.start : finding.end]}]{text[finding.end : finding.end + 20]}")
+                self.wrong.append(
+                    f"{finding.kind}: {text[max(0, finding.start - 40) : finding.start]}[{text[finding.start : finding.end]}]{text[finding.end : finding.end + 20]}"
+                )
 
     def rows(self) -> list[dict[str, Any]]:
         """A row for each kind: how many, recall, precision."""

@@ -24,7 +24,15 @@ from benchmarks.privacy.texts import Sample
 from groundup.text.privacy.detect import find_personal_data
 from groundup.text.privacy.settings import PrivacySettings
 
-WORDS = {"email": "mail", "phone": "phone", "address": "address", "card": "card", "iban": "account", "ip": "host", "national_id": "ID number"}
+WORDS = {
+    "email": "mail",
+    "phone": "phone",
+    "address": "address",
+    "card": "card",
+    "iban": "account",
+    "ip": "host",
+    "national_id": "ID number",
+}
 NATIONAL = {
     "en_US": "SSN", "en_GB": "National Insurance number", "de_DE": "Rentenversicherungsnummer", "fr_FR": "NIR", "es_ES": "NIF", "it_IT": "codice fiscale", "pt_BR": "CPF", "pl_PL": "PESEL", "sv_SE": "personnummer", "fi_FI": "henkilötunnus", "no_NO": "fødselsnummer",
     "nl_NL": "BSN", "zh_CN": "身份证", "ko_KR": "RRN", "en_IN": "Aadhaar", "en_CA": "SIN", "es_MX": "CURP", "es_CL": "RUT", "de_CH": "AHV-Nr.", "nl_BE": "rijksregisternummer",
@@ -33,7 +41,9 @@ NATIONAL = {
 
 def in_a_sentence(kind: str, form: str, value: str, draw: random.Random) -> Sample:
     word = NATIONAL.get(form, WORDS[kind]) if kind == "national_id" else WORDS[kind]
-    before, after = draw.choice([(f"The {word} is ", ", as far as we know."), (f"{word}: ", "\n"), (f"We have your {word} ", " on file.")])
+    before, after = draw.choice(
+        [(f"The {word} is ", ", as far as we know."), (f"{word}: ", "\n"), (f"We have your {word} ", " on file.")]
+    )
     return Sample().add(before).put(kind, form, value).add(after)
 
 
@@ -54,15 +64,21 @@ def main() -> None:
     draw = random.Random(seed)
     score = Score()
     for line in made.stdout.splitlines():
-        sample = in_a_sentence(*json.loads(line), draw)
-        score.add(sample.text, sample.entities, find_personal_data(sample.text, PrivacySettings()))
+        kind, form, value = json.loads(line)
+        sample = in_a_sentence(kind, form, value, draw)
+        score.add(sample.text, sample.entities, find_personal_data(sample.text, PrivacySettings("placeholder")))
     show(f"{sum(score.entities.values()):,} values of Faker and libphonenumber, seed {seed}", score.rows())
     show("recall by form", score.form_rows())
     if arguments.failures:
         print("missed", *score.missed, sep="\n  ")
         print("wrong", *score.wrong, sep="\n  ")
     if arguments.output:
-        result = {"command": command_line("benchmarks.privacy.second_set"), "seed": seed, "kinds": score.rows(), "forms": score.form_rows()}
+        result = {
+            "command": command_line("benchmarks.privacy.second_set"),
+            "seed": seed,
+            "kinds": score.rows(),
+            "forms": score.form_rows(),
+        }
         arguments.output.write_text(json.dumps(result, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 

@@ -67,8 +67,27 @@ def birth_dates(make: Maker) -> list[Type]:
         def one() -> str:
             year, month, day = make.birth_date()
             name = MONTHS[language][month - 1]
-            numeric = {"en": [f"{month:02d}/{day:02d}/{year}", f"{year}-{month:02d}-{day:02d}", f"{day:02d}/{month:02d}/{year}", f"{month}/{day}/{year % 100:02d}"]}.get(language, [f"{day:02d}.{month:02d}.{year}", f"{day:02d}/{month:02d}/{year}", f"{day}.{month}.{year}"])
-            spelled = {"en": [f"{day} {name} {year}", f"{name} {day}, {year}", f"{name[:3]} {day}, {year}", f"{day}th of {name} {year}"], "de": [f"{day}. {name} {year}"], "fr": [f"{day} {name} {year}"], "es": [f"{day} de {name} de {year}"], "it": [f"{day} {name} {year}"], "pt": [f"{day} de {name} de {year}"]}[language]
+            numeric = {
+                "en": [
+                    f"{month:02d}/{day:02d}/{year}",
+                    f"{year}-{month:02d}-{day:02d}",
+                    f"{day:02d}/{month:02d}/{year}",
+                    f"{month}/{day}/{year % 100:02d}",
+                ]
+            }.get(language, [f"{day:02d}.{month:02d}.{year}", f"{day:02d}/{month:02d}/{year}", f"{day}.{month}.{year}"])
+            spelled = {
+                "en": [
+                    f"{day} {name} {year}",
+                    f"{name} {day}, {year}",
+                    f"{name[:3]} {day}, {year}",
+                    f"{day}th of {name} {year}",
+                ],
+                "de": [f"{day}. {name} {year}"],
+                "fr": [f"{day} {name} {year}"],
+                "es": [f"{day} de {name} de {year}"],
+                "it": [f"{day} {name} {year}"],
+                "pt": [f"{day} de {name} de {year}"],
+            }[language]
             return make.draw.choice([*numeric, *spelled])
 
         return one
@@ -81,15 +100,39 @@ def birth_dates(make: Maker) -> list[Type]:
         "it": ("Nato a Bari il {}.", "Data di nascita: {}", "nata il {}"),
         "pt": ("Nasceu em {} no Recife.", "Data de nascimento: {}", "nascido em {}"),
     }  # fmt: skip
-    return [Type("birth_date", f"birth_date_{language}", written(language), sentences, "birth_date") for language, sentences in says.items()]
+    return [
+        Type("birth_date", f"birth_date_{language}", written(language), sentences, "birth_date")
+        for language, sentences in says.items()
+    ]
 
 
 def all_types(make: Maker) -> list[Type]:
     """Every type, each with its sentences."""
     state = States(make)
-    at_home = ("I live at {}.", "Please send it to {}.", "Our new address is {}, from May on.", "Ship to: {}", "She moved to {} last year", "Address: {}")
-    call = ("Call me at {} after five.", "Phone: {}", "You can reach her on {} or by mail.", "Tel. {}", "my number is {}, thanks", "Fax: {}", "If it rains, ring {}!", "{}")
-    key = ("Here is the key: {}", "export KEY={}", "I pasted {} into the chat by mistake.", "curl -H 'X-Auth: {}' localhost")
+    at_home = (
+        "I live at {}.",
+        "Please send it to {}.",
+        "Our new address is {}, from May on.",
+        "Ship to: {}",
+        "She moved to {} last year",
+        "Address: {}",
+    )
+    call = (
+        "Call me at {} after five.",
+        "Phone: {}",
+        "You can reach her on {} or by mail.",
+        "Tel. {}",
+        "my number is {}, thanks",
+        "Fax: {}",
+        "If it rains, ring {}!",
+        "{}",
+    )
+    key = (
+        "Here is the key: {}",
+        "export KEY={}",
+        "I pasted {} into the chat by mistake.",
+        "curl -H 'X-Auth: {}' localhost",
+    )
     types = [
         Type("email", "email", make.email, ("Write to {}.", "Contact: {}", "<{}> wrote on Monday:", "Mail me ({}) if it fails", "mailto:{}", "From: {}", "the accounts {} are closed", "Ihre Nachricht an {}, bitte."), "email"),
         Type("phone", "phone_us", make.phone_us, call, "phone"),
@@ -120,7 +163,11 @@ def all_types(make: Maker) -> list[Type]:
         "fr_nir": ("Numéro de sécurité sociale : {}", "NIR {}", "Mon numéro est le {}."),
         "es_dni": ("DNI: {}", "con NIF {} y domicilio en Madrid", "mi documento es el {}."),
         "it_codice_fiscale": ("Codice fiscale: {}", "C.F. {}", "il sottoscritto, {}, dichiara"),
-        "de_tax_id": ("Steuer-ID: {}", "Meine Identifikationsnummer lautet {}.", "Steuerliche Identifikationsnummer {}"),
+        "de_tax_id": (
+            "Steuer-ID: {}",
+            "Meine Identifikationsnummer lautet {}.",
+            "Steuerliche Identifikationsnummer {}",
+        ),
         "in_aadhaar": ("Aadhaar: {}", "My Aadhaar number is {}.", "UIDAI no. {}"),
         "in_pan": ("PAN: {}", "Permanent Account Number {} issued.", "his card {} was copied"),
         "br_cpf": ("CPF: {}", "inscrito no CPF sob o nº {}", "meu documento é {}."),
@@ -147,7 +194,9 @@ def all_types(make: Maker) -> list[Type]:
 def a_sample(each: Type, draw: random.Random, make: Maker, noise: dict[str, Callable[[], str]]) -> Sample:
     """The value in a sentence, between sentences, in a letter, a record, a row, a log line or code."""
     value = each.make()
-    surroundings = ["sentence", "paragraph", "letter", "noisy"] + (["row", "record", "log", "code"] if each.tables else [])
+    surroundings = ["sentence", "paragraph", "letter", "noisy"] + (
+        ["row", "record", "log", "code"] if each.tables else []
+    )
     place = draw.choice(surroundings)
     before, after = draw.choice(each.sentences).split("{}", 1)
     other = noise[draw.choice(sorted(noise))]()
@@ -170,13 +219,19 @@ def a_sample(each: Type, draw: random.Random, make: Maker, noise: dict[str, Call
     if place == "row":
         sample.add(f"id,{each.column},active,amount\n{draw.randrange(1, 999)},")
         quoted = '"' if "," in value else ""
-        return sample.add(quoted).put(each.kind, each.form, value).add(f"{quoted},{draw.choice(['yes', 'no'])},{draw.randrange(10, 999)}.{draw.randrange(10, 99)}\n")
+        return (
+            sample.add(quoted)
+            .put(each.kind, each.form, value)
+            .add(f"{quoted},{draw.choice(['yes', 'no'])},{draw.randrange(10, 999)}.{draw.randrange(10, 99)}\n")
+        )
     if place == "record":
         sample.add(f'{{"id": {draw.randrange(1000)}, "{each.column}": "')
         inside = json.dumps(value, ensure_ascii=False)[1:-1]
         return sample.put(each.kind, each.form, inside).add('", "active": true}\n')
     if place == "log":
-        sample.add(f"2024-0{draw.randrange(1, 10)}-1{draw.randrange(10)} 1{draw.randrange(10)}:{draw.randrange(10, 60)}:{draw.randrange(10, 60)},{draw.randrange(100, 1000)} INFO users: {each.column}={draw.choice(['', '<', chr(34)])}")
+        sample.add(
+            f"2024-0{draw.randrange(1, 10)}-1{draw.randrange(10)} 1{draw.randrange(10)}:{draw.randrange(10, 60)}:{draw.randrange(10, 60)},{draw.randrange(100, 1000)} INFO users: {each.column}={draw.choice(['', '<', chr(34)])}"
+        )
         closing = {"<": ">", '"': '"'}.get(sample.text[-1], "")
         return sample.put(each.kind, each.form, value).add(f"{closing} accepted in {draw.randrange(1, 90)} ms\n")
     sample.add(f"def test_user():\n    user = make_user({each.column}={draw.choice([chr(39), chr(34)])}")
@@ -187,15 +242,47 @@ def a_sample(each: Type, draw: random.Random, make: Maker, noise: dict[str, Call
 def a_lookalike(name: str, make_one: Callable[[], str], draw: random.Random) -> Sample:
     """A text with no personal data in it."""
     value = make_one()
-    before, after = draw.choice(["It says: {}.", "{}\n", "see {} for more", "    x = {}  # checked", "| {} | ok |", "We found {} in the report, and nothing else.", "id={}", "({})", "{}, {}"]).split("{}", 1)
+    before, after = draw.choice(
+        [
+            "It says: {}.",
+            "{}\n",
+            "see {} for more",
+            "    x = {}  # checked",
+            "| {} | ok |",
+            "We found {} in the report, and nothing else.",
+            "id={}",
+            "({})",
+            "{}, {}",
+        ]
+    ).split("{}", 1)
     return Sample().add(before).add(value).add(after.replace("{}", make_one()))
 
 
 def names(make: Maker, draw: random.Random) -> Sample:
     """A person's name: half of them behind words that announce it, half in plain prose, as newspapers have it."""
     name = make.name()
-    announced = ("Dear {},\nthank you.", "My name is {} and I am writing about the boiler.", "Dr. {} will see you now.", "Kind regards,\n{}\n", "Patient: {}\n", "From: {}" + MAIL, "Frau {} ist verreist.", "Mr. {} was late.", "Je m'appelle {}.")
-    plain = ("Yesterday {} scored twice.", "The report by {} was read aloud.", "It was {} who closed the door.", "{} lives with two cats.", "They thanked {} for the bread.", "{}, 43, was elected mayor.", "a letter that {} had written", "We met {} at the station.", "\"No,\" said {}.")
+    announced = (
+        "Dear {},\nthank you.",
+        "My name is {} and I am writing about the boiler.",
+        "Dr. {} will see you now.",
+        "Kind regards,\n{}\n",
+        "Patient: {}\n",
+        "From: {}" + MAIL,
+        "Frau {} ist verreist.",
+        "Mr. {} was late.",
+        "Je m'appelle {}.",
+    )
+    plain = (
+        "Yesterday {} scored twice.",
+        "The report by {} was read aloud.",
+        "It was {} who closed the door.",
+        "{} lives with two cats.",
+        "They thanked {} for the bread.",
+        "{}, 43, was elected mayor.",
+        "a letter that {} had written",
+        "We met {} at the station.",
+        '"No," said {}.',
+    )
     before, after = draw.choice(announced if draw.random() < 0.5 else plain).split("{}", 1)
     form = "announced" if (before + "{}" + after) in announced else "in_prose"
     sample = Sample().add(before).put("name", form, name)

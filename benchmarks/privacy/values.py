@@ -50,17 +50,42 @@ class Maker:
 
     def email(self) -> str:
         given, family = self.draw.choice(GIVEN).lower(), self.draw.choice(FAMILY).lower().replace("'", "")
-        local = self.pick(f"{given}.{family}", f"{given[0]}{family}", f"{family}_{self.digits(2)}", f"{given}+{self.pick('news', 'shop')}", f"{given}-{family}", f"{given}{self.digits(4)}", f"{given[0]}.{family[0]}", f"info.{family}")
+        local = self.pick(
+            f"{given}.{family}",
+            f"{given[0]}{family}",
+            f"{family}_{self.digits(2)}",
+            f"{given}+{self.pick('news', 'shop')}",
+            f"{given}-{family}",
+            f"{given}{self.digits(4)}",
+            f"{given[0]}.{family[0]}",
+            f"info.{family}",
+        )
         address = f"{local}@{self.draw.choice(DOMAINS)}"
         return address.title() if self.draw.random() < 0.05 else address
 
     # telephones: ITU-T E.164 and the national plans' usual notations
 
     def phone_us(self) -> str:
-        area = self.pick("2", "3", "4", "5", "6", "7", "8", "9") + self.pick("0", "1", "2", "3", "4", "5", "6", "7", "8") + self.digits(1, "02345678")
+        area = (
+            self.pick("2", "3", "4", "5", "6", "7", "8", "9")
+            + self.pick("0", "1", "2", "3", "4", "5", "6", "7", "8")
+            + self.digits(1, "02345678")
+        )
         exchange, line = self.digits(1, "23456789") + self.digits(1) + self.digits(1, "02345678"), self.digits(4)
         ending = self.pick("", "", "", "", f" x{self.digits(3)}", f" ext. {self.digits(4)}")
-        return self.pick(f"({area}) {exchange}-{line}", f"{area}-{exchange}-{line}", f"{area}.{exchange}.{line}", f"+1 {area} {exchange} {line}", f"+1-{area}-{exchange}-{line}", f"1-{area}-{exchange}-{line}", f"+1{area}{exchange}{line}", f"{area} {exchange} {line}") + ending
+        return (
+            self.pick(
+                f"({area}) {exchange}-{line}",
+                f"{area}-{exchange}-{line}",
+                f"{area}.{exchange}.{line}",
+                f"+1 {area} {exchange} {line}",
+                f"+1-{area}-{exchange}-{line}",
+                f"1-{area}-{exchange}-{line}",
+                f"+1{area}{exchange}{line}",
+                f"{area} {exchange} {line}",
+            )
+            + ending
+        )
 
     def phone_uk(self) -> str:
         return self.pick(
@@ -71,20 +96,54 @@ class Maker:
     def phone_fr(self) -> str:
         pairs = [self.digits(2) for _ in range(4)]
         first = self.pick("1", "2", "3", "4", "5", "6", "7")
-        return self.pick(f"0{first} " + " ".join(pairs), f"0{first}." + ".".join(pairs), f"+33 {first} " + " ".join(pairs), f"0{first}-" + "-".join(pairs), f"+33{first}" + "".join(pairs), f"0{self.pick('6', '7')}" + "".join(pairs), f"0033 {first} " + " ".join(pairs))
+        return self.pick(
+            f"0{first} " + " ".join(pairs),
+            f"0{first}." + ".".join(pairs),
+            f"+33 {first} " + " ".join(pairs),
+            f"0{first}-" + "-".join(pairs),
+            f"+33{first}" + "".join(pairs),
+            f"0{self.pick('6', '7')}" + "".join(pairs),
+            f"0033 {first} " + " ".join(pairs),
+        )
 
     def phone_de(self) -> str:
         area = self.pick("30", "40", "89", "221", "69", "711", "351", "6221", "4131", "176", "151", "160", "172")
         number = self.digits(self.draw.choice([6, 7, 8]), "23456789")
-        return self.pick(f"0{area} {number}", f"0{area}/{number}", f"+49 {area} {number}", f"+49 (0){area} {number}", f"(0{area}) {number}", f"0{area}-{number}", f"+49{area}{number}", f"0{area} / {self.groups(number, 3)}", f"+49 {area} {self.groups(number, 3, 2)}")
+        return self.pick(
+            f"0{area} {number}",
+            f"0{area}/{number}",
+            f"+49 {area} {number}",
+            f"+49 (0){area} {number}",
+            f"(0{area}) {number}",
+            f"0{area}-{number}",
+            f"+49{area}{number}",
+            f"0{area} / {self.groups(number, 3)}",
+            f"+49 {area} {self.groups(number, 3, 2)}",
+        )
 
     def phone_es(self) -> str:
         mobile, fixed = self.digits(9, "6"), self.pick("91", "93", "95", "96") + self.digits(7, "2345678")
-        return self.pick(f"+34 {self.groups(mobile, 3, 3)}", f"+34 {self.groups(mobile, 3, 2, 2)}", self.groups(mobile, 3, 2, 2), self.groups(mobile, 3, 3), self.groups(fixed, 2, 3, 2), self.groups(fixed, 3, 2, 2), f"+34{fixed}")
+        return self.pick(
+            f"+34 {self.groups(mobile, 3, 3)}",
+            f"+34 {self.groups(mobile, 3, 2, 2)}",
+            self.groups(mobile, 3, 2, 2),
+            self.groups(mobile, 3, 3),
+            self.groups(fixed, 2, 3, 2),
+            self.groups(fixed, 3, 2, 2),
+            f"+34{fixed}",
+        )
 
     def phone_it(self) -> str:
         mobile = self.pick("320", "333", "347", "338", "391", "366") + self.digits(7)
-        return self.pick(f"+39 {self.groups(mobile, 3, 3)}", self.groups(mobile, 3, 3), self.groups(mobile, 3), f"+39 06 {self.digits(4)} {self.digits(4)}", f"02 {self.digits(4, '23456789')} {self.digits(4)}", f"+39{mobile}", f"06-{self.digits(8, '3456789')}")
+        return self.pick(
+            f"+39 {self.groups(mobile, 3, 3)}",
+            self.groups(mobile, 3, 3),
+            self.groups(mobile, 3),
+            f"+39 06 {self.digits(4)} {self.digits(4)}",
+            f"02 {self.digits(4, '23456789')} {self.digits(4)}",
+            f"+39{mobile}",
+            f"06-{self.digits(8, '3456789')}",
+        )
 
     def phone_other(self) -> str:
         """India, Brazil, Japan, China, Australia, Poland, Sweden, Switzerland, Nigeria, Mexico, Korea, the Netherlands."""
@@ -98,35 +157,171 @@ class Maker:
     # addresses
 
     def address_us(self) -> str:
-        street = self.pick("Maple", "Martin Luther King Jr.", "Old Mill", "5th", "N. Washington", "Sunset", "Elm", "W 42nd", "Cedar Creek", "Chestnut", "Lincoln")
-        kind = self.pick("Street", "St", "St.", "Avenue", "Ave", "Road", "Rd", "Blvd", "Drive", "Dr.", "Lane", "Ln", "Court", "Way", "Parkway", "Place", "Trail", "Circle")
+        street = self.pick(
+            "Maple",
+            "Martin Luther King Jr.",
+            "Old Mill",
+            "5th",
+            "N. Washington",
+            "Sunset",
+            "Elm",
+            "W 42nd",
+            "Cedar Creek",
+            "Chestnut",
+            "Lincoln",
+        )
+        kind = self.pick(
+            "Street",
+            "St",
+            "St.",
+            "Avenue",
+            "Ave",
+            "Road",
+            "Rd",
+            "Blvd",
+            "Drive",
+            "Dr.",
+            "Lane",
+            "Ln",
+            "Court",
+            "Way",
+            "Parkway",
+            "Place",
+            "Trail",
+            "Circle",
+        )
         unit = self.pick("", "", "", ", Apt 4B", ", Suite 210", " #12", " Apt. 7")
-        city = self.pick("Springfield, IL", "Austin, TX", "San Luis Obispo, CA", "Baton Rouge, LA", "St. Paul, MN", "Boise, ID", "Brooklyn, NY", "Winston-Salem, NC")
+        city = self.pick(
+            "Springfield, IL",
+            "Austin, TX",
+            "San Luis Obispo, CA",
+            "Baton Rouge, LA",
+            "St. Paul, MN",
+            "Boise, ID",
+            "Brooklyn, NY",
+            "Winston-Salem, NC",
+        )
         head = f"{self.digits(self.draw.choice([2, 3, 4, 5]), '123456789')} {street} {kind}{unit}"
-        return self.pick(f"{head}, {city} {self.digits(5, '123456789')}", f"{head}, {city} {self.digits(5, '123456789')}-{self.digits(4)}", f"{head}\n{city} {self.digits(5, '123456789')}", f"{head}, {city}", f"{self.digits(3, '123')} {self.pick('Oak', 'Birchwood', 'Main')} {self.pick('Street', 'Avenue', 'Road')}")
+        return self.pick(
+            f"{head}, {city} {self.digits(5, '123456789')}",
+            f"{head}, {city} {self.digits(5, '123456789')}-{self.digits(4)}",
+            f"{head}\n{city} {self.digits(5, '123456789')}",
+            f"{head}, {city}",
+            f"{self.digits(3, '123')} {self.pick('Oak', 'Birchwood', 'Main')} {self.pick('Street', 'Avenue', 'Road')}",
+        )
 
     def uk_postcode(self) -> str:
-        area = self.pick("SW1A", "M1", "B33", "CR2", "DN55", "EC1A", "W1A", "LS6", "EH1", "CF10", "BT7", "G12", "OX1", "CB2")
+        area = self.pick(
+            "SW1A", "M1", "B33", "CR2", "DN55", "EC1A", "W1A", "LS6", "EH1", "CF10", "BT7", "G12", "OX1", "CB2"
+        )
         return f"{area} {self.digits(1)}{self.letters(2, 'ABDEFGHJLNPQRSTUWXYZ')}"
 
     def address_uk(self) -> str:
-        street = self.pick("High Street", "Church Lane", "Station Road", "The Crescent", "Victoria Terrace", "Mill Lane", "Queen's Gardens", "St John's Road", "Park Avenue", "Albert Mews", "Castle Street", "Ashfield Close")
-        town = self.pick("London", "Leeds", "Stoke-on-Trent", "Newcastle upon Tyne", "Bath", "Edinburgh", "Cardiff", "Oxford", "Milton Keynes")
+        street = self.pick(
+            "High Street",
+            "Church Lane",
+            "Station Road",
+            "The Crescent",
+            "Victoria Terrace",
+            "Mill Lane",
+            "Queen's Gardens",
+            "St John's Road",
+            "Park Avenue",
+            "Albert Mews",
+            "Castle Street",
+            "Ashfield Close",
+        )
+        town = self.pick(
+            "London",
+            "Leeds",
+            "Stoke-on-Trent",
+            "Newcastle upon Tyne",
+            "Bath",
+            "Edinburgh",
+            "Cardiff",
+            "Oxford",
+            "Milton Keynes",
+        )
         number = self.digits(self.draw.choice([1, 2, 3]), "123456789") + self.pick("", "", "", "a", "B")
         flat = self.pick("", "", "", f"Flat {self.digits(1, '123456789')}, ")
-        return self.pick(f"{flat}{number} {street}, {town} {self.uk_postcode()}", f"{flat}{number} {street}, {town}, {self.uk_postcode()}", f"{number} {street}\n{town}\n{self.uk_postcode()}", f"{number} {street}, {self.pick('Headingley', 'Didsbury', 'Jericho')}, {town} {self.uk_postcode()}", f"{self.pick('Rose Cottage', 'The Old Rectory')}, {street}, {town}, {self.uk_postcode()}")
+        return self.pick(
+            f"{flat}{number} {street}, {town} {self.uk_postcode()}",
+            f"{flat}{number} {street}, {town}, {self.uk_postcode()}",
+            f"{number} {street}\n{town}\n{self.uk_postcode()}",
+            f"{number} {street}, {self.pick('Headingley', 'Didsbury', 'Jericho')}, {town} {self.uk_postcode()}",
+            f"{self.pick('Rose Cottage', 'The Old Rectory')}, {street}, {town}, {self.uk_postcode()}",
+        )
 
     def address_de(self) -> str:
-        street = self.pick("Hauptstraße", "Goethestr.", "Berliner Straße", "Am Markt", "Lindenweg", "Karl-Marx-Allee", "Schillerplatz", "Kurfürstendamm", "Zur Alten Mühle", "Rosengasse", "Unter den Linden", "Theodor-Heuss-Ring", "Bergstrasse")
-        city = self.pick("Berlin", "München", "Frankfurt am Main", "Köln", "Bad Homburg", "Leipzig", "Sankt Augustin", "Rothenburg ob der Tauber")
-        number = self.digits(self.draw.choice([1, 2, 3]), "123456789") + self.pick("", "", "a", " b", "-" + self.digits(2, "9"))
-        return self.pick(f"{street} {number}, {self.digits(5)} {city}", f"{street} {number}\n{self.digits(5)} {city}", f"{street} {number}, D-{self.digits(5)} {city}", f"{self.pick('Gartenstraße', 'Mozartstr.', 'Friedrich-Ebert-Straße', 'Bahnhofstraße')} {number}", f"{street} {number}, {self.digits(4, '123456789')} {self.pick('Wien', 'Zürich', 'Graz', 'Bern')}")
+        street = self.pick(
+            "Hauptstraße",
+            "Goethestr.",
+            "Berliner Straße",
+            "Am Markt",
+            "Lindenweg",
+            "Karl-Marx-Allee",
+            "Schillerplatz",
+            "Kurfürstendamm",
+            "Zur Alten Mühle",
+            "Rosengasse",
+            "Unter den Linden",
+            "Theodor-Heuss-Ring",
+            "Bergstrasse",
+        )
+        city = self.pick(
+            "Berlin",
+            "München",
+            "Frankfurt am Main",
+            "Köln",
+            "Bad Homburg",
+            "Leipzig",
+            "Sankt Augustin",
+            "Rothenburg ob der Tauber",
+        )
+        number = self.digits(self.draw.choice([1, 2, 3]), "123456789") + self.pick(
+            "", "", "a", " b", "-" + self.digits(2, "9")
+        )
+        return self.pick(
+            f"{street} {number}, {self.digits(5)} {city}",
+            f"{street} {number}\n{self.digits(5)} {city}",
+            f"{street} {number}, D-{self.digits(5)} {city}",
+            f"{self.pick('Gartenstraße', 'Mozartstr.', 'Friedrich-Ebert-Straße', 'Bahnhofstraße')} {number}",
+            f"{street} {number}, {self.digits(4, '123456789')} {self.pick('Wien', 'Zürich', 'Graz', 'Bern')}",
+        )
 
     def address_fr(self) -> str:
-        street = self.pick("rue de la République", "avenue des Champs-Élysées", "boulevard Saint-Michel", "rue Victor Hugo", "place de l'Église", "chemin des Vignes", "impasse du Moulin", "quai de Jemmapes", "allée Jean Jaurès", "Rue du Faubourg Saint-Honoré", "route de Lyon", "rue d'Alésia")
-        city = self.pick("Paris", "Lyon", "Aix-en-Provence", "Saint-Étienne", "Le Havre", "L'Haÿ-les-Roses", "Villeneuve d'Ascq", "Bordeaux")
+        street = self.pick(
+            "rue de la République",
+            "avenue des Champs-Élysées",
+            "boulevard Saint-Michel",
+            "rue Victor Hugo",
+            "place de l'Église",
+            "chemin des Vignes",
+            "impasse du Moulin",
+            "quai de Jemmapes",
+            "allée Jean Jaurès",
+            "Rue du Faubourg Saint-Honoré",
+            "route de Lyon",
+            "rue d'Alésia",
+        )
+        city = self.pick(
+            "Paris",
+            "Lyon",
+            "Aix-en-Provence",
+            "Saint-Étienne",
+            "Le Havre",
+            "L'Haÿ-les-Roses",
+            "Villeneuve d'Ascq",
+            "Bordeaux",
+        )
         number = self.digits(self.draw.choice([1, 2, 3]), "123456789") + self.pick("", "", "", " bis", " ter")
-        return self.pick(f"{number}, {street}, {self.digits(5, '123456789')} {city}", f"{number} {street}, {self.digits(5, '123456789')} {city}", f"{number} {street}\n{self.digits(5, '123456789')} {city}", f"{number}, {street} {self.digits(5, '123456789')} {city}", f"{number} {street}")
+        return self.pick(
+            f"{number}, {street}, {self.digits(5, '123456789')} {city}",
+            f"{number} {street}, {self.digits(5, '123456789')} {city}",
+            f"{number} {street}\n{self.digits(5, '123456789')} {city}",
+            f"{number}, {street} {self.digits(5, '123456789')} {city}",
+            f"{number} {street}",
+        )
 
     def address_other(self) -> str:
         """Spain, Italy, the Netherlands, Brazil, Canada, Australia, Poland."""
@@ -140,7 +335,23 @@ class Maker:
     # bank: ISO/IEC 7812 and ISO 13616
 
     def card(self) -> str:
-        prefix, length = self.draw.choice([("4", 16), ("51", 16), ("55", 16), ("2221", 16), ("2720", 16), ("34", 15), ("37", 15), ("6011", 16), ("65", 16), ("3530", 16), ("36", 14), ("62", 16), ("5018", 16)])
+        prefix, length = self.draw.choice(
+            [
+                ("4", 16),
+                ("51", 16),
+                ("55", 16),
+                ("2221", 16),
+                ("2720", 16),
+                ("34", 15),
+                ("37", 15),
+                ("6011", 16),
+                ("65", 16),
+                ("3530", 16),
+                ("36", 14),
+                ("62", 16),
+                ("5018", 16),
+            ]
+        )
         body = prefix + self.digits(length - len(prefix) - 1)
         total = 0
         for place, digit in enumerate(body[::-1]):
@@ -161,7 +372,9 @@ class Maker:
                 ("BE", self.digits(12)), ("CH", self.digits(17)), ("AT", self.digits(16)), ("PL", self.digits(24)), ("SE", self.digits(20)), ("NO", self.digits(11)), ("PT", self.digits(21)), ("IE", self.letters(4) + self.digits(14)), ("BR", self.digits(23) + self.letters(1) + self.digits(1)), ("SA", self.digits(20)), ("TR", self.digits(22)), ("GR", self.digits(23)), ("MT", self.letters(4) + self.digits(23)),
             ]
         )  # fmt: skip
-        spelled = "".join(str(string.ascii_uppercase.index(each) + 10) if each.isalpha() else each for each in account + country)
+        spelled = "".join(
+            str(string.ascii_uppercase.index(each) + 10) if each.isalpha() else each for each in account + country
+        )
         remainder = 0
         for digit in spelled + "00":
             remainder = (remainder * 10 + int(digit)) % 97
@@ -172,13 +385,27 @@ class Maker:
     # networks and secrets
 
     def ip_v4(self) -> str:
-        return ".".join([str(self.draw.choice([10, 24, 52, 81, 93, 172, 192, 203, 217])), *(str(self.draw.randrange(256)) for _ in range(2)), str(self.draw.randrange(1, 255))])
+        return ".".join(
+            [
+                str(self.draw.choice([10, 24, 52, 81, 93, 172, 192, 203, 217])),
+                *(str(self.draw.randrange(256)) for _ in range(2)),
+                str(self.draw.randrange(1, 255)),
+            ]
+        )
 
     def ip_v6(self) -> str:
         hexes = [f"{self.draw.randrange(16**4):x}" for _ in range(4)]
         start = self.pick("2001:db8", "2a02:8108", "fe80", "2600:1f18", "fd12:3456")
-        full = ":".join([*start.split(":"), *(f"{self.draw.randrange(16**4):04x}" for _ in range(8 - len(start.split(":"))))])
-        return self.pick(full, full.upper(), f"{start}::{hexes[0]}:{hexes[1]}", f"{start}::{hexes[2]}", f"{start}:{hexes[0]}::{hexes[3]}")
+        full = ":".join(
+            [*start.split(":"), *(f"{self.draw.randrange(16**4):04x}" for _ in range(8 - len(start.split(":"))))]
+        )
+        return self.pick(
+            full,
+            full.upper(),
+            f"{start}::{hexes[0]}:{hexes[1]}",
+            f"{start}::{hexes[2]}",
+            f"{start}:{hexes[0]}::{hexes[3]}",
+        )
 
     def api_key(self) -> str:
         both, low = string.ascii_letters + string.digits, string.ascii_lowercase + string.digits
@@ -191,16 +418,29 @@ class Maker:
         def part(value: object) -> str:
             return base64.urlsafe_b64encode(json.dumps(value, separators=(",", ":")).encode()).decode().rstrip("=")
 
-        return f"{part({'alg': 'HS256', 'typ': 'JWT'})}.{part({'sub': self.digits(10), 'iat': 1700000000})}." + base64.urlsafe_b64encode(self.draw.randbytes(32)).decode().rstrip("=")
+        return (
+            f"{part({'alg': 'HS256', 'typ': 'JWT'})}.{part({'sub': self.digits(10), 'iat': 1700000000})}."
+            + base64.urlsafe_b64encode(self.draw.randbytes(32)).decode().rstrip("=")
+        )
 
     def private_key(self) -> str:
         kind = self.pick("RSA ", "EC ", "OPENSSH ", "", "ENCRYPTED ")
         body = base64.b64encode(self.draw.randbytes(400)).decode()
-        return f"-----BEGIN {kind}PRIVATE KEY-----\n" + "\n".join(body[at : at + 64] for at in range(0, len(body), 64)) + f"\n-----END {kind}PRIVATE KEY-----"
+        return (
+            f"-----BEGIN {kind}PRIVATE KEY-----\n"
+            + "\n".join(body[at : at + 64] for at in range(0, len(body), 64))
+            + f"\n-----END {kind}PRIVATE KEY-----"
+        )
 
     def password(self) -> str:
         both = string.ascii_letters + string.digits
-        return self.pick(self.letters(4, string.ascii_letters) + self.digits(3) + self.letters(5, both + "!@#%^&*"), self.letters(32, "0123456789abcdef")[:30] + "a7", self.letters(20, both) + "4x", f"{self.pick('Summer', 'winter', 'Dragon', 'qwerty')}{self.digits(4)}{self.pick('!', '#', '')}", base64.b64encode(self.draw.randbytes(24)).decode())
+        return self.pick(
+            self.letters(4, string.ascii_letters) + self.digits(3) + self.letters(5, both + "!@#%^&*"),
+            self.letters(32, "0123456789abcdef")[:30] + "a7",
+            self.letters(20, both) + "4x",
+            f"{self.pick('Summer', 'winter', 'Dragon', 'qwerty')}{self.digits(4)}{self.pick('!', '#', '')}",
+            base64.b64encode(self.draw.randbytes(24)).decode(),
+        )
 
     def birth_date(self) -> tuple[int, int, int]:
         return self.draw.randrange(1931, 2012), self.draw.randrange(1, 13), self.draw.randrange(1, 29)
@@ -226,11 +466,20 @@ class States:
         while first + second in ("GB", "BG", "NK", "KN", "TN", "NT", "ZZ"):
             second = self.make.letters(1, "ABCEHJLMPRSWXY")
         number, end = self.make.digits(6), self.make.letters(1, "ABCD")
-        return self.make.pick(f"{first}{second}{number}{end}", f"{first}{second} {self.make.groups(number, 2, 2)} {end}")
+        return self.make.pick(
+            f"{first}{second}{number}{end}", f"{first}{second} {self.make.groups(number, 2, 2)} {end}"
+        )
 
     def fr_nir(self) -> str:
         year, month, _ = self.born()
-        number = self.make.pick("1", "2") + year[2:] + month + f"{self.draw.randrange(1, 96):02d}" + self.make.digits(3) + self.make.digits(3)
+        number = (
+            self.make.pick("1", "2")
+            + year[2:]
+            + month
+            + f"{self.draw.randrange(1, 96):02d}"
+            + self.make.digits(3)
+            + self.make.digits(3)
+        )
         key = 97 - int(number) % 97
         return self.make.pick(f"{number}{key:02d}", self.make.groups(f"{number}{key:02d}", 1, 2, 2, 2, 3, 3))
 
@@ -242,15 +491,35 @@ class States:
             return self.make.pick(f"{'XYZ'[index]}{number}{letter}", f"{'XYZ'[index]}-{number}-{letter}")
         number = self.make.digits(8)
         letter = order[int(number) % 23]
-        return self.make.pick(f"{number}{letter}", f"{number}-{letter}", f"{number[:2]}.{number[2:5]}.{number[5:]}-{letter}")
+        return self.make.pick(
+            f"{number}{letter}", f"{number}-{letter}", f"{number[:2]}.{number[2:5]}.{number[5:]}-{letter}"
+        )
 
     def it_codice_fiscale(self) -> str:
         year, _, day = self.born()
-        body = self.make.letters(6, "BCDFGLMNPRSTV") + year[2:] + self.make.letters(1, "ABCDEHLMPRST") + f"{int(day) + self.draw.choice([0, 40]):02d}" + self.make.letters(1, "ABCDEFGHIL") + self.make.digits(3)
-        odd = {**dict(zip("0123456789", (1, 0, 5, 7, 9, 13, 15, 17, 19, 21), strict=True)), **dict(zip("ABCDEFGHIJKLMNOPQRSTUVWXYZ", (1, 0, 5, 7, 9, 13, 15, 17, 19, 21, 2, 4, 18, 20, 11, 3, 6, 8, 12, 14, 16, 10, 22, 25, 24, 23), strict=True))}
+        body = (
+            self.make.letters(6, "BCDFGLMNPRSTV")
+            + year[2:]
+            + self.make.letters(1, "ABCDEHLMPRST")
+            + f"{int(day) + self.draw.choice([0, 40]):02d}"
+            + self.make.letters(1, "ABCDEFGHIL")
+            + self.make.digits(3)
+        )
+        odd = {
+            **dict(zip("0123456789", (1, 0, 5, 7, 9, 13, 15, 17, 19, 21), strict=True)),
+            **dict(
+                zip(
+                    "ABCDEFGHIJKLMNOPQRSTUVWXYZ",
+                    (1, 0, 5, 7, 9, 13, 15, 17, 19, 21, 2, 4, 18, 20, 11, 3, 6, 8, 12, 14, 16, 10, 22, 25, 24, 23),
+                    strict=True,
+                )
+            ),
+        }
         total = 0
         for place, character in enumerate(body, start=1):
-            total += odd[character] if place % 2 else (int(character) if character.isdigit() else ord(character) - ord("A"))
+            total += (
+                odd[character] if place % 2 else (int(character) if character.isdigit() else ord(character) - ord("A"))
+            )
         return body + string.ascii_uppercase[total % 26]
 
     def de_tax_id(self) -> str:
@@ -290,9 +559,15 @@ class States:
     def br_cpf(self) -> str:
         number = self.make.digits(9)
         for _ in range(2):
-            total = sum(int(digit) * factor for digit, factor in zip(number, range(len(number) + 1, 1, -1), strict=True))
+            total = sum(
+                int(digit) * factor for digit, factor in zip(number, range(len(number) + 1, 1, -1), strict=True)
+            )
             number += str(0 if total % 11 < 2 else 11 - total % 11)
-        return self.make.pick(number, f"{number[:3]}.{number[3:6]}.{number[6:9]}-{number[9:]}", f"{number[:3]}.{number[3:6]}.{number[6:9]}-{number[9:]}")
+        return self.make.pick(
+            number,
+            f"{number[:3]}.{number[3:6]}.{number[6:9]}-{number[9:]}",
+            f"{number[:3]}.{number[3:6]}.{number[6:9]}-{number[9:]}",
+        )
 
     def nl_bsn(self) -> str:
         while True:
@@ -316,7 +591,10 @@ class States:
     def fi_hetu(self) -> str:
         year, month, day = self.born()
         serial = f"{self.draw.randrange(2, 900):03d}"
-        return f"{day}{month}{year[2:]}{'A' if year >= '2000' else '-'}{serial}" + "0123456789ABCDEFHJKLMNPRSTUVWXY"[int(day + month + year[2:] + serial) % 31]
+        return (
+            f"{day}{month}{year[2:]}{'A' if year >= '2000' else '-'}{serial}"
+            + "0123456789ABCDEFHJKLMNPRSTUVWXY"[int(day + month + year[2:] + serial) % 31]
+        )
 
     def no_fodselsnummer(self) -> str:
         while True:
@@ -346,7 +624,9 @@ class States:
     def ca_sin(self) -> str:
         body = self.make.digits(8, "1245679")
         total = sum(int(digit) for place, each in enumerate(body) for digit in str(int(each) * (1 + place % 2)))
-        return self.make.pick(self.make.groups(f"{body}{-total % 10}", 3, 3), self.make.groups(f"{body}{-total % 10}", 3, 3, by="-"))
+        return self.make.pick(
+            self.make.groups(f"{body}{-total % 10}", 3, 3), self.make.groups(f"{body}{-total % 10}", 3, 3, by="-")
+        )
 
     def cn_resident(self) -> str:
         year, month, day = self.born()
@@ -360,7 +640,18 @@ class States:
 
     def mx_curp(self) -> str:
         year, month, day = self.born()
-        body = self.make.letters(1) + self.make.pick("A", "E", "I", "O", "U") + self.make.letters(2) + year[2:] + month + day + self.make.pick("H", "M") + self.make.pick("DF", "JC", "NL", "OC") + self.make.letters(3, "BCDFGHJKLMNPQRSTVWXYZ") + self.make.pick("0", "A")
+        body = (
+            self.make.letters(1)
+            + self.make.pick("A", "E", "I", "O", "U")
+            + self.make.letters(2)
+            + year[2:]
+            + month
+            + day
+            + self.make.pick("H", "M")
+            + self.make.pick("DF", "JC", "NL", "OC")
+            + self.make.letters(3, "BCDFGHJKLMNPQRSTVWXYZ")
+            + self.make.pick("0", "A")
+        )
         order = "0123456789ABCDEFGHIJKLMNÑOPQRSTUVWXYZ"
         total = sum(order.index(character) * (18 - place) for place, character in enumerate(body))
         return f"{body}{(10 - total % 10) % 10}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-import sentencepiece  # type: ignore[import-not-found]
+import sentencepiece
 from benchmarks.tokenizing.task import FOLDER, TEXTS, encode_in_turn
 
 processor = sentencepiece.SentencePieceProcessor(model_file=str(FOLDER / "sentencepiece.model"))

@@ -5,17 +5,11 @@ from __future__ import annotations
 import json
 import os
 
-import tiktoken  # type: ignore[import-not-found]
+import tiktoken
+from benchmarks.tokenizing.letters import bytes_of_letters
 from benchmarks.tokenizing.task import FOLDER, TEXTS, encode_in_turn
 
 GPT2_PATTERN = r"""'(?:[sdmt]|ll|ve|re)| ?\p{L}++| ?\p{N}++| ?[^\s\p{L}\p{N}]++|\s++$|\s+(?!\S)|\s"""
-
-
-def bytes_of_letters() -> dict[str, int]:
-    """The byte that each letter of a byte-level vocabulary stands for: printable ones for themselves, others from U+0100 on."""
-    plain = [*range(ord("!"), ord("~") + 1), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
-    others = [byte for byte in range(256) if byte not in plain]
-    return {chr(byte): byte for byte in plain} | {chr(0x100 + place): byte for place, byte in enumerate(others)}
 
 
 letters = bytes_of_letters()

@@ -5,7 +5,7 @@ By `tokenizers`, a byte-level BPE with GPT-2's pattern, whose merges tiktoken is
 
 from __future__ import annotations
 
-import sentencepiece  # type: ignore[import-not-found]
+import sentencepiece
 from benchmarks.tokenizing.task import FOLDER, TRAINING_TEXT
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 

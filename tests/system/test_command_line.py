@@ -276,10 +276,25 @@ def test_a_tokenizer_is_trained_looked_into_and_measured(text_file: Path, tmp_pa
     assert (facts["vocab_size"], facts["end_id"]) == (400, 0)
     assert "".join(piece for _, piece in facts["tokens"]) == "the end<|endoftext|>"
     assert all(token_id > 1 for token_id, _ in facts["tokens"])
-    measured = groundup("tokenizer", "report", str(folder), str(folder), "--data", str(text_file))
+    beside = ("--beside", str(folder / "tokenizer.json"), "--beside", str(tmp_path / "characters"))
+    groundup("tokenizer", "train", str(text_file), "--kind", "character", "--output", str(tmp_path / "characters"))
+    measured = groundup("tokenizer", "report", str(folder), "--data", str(text_file), *beside)
     assert measured.returncode == 0, measured.stderr
     assert "bytes a token" in measured.stdout
-    assert "the longest: " in measured.stdout
+    assert measured.stdout.count("the longest: ") == 3
+    figures = json.loads(
+        groundup("tokenizer", "report", str(folder), "--data", str(text_file), *beside, "--json").stdout
+    )
+    bpe, the_same, characters = figures.values()
+    assert bpe == the_same
+    assert characters["whole"]["tokens"] > bpe["whole"]["tokens"]
+    foreign = groundup(
+        "tokenizer", "train", str(text_file), "--kind", "character", "--vocab-size", "9", "--output", "x"
+    )
+    assert foreign.returncode == 1
+    assert foreign.stderr == (
+        "groundup: --vocab-size = 9: leave it out: --kind character doesn't look at it, only word and bpe\n"
+    )
     again = groundup("tokenizer", "train", str(text_file), "--output", str(folder))
     assert again.returncode == 1
     assert again.stderr == (

@@ -7,7 +7,8 @@ import pytest
 
 from groundup.errors import MachineError
 from groundup.text.cache import cache_directory
-from groundup.text.catalogue import CATALOGUE, fetch
+from groundup.text.catalogue import CATALOGUE
+from groundup.text.fetch import fetch
 
 # Read while tests are collected, before the session is given a cache of its own.
 USERS_CACHE = os.environ.get("GROUNDUP_CACHE", "")

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import io
 import struct
 import zipfile
 from pathlib import Path
@@ -7,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from groundup.errors import DataError
-from groundup.text.archive import read_members
+from groundup.text.archive import copy_member, read_members
 
 
 def write_zip(path: Path, members: dict[str, bytes]) -> Path:
@@ -20,6 +21,32 @@ def write_zip(path: Path, members: dict[str, bytes]) -> Path:
 def test_reads_matching_members_in_order(tmp_path: Path) -> None:
     archive = write_zip(tmp_path / "a.zip", {"b/2.md": b"two", "a/1.md": b"one", "b/code.py": b"raise SystemExit"})
     assert list(read_members(archive, "*/*.md").items()) == [("a/1.md", b"one"), ("b/2.md", b"two")]
+
+
+def test_several_patterns_give_each_member_once_in_order_of_name(tmp_path: Path) -> None:
+    archive = write_zip(tmp_path / "a.zip", {"c.txt": b"3", "a.md": b"1", "b.md": b"2", "d.py": b"4"})
+    assert list(read_members(archive, ("*.txt", "*.md", "a.*"))) == ["a.md", "b.md", "c.txt"]
+    with pytest.raises(DataError, match=r"holds no file that matches \*\.rs or \*\.go"):
+        read_members(archive, ("*.rs", "*.go"))
+
+
+def test_a_member_is_copied_piece_by_piece_up_to_a_limit(tmp_path: Path) -> None:
+    content = bytes(range(256)) * 20_000  # more than one piece
+    archive = write_zip(tmp_path / "a.zip", {"large.bin": content})
+    target = io.BytesIO()
+    copy_member(archive, "large.bin", target, len(content))
+    assert target.getvalue() == content
+    with pytest.raises(DataError, match=r"large\.bin unpacks to more than the 1,000,000 bytes expected"):
+        copy_member(archive, "large.bin", io.BytesIO(), 1_000_000)
+    with pytest.raises(DataError, match=r"holds no file small\.bin"):
+        copy_member(archive, "small.bin", io.BytesIO(), 1)
+    whole = archive.read_bytes()
+    archive.write_bytes(whole[:100] + bytes([whole[100] ^ 1]) + whole[101:])
+    with pytest.raises(DataError, match="not a whole zip archive"):
+        copy_member(archive, "large.bin", io.BytesIO(), len(content))
+    archive.write_bytes(whole[:100])
+    with pytest.raises(DataError, match="not a whole zip archive"):
+        copy_member(archive, "large.bin", io.BytesIO(), len(content))
 
 
 def test_a_bomb_is_stopped_although_its_header_lies(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from groundup.errors import DataError
+from groundup.text.catalogue import CATALOGUE
 from groundup.text.decode import decode_text
 from groundup.text.document import Document
 from groundup.text.settings import DataSettings
@@ -110,7 +111,7 @@ def test_a_misspelt_name_gets_a_hint() -> None:
         f"data.source = 'shakespere': there is no such file or folder here (in {Path.cwd()}) and no such catalogue entry; "
         "did you mean shakespeare?"
     )
-    assert failure("zebra").endswith("the catalogue has: shakespeare")
+    assert failure("zebra").endswith(f"the catalogue has: {', '.join(CATALOGUE)}")
     assert "there is no such file or folder; check the path" in failure("./shakespeare")
 
 
@@ -288,3 +289,10 @@ def test_a_pattern_over_links_that_lead_up_ends() -> None:
     assert [document.id for document in read("**/one.txt")] == ["tree/a/one.txt"]
     assert [document.id for document in read(str(Path.cwd() / "tree" / "**" / "[at]*.txt"))] == ["b/c/two.txt"]
     assert "no file matches this pattern" in failure("tree/**/*.csv")
+
+
+def test_the_standard_library_needs_no_archive(tmp_path: Path) -> None:
+    documents = read_documents(DataSettings(source="python-stdlib"), tmp_path, print)
+    first = next(document for document in documents if document.id == "os.py")
+    assert first.license == "PSF-2.0"
+    assert first.origin.startswith("the standard library of Python 3.")

@@ -100,6 +100,7 @@ def test_facts_for_the_manifest(tmp_path: Path) -> None:
         "split": "tail",
         "validation_fraction": 0.1,
         "tokenizer": {"kind": "character", "byte_fallback": False, "vocab_size": 3 + len(set(TEXT + "é"))},
+        "encoding": {},
         "validation_documents": [],
         "repairs": {"byte order marks removed": 1, "line endings normalized": 1},
     }

@@ -14,7 +14,7 @@ from groundup.tokens.word import train_word_tokenizer
 def test_figures_by_hand() -> None:
     tokenizer = train_word_tokenizer(["to be or not to be to be"], 100, min_frequency=2)  # to, be, and the space
     report = report_tokenizer(tokenizer, ["to be", "or be"])
-    assert report.whole == Fertility(documents=2, bytes=10, words=4, tokens=6, unknown=1)
+    assert report.whole == Fertility(documents=2, bytes=10, words=4, tokens=6, unknown=1, changed=1)
     assert report.whole.bytes_per_token == 10 / 6
     assert report.whole.tokens_per_word == 1.5
     assert (report.vocab_size, report.unused, report.longest) == (6, 0, ["be", "to", " "])
@@ -25,10 +25,18 @@ def test_each_document_counts_for_its_script() -> None:
     tokenizer = train_character_tokenizer(["abc абв"], byte_fallback=True)
     report = report_tokenizer(tokenizer, ["abc", "абв", "cab", "бббб"])
     assert list(report.scripts) == ["Cyrillic", "Latin"], "the larger first"
-    assert report.scripts["Latin"] == Fertility(2, 6, 2, 6, 0)
-    assert report.scripts["Cyrillic"] == Fertility(2, 14, 2, 7, 0)
-    assert report.whole == Fertility(4, 20, 4, 13, 0)
+    assert report.scripts["Latin"] == Fertility(2, 6, 2, 6, 0, 0)
+    assert report.scripts["Cyrillic"] == Fertility(2, 14, 2, 7, 0, 0)
+    assert report.whole == Fertility(4, 20, 4, 13, 0, 0)
     assert report.unused == 256 + 1  # the bytes, and the space
+
+
+def test_each_document_counts_for_its_language() -> None:
+    tokenizer = train_character_tokenizer(["abc"], byte_fallback=False)
+    report = report_tokenizer(tokenizer, ["abc", "aé", "c c", "a"], ["en", "fr", "en"])
+    assert report.languages == {"en": Fertility(2, 6, 3, 6, 1, 1), "fr": Fertility(1, 3, 1, 2, 1, 1)}
+    assert report.whole == Fertility(4, 10, 5, 9, 2, 2)
+    assert report_tokenizer(tokenizer, ["abc"]).languages == {}
 
 
 @pytest.mark.parametrize(

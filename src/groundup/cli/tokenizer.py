@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from groundup.errors import DataError
-from groundup.tokens.settings import Kind, PreTokenizer
+from groundup.errors import DataError, SettingError
+from groundup.tokens.settings import USED_BY_KIND, PreTokenizer, TrainedKind
 
 if TYPE_CHECKING:
     from groundup.text.document import Document
@@ -20,7 +20,10 @@ app = typer.Typer(
     name="tokenizer", help="Train a tokenizer on your own text, look into one, measure one.", no_args_is_help=True
 )
 SOURCE_HELP = "A text file, a folder, a glob pattern or a catalogue name."
-TOKENIZER_HELP = "A folder with a tokenizer.json: a tokenizer's or a model's."
+TOKENIZER_HELP = (
+    "A folder with a tokenizer.json, a tokenizer's or a model's; such a file; a *.tiktoken or SentencePiece's *.model; "
+    "or a folder with GPT-2's vocab.json and merges.txt."
+)
 SHOWN_TOKENS = 200
 JSON = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 
@@ -29,11 +32,20 @@ JSON = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 def train(
     source: Annotated[str, typer.Argument(help=SOURCE_HELP)],
     output: Annotated[Path, typer.Option(help="The folder to write, new or empty.")],
-    kind: Annotated[Kind, typer.Option(help="character, word, or bpe (byte pairs).")] = "bpe",
-    vocab_size: Annotated[int, typer.Option(help="At most how many tokens (word, bpe).")] = 8192,
-    min_frequency: Annotated[int, typer.Option(help="How often a word or pair must occur (word, bpe).")] = 2,
-    pre_tokenizer: Annotated[PreTokenizer, typer.Option(help="Which pieces no token crosses (bpe).")] = "qwen2",
-    byte_fallback: Annotated[bool, typer.Option(help="Spell unknown characters as bytes (character).")] = False,
+    kind: Annotated[TrainedKind, typer.Option(help="character, word, or bpe (byte pairs).")] = "bpe",
+    vocab_size: Annotated[
+        int | None, typer.Option(help="At most how many tokens (word, bpe).", show_default="8192")
+    ] = None,
+    min_frequency: Annotated[
+        int | None, typer.Option(help="How often a word or pair must occur (word, bpe).", show_default="2")
+    ] = None,
+    pre_tokenizer: Annotated[
+        PreTokenizer | None, typer.Option(help="Which pieces no token crosses (bpe).", show_default="qwen2")
+    ] = None,
+    byte_fallback: Annotated[
+        bool | None,
+        typer.Option("--byte-fallback", help="Spell unknown characters as bytes (character).", show_default=False),
+    ] = None,
 ) -> None:
     """Learn a tokenizer from a text and write it as tokenizer.json, which transformers reads.
 
@@ -45,13 +57,24 @@ def train(
     from groundup.tokens.settings import TokenizerSettings
     from groundup.tokens.train import train_tokenizer
 
-    settings = TokenizerSettings(
-        kind=kind,
-        vocab_size=vocab_size,
-        min_frequency=min_frequency,
-        pre_tokenizer=pre_tokenizer,
-        byte_fallback=byte_fallback,
-    )
+    given = {
+        name: value
+        for name, value in (
+            ("vocab_size", vocab_size),
+            ("min_frequency", min_frequency),
+            ("pre_tokenizer", pre_tokenizer),
+            ("byte_fallback", byte_fallback),
+        )
+        if value is not None
+    }
+    for name in given:
+        if name not in USED_BY_KIND[kind]:
+            raise SettingError(
+                f"--{name.replace('_', '-')}",
+                given[name],
+                f"leave it out: --kind {kind} doesn't look at it, only {_kinds_that_use(name)}",
+            )
+    settings = TokenizerSettings(kind=kind, **given)  # type: ignore[arg-type]
     if output.exists() and (not output.is_dir() or any(output.iterdir())):
         raise DataError(f"{output} is there already and is not an empty folder: name a new one with --output")
     documents = _read(source)
@@ -83,9 +106,9 @@ def inspect(
     from rich.table import Table
 
     from groundup.cli.tables import print_table
-    from groundup.tokens.tokenizer import Tokenizer
+    from groundup.tokens.existing import read_tokenizer
 
-    loaded = Tokenizer.load(tokenizer)
+    loaded = read_tokenizer(tokenizer)
     facts: dict[str, object] = {
         "vocab_size": loaded.vocab_size,
         "end_id": loaded.end_id,
@@ -114,15 +137,20 @@ def inspect(
 
 @app.command(no_args_is_help=True)
 def report(
-    tokenizers: Annotated[list[Path], typer.Argument(help=f"{TOKENIZER_HELP} Several stand side by side.")],
+    tokenizer: Annotated[Path, typer.Argument(help=TOKENIZER_HELP)],
     data: Annotated[str, typer.Option(help=SOURCE_HELP)],
+    beside: Annotated[
+        list[Path] | None,
+        typer.Option(help="Another tokenizer to stand beside it; may be repeated.", show_default=False),
+    ] = None,
     as_json: JSON = False,
 ) -> None:
-    """How well tokenizers suit a text: bytes a token and tokens a word in each script, unused and longest tokens.
+    """How well a tokenizer suits a text: bytes a token and tokens a word in each language and script, failures, unused and
+    longest tokens.
 
     Example:
 
-        groundup tokenizer report ./my-tokenizer ./another-tokenizer --data ./my-texts
+        groundup tokenizer report ./my-tokenizer --data ./my-texts --beside ./another-tokenizer --beside cl100k_base.tiktoken
     """
     import json
     from dataclasses import asdict
@@ -130,32 +158,51 @@ def report(
     from rich.table import Table
 
     from groundup.cli.tables import print_table
+    from groundup.tokens.existing import read_tokenizer
     from groundup.tokens.report import report_tokenizer
-    from groundup.tokens.tokenizer import Tokenizer
 
-    loaded = {str(folder): Tokenizer.load(folder) for folder in tokenizers}
-    texts = [document.text for document in _read(data)]
-    reports = {name: report_tokenizer(tokenizer, texts) for name, tokenizer in loaded.items()}
+    loaded = {str(path): read_tokenizer(path) for path in [tokenizer, *(beside or [])]}
+    documents = _read(data)
+    texts, languages = [document.text for document in documents], list(map(_language, documents))
+    reports = {name: report_tokenizer(each, texts, languages) for name, each in loaded.items()}
     if as_json:
         print(json.dumps({name: asdict(each) for name, each in reports.items()}))
         return
-    table = Table("tokenizer", "script", "bytes", "tokens", "bytes a token", "tokens a word", "unknown", box=None)
+    table = Table(
+        "tokenizer", "text", "bytes", "tokens", "bytes a token", "tokens a word", "unknown", "changed", box=None
+    )
     for name, each in reports.items():
-        rows = {"all": each.whole, **(each.scripts if len(each.scripts) > 1 else {})}
-        for script, figures in rows.items():
+        groups = {
+            **(each.languages if len(each.languages) > 1 else {}),
+            **(each.scripts if len(each.scripts) > 1 else {}),
+        }
+        for group, figures in {"all": each.whole, **groups}.items():
             table.add_row(
-                name if script == "all" else "",
-                script,
+                name if group == "all" else "",
+                group,
                 f"{figures.bytes:,}",
                 f"{figures.tokens:,}",
                 f"{figures.bytes_per_token:.2f}",
                 f"{figures.tokens_per_word:.2f}",
                 f"{figures.unknown:,}",
+                f"{figures.changed:,}",
             )
     print_table(table)
     for name, each in reports.items():
         longest = ", ".join(map(repr, each.longest[:10]))
-        print(f"{name}: {each.unused:,} of {each.vocab_size:,} tokens are not needed here; the longest: {longest}")
+        changed = f"; {each.whole.changed:,} documents don't come back as they were" if each.whole.changed else ""
+        print(
+            f"{name}: {each.unused:,} of {each.vocab_size:,} tokens are not needed here{changed}; the longest: {longest}"
+        )
+
+
+def _kinds_that_use(name: str) -> str:
+    return " and ".join(kind for kind, names in USED_BY_KIND.items() if name in names)
+
+
+def _language(document: Document) -> str:
+    """What is known of a document's language, empty for nothing."""
+    return str(document.metadata.get("language", ""))
 
 
 def _read(source: str) -> list[Document]:

@@ -6,7 +6,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from groundup.errors import MissingExtraError
 from groundup.text.cache import cache_directory
+from groundup.text.cleaning.language import identify_language
 from groundup.text.collect import collect
 from groundup.text.composition import compose
 from groundup.text.prepared_folder import write_prepared
@@ -17,6 +19,7 @@ from groundup.text.tally import Tally
 Say = Callable[[str], None]
 
 STANDARD: dict[str, Any] = {
+    "cleaning": {"unicode_form": "NFC", "repair_mojibake": True, "control_characters": True},
     "duplicates": {"exact": True, "near": "drop"},
     "privacy": {"mode": "placeholder"},
 }
@@ -26,16 +29,24 @@ STANDARD: dict[str, Any] = {
 def prepare_text(settings: DataSettings, output: Path, say: Say) -> dict[str, Any]:
     """Read, mend, choose, and write what is left to `output`; what `prepared.json` holds. Raises `DataError`, `MachineError`."""
     store = collect(settings, cache_directory(), say)
-    return write_prepared(store, select(store, settings.duplicates), settings, output, None)
+    return write_prepared(store, select(store, settings.duplicates), settings, output, language_of)
 
 
 def inspect_text(settings: DataSettings, say: Say) -> dict[str, Any]:
     """What the sources are made of as they are, and what is done to them by the settings; nothing is written but the cache."""
     store = collect(settings, cache_directory(), say)
-    composition = compose(store.documents(), None)
+    composition = compose(store.documents(), language_of)
     return {
         "tally": Tally.from_plain(store.facts["tally"]).as_plain(),
         "unreadable": store.facts.get("unreadable", {}),
         "left_out": store.facts.get("left_out", {}),
         "composition": composition.as_plain(),
     }
+
+
+def language_of(text: str) -> str:
+    """A text's language, or `unknown` where the package that tells it isn't installed (extra `data`)."""
+    try:
+        return identify_language(text).code
+    except MissingExtraError:
+        return "unknown"

@@ -18,13 +18,14 @@ from typing import Any
 
 from groundup.cores import available_cores
 from groundup.errors import DataError
-from groundup.files import sha256_file
+from groundup.files import sha256_file, sha256_text
 from groundup.text.bad_input import BadInput
 from groundup.text.cache import unwritable
 from groundup.text.catalogue import CATALOGUE
 from groundup.text.decode import BYTE_ORDER_MARK_REPAIR, LINE_ENDING_REPAIR
 from groundup.text.document import Document
 from groundup.text.document_store import DocumentStore, finish_store, read_shard_facts
+from groundup.text.fetch import fetch
 from groundup.text.privacy.pseudonyms import read_key
 from groundup.text.settings import DataSettings
 from groundup.text.show_progress import reading_progress
@@ -89,7 +90,7 @@ def _key(settings: DataSettings, sources: Sequence[Source], cache: Path, say: Sa
         if source.files is not None:
             described.append([source.name, [[file.name, _hash(file.path)] for file in source.files]])
         else:
-            described.append([source.name, _described(source.name)])
+            described.append([source.name, _described(source.name, cache, say)])
     wanted = {key: value for key, value in dataclasses.asdict(settings).items() if key not in NOT_OF_THE_TEXT}
     if settings.privacy.mode == "pseudonym":  # another key is other work; what the key is can't be told from this
         key = read_key(settings.privacy.key_variable)
@@ -105,9 +106,14 @@ def _hash(path: Path) -> str:
         return "unreadable"
 
 
-def _described(name: str) -> dict[str, Any]:
-    """What decides an entry's text, apart from the code of its reader."""
-    return {key: value for key, value in vars(CATALOGUE[name]).items() if isinstance(value, str)}
+def _described(name: str, cache: Path, say: Say) -> dict[str, Any]:
+    """What decides an entry's text, apart from the code of its reader. Of one without an archive it is the text itself."""
+    entry = CATALOGUE[name]
+    described = {key: value for key, value in vars(entry).items() if isinstance(value, str)}
+    if not entry.sha256:
+        texts = entry.reader(fetch(entry, cache, say))
+        described["texts"] = sha256_text("\n".join(sha256_text(text.name + text.text) for text in texts))
+    return described
 
 
 def _reuse(directory: Path, say: Say) -> DocumentStore | None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from groundup.config import require, require_finite
+from groundup.text.cleaning.settings import CleaningSettings, QualitySettings
 from groundup.text.duplicates.settings import DecontaminationSettings, DuplicateSettings
 from groundup.text.privacy.settings import PrivacySettings
 
@@ -43,6 +44,10 @@ class DataSettings:
     fim_suffix_first_rate: float = 0.5
     """Share of those in which the suffix comes ahead of the prefix."""
 
+    cleaning: CleaningSettings = field(default_factory=CleaningSettings)
+    """What is mended in each document, and which languages are kept."""
+    quality: QualitySettings = field(default_factory=QualitySettings)
+    """Which published rules a document is held to."""
     duplicates: DuplicateSettings = field(default_factory=DuplicateSettings)
     """Which documents count as copies of one before them."""
     decontamination: DecontaminationSettings = field(default_factory=DecontaminationSettings)

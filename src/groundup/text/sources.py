@@ -10,8 +10,9 @@ from pathlib import Path
 
 from groundup.errors import DataError
 from groundup.text.bad_input import BadInput
-from groundup.text.catalogue import CATALOGUE, fetch
+from groundup.text.catalogue import CATALOGUE
 from groundup.text.document import Document
+from groundup.text.fetch import fetch
 from groundup.text.find_files import find_files, left_out
 from groundup.text.formats import File, read_file
 from groundup.text.remote import fetch_address, fetch_hub, is_address, is_hub_id
@@ -154,8 +155,8 @@ def _files_of_hub(source: str, cache: Path, say: Say) -> list[File]:
 def _read(source: Source, settings: DataSettings, cache: Path, bad: BadInput, say: Say) -> Iterator[Document]:
     if source.files is None:
         entry = CATALOGUE[source.name]
-        for title, text in entry.reader(fetch(entry, cache, say)):
-            yield Document(title, text, source.name, entry.license, origin=entry.origin)
+        for text in entry.reader(fetch(entry, cache, say)):
+            yield Document(text.name, text.text, source.name, entry.license, entry.origin, text.metadata)
     for file in source.files or ():
         empty, skipped = True, sum(bad.counts.values())
         for document in read_file(file, settings.text_field, bad):

@@ -11,6 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from groundup.text.cache import cache_directory
+from groundup.text.cleaning.document import clean
+from groundup.text.cleaning.settings import CleaningSettings, QualitySettings
 from groundup.text.document import Document
 from groundup.text.duplicates.contamination import Contamination
 from groundup.text.duplicates.signatures import signature
@@ -43,7 +45,7 @@ class Steps:
             tally.documents += 1
             tally.characters += len(document.text)
             for repair in document.repairs:
-                tally.change(repair, document.id, document.source, document.text)
+                tally.change(repair, document)
             done = self._one(replace(document, repairs=()), tally)
             if done is not None:
                 tally.kept += 1
@@ -60,12 +62,42 @@ class Steps:
         return np.stack(rows) if rows else np.zeros((0, settings.num_permutations), np.uint32)
 
     def _one(self, document: Document, tally: Tally) -> Document | None:
-        if self.contamination is not None:
-            overlap = self.contamination.overlap(document.text)
-            if self.contamination.contaminates(overlap):
-                detail = f"{overlap.share:.0%} of its words stand in evaluation text, e.g. {overlap.example!r}"
-                tally.drop("evaluation text", document.id, document.source, document.text, detail)
+        for step in (self._clean, self._compare, self._scrub):
+            done = step(document, tally)
+            if done is None:
                 return None
+            if not done.text:
+                tally.drop("nothing left", document.id, document.source, document.text)
+                return None
+            document = done
+        return document
+
+    def _clean(self, document: Document, tally: Tally) -> Document | None:
+        """Mended, and held to the rules and languages that are asked for."""
+        cleaned = clean(document.text, self.settings.cleaning, self.settings.quality)
+        for change, places in cleaned.changes.items():
+            tally.change(change, document, cleaned.text, f"in {places:,} place{'s' if places != 1 else ''}")
+        for rule, lines in cleaned.removed_lines.items():
+            tally.change(f"lines removed: {rule}", document, cleaned.text, f"{lines:,} line{'s' if lines != 1 else ''}")
+        if cleaned.fault is not None:
+            tally.drop(cleaned.fault.rule, document.id, document.source, document.text, cleaned.fault.reason)
+            return None
+        known = {} if cleaned.language is None else {"language": cleaned.language.code}
+        return replace(document, text=cleaned.text, metadata={**known, **document.metadata})
+
+    def _compare(self, document: Document, tally: Tally) -> Document | None:
+        """Dropped if it holds evaluation text."""
+        if self.contamination is None:
+            return document
+        overlap = self.contamination.overlap(document.text)
+        if not self.contamination.contaminates(overlap):
+            return document
+        detail = f"{overlap.share:.0%} of its words stand in evaluation text, e.g. {overlap.example!r}"
+        tally.drop("evaluation text", document.id, document.source, document.text, detail)
+        return None
+
+    def _scrub(self, document: Document, tally: Tally) -> Document | None:
+        """Without personal data, or dropped for it. No example shows what was taken out."""
         if self.settings.privacy.mode == "none":
             return document
         scrubbed = scrub(document.text, self.settings.privacy, self.key)
@@ -76,11 +108,16 @@ class Steps:
         if scrubbed.drop:
             tally.drop(PERSONAL_DATA, document.id, document.source, "", found)
             return None
-        # The example is the text as it is now: the page must not show what was taken out.
-        tally.change(PERSONAL_DATA, document.id, document.source, scrubbed.text, found)
-        return replace(document, text=scrubbed.text) if scrubbed.text else None
+        tally.change(PERSONAL_DATA, document, detail=found)
+        return replace(document, text=scrubbed.text)
 
 
 def needs_work(settings: DataSettings) -> bool:
     """Whether the settings ask for anything that is worth several processes."""
-    return settings.duplicates.near != "off" or bool(settings.decontamination.files) or settings.privacy.mode != "none"
+    return (
+        settings.cleaning != CleaningSettings()
+        or settings.quality != QualitySettings()
+        or settings.duplicates.near != "off"
+        or bool(settings.decontamination.files)
+        or settings.privacy.mode != "none"
+    )

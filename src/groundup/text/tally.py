@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from groundup.text.document import Document
+
 EXAMPLES = 3
 EXCERPT = 160
 
@@ -31,10 +33,10 @@ class Tally:
     removed: list[dict[str, str]] = field(default_factory=list)
     """Every document that was dropped: id, source, reason, detail. It is written down with its shard and isn't added up."""
 
-    def change(self, what: str, document_id: str, source: str, before: str, detail: str = "") -> None:
-        """One kind of change was made in a document."""
+    def change(self, what: str, document: Document, after: str = "", detail: str = "") -> None:
+        """One kind of change was made in a document; `after` is the text that came of it, if that is to be shown."""
         self.changed[what] += 1
-        self._example(what, document_id, source, before, detail)
+        self._example(what, document.id, document.source, _difference(document.text, after) if after else "", detail)
 
     def drop(self, reason: str, document_id: str, source: str, text: str, detail: str = "") -> None:
         """A document was dropped."""
@@ -74,5 +76,17 @@ class Tally:
     def _example(self, what: str, document_id: str, source: str, text: str, detail: str) -> None:
         examples = self.examples.setdefault(what, [])
         if len(examples) < EXAMPLES:
-            excerpt = " ".join(text[: EXCERPT * 2].split())[:EXCERPT]
-            examples.append({"id": document_id, "source": source, "detail": detail, "text": excerpt})
+            examples.append({"id": document_id, "source": source, "detail": detail, "text": _excerpt(text)})
+
+
+def _excerpt(text: str) -> str:
+    return " ".join(text[: EXCERPT * 2].split())[:EXCERPT]
+
+
+def _difference(before: str, after: str) -> str:
+    """Where two texts begin to differ, as `before → after`."""
+    same = next(
+        (place for place, (a, b) in enumerate(zip(before, after, strict=False)) if a != b), min(len(before), len(after))
+    )
+    start = max(0, same - 20)
+    return f"{' '.join(before[start : same + 50].split())} → {' '.join(after[start : same + 50].split())}"

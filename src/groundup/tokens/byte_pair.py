@@ -7,16 +7,12 @@ from collections.abc import Iterable
 import tokenizers
 from tokenizers import Regex, decoders, models, pre_tokenizers, trainers
 
+from groundup.tokens.patterns import CL100K, QWEN2
 from groundup.tokens.settings import PreTokenizer
 from groundup.tokens.special import END, PAD, with_special_tokens
 from groundup.tokens.tokenizer import Tokenizer
 
 SPECIAL_TOKENS = (END, PAD)
-# What Qwen2's tokenizer cuts a text into; Llama 3's keeps up to three digits together.
-WORDS = (
-    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{DIGITS}| ?[^\s\p{L}\p{N}]+[\r\n]*"
-    r"|\s*[\r\n]+|\s+(?!\S)|\s+"
-)
 
 
 def train_byte_pair_tokenizer(
@@ -49,5 +45,5 @@ def cut_by(name: PreTokenizer) -> pre_tokenizers.PreTokenizer:
     if name == "smollm":  # each digit by itself, then as GPT-2
         digits = pre_tokenizers.Digits(individual_digits=True)
         return pre_tokenizers.Sequence([digits, pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=True)])
-    pattern = WORDS.replace("{DIGITS}", "{1,3}" if name == "llama-bpe" else "")
+    pattern = CL100K if name == "llama-bpe" else QWEN2
     return pre_tokenizers.Sequence([pre_tokenizers.Split(Regex(pattern), "isolated"), byte_level])

@@ -19,6 +19,7 @@ from groundup.text.selection import select
 from groundup.text.settings import DataSettings
 from groundup.text.sources import Say
 from groundup.text.splits import plan_split
+from groundup.tokens.existing import read_tokenizer
 from groundup.tokens.fill_in_the_middle import FillInTheMiddle, train_with_middle
 from groundup.tokens.groups import group_documents, training_texts
 from groundup.tokens.mixture import is_mixed, plan_training
@@ -30,7 +31,7 @@ from groundup.tokens.store import TokenStore, write_store
 from groundup.tokens.tokenizer import CONFIG_FILE, Tokenizer
 from groundup.tokens.train import train_tokenizer
 
-FORMAT_VERSION = 4
+FORMAT_VERSION = 5
 FACTS_FILE, TRAIN_FILE, VALIDATION_FILE, PLAN_FILE = (
     "prepared.json",
     "train.tokens",
@@ -107,6 +108,9 @@ def _key(store: DocumentStore, data: DataSettings, tokenizer: TokenizerSettings,
         **{name: getattr(data, name) for name in DECIDE_ROWS},
         **dataclasses.asdict(tokenizer),
     }
+    if tokenizer.kind == "existing":  # what lies at its path may change
+        there = read_tokenizer(Path(tokenizer.path))
+        settings |= {"tokenizer": there.sha256, "special_ids": [there.end_id, there.pad_id, there.unknown_id]}
     described = [store.sha256, store.facts["sources"], store.facts["tally"]["changed"]]
     return sha256_text(json.dumps([FORMAT_VERSION, described, settings, sequence_length]))[:32]
 

@@ -50,6 +50,7 @@ def describe_data(
         "split": split.kind,
         "validation_fraction": data.validation_fraction,
         "tokenizer": {**settings.used(), "vocab_size": tokenizer.vocab_size},
+        "encoding": _encoding_facts(tokenizer),
         "validation_documents": [document.id for document in itertools.islice(named, DOCUMENTS_NAMED)],
         "repairs": {repair: changed[repair] for repair in REPAIRS if repair in changed},
         "groups": {"by": data.mix_by, **{name: tokens_by_group(store, groups) for name, store in stores.items()}},
@@ -58,6 +59,12 @@ def describe_data(
         rates = {"rate": data.fim_rate, "suffix_first_rate": data.fim_suffix_first_rate}
         facts["fill_in_the_middle"] = {**rates, "pieces": stores["train"].num_turned}
     return facts
+
+
+def _encoding_facts(tokenizer: Tokenizer) -> dict[str, Any]:
+    """Whether the quick engine encoded the text, and on how many samples its ids were held against the library's."""
+    engine = tokenizer.engine
+    return {"samples_compared": engine.samples, "mismatch": engine.mismatch} if engine else {}
 
 
 def _source_facts(place: int, name: str, store: DocumentStore) -> dict[str, Any]:
@@ -74,7 +81,7 @@ def _source_facts(place: int, name: str, store: DocumentStore) -> dict[str, Any]
         else sha256_text("\n".join(hashes)),  # of the text, or of its documents' hashes
         "documents": len(mine),
     }
-    if known["origin"]:
+    if known["origin"] and CATALOGUE[name].sha256:
         facts["archive_sha256"] = CATALOGUE[name].sha256
     return facts
 
@@ -87,6 +94,11 @@ def _unknown_pieces(validation: Iterable[Document], tokenizer: Tokenizer) -> dic
 
 def say_unknown(facts: Mapping[str, Any], settings: TokenizerSettings, say: Say) -> None:
     """Warn of what the validation text has and the tokenizer hasn't."""
+    if facts["encoding"].get("mismatch"):
+        say(
+            f"warning: tiktoken and tokenizers cut {facts['encoding']['mismatch']!r} differently: from this text on the ids are "
+            f"those of tokenizers, which is slower"
+        )
     counts: Mapping[str, int] = facts["unknown_pieces"]
     if not counts:
         return
@@ -97,6 +109,11 @@ def say_unknown(facts: Mapping[str, Any], settings: TokenizerSettings, say: Say)
         say(
             f"warning: {total:,} character{'s' if total != 1 else ''} of the validation text never occur in the training "
             f"text and become <|unk|>: {shown}{more}; tokenizer.byte_fallback = true would keep them"
+        )
+    elif settings.kind == "existing":
+        say(
+            f"warning: {total:,} of the validation text's {tokens:,} tokens are unknown to the tokenizer at {settings.path}: "
+            f"{shown}{more}; another tokenizer, of bytes, would keep them"
         )
     else:
         say(

@@ -1,7 +1,8 @@
-"""What a tokenizer makes of a text, in figures: how far a token reaches, in each script, and which tokens are never used."""
+"""What a tokenizer makes of a text, in figures: how far a token reaches in each language and script, what is lost, what is unused."""
 
 from __future__ import annotations
 
+import itertools
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable
@@ -26,6 +27,9 @@ class Fertility:
     words: int
     tokens: int
     unknown: int
+    """How many tokens stand for what the tokenizer doesn't have."""
+    changed: int
+    """How many documents are not what `decode(encode(text))` gives."""
 
     @property
     def bytes_per_token(self) -> float:
@@ -44,6 +48,8 @@ class TokenizerReport:
 
     vocab_size: int
     whole: Fertility
+    languages: dict[str, Fertility]
+    """By the language that is known of a document; the largest first."""
     scripts: dict[str, Fertility]
     """By the script that most letters of a document are in; the largest first."""
     unused: int
@@ -52,12 +58,16 @@ class TokenizerReport:
     """The longest tokens that the text does need, as text."""
 
 
-def report_tokenizer(tokenizer: Tokenizer, texts: Iterable[str]) -> TokenizerReport:
-    """Measure a tokenizer on texts, one document each. Raises `DataError` when there is nothing in them."""
+def report_tokenizer(tokenizer: Tokenizer, texts: Iterable[str], languages: Iterable[str] = ()) -> TokenizerReport:
+    """Measure a tokenizer on texts, one document each. `languages` are the texts' as far as known: empty, or fewer, for those
+    that aren't. Raises `DataError` when there is nothing in the texts.
+    """
     used = np.zeros(tokenizer.vocab_size, np.int64)
-    counts: dict[str, Counter[str]] = {}
-    for text in texts:
-        ids = tokenizer.encode_array(text)
+    whole: Counter[str] = Counter()
+    by_script: dict[str, Counter[str]] = {}
+    by_language: dict[str, Counter[str]] = {}
+    for text, language in zip(texts, itertools.chain(languages, itertools.repeat("")), strict=False):
+        ids = np.concatenate([*tokenizer.encode_pieces(text), np.array([], np.int32)])
         used += np.bincount(ids, minlength=tokenizer.vocab_size)
         unknown = 0 if tokenizer.unknown_id is None else int((ids == tokenizer.unknown_id).sum())
         figures = {
@@ -66,9 +76,12 @@ def report_tokenizer(tokenizer: Tokenizer, texts: Iterable[str]) -> TokenizerRep
             "words": len(text.split()),
             "tokens": len(ids),
             "unknown": unknown,
+            "changed": int(tokenizer.decode(ids.tolist()) != text),
         }
-        counts.setdefault(script_of(text), Counter()).update(figures)
-    whole: Counter[str] = sum(counts.values(), Counter())
+        whole.update(figures)
+        by_script.setdefault(script_of(text), Counter()).update(figures)
+        if language:
+            by_language.setdefault(language, Counter()).update(figures)
     if not whole["tokens"]:
         raise DataError(
             "the text is empty, so there is nothing to measure a tokenizer on: name a text with something in it"
@@ -79,14 +92,19 @@ def report_tokenizer(tokenizer: Tokenizer, texts: Iterable[str]) -> TokenizerRep
     return TokenizerReport(
         vocab_size=tokenizer.vocab_size,
         whole=_fertility(whole),
-        scripts={name: _fertility(each) for name, each in sorted(counts.items(), key=lambda item: -item[1]["bytes"])},
+        languages=_largest_first(by_language),
+        scripts=_largest_first(by_script),
         unused=int((used[ordinary] == 0).sum()),
         longest=sorted(needed, key=lambda token: (-len(token), token))[:LONGEST_SHOWN],
     )
 
 
+def _largest_first(counts: dict[str, Counter[str]]) -> dict[str, Fertility]:
+    return {name: _fertility(each) for name, each in sorted(counts.items(), key=lambda item: -item[1]["bytes"])}
+
+
 def _fertility(counts: Counter[str]) -> Fertility:
-    return Fertility(*(counts[name] for name in ("documents", "bytes", "words", "tokens", "unknown")))
+    return Fertility(*(counts[name] for name in ("documents", "bytes", "words", "tokens", "unknown", "changed")))
 
 
 def script_of(text: str) -> str:

@@ -7,19 +7,31 @@ from typing import Literal
 
 from groundup.config import require
 
-Kind = Literal["character", "word", "bpe"]
+TrainedKind = Literal["character", "word", "bpe"]
+Kind = Literal[TrainedKind, "existing"]
 PreTokenizer = Literal["qwen2", "llama-bpe", "gpt-2", "smollm"]
 FEWEST_BYTE_PAIR_TOKENS = 258  # the bytes, the end of a text, padding
 FEWEST_WORDS = 4  # the end of a text, the unknown, padding, and a word
 MOST_TOKENS = 2**20
+USED_BY_KIND: dict[str, tuple[str, ...]] = {
+    "character": ("byte_fallback",),
+    "word": ("vocab_size", "min_frequency"),
+    "bpe": ("vocab_size", "min_frequency", "pre_tokenizer"),
+    "existing": ("path",),
+}
+"""Which settings each kind looks at."""
 
 
 @dataclass(frozen=True)
 class TokenizerSettings:
-    """How text becomes tokens. It is learned from the training text alone."""
+    """How text becomes tokens. It is learned from the training text alone, unless it is an existing one."""
 
     kind: Kind = "character"
-    """character: each different character; word: each word, space and sign; bpe: frequent strings of bytes (byte-pair encoding)."""
+    """character: each different character; word: each word, space and sign; bpe: frequent strings of bytes (byte-pair encoding);
+    existing: the one at `tokenizer.path`."""
+    path: str = ""
+    """Of kind existing: a folder with a tokenizer.json, such a file, tiktoken's *.tiktoken, SentencePiece's *.model, or a folder
+    with GPT-2's vocab.json and merges.txt."""
     vocab_size: int = 8192
     """Of kind word or bpe: at most how many tokens, the special ones counted. A small text gives fewer."""
     byte_fallback: bool = False
@@ -30,7 +42,13 @@ class TokenizerSettings:
     """Of kind bpe: which pieces no token crosses, by the name that GGUF files have for it."""
 
     def __post_init__(self) -> None:
-        fewest = {"character": 1, "word": FEWEST_WORDS, "bpe": FEWEST_BYTE_PAIR_TOKENS}[self.kind]
+        require(
+            bool(self.path) == (self.kind == "existing"),
+            "tokenizer.path",
+            self.path,
+            "name a tokenizer there with tokenizer.kind = 'existing', and leave it empty with any other kind",
+        )
+        fewest = {"word": FEWEST_WORDS, "bpe": FEWEST_BYTE_PAIR_TOKENS}.get(self.kind, 1)
         require(
             fewest <= self.vocab_size <= MOST_TOKENS,
             "tokenizer.vocab_size",
@@ -43,5 +61,5 @@ class TokenizerSettings:
 
     def used(self) -> dict[str, str | int | bool]:
         """The settings that this kind looks at, but for the size, of which a text may give less."""
-        names = {"character": ["byte_fallback"], "word": ["min_frequency"], "bpe": ["min_frequency", "pre_tokenizer"]}
-        return {"kind": self.kind, **{name: getattr(self, name) for name in names[self.kind]}}
+        names = USED_BY_KIND[self.kind]
+        return {"kind": self.kind, **{name: getattr(self, name) for name in names if name != "vocab_size"}}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -13,11 +14,13 @@ import tokenizers
 from numpy.typing import NDArray
 
 from groundup.errors import TokenizerError
+from groundup.tokens.byte_pair_engine import BytePairEngine, cut
 from groundup.tokens.code_points import CodePointTable
 
 TOKENIZER_FILE = "tokenizer.json"
 CONFIG_FILE = "tokenizer_config.json"
 PIECE_CHARACTERS = 2**20
+LONG_TEXT = 2**16  # characters: from here on an engine of our own is worth its preparation
 FIRST_PIECE_CHARACTERS = 1000  # enough for the longest token that any tokenizer will have
 OTHER_FORMATS = ("tokenizer.model", "vocab.json", "vocab.txt", "tekken.json", "spiece.model")
 
@@ -59,6 +62,11 @@ class Tokenizer:
         """Of the bytes that `save` writes to tokenizer.json."""
         return hashlib.sha256(self._json).hexdigest()
 
+    @functools.cached_property
+    def engine(self) -> BytePairEngine | None:
+        """What long texts are encoded with, where it is sure to give the same ids as the `tokenizers` library."""
+        return BytePairEngine.of(json.loads(self._json), self._library_ids)
+
     def encode(self, text: str) -> list[int]:
         """The ids of a text. Raises `TokenizerError` for text with a lone surrogate, which is no valid Unicode."""
         ids: list[int] = self.encode_array(text).tolist()
@@ -74,13 +82,16 @@ class Tokenizer:
             if self._table is not None:
                 return self._table.encode(text)
             text.encode("utf-8")
-            # The quick call, which doesn't count where each token stood, is there for many texts only.
-            return np.array(self._tokenizer.encode_batch_fast([text])[0].ids, np.int32)
         except UnicodeEncodeError as error:
-            raise TokenizerError(
-                f"character {error.start:,} of the text is U+{ord(text[error.start]):04X}, half of a surrogate pair, "
-                f"which no valid Unicode text holds: remove it, or replace it by U+FFFD"
-            ) from None
+            raise _half_a_character(error) from None
+        if len(text) >= LONG_TEXT and self.engine is not None:
+            return np.concatenate([self.engine.encode(piece) for piece in cut(text)])
+        return np.array(self._library_ids(text), np.int32)
+
+    def _library_ids(self, text: str) -> list[int]:
+        # The quick call, which doesn't count where each token stood, is there for many texts only.
+        ids: list[int] = self._tokenizer.encode_batch_fast([text])[0].ids
+        return ids
 
     def unknown_pieces(self, text: str) -> Iterator[str]:
         """What becomes the unknown token, piece by piece: characters of a character tokenizer, words of a word tokenizer."""
@@ -106,11 +117,21 @@ class Tokenizer:
     def encode_pieces(self, text: str) -> Iterator[NDArray[np.int32]]:
         """The ids of a long text in pieces, to keep memory small; together they are `encode_array(text)`.
 
-        A character tokenizer may be cut between any two characters; another encodes the text whole.
+        A text may be cut between any two characters for a character tokenizer, and between words for byte pairs with an engine;
+        another encodes it whole.
         """
-        length = PIECE_CHARACTERS if self._table is not None else max(len(text), 1)
-        for start in range(0, len(text), length):
-            yield self.encode_array(text[start : start + length])
+        if self._table is not None:
+            for start in range(0, len(text), PIECE_CHARACTERS):
+                yield self.encode_array(text[start : start + PIECE_CHARACTERS])
+        elif self.engine is None:
+            if text:
+                yield self.encode_array(text)
+        else:
+            try:
+                text.encode("utf-8")
+            except UnicodeEncodeError as error:
+                raise _half_a_character(error) from None
+            yield from map(self.engine.encode, cut(text))
 
     def decode(self, ids: Iterable[int], skip_special_tokens: bool = True) -> str:
         """The text of ids. An id past the end of the vocabulary (a padded embedding has some) stands for no text."""
@@ -144,17 +165,17 @@ class Tokenizer:
         (directory / CONFIG_FILE).write_text(json.dumps(config, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
     @classmethod
-    def load(cls, directory: Path) -> Tokenizer:
-        """Read a directory of ours, or any with a Hugging Face tokenizer.json.
+    def load(cls, path: Path) -> Tokenizer:
+        """Read a directory of ours, or any with a Hugging Face tokenizer.json, or such a file.
 
         Which tokens end a document, pad a batch and stand for unknown characters is read from tokenizer_config.json,
-        special_tokens_map.json or config.json, in this order. Raises `TokenizerError` for a directory without a whole
-        tokenizer.
+        special_tokens_map.json or config.json beside it, in this order. Raises `TokenizerError` for a directory without a
+        whole tokenizer.
         """
-        path = directory / TOKENIZER_FILE
-        if not path.is_file():
+        directory, file = (path.parent, path) if path.is_file() else (path, path / TOKENIZER_FILE)
+        if not file.is_file():
             raise _missing(directory)
-        tokenizer_json = path.read_bytes()
+        tokenizer_json = file.read_bytes()
         config = _read_json(directory / CONFIG_FILE)
         # transformers 5 writes a name that 4.x doesn't know; without one, 4.x may pick a class that gives other ids.
         if config.get("tokenizer_class") in (None, "TokenizersBackend"):
@@ -162,7 +183,7 @@ class Tokenizer:
         try:
             tokenizer = cls(tokenizer_json, config, {})
         except TokenizerError as error:
-            raise TokenizerError(f"{directory}: {error}") from error
+            raise TokenizerError(f"{path}: {error}") from error
         special_map, model_config = (
             _read_json(directory / "special_tokens_map.json"),
             _read_json(directory / "config.json"),
@@ -182,6 +203,13 @@ class Tokenizer:
                 tokenizer, f"{role}_id", vocab[token] if token is not None else _first_id(model_config.get(f"{key}_id"))
             )
         return tokenizer
+
+
+def _half_a_character(error: UnicodeEncodeError) -> TokenizerError:
+    return TokenizerError(
+        f"character {error.start:,} of the text is U+{ord(error.object[error.start]):04X}, half of a surrogate pair, "
+        f"which no valid Unicode text holds: remove it, or replace it by U+FFFD"
+    )
 
 
 def _missing(directory: Path) -> TokenizerError:

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from pathlib import Path
 
 from groundup.tokens.byte_pair import train_byte_pair_tokenizer
 from groundup.tokens.character import train_character_tokenizer
+from groundup.tokens.existing import read_tokenizer
 from groundup.tokens.settings import TokenizerSettings
 from groundup.tokens.tokenizer import Tokenizer
 from groundup.tokens.word import train_word_tokenizer
 
 
 def train_tokenizer(texts: Iterable[str], settings: TokenizerSettings) -> Tokenizer:
-    """Learn a tokenizer. The same texts and settings give the same one, byte for byte."""
+    """Learn a tokenizer, or read the one that the settings name. The same texts and settings give the same one, byte for byte."""
+    if settings.kind == "existing":
+        return read_tokenizer(Path(settings.path))
     if settings.kind == "bpe":
         return train_byte_pair_tokenizer(texts, settings.vocab_size, settings.min_frequency, settings.pre_tokenizer)
     if settings.kind == "word":

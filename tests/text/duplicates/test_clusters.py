@@ -65,6 +65,21 @@ def test_a_chain_is_one_cluster_named_by_its_first() -> None:
     assert near_duplicates(chain, settings).tolist() == [0, 1, 1, 1]
 
 
+def test_not_only_the_first_of_a_bucket_is_compared() -> None:
+    signatures = np.array(
+        [
+            [1, 1, 9, 9, 9, 9, 9, 9],  # in the first band's bucket with the last two, and unlike them
+            [8, 8, 1, 1, 8, 8, 8, 8],  # so in the second band's
+            [1, 1, 1, 1, 1, 1, 1, 1],
+            [1, 1, 1, 1, 1, 2, 1, 2],  # like the one before, by six of eight
+        ],
+        np.uint32,
+    )
+    settings = DuplicateSettings(threshold=0.75, num_permutations=8)
+    assert settings.rows == 2
+    assert near_duplicates(signatures, settings).tolist() == [0, 1, 2, 2]
+
+
 def test_a_band_alone_drops_nothing() -> None:
     pair = np.array([[1, 1, 1, 1, 1, 1, 1, 1], [1, 1, 1, 2, 2, 2, 2, 2]], np.uint32)
     assert SMALL.rows == 1  # so three of eight bands agree, but an estimate of 3/8 is below the threshold of 1/2

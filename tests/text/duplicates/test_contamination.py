@@ -76,6 +76,13 @@ def test_short_evaluation_texts() -> None:
     assert known.overlap("one two three four five six seven").shared == 0
 
 
+def test_of_sequences_that_begin_together_the_longest_is_shown() -> None:
+    known = Contamination.from_texts(
+        ["one two", "one two three"], DecontaminationSettings(ngram_words=3, shortest_words=2)
+    )
+    assert known.overlap("zero, one. Two? Three!") == Overlap(words=4, shared=3, example="one. Two? Three")
+
+
 def test_a_long_text_is_searched_across_its_blocks() -> None:
     known = Contamination.from_texts([QUESTION], DEFAULTS)
     for filling in range(65_450, 65_540, 7):  # the question crosses the end of the first block

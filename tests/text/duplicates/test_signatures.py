@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import tracemalloc
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -38,6 +39,17 @@ def test_a_long_text_has_the_least_of_its_parts() -> None:
     parts = [" ".join(numbers[begin : begin + 1004]) for begin in range(0, 30_000, 1000)]  # overlap by four words
     least = np.min([signature(part, settings) for part in parts], axis=0)
     assert signature(" ".join(numbers), settings).tolist() == least.tolist()
+
+
+def test_a_longer_text_takes_no_more_memory() -> None:
+    peaks = []
+    for length in (50_000, 50_000, 500_000):  # the tables are made in the first
+        text = "some words " * length
+        tracemalloc.start()
+        signature(text, DEFAULTS)
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    assert peaks[2] < 1.1 * peaks[1]
 
 
 @pytest.mark.parametrize("similarity", [0.3, 0.5, 0.8, 0.95])

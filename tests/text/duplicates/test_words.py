@@ -1,9 +1,6 @@
 from __future__ import annotations
 
-import sys
-
 import numpy as np
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tests.text.duplicates import reference
@@ -65,7 +62,6 @@ def test_a_word_longer_than_a_block_is_cut_and_nothing_is_lost() -> None:
     assert ends == [(0, BLOCK), (BLOCK, 2 * BLOCK), (2 * BLOCK + 6, 2 * BLOCK + 7)]
 
 
-@pytest.mark.skipif(sys.byteorder != "little", reason="blocks are read as the machine's integers")
 def test_mixing_is_known() -> None:
     # MurmurHash3's finalizer of 1, as published implementations give it.
     assert mix(np.array([0, 1], np.uint64)).tolist() == [0, 0xB456BCFC34C2CB2C]

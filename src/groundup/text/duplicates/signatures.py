@@ -19,8 +19,8 @@ from groundup.text.duplicates.words import sequence_hashes, windows
 
 NO_WORDS = np.uint32(2**32 - 1)
 """Every number of the signature of a text without words."""
-TOGETHER = 1024
-"""Word sequences that are permuted at a time, so that they stay in the processor's cache."""
+TOGETHER = 4096
+"""Word sequences that are permuted at a time: a few megabytes, whatever the length of a text."""
 
 
 def signature(text: str, settings: DuplicateSettings) -> NDArray[np.uint32]:
@@ -28,14 +28,15 @@ def signature(text: str, settings: DuplicateSettings) -> NDArray[np.uint32]:
 
     It is a pure function of the text and the settings; the memory it takes doesn't grow with the text.
     """
-    words_together, longest = settings.shingle_words, None
+    length = settings.shingle_words
     factors, offsets = _permutations(settings.num_permutations, settings.seed)
     least = np.full(settings.num_permutations, NO_WORDS, np.uint32)
-    for words in windows(text, words_together - 1):
-        longest = words.hashes
-        _lower(least, sequence_hashes(words.hashes, words_together), factors, offsets)
-    if longest is not None and 0 < len(longest) < words_together:
-        _lower(least, sequence_hashes(longest, len(longest)), factors, offsets)
+    hashes = np.empty(0, np.uint64)
+    for words in windows(text, length - 1):
+        hashes = words.hashes
+        _lower(least, sequence_hashes(hashes, length), factors, offsets)
+    if 0 < len(hashes) < length:  # then this is the whole text
+        _lower(least, sequence_hashes(hashes, len(hashes)), factors, offsets)
     return least
 
 
@@ -47,8 +48,11 @@ def _lower(
 ) -> None:
     """Take the permutations of some sequences into the least values so far, in place."""
     numbers = (sequences >> np.uint64(32)).astype(np.uint32)
+    # One piece of memory for all pieces: fresh memory would cost more than the sums.
+    space = np.empty((len(least), min(TOGETHER, len(numbers))), np.uint32)
     for begin in range(0, len(numbers), TOGETHER):
-        permuted = factors * numbers[begin : begin + TOGETHER]  # (P, 1) * (T,) -> (P, T), modulo 2^32
+        some = numbers[begin : begin + TOGETHER]
+        permuted = np.multiply(factors, some, out=space[:, : len(some)])  # (P, 1) * (T,) -> (P, T), modulo 2^32
         permuted += offsets
         np.minimum(least, permuted.min(axis=1), out=least)
 

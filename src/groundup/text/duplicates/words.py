@@ -75,13 +75,16 @@ def _after(window: Words, words: Words, overlap: int) -> Words:
 
 def sequence_hashes(words: NDArray[np.uint64], length: int) -> NDArray[np.uint64]:
     """The hash of each `length` words in a row: (W,) word hashes -> (W - length + 1,), or (0,) when W is less."""
-    count = len(words) - length + 1
-    if count <= 0:
+    if len(words) < length:
         return np.empty(0, np.uint64)
-    hashes = words[:count].copy()
-    for place in range(1, length):  # a polynomial in the words, modulo 2^64
-        hashes *= np.uint64(WORD_BASE)
-        hashes += words[place : place + count]
+    # A polynomial in the words, modulo 2^64. As a power is made by squaring, a long sequence is made of two short ones.
+    hashes, together = words.copy(), 1
+    for digit in f"{length:b}"[1:]:
+        hashes = hashes[:-together] * np.uint64(pow(WORD_BASE, together, 2**64)) + hashes[together:]
+        together *= 2
+        if digit == "1":
+            hashes = hashes[:-1] * np.uint64(WORD_BASE) + words[together:]
+            together += 1
     return mix(hashes)
 
 
@@ -98,7 +101,7 @@ def mix(values: NDArray[np.uint64]) -> NDArray[np.uint64]:
 def _block(text: str, begin: int) -> tuple[Words, int]:
     """The words of the next block of a text, and where the block ends: after a whole word where that is possible."""
     piece = text[begin : begin + BLOCK]
-    letters = _letters()[np.frombuffer(piece.encode("utf-32-le", "surrogatepass"), np.uint32)]
+    letters = _letters()[np.frombuffer(piece.encode("utf-32-le", "surrogatepass"), "<u4")]
     if begin + len(piece) < len(text):
         boundaries = np.flatnonzero((letters == 0) | (letters >= ALONE))
         if len(boundaries):

@@ -12,7 +12,7 @@ _UP = "A-ZÀ-ÖØ-ÞĀĂĄĆČĐĘĚĞİŁŃŇŐŒŘŚŞŠŤŮŰŹŻŽ"
 _NAME = rf"[{_UP}][\w'’.\-]*"
 _NUMBER = r"(?<![\w.,/$€£#:+\-])(?<!\d )[0-9]{1,5}(?:[A-Za-z]|[-/][0-9]{1,4}|[ -]1/2)?"
 _PLACE = rf"{_NAME}(?:(?:[ \-]|[ -](?:de|du|des|la|le|les|am|an der|im|in|bei|ob der|upon|on|under|sur|en|sous|del|di|do|da|den|der|aan)[ -]|[ -][dl]['’]){_NAME}){{0,4}}"
-_GAP = r"(?:, ?|,?\n[ \t]{0,8}| ?- ?| )"
+_GAP = r"(?:, ?| ?,? ?\n[ \t]{0,8}| ?- ?| )"
 STRONG = "Street|Avenue|Ave|Road|Rd|Boulevard|Blvd|Lane|Ln|Parkway|Pkwy|Crescent|Terrace|Drive|Mews|Highway|Hwy|STREET|AVENUE|ROAD|LANE|DRIVE|street|avenue|road|lane|boulevard"
 WEAK = "St|Dr|Court|Ct|Place|Pl|Square|Sq|Ter|Way|Circle|Cir|Trail|Trl|Close|Gardens|Grove|Row|Hill|Walk|Alley|Loop|Plaza|Park|View|Green|Rise|Quay|Broadway|Pike|Turnpike|Run|Path|Point|Ridge|Yard|Vale|Wharf"
 UNIT = r"(?:Apt|Apartment|Suite|Ste|Unit|Flat|Floor|Fl|Room|Rm|#|Studio|Building|Bldg)\.? ?#?[0-9A-Z][0-9A-Za-z\-]{0,5}(?:st|nd|rd|th)?(?: [Ff]loor)?"
@@ -26,7 +26,7 @@ ENGLISH = re.compile(
     rf"{STREET}(?:(?:{STRONG})\b\.?(?: [NSEW]{{1,2}}\b)?(?:{LOCALITY}|(?:{_GAP}{UNIT})?(?:, {_PLACE}, [A-Z]{{2}}\b)?)|(?:{WEAK})\b\.?(?: [NSEW]{{1,2}}\b)?(?:{LOCALITY}|{_GAP}{UNIT}(?:, {_PLACE}, [A-Z]{{2}}\b)?|, {_PLACE}, [A-Z]{{2}}\b|(?=[,.;\n]|$)))"
 )
 ANY_STREET_ZIP = re.compile(
-    rf"(?<![\w.,/$€£#:+\-])[0-9]{{1,6}},? (?:{_NAME}|[0-9]{{1,3}}(?:st|nd|rd|th))(?: {_NAME}){{0,4}}(?:{_GAP}{UNIT})?(?:,|,?\n|,? ) ?{_PLACE},? (?:{ZIP}|{CANADA}|{AUSTRALIA})"
+    rf"(?<![\w.,/$€£#:+\-])[0-9]{{1,6}}(?:/[0-9]{{1,4}})?,? (?:{_NAME}|[0-9]{{1,3}}(?:st|nd|rd|th))(?: {_NAME}){{0,4}}(?:{_GAP}{UNIT})?(?:,|,?\n|,? ) ?{_PLACE},? (?:{ZIP}|{CANADA}|{AUSTRALIA})"
 )
 MILITARY = re.compile(
     r"(?:PSC|Unit|USNS|USS|CMR) [\w ]{2,30}?(?: Box [0-9]{1,5})?[,\n ]{1,2}(?:APO|FPO|DPO),? A[AEP] [0-9]{5}(?:-[0-9]{4})?"
@@ -40,7 +40,7 @@ BOX = re.compile(
 )
 
 CONTINENTAL_NUMBER = r"[0-9]{1,4}(?: ?[a-zA-Z](?!\w))?(?: ?[-–/] ?[0-9]{1,4} ?[a-z]?)?(?![\w.,]?[0-9%])"
-CONTINENTAL_PLACE = rf"(?:(?:D|DE|A|AT|CH|F|FR|B|NL|E|ES|I|IT|PL)[- ])?(?:[0-9]{{5}}|[0-9]{{4}}(?: ?[A-Z]{{2}})?|[0-9]{{2}}-[0-9]{{3}}|[0-9]{{4}}-[0-9]{{3}}) {_PLACE}"
+CONTINENTAL_PLACE = rf"(?:(?:D|DE|A|AT|CH|F|FR|B|NL|E|ES|I|IT|PL)[- ])?(?:[0-9]{{5}}|[0-9]{{4}} ?[A-Z]{{2}}(?!\w)|(?!19|20)[0-9]{{4}}|[0-9]{{2}}-[0-9]{{3}}|[0-9]{{4}}-[0-9]{{3}})(?:,? |\n){_PLACE}"
 _GERMAN_WORDS = rf"(?:(?:An|Am|Auf|Im|In|Zum|Zur|Unter|Alte|Alter|Neue|Neuer|Große|Kleine)(?: (?:der|den|dem|am))? )?(?:{_NAME}[ -]){{0,3}}?"
 GERMAN_STREET = re.compile(
     rf"(?<!\w){_GERMAN_WORDS}[{_UP}][\w.\-]{{0,30}}?(?:(?:s|S)traße|(?:s|S)trasse|(?:s|S)tr\.|gasse|Gasse|allee|Allee|platz|Platz|chaussee|straat|laan|gracht|plein|kade|singel|dreef)"
@@ -49,23 +49,28 @@ GERMAN_STREET = re.compile(
 CONTINENTAL = re.compile(
     rf"(?<!\w)(?:{_NAME}[ -]){{0,4}}?(?:(?:der|den|dem|de|van|von|zum|zur|am) )?{_NAME},? {CONTINENTAL_NUMBER}(?:, ?|,?\n[ \t]{{0,8}}){CONTINENTAL_PLACE}"
 )
+_FRENCH_STREET = rf"(?:[Rr]ue|[Aa]venue|[Aa]v\.|[Bb]oulevard|[Bb]d\.?|[Pp]lace|[Cc]hemin|[Aa]llée|[Ii]mpasse|[Qq]uai|[Cc]ours|[Rr]oute|[Ss]quare|[Pp]assage|[Vv]oie|[Ff]aubourg|[Rr]uelle|[Ss]entier|RUE|AVENUE|BOULEVARD)(?: (?:de|du|des|la|le|les|à|aux|en|et|sur)(?!\w)| d['’]| l['’]|(?<=['’])[{_UP}][\w'’.\-]*| {_NAME}| [0-9]{{1,2}}(?!\d)){{1,8}}"
 FRENCH = re.compile(
-    r"(?<![\w.,/\-])[0-9]{1,4}(?: ?(?:bis|ter|quater|[A-D]))?,? (?:[Rr]ue|[Aa]venue|[Aa]v\.|[Bb]oulevard|[Bb]d\.?|[Pp]lace|[Cc]hemin|[Aa]llée|[Ii]mpasse|[Qq]uai|[Cc]ours|[Rr]oute|[Ss]quare|[Pp]assage|[Vv]oie|[Ff]aubourg|[Rr]uelle|[Ss]entier|RUE|AVENUE|BOULEVARD)"
-    rf"(?: (?:de|du|des|la|le|les|à|aux|en|et|sur)(?!\w)| d['’]| l['’]|(?<=['’])[{_UP}][\w'’.\-]*| {_NAME}| [0-9]{{1,2}}(?!\d)){{1,8}}(?:{_GAP}(?:F-)?[0-9]{{5}} {_PLACE})?"
+    rf"(?<![\w.,/\-])[0-9]{{1,4}}(?: ?(?:bis|ter|quater|[A-D]))?,? {_FRENCH_STREET}(?:{_GAP}(?:F-)?[0-9]{{5}} {_PLACE})?"
 )
+FRENCH_UNNUMBERED = re.compile(rf"(?<!\w){_FRENCH_STREET}{_GAP}(?:F-)?[0-9]{{5}} {_PLACE}")
 ROMANCE = re.compile(
-    rf"(?<!\w)(?:Calle|C/|C\.|Avenida|Avda?\.?|Av\.|Plaza|Pza\.?|Paseo|Pº|Camino|Carrer|Rúa|Ronda|Glorieta|Cuesta|Callejón|Pasaje|Urbanización|Acceso|Alameda|Vial|Cañada|Rambla|Via|Viale|Piazza|Piazzale|Corso|Largo|Vicolo|Strada|Borgo|Contrada|Stretto|Rotonda|Incrocio|Canale|Rua|Travessa|Praça|Estrada|Rodovia|Praceta)"
+    rf"(?:Calle|C/|C\.|Avenida|Avda?\.?|Av\.|Plaza|Pza\.?|Paseo|Pº|Camino|Carrer|Rúa|Ronda|Glorieta|Cuesta|Callejón|Pasaje|Urbanización|Acceso|Alameda|Vial|Cañada|Rambla|Via|Viale|Piazza|Piazzale|Corso|Largo|Vicolo|Strada|Borgo|Contrada|Stretto|Rotonda|Incrocio|Canale|Rua|Travessa|Praça|Estrada|Rodovia|Praceta)"
     rf"(?:[ ](?:de|del|della|delle|dello|dei|degli|di|da|do|dos|das|la|las|los|el|e|y|i|san|santa)(?!\w)|[ ]d['’]|[ ]?dell['’]|[ ]?{_NAME}|(?<=['’]){_NAME}| [IVX]+| [0-9]{{1,2}}(?= [a-z{_UP}])){{1,7}}"
     rf",? ?(?:n[.ºo°]{{0,2}} ?|núm\. ?|nº ?)?(?:[0-9]{{1,4}}(?:[/ ]?[A-Z](?!\w))?|s/n|snc)(?![\w.,]?[0-9%])"
-    rf"(?:,? (?:[0-9]{{1,2}}[ºª°]\.?(?: ?[A-Z](?!\w)| [0-9]{{1,2}}[ºª°])?|piso [0-9]{{1,2}}|apto\.? ?[0-9]{{1,4}}|(?:Piso|Puerta|Apt\.|Appartamento|Piano) [0-9]{{1,3}}))?(?:{_GAP}(?:{_PLACE}{_GAP})?{CONTINENTAL_PLACE}(?: ?\([A-Z]{{2}}\))?|, {_PLACE})?"
+    rf"(?:,? ?(?:[0-9]{{1,2}}[ºª°]\.?(?: ?[A-Z](?!\w)| [0-9]{{1,2}}[ºª°])?|piso [0-9]{{1,2}}|apto\.? ?[0-9]{{1,4}}|(?:Piso|Puerta|Apt\.|Apto\.|Appartamento|Piano|Interno) [0-9]{{1,3}}))?(?:{_GAP}(?:{_PLACE}{_GAP})?{CONTINENTAL_PLACE}(?: ?\([A-Z]{{2}}\))?|{_GAP}{_PLACE}, [0-9]{{5}}(?!\d)|, {_PLACE})?"
 )
 GERMAN_NEEDLES = ("traße ", "trasse ", "tr. ", "asse ", "llee ", "latz ", "haussee ", "straat ", "laan ", "gracht ", "plein ", "kade ", "singel ", "dreef ")  # fmt: skip
 POSTCODED = re.compile(
-    rf"[0-9]{{1,4}} ?[a-zA-Z]?(?:, ?|,?\n[ \t]{{0,8}})(?:[A-Z]{{1,2}}-)?(?:[0-9]{{5}}|[0-9]{{4}}(?: ?[A-Z]{{2}})?|[0-9]{{2}}-[0-9]{{3}}) [{_UP}]"
+    rf"[0-9]{{1,4}} ?[a-zA-Z]?(?:, ?|,?\n[ \t]{{0,8}})(?:[A-Z]{{1,2}}-)?(?:[0-9]{{5}}|[0-9]{{4}}(?: ?[A-Z]{{2}})?|[0-9]{{2}}-[0-9]{{3}})(?:,? |\n)[{_UP}]"
 )
 STREET_BEGINS = re.compile(
-    r"[0-9][0-9A-Za-z/\-]{0,6}(?: 1/2)?,? (?:[A-Z0-9]|bis|ter|quater|rue|av|bo|bd|pl|ch|al|im|qu|co|ro|sq|pa|vo|fa|se)"
+    r"(?<![0-9])[0-9][0-9A-Za-z/\-]{0,6}(?: 1/2)?,? (?=[A-Z0-9]|bis|ter|quater|rue|av|bo|bd|pl|ch|al|im|qu|co|ro|sq|pa|vo|fa|se)"
 )
+UNIT_BEFORE = re.compile(
+    r"(?<!\w)(?:Level|Unit|Suite|Apt\.?|Flat|Apartment|Floor|Lot|Shop) [0-9]{1,4}[A-Za-z]?[ ,/\n]{1,2}$"
+)
+YEAR_AND_WORDS = re.compile(r"(?:19|20)[0-9]{2} [^0-9,\n]+")  # `2012 Nathan Ridge`, after a copyright sign
 LEFT, RIGHT = 90, 160
 
 
@@ -75,15 +80,18 @@ def find_addresses(text: str) -> Iterator[Finding]:
         at = begin.start()
         for form, pattern in (("english", ENGLISH), ("english", ANY_STREET_ZIP), ("french", FRENCH)):
             match = pattern.match(text, at)
-            if match:
+            if match and not YEAR_AND_WORDS.fullmatch(match.group()):
                 yield _finding(form, match)
     for at in occurrences(text, *GERMAN_NEEDLES):
         if text[text.find(" ", at) + 1 : text.find(" ", at) + 2].isdigit():
             yield from _around("german_dutch", GERMAN_STREET, text, at)
     for hit in POSTCODED.finditer(text):
         yield from _around("continental", CONTINENTAL, text, hit.start())
+    for at in occurrences(text, "rue ", "venue ", "oulevard ", "hemin ", "lace ", "oute ", "llée ", "mpasse ", "uai "):
+        yield from _around("french", FRENCH_UNNUMBERED, text, at)
     for match in ROMANCE.finditer(text):
-        yield _finding("romance", match)
+        if not text[match.start() - 1 : match.start()].isalnum():
+            yield _finding("romance", match)
     for match in BRITISH.finditer(text):
         yield from _british(text, match)
     for at in occurrences(text, "Box ", "BOX ", "Postfach ", "Postbus ", "postale ", "Apartado "):
@@ -98,7 +106,8 @@ def _finding(form: str, match: re.Match[str]) -> Finding:
     end = match.end()
     while match.string[end - 1] in " .-'’" and end > match.start() + 1:
         end -= 1
-    return Finding("address", form, match.start(), end, CONTEXT)
+    unit = UNIT_BEFORE.search(match.string, max(0, match.start() - 24), match.start())
+    return Finding("address", form, unit.start() if unit else match.start(), end, CONTEXT)
 
 
 def _around(form: str, pattern: re.Pattern[str], text: str, at: int) -> Iterator[Finding]:

@@ -6,9 +6,9 @@ import re
 from collections.abc import Iterator
 
 from groundup.text.privacy.checksums import luhn, mod_97
-from groundup.text.privacy.finding import CHECKED, CONTEXT, Finding, said_before
+from groundup.text.privacy.finding import CHECKED, CONTEXT, SHAPE, Finding, said_before
 
-CARD = re.compile(r"(?<![\w.+/-])(?<!\d[ ])[2-6][0-9]{3}(?:[ -]?[0-9]){9,15}(?![\w])(?!-\w)(?![.][0-9])")
+CARD = re.compile(r"(?<![\w.+/-])(?<!\d[ ])[1-9][0-9]{3}(?:[ -]?[0-9]){9,15}(?![\w])(?!-\w)(?![.][0-9])")
 GROUPS = re.compile(
     r"[0-9]{4}(?:([ -])[0-9]{4})(?:\1[0-9]{4}){1,2}(?:\1[0-9]{1,3})?|[0-9]{4}([ -])[0-9]{6}\2[0-9]{4,5}|[0-9]+"
 )
@@ -37,7 +37,8 @@ def issued(digits: str) -> bool:
 def find_cards(text: str, spans: list[tuple[int, int]]) -> Iterator[Finding]:
     """Numbers of 13 to 19 digits that a network gives out and whose Luhn digit is right, in usual groups or in one.
 
-    A number of 13 digits in one, as times in milliseconds and bar codes are, must be called a card.
+    What is called a card need not have the right digits: somebody may have mistyped it. A number of 13 digits in one, as times in
+    milliseconds and bar codes are, must be called one.
     """
     for start, end in spans:
         for match in CARD.finditer(text, start, end):
@@ -45,11 +46,17 @@ def find_cards(text: str, spans: list[tuple[int, int]]) -> Iterator[Finding]:
             if not GROUPS.fullmatch(number):
                 continue
             digits = number.replace(" ", "").replace("-", "")
-            if not issued(digits) or len(set(digits)) < 2 or not luhn(digits):
+            if len(set(digits)) < 2:
                 continue
-            if said_before(text, match.start(), CARD_WORDS):
-                yield Finding("card", "card", match.start(), match.end(), CHECKED)
-            elif len(number) > 13 and not said_before(text, match.start(), SERIAL_WORDS, 25):
+            if said_before(text, match.start(), CARD_WORDS, 30):
+                certainty = CHECKED + 1 if issued(digits) and luhn(digits) else SHAPE
+                yield Finding("card", "card", match.start(), match.end(), certainty)
+            elif (
+                issued(digits)
+                and luhn(digits)
+                and len(number) > 13
+                and not said_before(text, match.start(), SERIAL_WORDS, 25)
+            ):
                 certainty = CHECKED if len(number) > len(digits) else CONTEXT
                 yield Finding("card", "card", match.start(), match.end(), certainty)
 
@@ -85,7 +92,7 @@ IBAN = re.compile(
 
 
 def find_iban(text: str, start: int) -> Finding | None:
-    """The IBAN that begins at `start`, in groups of four or in one: a country's length, and mod 97 = 1."""
+    """The IBAN that begins at `start`, in groups of four or in one: a country's length, and mod 97 = 1 unless it is called one."""
     match = IBAN.match(text, start)
     if not match:
         return None
@@ -98,6 +105,7 @@ def find_iban(text: str, start: int) -> Finding | None:
             characters += text[end]
         end += 1
     whole = len(characters) == length and not text[end : end + 1].isalnum()
-    if whole and mod_97(characters.upper()):
+    called = characters[2:4] != "00" and said_before(text, start, "iban", 20)
+    if whole and (called or mod_97(characters.upper())):
         return Finding("iban", f"iban_{characters[:2].lower()}", start, end, CHECKED)
     return None

@@ -15,8 +15,9 @@ def luhn(digits: str) -> bool:
 
 
 def mod_97(iban: str) -> bool:
-    """ISO 13616 (ISO 7064, MOD 97-10): the first four characters moved to the end, letters as 10 to 35, remainder 1."""
-    return int("".join(str(int(character, 36)) for character in iban[4:] + iban[:4])) % 97 == 1
+    """ISO 13616 (ISO 7064, MOD 97-10): check digits from 02 to 98; the first four characters moved to the end, letters as 10 to 35, remainder 1."""
+    spelled = "".join(str(int(character, 36)) for character in iban[4:] + iban[:4])
+    return 2 <= int(iban[2:4]) <= 98 and int(spelled) % 97 == 1
 
 
 _D5 = [

@@ -7,18 +7,16 @@ import re
 from collections import Counter
 from collections.abc import Iterator
 
-from groundup.text.privacy.finding import CHECKED, CONTEXT, Finding, occurrences
+from groundup.text.privacy.finding import CHECKED, CONTEXT, Finding, lower, occurrences
 
 PREFIXED = {
-    prefix: re.compile(r"(?<![A-Za-z0-9])" + re.escape(prefix) + rest + r"(?![A-Za-z0-9])")
+    prefix: re.compile(
+        r"(?<![A-Za-z0-9])" + ("[rs]" if prefix[:2] == "k_" else "") + re.escape(prefix) + rest + r"(?![A-Za-z0-9])"
+    )
     for prefix, rest in {
         "AKIA": "[A-Z0-9]{16}",  # Amazon
         "ASIA": "[A-Z0-9]{16}",
-        "ghp_": "[A-Za-z0-9]{30,255}",  # GitHub
-        "gho_": "[A-Za-z0-9]{30,255}",
-        "ghu_": "[A-Za-z0-9]{30,255}",
-        "ghs_": "[A-Za-z0-9]{30,255}",
-        "ghr_": "[A-Za-z0-9]{30,255}",
+        "gh": "[opsur]_[A-Za-z0-9]{30,255}",  # GitHub
         "github_pat_": "[A-Za-z0-9_]{22,255}",
         "glpat-": "[A-Za-z0-9_.-]{20,64}",  # GitLab
         "sk-": "[A-Za-z0-9_-]{20,200}",  # OpenAI, Anthropic and others
@@ -28,18 +26,15 @@ PREFIXED = {
         "xox": "[abeoprs]-[A-Za-z0-9-]{10,200}",  # Slack
         "xapp-": "[A-Za-z0-9-]{20,200}",
         "hooks.slack.com/services/": "[A-Za-z0-9/_]{20,80}",
-        "sk_live_": "[A-Za-z0-9]{16,200}",  # Stripe
-        "sk_test_": "[A-Za-z0-9]{16,200}",
-        "rk_live_": "[A-Za-z0-9]{16,200}",
-        "rk_test_": "[A-Za-z0-9]{16,200}",
+        "k_live_": "[A-Za-z0-9]{16,200}",  # Stripe: sk_ and rk_
+        "k_test_": "[A-Za-z0-9]{16,200}",
         "whsec_": "[A-Za-z0-9+/=]{20,100}",
         "SG.": r"[A-Za-z0-9_-]{16,32}\.[A-Za-z0-9_-]{16,64}",  # SendGrid
         "npm_": "[A-Za-z0-9]{36}",
         "pypi-": "[A-Za-z0-9_-]{50,}",
         "hf_": "[A-Za-z0-9]{30,40}",  # Hugging Face
         "dop_v1_": "[a-f0-9]{64}",  # DigitalOcean
-        "shpat_": "[a-fA-F0-9]{32}",  # Shopify
-        "shpss_": "[a-fA-F0-9]{32}",
+        "shp": "(?:at|ss|ca|pa)_[a-fA-F0-9]{32}",  # Shopify
         "lin_api_": "[A-Za-z0-9]{40}",
         "PMAK-": "[A-Za-z0-9-]{50,64}",
         "dckr_pat_": "[A-Za-z0-9_-]{20,40}",
@@ -56,17 +51,14 @@ PRIVATE_KEY_BEGUN = re.compile(
 )
 IN_ADDRESS = re.compile(r"[a-z][a-z0-9+.-]{1,20}://[^\s:/@<>\"'?#]{0,64}:([^\s/@<>\"'{}$?#]{3,128})@", re.IGNORECASE)
 HEADER = re.compile(r"(?:Bearer|Basic|Token|bearer|basic) +([A-Za-z0-9+/=_.~-]{20,})")
-NAMES = (
-    "assw", "ASSW", "assphrase", "ASSPHRASE", "pwd", "PWD", "ecret", "ECRET", "oken", "OKEN", "pi_key", "PI_KEY", "pi-key", "pikey", "piKey", "piKEY", "PIKEY", "PI-KEY", "Pi-Key", "PI-Key", "PI key", "pi key",
-    "ccess_key", "CCESS_KEY", "ccessKey", "ccess-key", "ccesskey", "rivate_key", "RIVATE_KEY", "rivateKey", "redential", "REDENTIAL", "uth_key", "UTH_KEY", "ncryption_key", "NCRYPTION_KEY", "contraseña", "Contraseña", "asswort", "ot de passe",
-)  # fmt: skip
+NAMES = ("assw", "assphrase", "pwd", "ecret", "oken", "key", "redential", "contraseña", "de passe")
 ASSIGNED = re.compile(
     r"(?:passw(?:or[dt]|d)?|passphrase|pwd|secret|token|api[ _-]?key|access[ _-]?key(?:[ _-]?id)?|private[ _-]?key|credentials?|auth[ _-]?key|encryption[ _-]?key|contraseña|mot de passe)[a-z0-9_]{0,16}"
-    r"[\"'\]`]{0,2}(?:: ?(?:str|string|String|&str))?\s{0,3}(?:=>|:=|={1,2}|:| is )\s{0,3}(?P<value>\"[^\"\n]{4,256}\"|'[^'\n]{4,256}'|`[^`\n]{4,256}`|[^\s\"'`,;<>(){}\[\]]{6,256})",
+    r"[\"'\]`]{0,2}(?:: ?(?:str|string|String|&str))?\s{0,3}(?:=>|:=|={1,2}|:| is )\s{0,3}(?P<value>\"[^\"\n]{4,256}\"|'[^'\n]{4,256}'|`[^`\n]{4,256}`|[^\s\"'`,;<>(){}\[\]\\]{6,256})",
     re.IGNORECASE,
 )
 NOT_A_VALUE = re.compile(
-    r"\$|%[({sd]|\{\{|<|\.\.\.|…|\*{3}|x{4,}|(?:your|my|the|some|example|enter|insert|change|replace|dummy|fake|placeholder|none|null|true|false|undefined|required|optional|os\.|env|self\.|process\.|config|settings|get|str\b|string|bytes|int\b|http)",
+    r"\$|%[({sd]|\{\{|<|\.\.\.|…|\*{3}|x{4,}|(?:your|my|the|some|example|enter|insert|change|replace|dummy|fake|placeholder|none|null|true|false|undefined|required|optional|os\.|env|self\.|process\.|config|settings|get|str|string|bytes|int|http)(?=[\W_]|[A-Z]?[a-z]{2}|$)",
     re.IGNORECASE,
 )
 TURN = re.compile("[a-z][A-Z]")
@@ -91,19 +83,19 @@ def find_secrets(text: str) -> Iterator[Finding]:
             if block:
                 yield Finding("secret", "private_key", block.start(), block.end(), CHECKED + 1)  # whatever stands in it
     for at in occurrences(text, "://"):
-        match = IN_ADDRESS.search(text, max(0, at - 20), at + 200)
-        if match and match.start() < at < match.end() and not NOT_A_VALUE.match(match.group(1)):
-            yield Finding("secret", "password_in_address", match.start(1), match.end(1), CHECKED + 1)
+        inside = IN_ADDRESS.search(text, max(0, at - 20), at + 200)
+        if inside and inside.start() < at < inside.end() and not NOT_A_VALUE.match(inside.group(1)):
+            yield Finding("secret", "password_in_address", inside.start(1), inside.end(1), CHECKED + 1)
     for at in occurrences(text, "earer ", "Basic ", "basic "):
-        match = HEADER.match(text, at - (text[at] == "e"))
-        if match and looks_random(match.group(1)):
-            yield Finding("secret", "header", match.start(1), match.end(1), CONTEXT)
+        header = HEADER.match(text, at - (text[at] == "e"))
+        if header and looks_random(header.group(1)):
+            yield Finding("secret", "header", header.start(1), header.end(1), CONTEXT)
     yield from _find_assigned(text)
 
 
 def _find_assigned(text: str) -> Iterator[Finding]:
     done = -1
-    for at in sorted(occurrences(text, *NAMES)):
+    for at in sorted(occurrences(lower(text), *NAMES)):
         if at < done:
             continue
         match = ASSIGNED.search(text, max(0, at - 12), min(len(text), at + 320))
@@ -126,6 +118,8 @@ def _is_secret(value: str, quoted: bool) -> bool:
         return (
             quoted and len(TURN.findall(value)) * 6 >= len(value) >= 16
         )  # lower case and capitals change as often as by chance
+    if quoted and len(value) >= 16 and looks_random(value) and re.fullmatch(r"[\w+/=-]+", value):
+        return True
     if value.startswith(("/", "./", "~", "-", "=", "&", "|", "\\", "+", "#")) or value.isdigit():
         return quoted and not value.startswith(("/", "./", "~")) and len(value) >= 6 and value.isdigit()
     letters, digits = any(map(str.isalpha, value)), any(map(str.isdigit, value))

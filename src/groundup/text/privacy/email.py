@@ -20,26 +20,7 @@ SPELLED = re.compile(
     re.IGNORECASE,
 )
 LONGEST_LOCAL = 64  # RFC 5321, 4.5.3.1.1
-FILES = frozenset(
-    [
-        "png",
-        "jpg",
-        "jpeg",
-        "gif",
-        "svg",
-        "webp",
-        "service",
-        "socket",
-        "timer",
-        "target",
-        "mount",
-        "slice",
-        "conf",
-        "html",
-        "css",
-        "json",
-    ]
-)
+FILES = frozenset("png jpg jpeg gif svg webp service socket timer target mount slice conf html css json".split())
 ACCOUNTS_OF_PROGRAMS = frozenset(["git", "hg", "svn"])
 SURROGATE = re.compile(r"[a-z2-7]{10}@[a-z2-7]{6}\.example")
 """What `pseudonyms` writes: under a top-level name that nobody can have (RFC 2606). It is nobody's, and is not found."""

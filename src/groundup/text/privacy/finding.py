@@ -114,11 +114,19 @@ def occurrences(text: str, *needles: str) -> Iterator[int]:
             at = text.find(needle, at + 1)
 
 
+def lower(text: str) -> str:
+    """The text in small letters, each at its place: the two letters of which some languages make two or three stay as they are."""
+    small = text.lower()
+    return (
+        small if len(small) == len(text) else "".join(each.lower() if len(each.lower()) == 1 else each for each in text)
+    )
+
+
 DENSE = re.compile(r"[0-9](?:[^0-9\n]{0,3}[0-9]){6,}")
 
 
 def dense_digits(text: str) -> list[tuple[int, int]]:
     """Stretches with seven digits or more, at most three other characters between two of them: all that a number of this
-    kind can be in. Only there are the dearer patterns tried. Two characters before and six after are taken along."""
+    kind can be in. Only there are the dearer patterns tried. Three characters before and six after are taken along."""
     end = len(text)
     return [(max(0, match.start() - 3), min(end, match.end() + 6)) for match in DENSE.finditer(text)]

@@ -13,109 +13,33 @@ _INITIAL = rf"(?:[{_UP}]\.)"
 _PARTICLE = r"(?:de la|de los|del|de|da|dos|di|von der|von|van der|van den|van|zu|der|den|le|la|bin|ibn|al|el|y|e)"
 NAME = rf"(?:{_ONE}|{_INITIAL})(?: ?(?<=[ .])(?:{_ONE}|{_INITIAL})| {_PARTICLE} {_ONE}){{0,3}}"
 FULL_NAME = rf"(?:{_ONE}|{_INITIAL})(?:(?: {_INITIAL}){{0,2}} (?:{_PARTICLE} )?{_ONE}){{1,3}}"
-TITLES = (
-    "Mr. ", "Mr ", "Mrs. ", "Mrs ", "Ms. ", "Ms ", "Miss ", "Mx. ", "Dr. ", "Dr ", "Prof. ", "Professor ", "Sir ", "Herr ", "Herrn ", "Frau ", "Mme ", "Mme. ", "Mlle ", "Monsieur ", "Madame ",
-    "Sr. ", "Sra. ", "Señor ", "Señora ", "Doña ", "Sig. ", "Sig.ra ", "Signor ", "Signora ", "Dott. ", "Dott.ssa ", "Dhr. ", "Mevr. ", "Mevrouw ",
-)  # fmt: skip
+TITLE = re.compile(
+    r"(?:Mr|Mrs|Ms|Miss|Mx|Dr|Prof|Professor|Sir|Herr|Herrn|Frau|Mme|Mlle|Monsieur|Madame|Sr|Sra|Señor|Señora|Doña|Sig|Sig\.ra|Signor|Signora|Dott|Dott\.ssa|Dhr|Mevr|Mevrouw)\.? (?=[^\W\da-z_])"
+)
 PHRASES = (
-    "name is ", "names are ", "name's ", "called by the name ", "ich heiße ", "Ich heiße ", "Name ist ", "m'appelle ", "m’appelle ", "me llamo ", "Me llamo ", "nombre es ", "mi chiamo ", "Mi chiamo ", "me chamo ", "Me chamo ", "ik heet ", "Ik heet ",
-    "signed by ", "Signed by ", "Signed, ", "Signed: ", "Attn: ", "Attn. ", "ATTN: ", "c/o ", "on behalf of ", "contact person ", "Contact: ", "speak to ", "speak with ",
+    "y name is ", "is name is ", "er name is ", "ur name is ", "eir name is ", "ch heiße ", "'appelle ", "’appelle ", "e llamo ", "nombre es ", "i chiamo ", "e chamo ", "k heet ", "igned by ", "Signed, ", "ttn: ", "TTN: ", "c/o ", "on behalf of ",
 )  # fmt: skip
 AFTER_TITLE = re.compile(NAME)
 FULL = re.compile(FULL_NAME)
 GREETING = re.compile(
-    rf"^[ \t>]*(?:Dear|Hi|Hello|Hey|Good (?:morning|afternoon|evening),?|Liebe[r]?|Hallo|Cher|Chère|Bonjour|Estimad[oa]|Querid[oa]|Hola|Gentile|Car[oa]|Ciao|Beste|Prezad[oa])[ ]+(?P<name>{NAME})(?=[,!:.\n]| [-–—])",
-    re.MULTILINE,
+    rf"(?:Dear|Hi|Hello|Hey|Good (?:morning|afternoon|evening),?|Liebe[r]?|Hallo|Cher|Chère|Bonjour|Estimad[oa]|Querid[oa]|Hola|Gentile|Car[oa]|Ciao|Beste|Prezad[oa]) +(?P<name>{NAME})(?=[,!:.\n]| [-–—])"
 )
-SIGNATURE = re.compile(
-    rf"(?:[Rr]egards|[Ss]incerely(?: yours)?|[Yy]ours(?: truly| faithfully| sincerely)?|[Cc]heers|[Tt]hanks|[Tt]hank you|[Bb]est(?: wishes)?|[Gg]rüße[n]?|MfG|[Cc]ordialement|[Ss]aludos|[Aa]tentamente|[Cc]ordiali saluti|[Mm]et vriendelijke groet(?:en)?|[Aa]tenciosamente),?\n{{1,3}}[ \t]*(?P<name>{NAME})(?= *(?:\n|$|,))"
+CLOSINGS = (
+    "egards", "incerely", "truly", "aithfully", "Yours", "heers", "hanks", "hank you", "Best", "est wishes", "rüße", "rüßen", "MfG", "ordialement", "aludos", "tentamente", "saluti", "groet", "groeten", "tenciosamente",
+)  # fmt: skip
+SIGNATURE = re.compile(rf",?\n{{1,3}}[ \t]*(?P<name>{NAME})(?= *(?:\n|$|,))")
+COLON = re.compile(rf":[ \t]{{0,8}}[\"']?(?P<name>{FULL_NAME})(?=[\"',;|<(\n\t]|$| [<(]|\.[\n ]|\.$)")
+LABEL = re.compile(
+    r"(?<![A-Za-z])(?:[Ff]ull[ _]?[Nn]ame|[Nn]ame|NAME|[Pp]atient(?:[ _]name)?|[Cc]ustomer(?:[ _]name)?|[Cc]lient|[Ee]mployee|[Rr]ecipient|[Ss]ender|[Hh]older|[Aa]pplicant|[Ss]igned|From|To|Cc|Bcc|Reply-To|Nom|Nombre|Nome|[Bb]eneficiary|[Cc]ontact)[\"']?[ \t]?$"
 )
-FIELD = re.compile(
-    rf"(?:(?<![A-Za-z])(?:[Ff]ull[ _]?[Nn]ame|[Nn]ame|NAME|[Pp]atient(?:[ _]name)?|[Cc]ustomer(?:[ _]name)?|[Cc]lient|[Ee]mployee|[Rr]ecipient|[Ss]ender|[Hh]older|[Aa]pplicant|[Ss]igned|From|To|Cc|Bcc|Reply-To|Nom|Nombre|Nome|[Bb]eneficiary|[Aa]ccount holder|[Cc]ontact))[\"']?[ \t]*[:=][ \t]*[\"']?(?P<name>{FULL_NAME})(?=[\"',;|<(\n\t]|$| [<(]|\.[\n ]|\.$)"
-)
-BEFORE_ADDRESS = re.compile(rf"(?P<name>{FULL_NAME})[\"']? ?<(?=[^<>\s@]{{1,64}}@)")
-INTRODUCED = re.compile(
-    rf"\b(?:I am|I'm|I’m|This is|this is|Ich bin|Je suis|Soy|Sono) (?P<name>{FULL_NAME})(?=[,.;!\n]|$| (?:and|from|calling|writing|with|at|aus|und|de|y|e)\b)"
-)
+BEFORE_ADDRESS = re.compile(r"<[^<>\s@]{1,64}@")
+LAST_NAME = re.compile(rf"(?<!\w)(?P<name>{FULL_NAME})[\"']? ?$")
+I_AM = ("I am ", "I'm ", "I’m ", "his is ", "Ich bin ", "Je suis ", "Soy ", "Sono ")
+INTRODUCED = re.compile(rf"(?P<name>{FULL_NAME})(?=[,.;!\n]|$| (?:and|from|calling|writing|with|at|aus|und|de|y|e)\b)")
 NOT_NAMES = frozenset(
-    [
-        "The",
-        "This",
-        "That",
-        "There",
-        "Here",
-        "Sir",
-        "Madam",
-        "Team",
-        "All",
-        "Everyone",
-        "Everybody",
-        "Colleague",
-        "Colleagues",
-        "Customer",
-        "Customers",
-        "Friend",
-        "Friends",
-        "User",
-        "Users",
-        "Reader",
-        "Readers",
-        "World",
-        "God",
-        "Lord",
-        "Hiring",
-        "Manager",
-        "President",
-        "Minister",
-        "Chairman",
-        "Speaker",
-        "Secretary",
-        "Editor",
-        "Doctor",
-        "Professor",
-        "Python",
-        "Windows",
-        "Linux",
-        "Monday",
-        "Tuesday",
-        "Wednesday",
-        "Thursday",
-        "Friday",
-        "Saturday",
-        "Sunday",
-        "January",
-        "February",
-        "March",
-        "April",
-        "May",
-        "June",
-        "July",
-        "August",
-        "September",
-        "October",
-        "November",
-        "December",
-        "English",
-        "German",
-        "French",
-        "Spanish",
-        "Italian",
-        "American",
-        "British",
-        "Not",
-        "And",
-        "But",
-        "If",
-        "When",
-        "Yes",
-        "No",
-        "It",
-        "He",
-        "She",
-        "They",
-        "We",
-        "You",
-    ]
+    """None True False The This That There Here Sir Madam Team All Everyone Everybody Colleague Colleagues Customer Customers Friend Friends User Users Reader Readers World God Lord Hiring Manager
+    President Minister Chairman Speaker Secretary Editor Doctor Professor Python Windows Linux Monday Tuesday Wednesday Thursday Friday Saturday Sunday January February March April
+    May June July August September October November December English German French Spanish Italian American British Not And But If When Yes No It He She They We You""".split()
 )
 
 
@@ -137,24 +61,32 @@ def find_names(text: str) -> Iterator[Finding]:
 
 
 def _find_said(text: str) -> Iterator[Finding]:
-    for needles, form, pattern in ((TITLES, "title", AFTER_TITLE), (PHRASES, "introduced", AFTER_TITLE)):
+    for title in TITLE.finditer(text):
+        match = AFTER_TITLE.match(text, title.end())
+        if match and not text[title.start() - 1 : title.start()].isalnum():
+            yield _named("title", match.start(), match.end(), text)
+    for needles, pattern in ((PHRASES, AFTER_TITLE), (I_AM, INTRODUCED)):
         for needle in needles:
             for at in occurrences(text, needle):
                 match = pattern.match(text, at + len(needle))
-                if (match and not text[at - 1 : at].isalnum()) or (
-                    match and needle[0] in "nN" and text[at - 1 : at] in " \n"
-                ):
-                    yield _named(form, match.start(), match.end(), text)
-    for form, pattern, needed in (
-        ("greeting", GREETING, ","),
-        ("signature", SIGNATURE, "\n"),
-        ("field", FIELD, ""),
-        ("before_address", BEFORE_ADDRESS, "@"),
-        ("introduced", INTRODUCED, ""),
-    ):
-        if needed in text:
-            for match in pattern.finditer(text):
-                yield _named(form, match.start("name"), match.end("name"), text)
+                if match:
+                    yield _named("introduced", match.start(), match.end(), text)
+    for match in COLON.finditer(text):
+        if LABEL.search(text, max(0, match.start() - 20), match.start()):
+            yield _named("field", match.start("name"), match.end("name"), text)
+    for closing in CLOSINGS:
+        for at in occurrences(text, closing):
+            match = SIGNATURE.match(text, at + len(closing))
+            if match:
+                yield _named("signature", match.start("name"), match.end("name"), text)
+    for match in GREETING.finditer(text):
+        if not text[text.rfind("\n", 0, match.start()) + 1 : match.start()].strip(" \t>\"'"):
+            yield _named("greeting", match.start("name"), match.end("name"), text)
+    if "<" in text and "@" in text:
+        for at in occurrences(text, "<"):
+            name = BEFORE_ADDRESS.match(text, at) and LAST_NAME.search(text, max(0, at - 60), at)
+            if name:
+                yield _named("before_address", name.start("name"), name.end("name"), text)
 
 
 def _named(form: str, start: int, end: int, text: str) -> Finding:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from groundup.text.privacy.checksums import ean, luhn, mod_11_2, mod_11_10, verhoeff, weighted
-from groundup.text.privacy.finding import CHECKED, CONTEXT, Finding, said_before
+from groundup.text.privacy.finding import CHECKED, CONTEXT, Finding, occurrences, said_before
 
 
 @dataclass(frozen=True)
@@ -22,6 +22,8 @@ class NationalId:
     """Whether the characters, without separators and in capitals, can be such a number."""
     words: str = ""
     """Alternatives of which one must stand before it; empty where shape and check are enough."""
+    named: str = ""
+    """Its own name: right behind it, a number of this shape is one even if its check fails, since people mistype."""
     bare_words: str = ""
     """The same, for a number written without separators."""
 
@@ -52,7 +54,9 @@ def us_ssn(number: str) -> bool:
 
 
 def uk_nino(number: str) -> bool:
-    """HM Revenue & Customs, NIM39110: prefixes that are not given out."""
+    """HM Revenue & Customs, NIM39110: letters and prefixes that are not given out."""
+    if number[0] in "DFIQUV" or number[1] in "DFIOQUV" or number[-1] not in "ABCD":
+        return False
     return number[:2] not in ("BG", "GB", "KN", "NK", "NT", "TN", "ZZ")
 
 
@@ -74,8 +78,9 @@ def es_dni(number: str) -> bool:
     return "TRWAGMYFPDXBNJZSQVHLCKE"[int(digits) % 23] == number[-1]
 
 
-_ODD = dict(zip("0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ", [1, 0, 5, 7, 9, 13, 15, 17, 19, 21] + [
-    1, 0, 5, 7, 9, 13, 15, 17, 19, 21, 2, 4, 18, 20, 11, 3, 6, 8, 12, 14, 16, 10, 22, 25, 24, 23], strict=True))  # fmt: skip
+_ODD_DIGITS = [1, 0, 5, 7, 9, 13, 15, 17, 19, 21]
+_ODD_LETTERS = [*_ODD_DIGITS, 2, 4, 18, 20, 11, 3, 6, 8, 12, 14, 16, 10, 22, 25, 24, 23]
+_ODD = dict(zip("0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ", [*_ODD_DIGITS, *_ODD_LETTERS], strict=True))
 
 
 def it_codice_fiscale(number: str) -> bool:
@@ -210,43 +215,43 @@ def anything(number: str) -> bool:
 
 _SSN, _TAX = r"ssn|social[ _-]?sec|itin|tax(?:payer)?[ _-]?id", r"steuer|idnr|id-nr|tax|tin\b|identifikationsn"
 DIGIT_IDS = (
-    NationalId("us_ssn", r"\d{3}-\d{2}-\d{4}", us_ssn),
+    NationalId("us_ssn", r"\d{3}-\d{2}-\d{4}", us_ssn, named="ssn|social sec"),
     NationalId("us_ssn", r"\d{3}[ .]\d{2}[ .]\d{4}|\d{9}", us_ssn, words=_SSN),
     NationalId("passport", r"[A-Z]{0,2}\d{6,9}", anything, words="passport|reisepass|passeport|pasaporte|passaporto|passeporte|paspoort"),
-    NationalId("uk_nhs", r"\d{3}[ -]?\d{3}[ -]?\d{4}", uk_nhs, words="nhs|health service|patient"),
-    NationalId("fr_nir", r"[12378] ?\d{2} ?[0-9]{2} ?(?:\d{2}|2[AB]) ?\d{3} ?\d{3} ?(?:/ ?)?\d{2}", fr_nir),
-    NationalId("es_dni", r"\d{8}[ -]?[A-Za-z]|\d{1,2}\.\d{3}\.\d{3}[ -]?[A-Za-z]|[XYZxyz]-?\d{7}-?[A-Za-z]", es_dni),
+    NationalId("uk_nhs", r"\d{3}[ -]?\d{3}[ -]?\d{4}", uk_nhs, words="nhs|health service|patient", named="nhs n"),
+    NationalId("fr_nir", r"[12378] ?\d{2} ?[0-9]{2} ?(?:\d{2}|2[AB]) ?\d{3} ?\d{3} ?(?:/ ?)?\d{2}", fr_nir, named="nir|sécurité sociale|securite sociale"),
+    NationalId("es_dni", r"\d{8}[ -]?[A-Za-z]|\d{1,2}\.\d{3}\.\d{3}[ -]?[A-Za-z]|[XYZxyz]-?\d{7}-?[A-Za-z]", es_dni, named="dni|nif|nie"),
     NationalId("de_tax_id", r"\d{2} \d{3} \d{3} \d{3}", de_tax_id),
     NationalId("de_tax_id", r"\d{2}[ /]?\d{3}[ /]?\d{3}[ /]?\d{3}", de_tax_id, words=_TAX),
-    NationalId("de_social", r"\d{2} ?\d{6} ?[A-Z] ?\d{3}", de_social),
-    NationalId("in_aadhaar", r"[2-9]\d{3}([ -])\d{4}\1\d{4}(?![ -]\d)", in_aadhaar),
-    NationalId("in_aadhaar", r"[2-9]\d{11}", in_aadhaar, words="aadha|uid|आधार"),
-    NationalId("br_cpf", r"\d{3}\.\d{3}\.\d{3}[-/.]\d{2}", br_cpf),
-    NationalId("br_cpf", r"\d{9}-?\d{2}", br_cpf),
+    NationalId("de_social", r"\d{2} ?\d{6} ?[A-Z] ?\d{3}", de_social, named="rentenvers|sozialvers|rvnr"),
+    NationalId("in_aadhaar", r"[2-9]\d{3}([ -])\d{4}\1\d{4}(?![ -]\d)", in_aadhaar, named="aadha|आधार"),
+    NationalId("in_aadhaar", r"[2-9]\d{11}", in_aadhaar, words="aadha|uid|आधार", named="aadha|आधार"),
+    NationalId("br_cpf", r"\d{3}\.\d{3}\.\d{3}[-/]\d{2}", br_cpf, named="cpf"),
+    NationalId("br_cpf", r"\d{9}-?\d{2}", br_cpf, named="cpf"),
     NationalId("nl_bsn", r"\d{9}|\d{4}[. ]\d{2}[. ]\d{3}|\d{3}[. ]\d{3}[. ]\d{3}", nl_bsn, words="bsn|burgerservice|sofi"),
-    NationalId("pl_pesel", r"\d{11}", pl_pesel, words="pesel"),
-    NationalId("se_personnummer", r"(?:19|20)?\d{6}[-+]\d{4}", se_personnummer),
+    NationalId("pl_pesel", r"\d{11}", pl_pesel, words="pesel", named="pesel"),
+    NationalId("se_personnummer", r"(?:19|20)?\d{6}[-+]\d{4}", se_personnummer, named="personnummer|personnr"),
     NationalId("se_personnummer", r"(?:19|20)?\d{10}", se_personnummer, words="person(?:al identity |)num|personnr|samordn"),
-    NationalId("fi_hetu", r"\d{6}[-+A-FU-Y]\d{3}[0-9A-Y]", fi_hetu),
+    NationalId("fi_hetu", r"\d{6}[-+A-FU-Y]\d{3}[0-9A-Y]", fi_hetu, named="hetu|henkilötunnus"),
     NationalId("dk_cpr", r"\d{6}-?\d{4}", lambda number: _date(number[4:6], number[2:4], number[:2]), words="cpr|personnum"),
-    NationalId("no_fodselsnummer", r"\d{6} ?\d{5}", no_fodselsnummer),
+    NationalId("no_fodselsnummer", r"\d{6} ?\d{5}", no_fodselsnummer, named="fødselsnummer|fnr"),
     NationalId("be_national", r"\d{2}\.\d{2}\.\d{2}[- ]\d{3}[. ]\d{2}|\d{11}", be_national, bare_words="rijksregister|national|insz|niss|rrn"),
-    NationalId("ch_ahv", r"756\.?\d{4}\.?\d{4}\.?\d{2}", ch_ahv),
+    NationalId("ch_ahv", r"756\.?\d{4}\.?\d{4}\.?\d{2}", ch_ahv, named="ahv|avs"),
     NationalId("pt_nif", r"[1235689]\d{2} ?\d{3} ?\d{3}", pt_nif, words="nif|contribuinte"),
     NationalId("ca_sin", r"\d{3}[ -]?\d{3}[ -]?\d{3}", luhn, words=r"sin\b|social insurance|assurance sociale|nas\b"),
     NationalId("au_tfn", r"\d{3} ?\d{3} ?\d{3}", lambda number: weighted(number, (1, 4, 3, 7, 5, 8, 6, 9, 10)) % 11 == 0, words="tfn|tax file"),
-    NationalId("cn_resident", r"\d{17}[0-9Xx]", cn_resident),
-    NationalId("kr_resident", r"\d{6}-[1-8]\d{6}", kr_resident),
+    NationalId("cn_resident", r"\d{17}[0-9Xx]", cn_resident, named="身份证"),
+    NationalId("kr_resident", r"\d{6}-[1-8]\d{6}", kr_resident, named="주민등록번호|rrn"),
     NationalId("za_id", r"\d{6} ?\d{4} ?\d{3}", za_id, words="identity|id num|id no|said|rsa id"),
     NationalId("jp_my_number", r"\d{4}[ -]?\d{4}[ -]?\d{4}", jp_my_number, words="my ?number|個人番号|マイナンバー|individual num"),
     NationalId("tr_kimlik", r"[1-9]\d{10}", tr_kimlik, words="kimlik|t\\.?c\\.? "),
-    NationalId("cl_rut", r"\d{1,2}\.\d{3}\.\d{3}-[0-9Kk]", cl_rut),
+    NationalId("cl_rut", r"\d{1,2}\.\d{3}\.\d{3}-[0-9Kk]", cl_rut, named="rut|run"),
     NationalId("cl_rut", r"\d{7,8}-[0-9Kk]", cl_rut, words="rut|run|rol "),
 )  # fmt: skip
 LETTER_IDS = (
-    NationalId("uk_nino", r"[A-CEGHJ-PR-TW-Z][A-CEGHJ-NPR-TW-Z][ -]?\d{2}[ -]?\d{2}[ -]?\d{2}[ -]?[A-D]", uk_nino),
-    NationalId("it_codice_fiscale", r"[A-Z]{3} ?[A-Z]{3} ?[0-9LMNP-V]{2}[A-EHLMPRST][0-9LMNP-V]{2} ?[A-Z][0-9LMNP-V]{3}[A-Z]", it_codice_fiscale),
-    NationalId("mx_curp", r"[A-Z]{4}\d{6}[HMX][A-Z]{5}[0-9A-Z]\d", mx_curp),
+    NationalId("uk_nino", r"[A-Z]{2}[ -]?\d{2}[ -]?\d{2}[ -]?\d{2}[ -]?[A-Z]", uk_nino, named="national insurance|nino|ni n"),
+    NationalId("it_codice_fiscale", r"[A-Z]{3} ?[A-Z]{3} ?[0-9LMNP-V]{2}[A-EHLMPRST][0-9LMNP-V]{2} ?[A-Z][0-9LMNP-V]{3}[A-Z]", it_codice_fiscale, named="codice fiscale|c\\.f\\."),
+    NationalId("mx_curp", r"[A-Z]{4}\d{6}[HMX][A-Z]{5}[0-9A-Z]\d", mx_curp, named="curp"),
     NationalId("in_pan", r"[A-Z]{3}P[A-Z]\d{4}[A-Z]", anything),
     NationalId("in_pan", r"[A-Z]{5}\d{4}[A-Z]", anything, words=r"pan\b|permanent account"),
 )  # fmt: skip
@@ -257,6 +262,8 @@ _COMPILED = [(each, each.pattern) for each in DIGIT_IDS]
 _COMPILED_LETTERS = [(each, each.pattern) for each in LETTER_IDS]
 _SEPARATORS = str.maketrans("", "", " -./")
 LONGEST_LETTERS = 20
+NAMED_BEFORE = 30  # characters
+SURROGATE = re.compile("[A-Z]*000")  # how the stand-ins of `pseudonyms` begin
 
 
 def find_national_ids(text: str, spans: list[tuple[int, int]]) -> Iterator[Finding]:
@@ -280,7 +287,10 @@ def find_letter_ids(text: str, start: int) -> Iterator[Finding]:
 
 def find_passports(text: str) -> Iterator[Finding]:
     """What stands after the word passport and looks like its number."""
-    for match in PASSPORT.finditer(text):
+    for at in occurrences(text, "assport", "ASSPORT", "eisepass", "asseport", "asaporte", "assaporto"):
+        match = PASSPORT.match(text, at - 1)
+        if match is None:
+            continue
         if any(character.isdigit() for character in match.group(1)):
             yield Finding("national_id", "passport", match.start(1), match.end(1), CONTEXT)
 
@@ -290,5 +300,7 @@ def _checked(text: str, each: NationalId, match: re.Match[str]) -> Finding | Non
     characters = number.translate(_SEPARATORS).replace("+", "").upper()
     words = each.words or (each.bare_words if len(characters) == len(number) else "")
     if not each.valid(characters) or (words and not said_before(text, match.start(), words)):
-        return None
+        named = each.named and said_before(text, match.start(), each.named, NAMED_BEFORE)
+        if not named or SURROGATE.match(characters) or len(set(characters)) < 3:
+            return None
     return Finding("national_id", each.form, match.start(), match.end(), CHECKED)

@@ -6,11 +6,15 @@ import ipaddress
 import re
 from collections.abc import Iterator
 
-from groundup.text.privacy.finding import CHECKED, Finding
+from groundup.text.privacy.finding import CHECKED, Finding, said_before
 
 OCTET = r"(?:25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])"
+FOUR_NUMBERS = re.compile(r"[0-9]{1,3}\.[0-9]{1,3}\.[0-9]{1,3}\.[0-9]")
 VERSION_4 = re.compile(rf"(?<![\w])(?<![\w.][.\-])(?:{OCTET}\.){{3}}{OCTET}(?![\w])(?!\.[0-9])(?!-[\w])")
 VERSION_WORDS = r"v|ver|version|release|release[sd]|rev|firmware|build|upgrade[sd]?|chapter|section|§|assemblyversion|package|since|rfc|oid|patch|dated|driver|update[sd]?|installed"
+HOST_WORDS = (
+    r"ip|addr|host|server|client|dns|ping|ssh|login|request|https?://|gateway|from|peer|remote|nameserver|resolver"
+)
 CALLED_VERSION = re.compile(
     rf"(?:\b(?:{VERSION_WORDS})[\"':=.]*[ ]?[\"'=:(]?[ ]?(?:to |from )?|(?:==|>=|<=|~=|[~^])[ ]?)$", re.IGNORECASE
 )
@@ -24,9 +28,13 @@ OURS_6 = ipaddress.ip_network("3fff::/20")  # RFC 9637: for documentation; `pseu
 
 def find_ips(text: str) -> Iterator[Finding]:
     """All addresses that a machine can have, private ones too: not 127.0.0.1 and ::1, not 0.0.0.0, masks, broadcast, or four-part versions."""
-    if "." in text:
-        for match in VERSION_4.finditer(text):
+    for four in FOUR_NUMBERS.finditer(text):
+        match = VERSION_4.match(text, four.start())
+        if match:
             address = ipaddress.IPv4Address(match.group())
+            small = int(address) < 10 << 24 and max(address.packed) < 100
+            if small and not said_before(text, match.start(), HOST_WORDS, 30):
+                continue  # far more often a version or a section
             if address.is_loopback or address.is_unspecified or address in OURS_4 or int(address) < 1 << 24:
                 continue
             if not CALLED_VERSION.search(text, max(0, match.start() - 24), match.start()):

@@ -21,6 +21,8 @@ class Scrubbed:
     text: str
     counts: dict[str, int] = field(default_factory=dict)
     """How many findings of each kind there were."""
+    findings: tuple[Finding, ...] = ()
+    """What was found at the first look, with its places in the text as it was."""
     drop: bool = False
     """Whether the whole document is to be left out (mode = drop, and something was found)."""
 
@@ -39,7 +41,8 @@ def scrub(text: str, settings: PrivacySettings, key: bytes = b"") -> Scrubbed:
     findings = find_personal_data(text, settings)
     if settings.mode == "drop":
         counts.update(finding.kind for finding in findings)
-        return Scrubbed(text, dict(counts), bool(findings))
+        return Scrubbed(text, dict(counts), tuple(findings), drop=bool(findings))
+    first = tuple(findings)
     for turn in range(ROUNDS):
         if not findings:
             break
@@ -47,7 +50,7 @@ def scrub(text: str, settings: PrivacySettings, key: bytes = b"") -> Scrubbed:
         last = turn == ROUNDS - 1  # a stand-in that is found time and again gives way to a placeholder
         text, places = _replaced(text, findings, settings, b"" if last else key)
         findings = find_personal_data(text, settings) if _any_left(text, places, settings) else []
-    return Scrubbed(text, dict(counts))
+    return Scrubbed(text, dict(counts), first)
 
 
 def replacement(finding: Finding, value: str, settings: PrivacySettings, key: bytes) -> str:

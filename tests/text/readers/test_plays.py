@@ -4,8 +4,9 @@ import re
 import textwrap
 from pathlib import Path
 
-from groundup.text.catalogue import CATALOGUE, archive_path
-from groundup.text.plays import play_to_text, read_plays
+from groundup.text.catalogue import CATALOGUE
+from groundup.text.fetch import archive_path
+from groundup.text.readers.plays import play_to_text, read_plays
 
 MARKDOWN = r"""
 # A Play
@@ -79,10 +80,10 @@ def test_a_prologue_without_a_speaker_is_kept() -> None:
 
 def test_all_plays_are_plain_dialogue(plays_cache: Path) -> None:
     plays = read_plays(archive_path(CATALOGUE["shakespeare"], plays_cache))
-    titles = [title for title, _ in plays]
+    titles = [play.name for play in plays]
     assert len(set(titles)) == 38
     assert {"Hamlet", "Measure for measure", "A Midsummer Night's Dream", "Henry IV, Part 2"} <= set(titles)
-    text = "".join(text for _, text in plays)
+    text = "".join(play.text for play in plays)
     assert len(text.encode()) == 4_782_738
     assert len(set(text)) == 71
     # No mark of Markdown, no space at the end of a line, no gap wider than one blank line.
@@ -91,7 +92,7 @@ def test_all_plays_are_plain_dialogue(plays_cache: Path) -> None:
     # 31,354 lines of the archive name a speaker in bold, and one prologue has none.
     assert len(speeches) == 31_355
     assert all(re.match(r"[^\n:]+:\n\S", speech) for speech in speeches)
-    hamlet = dict(plays)["Hamlet"]
+    hamlet = next(play.text for play in plays if play.name == "Hamlet")
     assert hamlet.startswith("BERNARDO:\nWho's there?\n\nFRANCISCO:\nNay, answer me: stand, and unfold yourself.\n\n")
     assert "HAMLET:\nTo be, or not to be: that is the question:\nWhether 'tis nobler in the mind to suffer\n" in hamlet
     assert hamlet.endswith("Go, bid the soldiers shoot.\n\n")

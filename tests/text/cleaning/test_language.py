@@ -1,0 +1,42 @@
+from __future__ import annotations
+
+import sys
+
+import pytest
+from tests.text.cleaning.languages import SENTENCES
+
+from groundup.errors import MissingExtraError
+from groundup.text.cleaning import language
+from groundup.text.cleaning.language import Language, identify_language
+
+
+@pytest.mark.parametrize("code", SENTENCES)
+def test_a_sentence_is_told(code: str) -> None:
+    found = identify_language(SENTENCES[code])
+    assert found.code == code
+    assert 0.5 < found.confidence <= 1
+
+
+@pytest.mark.parametrize("text", ["", "ok", "12345 67890 !!! ???", "\ud800", "1 + 1 = 2, a = b"])
+def test_too_little_to_tell(text: str) -> None:
+    assert identify_language(text) == Language("und", 0.0)
+
+
+def test_most_of_a_long_text_decides() -> None:
+    text = SENTENCES["en"] + "\n" + (SENTENCES["de"] + "\n") * 40
+    assert identify_language(text).code == "de"
+    assert len(language._sample(text)) == 3 * language.SAMPLE_CHARACTERS + 2
+
+
+def test_surrogates_do_no_harm() -> None:
+    assert identify_language("\ud800" + SENTENCES["fr"]).code == "fr"
+
+
+def test_what_is_missing_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "py3langid.langid", None)
+    language._identifier.cache_clear()
+    try:
+        with pytest.raises(MissingExtraError, match=r"pip install 'groundup\[data\]'"):
+            identify_language(SENTENCES["en"])
+    finally:
+        language._identifier.cache_clear()
