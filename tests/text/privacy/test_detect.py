@@ -114,3 +114,11 @@ def test_a_birth_date_before_its_word_is_found_whatever_stands_behind() -> None:
     assert ("birth_date", "23/07/2010") in [
         (finding.kind, text[finding.start : finding.end]) for finding in find_personal_data(text, PrivacySettings())
     ]
+
+
+def test_birth_dates_of_two_sentences() -> None:
+    text = "Sie wurde am 04.01.1999 in Wien geboren.Er wurde am 05.02.1998 in Graz geboren."
+    assert [text[finding.start : finding.end] for finding in find_personal_data(text, PrivacySettings())] == [
+        "04.01.1999",
+        "05.02.1998",
+    ]

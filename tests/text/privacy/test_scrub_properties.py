@@ -57,11 +57,8 @@ def test_every_text_of_the_measured_set_is_the_same_when_scrubbed_again(mode: Mo
 @given(glued)
 @settings(max_examples=60, deadline=None)
 def test_what_is_not_found_stays_as_it_was(text: str) -> None:
-    findings = find_personal_data(text, PrivacySettings("placeholder"))
-    if not findings:
+    if not find_personal_data(text, PrivacySettings("placeholder")):
         assert scrub(text, PrivacySettings("placeholder")) == Scrubbed(text)
-    else:
-        assert scrub(text, PrivacySettings("placeholder")).text.startswith(text[: findings[0].start])
 
 
 def test_settings_and_results_can_be_sent_to_other_processes() -> None:

@@ -39,6 +39,7 @@ LAST = (
     "född",
     "født",
 )  # words that stand behind the date: `am 3. Mai 1950 in Wien geboren`
+SENTENCE_END = re.compile(r"[.!?]\s*[^\W\d_a-zß-öø-ÿ]")
 STOP = re.compile(
     r"died|death|married|since|until|\bdied\b|gestorben|decease|issued|expir|hired|joined|updated|registered",
     re.IGNORECASE,
@@ -65,7 +66,12 @@ def _belongs(text: str, words: re.Match[str], date: re.Match[str]) -> bool:
     if date.start() > words.end() + REACH or text[date.start() - 1 : date.start()].isdigit():
         return False
     between = text[words.end() : date.start()] or text[date.end() : words.start()]
-    if between.count("\n") > 1 or STOP.search(between) or any(character.isdigit() for character in between):
+    if (
+        between.count("\n") > 1
+        or STOP.search(between)
+        or SENTENCE_END.search(between)
+        or any(character.isdigit() for character in between)
+    ):
         return False
     return possible(date.group())
 
