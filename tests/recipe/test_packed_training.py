@@ -68,6 +68,10 @@ def test_what_was_done_is_said_and_kept(packed: tuple[TrainedRun, list[str]]) ->
     assert facts["fill_in_the_middle"]["pieces"] > 0
     assert any(line.startswith("best-fit packing: ") for line in said)
     assert any(line.startswith("training text by language: loud ") for line in said)
+    card = (run.path / "model" / "README.md").read_text()
+    assert "best fit, " in card
+    assert "mixed by language" in card
+    assert "50.0 % of the training documents" in card
     steps = [record for record in read_records(run.path / "metrics.jsonl") if record["kind"] == "train"]
     assert 0 < steps[-1]["tokens"] < 12 * 4 * 16  # those with loss: padding has none
     assert run.load().generate("", max_new_tokens=5, seed=1) is not None

@@ -64,6 +64,7 @@ def data_notes(data: dict[str, Any]) -> list[tuple[str, str]]:
         rows.append(("tokenizer", f"{tokenizer.get('kind')}, {size}{''.join(details)}"))
     if data.get("split"):
         rows.append(("split by", f"{data['split']}, {share(number(data.get('validation_fraction')))} for validation"))
+    rows += _plan_notes(data)
     held_out = [str(name) for name in listing(data, "validation_documents")]
     if held_out:
         rows.append(("held out", _shortened(held_out)))
@@ -72,6 +73,21 @@ def data_notes(data: dict[str, Any]) -> list[tuple[str, str]]:
         kind = "characters" if tokenizer.get("kind") == "character" else "words"
         rows.append((f"unknown {kind}", _shortened(unknown)))
     return rows + [(f"repairs: {name}", count(number(times))) for name, times in section(data, "repairs").items()]
+
+
+def _plan_notes(data: dict[str, Any]) -> list[tuple[str, str]]:
+    """How rows were packed and mixed, where it isn't as the text lies there."""
+    rows = []
+    if packing := section(data, "packing"):
+        padding, cut = share(number(packing.get("padding_share"))), share(number(packing.get("cut_documents_share")))
+        rows.append(("packing", f"best fit, {padding} padding, {cut} of the documents cut"))
+    if mixture := section(data, "mixture"):
+        groups = section(mixture, "groups")
+        shares = [f"{name} {share(number(section(groups, name).get('share')))}" for name in groups]
+        rows.append((f"mixed by {mixture.get('by')}", _shortened(shares)))
+    if middle := section(data, "fill_in_the_middle"):
+        rows.append(("fill-in-the-middle", f"{share(number(middle.get('rate')))} of the training documents"))
+    return rows
 
 
 def _shortened(items: list[str]) -> str:

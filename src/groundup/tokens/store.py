@@ -1,7 +1,7 @@
 """Token stores: a split's documents as one long row of ids in a file, mapped into memory, and beside it where each of them ends.
 
     train.tokens       the ids of all documents, each followed by the end token
-    train.documents    two numbers a document: where it ends, counted from the beginning of the store, and its group
+    train.documents    where each document ends, counted from the beginning of the store; then each one's group
 
 One file however large: it is mapped, not read, and written from front to back, so pieces of it would save nothing.
 """
@@ -47,18 +47,18 @@ class TokenStore:
     num_turned: int
     """How many documents, or pieces of them, have their middle last."""
     documents: NDArray[np.int64]
-    """(documents, 2): where each ends, and its group. A piece that is turned counts as a document."""
+    """(2, documents): where each ends, and its group. A piece that is turned counts as a document."""
     documents_sha256: str
 
     @property
     def ends(self) -> NDArray[np.int64]:
         """(documents,) where each ends, its end token included."""
-        return self.documents[:, 0]
+        return self.documents[0]
 
     @property
     def groups(self) -> NDArray[np.int64]:
         """(documents,) the number of the source, or of the language, that each is of."""
-        return self.documents[:, 1]
+        return self.documents[1]
 
     @classmethod
     def open(cls, path: Path, verify: bool) -> TokenStore:
@@ -71,7 +71,7 @@ class TokenStore:
             counts = {key: int(header[key]) for key in ["num_bytes", "num_documents", "num_unknown", "num_turned"]}
             texts = {key: str(header[key]) for key in ["tokenizer_sha256", "first_piece"]}
             facts: dict[str, Any] = {**counts, **texts}
-            documents = index.array.reshape(-1, 2)
+            documents = index.array.reshape(2, -1)
             return cls(
                 path,
                 file.array,
@@ -99,7 +99,7 @@ def write_store(
     counts = {"num_bytes": 0, "num_documents": 0, "num_unknown": 0, "num_turned": 0}
     begins = {"first_piece": ""}
     end = np.array([] if tokenizer.end_id is None else [tokenizer.end_id], np.int32)
-    documents = array("q")  # of many millions, too
+    ends, numbers = array("q"), array("q")  # of many millions, too
 
     def pieces() -> Iterator[NDArray[np.int32]]:
         written = 0
@@ -114,13 +114,14 @@ def write_store(
                     counts["num_unknown"] += int(np.count_nonzero(ids == tokenizer.unknown_id))
                     written += ids.size
                     yield ids
-                documents.extend((written, group))
+                ends.append(written)
+                numbers.append(group)
                 counts["num_turned"] += turned
             counts["num_bytes"] += len(text.encode("utf-8"))
             counts["num_documents"] += 1
 
     dtype = "<u2" if tokenizer.vocab_size <= 2**16 else "<u4"
     write_array(path, KIND, dtype, pieces(), lambda: {**counts, **begins, "tokenizer_sha256": tokenizer.sha256})
-    index = np.frombuffer(documents, np.int64) if documents else np.zeros(0, np.int64)
-    write_array(path.with_suffix(DOCUMENTS_SUFFIX), DOCUMENTS_KIND, "<i8", [index], dict)
+    columns = [np.array(ends, np.int64), np.array(numbers, np.int64)]
+    write_array(path.with_suffix(DOCUMENTS_SUFFIX), DOCUMENTS_KIND, "<i8", columns, dict)
     return TokenStore.open(path, verify=False)
