@@ -9,13 +9,16 @@ from pathlib import Path
 
 import pytest
 
+import groundup.tokens.prepare as preparing
 from groundup.errors import DataError, MachineError
 from groundup.text.collect import collect
 from groundup.text.document import Document
 from groundup.text.document_store import store_documents
+from groundup.text.selection import select
 from groundup.text.settings import DataSettings
+from groundup.text.splits import plan_split
 from groundup.tokens.plan import SamplePlan
-from groundup.tokens.prepare import PreparedData, prepare
+from groundup.tokens.prepare import PreparedData, prepare, to_learn_from
 from groundup.tokens.settings import TokenizerSettings
 from groundup.tokens.store import TokenStore
 from groundup.tokens.tokenizer import Tokenizer
@@ -327,3 +330,18 @@ def test_unknown_words_are_told_with_what_they_hide(tmp_path: Path) -> None:
     (warning,) = said
     assert warning.startswith("warning: 160 of the validation text's")
     assert "'four', 'three'. Nobody has to spell these, so loss and bits per byte look better than they are" in warning
+
+
+def test_a_large_text_is_learned_from_in_part(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    documents = [document(f"{number} " * 100, f"{number}.txt") for number in range(400)]
+    store = store_documents(documents, tmp_path)
+    split = plan_split(store, select(store, DataSettings().duplicates), DataSettings("texts", 0.1))
+    words = TokenizerSettings(kind="word", vocab_size=100)
+    everything = list(to_learn_from(store, split, words))
+    assert everything == list(split.train_documents(store))
+    characters = sum(len(document.text) for document in everything)
+    monkeypatch.setattr(preparing, "LEARNED_CHARACTERS", characters // 4)
+    some = list(to_learn_from(store, split, words))
+    assert 60 < len(some) < 125  # 90 expected of 360; four standard deviations are 33
+    assert all(document in everything for document in some)
+    assert list(to_learn_from(store, split, TokenizerSettings())) == everything  # each different character is needed

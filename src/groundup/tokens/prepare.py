@@ -14,11 +14,13 @@ from typing import Any
 from groundup.errors import DataError, TokenizerError
 from groundup.files import replacing, sha256_text
 from groundup.text.collect import locked
+from groundup.text.document import Document
 from groundup.text.document_store import DocumentStore
+from groundup.text.duplicates.split import hash_fractions
 from groundup.text.selection import select
 from groundup.text.settings import DataSettings
 from groundup.text.sources import Say
-from groundup.text.splits import plan_split
+from groundup.text.splits import Split, plan_split
 from groundup.tokens.existing import read_tokenizer
 from groundup.tokens.fill_in_the_middle import FillInTheMiddle, train_with_middle
 from groundup.tokens.groups import group_documents, training_texts
@@ -32,6 +34,7 @@ from groundup.tokens.tokenizer import CONFIG_FILE, Tokenizer
 from groundup.tokens.train import train_tokenizer
 
 FORMAT_VERSION = 6
+LEARNED_CHARACTERS = 200_000_000
 FACTS_FILE, TRAIN_FILE, VALIDATION_FILE, PLAN_FILE = (
     "prepared.json",
     "train.tokens",
@@ -181,7 +184,7 @@ def _make(
         selection = select(store, data.duplicates)
         split = plan_split(store, selection, data)
         names, numbers = group_documents(store, split, data)
-        texts: Iterator[str] = (document.text for document in split.train_documents(store))
+        texts: Iterator[str] = (document.text for document in to_learn_from(store, split, settings))
         tokenizer = train_with_middle(texts, settings) if data.fim_rate else train_tokenizer(texts, settings)
         tokenizer.save(temporary)
         require_end(tokenizer, data)
@@ -220,6 +223,19 @@ def require_end(tokenizer: Tokenizer, data: DataSettings) -> None:
             raise TokenizerError(
                 f"{name} needs a tokenizer with a token that ends a text, and this one has none: use another"
             )
+
+
+def to_learn_from(store: DocumentStore, split: Split, settings: TokenizerSettings) -> Iterator[Document]:
+    """What the tokenizer learns from: the training text, or, for words and byte pairs, so many of its documents as hold some
+    `LEARNED_CHARACTERS`: what is frequent in these is frequent, and the rest would only take time and memory. They are chosen
+    by bits of their hashes that the split does not look at.
+    """
+    characters = split.characters(store.index)["train"]
+    if settings.kind in ("word", "bpe") and characters > LEARNED_CHARACTERS:
+        few = hash_fractions(store.digests[:, 8:]) < LEARNED_CHARACTERS / characters
+        if (split.train & few).any():
+            split = dataclasses.replace(split, train=split.train & few)
+    return split.train_documents(store)
 
 
 def _require_window(num_tokens: int, sequence_length: int) -> None:

@@ -22,7 +22,7 @@ def held_out(digests: NDArray[np.uint8], cluster: NDArray[np.int64], validation_
     with `split_documents`, if no cluster is held out the least one is, and if all are the greatest one isn't (so these
     three lines hold from the first cluster on each side on); a single cluster is all for training.
     """
-    fractions = np.ascontiguousarray(digests[:, :8]).view(">u8")[:, 0].astype(np.uint64) >> np.uint64(11)
+    fractions = _first_bits(digests)
     least = np.full(len(cluster), np.uint64(2**53), np.uint64)
     np.minimum.at(least, cluster, fractions)
     keys = least[cluster]
@@ -34,3 +34,13 @@ def held_out(digests: NDArray[np.uint8], cluster: NDArray[np.int64], validation_
     if chosen.all():
         return np.asarray(keys != keys.max())
     return chosen
+
+
+def hash_fractions(digests: NDArray[np.uint8]) -> NDArray[np.float64]:
+    """Each digest (N, 32) read as a fraction in [0, 1), exactly: (N,)."""
+    return np.asarray(_first_bits(digests) / 2.0**53)
+
+
+def _first_bits(digests: NDArray[np.uint8]) -> NDArray[np.uint64]:
+    """The first 53 bits of each digest."""
+    return np.asarray(np.ascontiguousarray(digests[:, :8]).view(">u8")[:, 0].astype(np.uint64) >> np.uint64(11))
