@@ -53,12 +53,14 @@ class TokenStore:
     @property
     def ends(self) -> NDArray[np.int64]:
         """(documents,) where each ends, its end token included."""
-        return self.documents[0]
+        ends: NDArray[np.int64] = self.documents[0]
+        return ends
 
     @property
     def groups(self) -> NDArray[np.int64]:
         """(documents,) the number of the source, or of the language, that each is of."""
-        return self.documents[1]
+        groups: NDArray[np.int64] = self.documents[1]
+        return groups
 
     @classmethod
     def open(cls, path: Path, verify: bool) -> TokenStore:
