@@ -19,8 +19,10 @@ from groundup.text.collect import collect
 from groundup.text.document import Document
 from groundup.text.document_store import DocumentStore, store_documents
 from groundup.text.duplicates.settings import DecontaminationSettings, DuplicateSettings
+from groundup.text.prepared_folder import write_prepared
 from groundup.text.selection import EXACT, NEAR, select
 from groundup.text.settings import DataSettings
+from groundup.text.sources import find_sources
 
 NEAR_DUPLICATES = DuplicateSettings(exact=True, near="drop")
 
@@ -113,6 +115,7 @@ from pathlib import Path
 import groundup.text.collect as collecting
 from groundup.text.duplicates.settings import DuplicateSettings
 from groundup.text.settings import DataSettings
+from groundup.text.sources import find_sources
 assert "torch" not in sys.modules
 collecting.SHARD_CHARACTERS = 20_000
 settings = DataSettings("rows.jsonl", duplicates=DuplicateSettings(exact=True, near="drop"))
@@ -166,12 +169,31 @@ def test_a_process_that_dies_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
         collected(DataSettings("rows.jsonl", duplicates=NEAR_DUPLICATES))
 
 
-def test_a_full_disk_is_named(tmp_path: Path) -> None:
+def test_a_cache_that_cannot_be_written_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_rows("rows.jsonl", SENTENCES)
     cache = tmp_path / "file"
     cache.write_text("")
     with pytest.raises(MachineError, match="cannot be written"):
         collect(DataSettings("rows.jsonl"), cache, print)
+    small_shards(monkeypatch)
+    settings = DataSettings("rows.jsonl", duplicates=NEAR_DUPLICATES)
+    taken = (
+        Path("cache/documents")
+        / f".{collecting._key(settings, find_sources(settings, Path('cache'), print), Path('cache'), print, Path())}-partial"
+    )
+    (taken / "documents-00003.jsonl").mkdir(parents=True)  # no file can get this name, as on a disk without room
+    with pytest.raises(MachineError, match=r"cannot be written \(Is a directory\): set the environment variable"):
+        collected(settings)
+
+
+def test_a_prepared_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    store = store_documents([Document("a", "text", "here", "unknown")], tmp_path / "store")
+    (tmp_path / "file").write_text("")
+    settings = DataSettings("here")
+    with pytest.raises(
+        MachineError, match=r"file/out cannot be written \(Not a directory\): name a folder on a disk with room"
+    ):
+        write_prepared(store, select(store, settings.duplicates), settings, tmp_path / "file" / "out", None)
 
 
 def test_evaluation_text_is_dropped_and_shown(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from groundup.config import as_plain
-from groundup.errors import DataError
+from groundup.errors import DataError, MachineError
 from groundup.files import fsync_directory, replacing, sha256_file
 from groundup.text.composition import Composition, compose
 from groundup.text.document import Document
@@ -47,8 +47,8 @@ def write_prepared(
     require_new_folder(output)
     partial = output.absolute().with_name(f".{output.absolute().name}-partial")
     shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir(parents=True)
     try:
+        partial.mkdir(parents=True)
         tally = Tally.from_plain(store.facts["tally"])
         composition = compose(_written(store.documents(selection.kept), partial), language)
         with replacing(partial / "removed.jsonl") as file:
@@ -72,8 +72,12 @@ def write_prepared(
         if output.exists():
             output.rmdir()
         os.rename(partial, output)
-    except BaseException:
+    except BaseException as error:
         shutil.rmtree(partial, ignore_errors=True)
+        if isinstance(error, OSError):
+            raise MachineError(
+                f"{output} cannot be written ({error.strerror or error}): name a folder on a disk with room, that you may write to"
+            ) from error
         raise
     fsync_directory(output.absolute().parent)
     return facts

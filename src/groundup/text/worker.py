@@ -77,6 +77,8 @@ class Worker:
                 "what is done is kept"
             )
         answer: dict[str, Any] = json.loads(line)
+        if "errno" in answer:
+            raise OSError(answer["errno"], answer["error"])
         if "error" in answer:
             raise DataError(answer["error"])
         return answer
@@ -98,8 +100,10 @@ def main() -> None:
         documents = [Document(**{**values, "repairs": tuple(values["repairs"])}) for values in question["documents"]]
         try:
             answer = make_shard(steps, Path(first["directory"]), question["number"], documents, first["sources"])
-        except (GroundupError, OSError) as error:
+        except GroundupError as error:
             answer = {"error": str(error)}
+        except OSError as error:
+            answer = {"errno": error.errno, "error": error.strerror}
         print(json.dumps(answer), file=answers, flush=True)
 
 
