@@ -28,7 +28,7 @@ from groundup.text.cleaning.settings import RULE_SETS, CleaningSettings, Quality
 from groundup.text.settings import DataSettings
 from groundup.text.sources import read_documents
 
-CLEANING = CleaningSettings()
+CLEANING = CleaningSettings("NFC", repair_mojibake=True, control_characters=True)  # those of `groundup data prepare`
 ALL = QualitySettings(rules=RULE_SETS)
 Step = Callable[[str], object]
 
