@@ -8,6 +8,7 @@ import shlex
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import typer
@@ -36,7 +37,9 @@ def command_lines() -> list[list[str]]:
 def test_commands_exist_with_these_options(words: list[str]) -> None:
     group = typer.main.get_command(app)
     assert isinstance(group, typer.core.TyperGroup)
-    command = group.commands[words[1]]
+    command: Any = group.commands[words[1]]
+    if isinstance(command, typer.core.TyperGroup):
+        command = command.commands[words[2]]
     options = {name for parameter in command.params for name in (*parameter.opts, *parameter.secondary_opts)}
     assert {word.partition("=")[0] for word in words if word.startswith("--")} <= options
     if words[1] == "train" and words[2] in shipped_recipes():
