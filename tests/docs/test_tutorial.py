@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 import typer
+from typer.testing import CliRunner
 
 from groundup.cli.main import app
 from groundup.generation.settings import GenerationSettings
@@ -112,9 +113,13 @@ def shell_lines() -> Iterator[tuple[str, list[str]]]:
 
 def parse_command(arguments: list[str]) -> dict[str, Any]:
     """The parameters that a `groundup` command line gives its command; raises what a user would be shown."""
-    commands: dict[str, Any] = typer.main.get_command(app).commands  # type: ignore[attr-defined]
+    command: Any = typer.main.get_command(app)
     name, *rest = arguments
-    parameters: dict[str, Any] = commands[name].make_context(name, rest).params
+    command = command.commands[name]
+    while hasattr(command, "commands"):  # a group, as `data` and `tokenizer` are
+        name, *rest = rest
+        command = command.commands[name]
+    parameters: dict[str, Any] = command.make_context(name, rest).params
     if name == "train":
         load_recipe(parameters["recipe"], parameters["overrides"] or [])
     if name == "generate":
@@ -123,6 +128,31 @@ def parse_command(arguments: list[str]) -> dict[str, Any]:
     if name == "evaluate":
         read_metric_names(parameters["metrics"])
     return parameters
+
+
+@pytest.fixture
+def root_with_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A place to run commands from that looks like the repository's root to them, with a `runs` of its own."""
+    for name in ("docs", "LICENSE"):
+        (tmp_path / name).symlink_to(ROOT / name)
+    (tmp_path / ".venv").symlink_to(sys.prefix)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.mark.parametrize("chapter", ["07-tokenization", "08-data"])
+def test_commands_on_text_run(chapter: str, root_with_runs: Path) -> None:
+    """Those that make something of text, in their order; training is left out."""
+    ran = 0
+    for where, (program, *arguments) in shell_lines():
+        if where == chapter and program == "python":
+            script, _, output = arguments
+            (root_with_runs / output).write_text(fill_docs.run(ROOT / script), encoding="utf-8")
+        elif where == chapter and arguments[0] in ("data", "tokenizer"):
+            done = CliRunner().invoke(app, arguments)
+            assert done.exit_code == 0, (arguments, done.output, done.exception)
+            ran += 1
+    assert ran == 4
 
 
 def test_commands_are_accepted_and_use_runs_that_were_trained() -> None:

@@ -29,6 +29,7 @@ class BytePairTokenizer:
 
     eos_token = "<|endoftext|>"
     eos_token_id = 0
+    pattern = PIECES
 
     def __init__(self, text: str, vocab_size: int, min_frequency: int = 2) -> None:
         """Learn merges from `text` until there are `vocab_size` tokens or no pair occurs `min_frequency` times."""
@@ -39,7 +40,7 @@ class BytePairTokenizer:
         self.tokens = [self.eos_token.encode(), *BYTES]
         self._byte_ids = {token[0]: token_id for token_id, token in enumerate(BYTES, start=1)}
         self.merges: dict[Pair, int] = {}  # a pair, and the token that takes its place: first learned, first applied
-        words = Counter(re.findall(PIECES, text))
+        words = Counter(re.findall(self.pattern, text))
         spelled = {word: self._spell(word) for word in words}
         while len(self.tokens) < vocab_size:
             counts: Counter[Pair] = Counter()
@@ -68,7 +69,7 @@ class BytePairTokenizer:
     def encode(self, text: str) -> list[int]:
         """The ids of a text: each piece spelled in bytes, then joined by the merges in the order in which they were learned."""
         ids = []
-        for word in re.findall(PIECES, text):
+        for word in re.findall(self.pattern, text):
             spelled = self._spell(word)
             while known := [pair for pair in itertools.pairwise(spelled) if pair in self.merges]:
                 first = min(known, key=lambda pair: self.merges[pair])
