@@ -120,12 +120,12 @@ def parse_command(arguments: list[str]) -> dict[str, Any]:
         name, *rest = rest
         command = command.commands[name]
     parameters: dict[str, Any] = command.make_context(name, rest).params
-    if name == "train":
+    if arguments[0] == "train":
         load_recipe(parameters["recipe"], parameters["overrides"] or [])
-    if name == "generate":
+    if arguments[0] == "generate":
         fields = {key: value for key, value in parameters.items() if key in GenerationSettings.__dataclass_fields__}
         GenerationSettings(**{**fields, "stop": tuple(fields["stop"] or ())})
-    if name == "evaluate":
+    if arguments[0] == "evaluate":
         read_metric_names(parameters["metrics"])
     return parameters
 
