@@ -22,7 +22,7 @@ line = HELD_OUT_LINES[0]
 for name, tokenizer in ("the model's own tokenizer", right), ("another one", wrong):
     ids = tokenizer.encode(line)
     print(f"{name:26}{nats_a_character(ids, line):.2f} nats a character, ids {ids[:6]} …")
-print(f"written by the one, read by the other: {wrong.decode(right.encode(line))!r}")
+print(f"{line!r}, written by the one and read by the other: {wrong.decode(right.encode(line))!r}")
 
 assert right.decode(right.encode(line)) == line
 assert nats_a_character(wrong.encode(line), line) > 3 * nats_a_character(right.encode(line), line)

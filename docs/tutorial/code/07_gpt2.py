@@ -24,4 +24,5 @@ print(f"a name of a forum's user: {gpt2.encode(' SolidGoldMagikarp')}")
 assert gpt2.encode("Hello world!") == [15496, 995, 0]
 library = read_tokenizer(FOLDER)
 assert all(gpt2.encode(text) == library.encode(text) for text in TEXTS)
+assert all(gpt2.decode(gpt2.encode(text)) == text for text in TEXTS)
 assert len(gpt2.encode(" SolidGoldMagikarp")) == 1

@@ -5,7 +5,7 @@ from __future__ import annotations
 from groundup.report.charts import Chart, Series, line_chart
 from groundup.textbook.minhash import chance_to_be_compared, signature
 
-BANDS, ROWS, PAIRS, WORDS = 14, 8, 40, 40
+BANDS, ROWS, PAIRS, WORDS = 14, 8, 100, 20
 
 
 def counted(similarity: float) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
 from groundup.textbook import BytePairTokenizer
@@ -30,6 +31,9 @@ class GPT2(BytePairTokenizer):
 
     def encode(self, text: str) -> list[int]:
         return [token_id - 1 for token_id in super().encode(text)]
+
+    def decode(self, ids: Iterable[int], skip_special_tokens: bool = True) -> str:
+        return super().decode([token_id + 1 for token_id in ids], skip_special_tokens)
 
     def show(self, text: str) -> str:
         pieces = (self.tokens[token_id + 1].decode(errors="replace") for token_id in self.encode(text))

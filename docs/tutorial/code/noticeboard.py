@@ -64,7 +64,7 @@ def damage(text: str) -> str:
 
 
 def make_pile() -> list[Notice]:
-    """The year's 365 notices, a few of them damaged, and what else hangs on the board."""
+    """The year's 365 notices, and what else hangs on the board."""
     chance = random.Random(0)
     year = [write_notice(chance) for _ in range(365)]
     pile = [Notice(f"day-{day}", text) for day, text in enumerate(year, start=1)]

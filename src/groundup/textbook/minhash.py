@@ -35,7 +35,7 @@ def signature(sequences: set[str], num_hashes: int = 112, seed: int = 0) -> list
     """For each of `num_hashes` shuffles of all sequences that there could be, the number of the first one that is in the set.
 
     Of the sequences in either of two texts, each is equally likely to come first. When it is one that both have, the two lists agree
-    in this place: so they agree in a share of places that estimates the Jaccard similarity (Broder 1997, §3).
+    in this place: so they agree in a share of places that estimates the Jaccard similarity (Broder 1997).
     """
     numbers = [int.from_bytes(hashlib.sha256(sequence.encode()).digest()[:7], "big") for sequence in sequences]
     chance = random.Random(seed)
