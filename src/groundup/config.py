@@ -34,6 +34,7 @@ PLAIN_WORDS = {
     "a valid string": "a text",
     "a valid array": "a list",
     "a valid tuple": "a list",
+    "an object": "a table, {name = value}",
 }
 
 
@@ -225,7 +226,14 @@ def check_keys(settings_class: type, values: Mapping[str, Any], prefix: str = ""
 
 
 def _type_name(kind: Any) -> str:
-    names = {int: "a whole number", float: "a number", bool: "true or false", list: "a list", tuple: "a list"}
+    names = {
+        int: "a whole number",
+        float: "a number",
+        bool: "true or false",
+        list: "a list",
+        tuple: "a list",
+        dict: "a table",
+    }
     return names.get(kind, str(kind.__name__))
 
 

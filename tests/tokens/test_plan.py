@@ -12,11 +12,11 @@ LENGTHS = st.integers(1, 20)
 def test_a_plan_by_hand() -> None:
     # 20 tokens, T = 4: windows of 5 begin at 0, 4, 8 and may move right by up to 19 - 12 = 7, to end on the last token.
     plan = make_plan(20, 4)
-    assert plan.starts.tolist() == [0, 4, 8]
-    assert plan.max_shift == 7
-    assert make_plan(5, 4).starts.tolist() == [0]
-    assert make_plan(5, 4).max_shift == 0
-    assert make_plan(9, 4).max_shift == 4
+    assert plan.rows.table()[0].tolist() == [0, 4, 8]
+    assert plan.groups[0].max_shift == 7
+    assert make_plan(5, 4).rows.table()[0].tolist() == [0]
+    assert make_plan(5, 4).groups[0].max_shift == 0
+    assert make_plan(9, 4).groups[0].max_shift == 4
 
 
 @settings(deadline=None)
@@ -24,10 +24,10 @@ def test_a_plan_by_hand() -> None:
 def test_windows_stay_within_the_text(sequence_length: int, extra: int) -> None:
     num_tokens = sequence_length + extra
     plan = make_plan(num_tokens, sequence_length)
-    assert plan.num_windows == max(1, (num_tokens - 1) // sequence_length - 1)
-    assert plan.starts[-1] + plan.max_shift + sequence_length == num_tokens - 1
-    if plan.num_windows > 1:
-        assert sequence_length <= plan.max_shift < 2 * sequence_length
+    assert plan.num_rows == max(1, (num_tokens - 1) // sequence_length - 1)
+    assert plan.rows.table()[0][-1] + plan.groups[0].max_shift + sequence_length == num_tokens - 1
+    if plan.num_rows > 1:
+        assert sequence_length <= plan.groups[0].max_shift < 2 * sequence_length
 
 
 @given(LENGTHS, st.integers(1, 200), st.integers(0, 2**63), st.integers(0, 5), st.integers(1, 7))
@@ -38,17 +38,17 @@ def test_an_epoch_shows_each_window_once(
     num_tokens = sequence_length + extra
     ids = np.arange(num_tokens, dtype=np.uint16)  # each token tells where it lies
     plan = make_plan(num_tokens, sequence_length)
-    first, last = epoch * plan.num_windows, (epoch + 1) * plan.num_windows
+    first, last = epoch * plan.num_rows, (epoch + 1) * plan.num_rows
     steps = range(first // batch_size, -(-last // batch_size))
     samples = np.concatenate([training_batch(ids, plan, seed, step, batch_size) for step in steps])
-    samples = samples[first - steps.start * batch_size :][: plan.num_windows]
+    samples = samples[first - steps.start * batch_size :][: plan.num_rows]
     assert samples.dtype == np.int64
-    assert samples.shape == (plan.num_windows, sequence_length + 1)
+    assert samples.shape == (plan.num_rows, sequence_length + 1)
     assert (np.diff(samples, axis=1) == 1).all()
     starts = np.sort(samples[:, 0])
     shift = int(starts[0])
-    assert 0 <= shift <= plan.max_shift
-    assert (starts - shift == plan.starts).all()
+    assert 0 <= shift <= plan.groups[0].max_shift
+    assert (starts - shift == plan.rows.table()[0]).all()
 
 
 @settings(deadline=None)
@@ -68,7 +68,7 @@ def test_order_and_shift_follow_from_the_seed_for_good() -> None:
     """Written down, so that a run can be replayed with another version of numpy: its raw streams never change."""
     ids = np.arange(500, dtype=np.uint16)
     plan = make_plan(500, 8)
-    assert plan.num_windows == 61
+    assert plan.num_rows == 61
     assert training_batch(ids, plan, seed=1, step=0, batch_size=4)[:, 0].tolist() == [18, 330, 162, 154]
     assert training_batch(ids, plan, seed=1, step=61, batch_size=4)[:, 0].tolist() == [152, 80, 480, 184]
     assert training_batch(ids, plan, seed=2, step=0, batch_size=4)[:, 0].tolist() != [18, 330, 162, 154]

@@ -64,7 +64,7 @@ def test_everything_fits_together(tmp_path: Path) -> None:
     assert result.train.num_bytes == len((train + ("Unknown? Ω\n" * 20)[:198]).encode())
     assert result.train.tokenizer_sha256 == result.tokenizer.sha256
     assert result.plan.sequence_length == 8
-    assert result.plan.starts[-1] + result.plan.max_shift + 8 == len(result.train.ids) - 1
+    assert result.plan.rows.table()[0][-1] + result.plan.groups[0].max_shift + 8 == len(result.train.ids) - 1
     assert said == []
     assert Tokenizer.load(result.directory).sha256 == result.tokenizer.sha256
 
@@ -90,6 +90,11 @@ def test_facts_for_the_manifest(tmp_path: Path) -> None:
         "bytes": {"train": 774 + 180, "validation": 86 + 20},
         "characters": {"train": 774 + 90, "validation": 86 + 10},
         "tokens": {"train": 774 + 90 + 2, "validation": 86 + 10 + 2},
+        "groups": {
+            "by": "source",
+            "train": {str(tmp_path / "texts"): 774 + 90 + 2},
+            "validation": {str(tmp_path / "texts"): 86 + 10 + 2},
+        },
         "unknown_tokens": {"train": 0, "validation": 0},
         "unknown_pieces": {},
         "split": "tail",
@@ -169,7 +174,16 @@ def test_anything_that_matters_gives_another_directory(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["prepared.json", "train.tokens", "validation.tokens", "plan.windows", "tokenizer.json", "tokenizer_config.json"],
+    [
+        "prepared.json",
+        "train.tokens",
+        "train.documents",
+        "validation.tokens",
+        "validation.documents",
+        "plan.windows",
+        "tokenizer.json",
+        "tokenizer_config.json",
+    ],
 )
 @pytest.mark.parametrize("damage", ["removed", "flipped", "truncated"])
 def test_what_is_damaged_is_prepared_again(name: str, damage: str, tmp_path: Path) -> None:
@@ -270,7 +284,7 @@ def test_text_shorter_than_a_window(tmp_path: Path) -> None:
         "model.max_seq_len = 256 is longer than the training text's 100 tokens: "
         "use a value of at most 99, or add text to data.source"
     )
-    assert prepared(tmp_path, "a" * 110, sequence_length=99, batch_size=1).plan.num_windows == 1
+    assert prepared(tmp_path, "a" * 110, sequence_length=99, batch_size=1).plan.num_rows == 1
 
 
 def test_text_shorter_than_a_batch(tmp_path: Path) -> None:

@@ -35,7 +35,7 @@ def test_documents_one_after_the_other_each_with_its_end(tmp_path: Path) -> None
     assert opened.sha256 == written.sha256
     assert not opened.ids.flags.writeable
     assert isinstance(opened.ids, np.memmap)
-    assert [file.name for file in tmp_path.iterdir()] == ["train.tokens"]
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["train.documents", "train.tokens"]
 
 
 def test_the_file_is_what_its_description_says(tmp_path: Path) -> None:
@@ -76,7 +76,7 @@ def test_a_failure_while_writing_leaves_what_was_there(tmp_path: Path) -> None:
 
     with pytest.raises(OSError, match="No space left"):
         write_array(tmp_path / "train.tokens", "tokens", "<u2", pieces(), dict)
-    assert [file.name for file in tmp_path.iterdir()] == ["train.tokens"]
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["train.documents", "train.tokens"]
     assert TokenStore.open(tmp_path / "train.tokens", verify=True).sha256 == before
 
 
@@ -124,9 +124,9 @@ def test_a_plan_comes_back(tmp_path: Path) -> None:
     plan.save(tmp_path / "plan")
     opened = SamplePlan.open(tmp_path / "plan", verify=True)
     assert opened.sha256 == plan.sha256
-    assert (opened.sequence_length, opened.max_shift) == (plan.sequence_length, plan.max_shift)
-    assert opened.starts.tolist() == plan.starts.tolist()
+    assert (opened.sequence_length, opened.groups[0].max_shift) == (plan.sequence_length, plan.groups[0].max_shift)
+    assert opened.rows.table()[0].tolist() == plan.rows.table()[0].tolist()
     content = (tmp_path / "plan").read_bytes()
-    (tmp_path / "plan").write_bytes(content.replace(b"max_shift", b"max_shaft"))
+    (tmp_path / "plan").write_bytes(content.replace(b"num_rows", b"num_rowz"))
     with pytest.raises(DataError, match="has a damaged header"):
         SamplePlan.open(tmp_path / "plan", verify=True)

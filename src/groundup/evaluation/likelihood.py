@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -37,17 +38,22 @@ def likelihood(
     batch_size: int = 32,
     num_bytes: int | None = None,
     window: int | None = None,
+    documents: Callable[[np.ndarray], np.ndarray] | None = None,
 ) -> Likelihood:
     """Score the tokens of `ids` in `windows`, an array (W, 2) of [start, end): each predicts tokens start+1 … end.
 
     Perplexity is exp of the mean over all tokens, not a mean of means (Jelinek et al. 1977). `num_bytes` is the length of the
-    text that the predicted tokens stand for.
+    text that the predicted tokens stand for. `documents` tells of places in `ids` to which document each belongs: then a token is
+    predicted from its own alone.
     """
     if len(windows) == 0:
         raise DataError(
             "the text has fewer than two tokens, and a loss needs a token to predict from and one to predict: give a longer text"
         )
-    pieces = [Window(ids, int(start), int(start) + 1, int(end)) for start, end in windows]
+    pieces = [
+        Window(ids, start, start + 1, end, documents(np.arange(start, end)) if documents else None)
+        for start, end in windows.tolist()
+    ]
     total, tokens = sum(window_losses(model, pieces, batch_size)), int((windows[:, 1] - windows[:, 0]).sum())
     loss = total / tokens
     bits = total / math.log(2) / num_bytes if num_bytes else None

@@ -27,6 +27,8 @@ class Window(NamedTuple):
     start: int
     first: int
     end: int
+    segments: Any = None
+    """(end - start,) to which document each token that is read belongs, if it is to see that one only."""
 
 
 def window_losses(model: Transformer, windows: Sequence[Window], batch_size: int = 32) -> list[float]:
@@ -43,8 +45,9 @@ def window_losses(model: Transformer, windows: Sequence[Window], batch_size: int
 
 def _batch_losses(model: Transformer, batch: Sequence[Window]) -> list[float]:
     device = model.token_embedding.weight.device
-    inputs, targets = _inputs_and_targets(batch)
-    hidden = model.hidden_states(torch.from_numpy(inputs).to(device)).flatten(0, 1)  # (B·T, D)
+    inputs, targets, segments = _inputs_and_targets(batch)
+    segment_ids = None if segments is None else torch.from_numpy(segments).to(device)
+    hidden = model.hidden_states(torch.from_numpy(inputs).to(device), segment_ids=segment_ids).flatten(0, 1)  # (B·T, D)
     wanted = torch.from_numpy(targets).to(device).flatten()  # (B·T,)
     rows = max(1, LOGITS_AT_ONCE // model.config.vocab_size)
     losses = torch.cat(
@@ -71,13 +74,16 @@ def _batches(windows: Sequence[Window], batch_size: int) -> Iterator[Sequence[Wi
         yield windows[begin:]
 
 
-def _inputs_and_targets(windows: Sequence[Window]) -> tuple[np.ndarray, np.ndarray]:
-    """Inputs and targets (B, T) of some windows; shorter ones are filled up on the right, with targets that don't count."""
+def _inputs_and_targets(windows: Sequence[Window]) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
+    """Inputs, targets and documents (B, T) of some windows; shorter ones are filled up on the right, with targets that don't count."""
     length = max(window.end - window.start for window in windows)
     inputs = np.zeros((len(windows), length), dtype=np.int64)
     targets = np.full((len(windows), length), IGNORED, dtype=np.int64)
-    for row, (ids, start, first, end) in enumerate(windows):
+    segments = None if windows[0].segments is None else np.full((len(windows), length), -1, dtype=np.int64)
+    for row, (ids, start, first, end, of_window) in enumerate(windows):
+        if segments is not None:
+            segments[row, : end - start] = of_window
         inputs[row, : end - start] = ids[start:end]
         # What comes before `first`, another window predicts.
         targets[row, first - 1 - start : end - start] = ids[first : end + 1]
-    return inputs, targets
+    return inputs, targets, segments

@@ -42,6 +42,8 @@ class _Text:
     num_bytes: int
     first_piece: str
     """What the first token stands for, the one that nothing predicts."""
+    document_ends: NDArray[Any] | None
+    """Where its documents end, if a token is to see its own only."""
 
 
 def evaluate(
@@ -53,7 +55,8 @@ def evaluate(
     """The figures asked for, and over what: tokens, bytes, window, data.
 
     `data`: a text file, a folder, a glob, or a catalogue name; without it, a run's own validation text. Non-overlapping windows
-    of the model's context; each token but the text's first is predicted once.
+    of the model's context; each token but the text's first is predicted once. A model of a run with data.document_attention = "own"
+    sees of a window its own document only.
 
     `ngram_bits_per_byte` is what an n-gram model of order 5 with Kneser-Ney smoothing, counted on the run's training text,
     gives to the same tokens: what the run's model has to beat. It takes some 80 bytes of memory for each token counted.
@@ -67,14 +70,15 @@ def evaluate(
             path, "it has no validation text of its own: name a text (--data, or data=), or", say
         )
         split = prepared.validation
-        text = _Text("validation", split.ids, split.num_bytes, split.first_piece)
+        ends = split.ends if prepared.own_documents else None
+        text = _Text("validation", split.ids, split.num_bytes, split.first_piece, ends)
     else:
         if NGRAM in names:
             prepared, _ = _data_of_run(
                 path, f"there is no training text to count n-grams of: leave out {NGRAM}, or name", say
             )
         sources = tuple(map(str, (data,) if isinstance(data, str | Path) else data))
-        text = _read_text(language_model.tokenizer, sources, say)
+        text = _read_text(language_model.tokenizer, path, sources, say)
     measured = measure_tokens(
         language_model.model,
         text.ids,
@@ -82,6 +86,7 @@ def evaluate(
         text.num_bytes,
         text.first_piece,
         batch_size=batch_size,
+        document_ends=text.document_ends,
     )
     if math.isnan(measured.loss):
         raise ModelError(
@@ -97,9 +102,8 @@ def evaluate(
 
 def _data_of_run(path: Path | None, otherwise: str, say: Callable[[str], None]) -> tuple[PreparedData, int]:
     """The data of the run that the path lies in, the same that it was trained on, and its batch size for measuring."""
-    folders = (path, *path.resolve().parents) if path else ()
-    run = next((folder for folder in folders if (folder / RECIPE_FILE).is_file()), None)
-    if run is None or not RunDirectory(run).started:
+    run = _run_of(path)
+    if run is None:
         raise DataError(
             f"{path or 'a model that is already loaded'} is not part of a run, so {otherwise} the run's folder in place of "
             "the model"
@@ -110,10 +114,21 @@ def _data_of_run(path: Path | None, otherwise: str, say: Callable[[str], None]) 
     return prepared, settings.evaluation.batch_size
 
 
-def _read_text(tokenizer: Tokenizer, sources: tuple[str, ...], say: Callable[[str], None]) -> _Text:
+def _run_of(path: Path | None) -> Path | None:
+    """The run that a model's path is, or lies in; None for one that is part of none."""
+    folders = (path, *path.resolve().parents) if path else ()
+    run = next((folder for folder in folders if (folder / RECIPE_FILE).is_file()), None)
+    return run if run is not None and RunDirectory(run).started else None
+
+
+def _read_text(tokenizer: Tokenizer, path: Path | None, sources: tuple[str, ...], say: Callable[[str], None]) -> _Text:
     documents = read_documents(DataSettings(source=sources), cache_directory(), say)
     end = np.array([] if tokenizer.end_id is None else [tokenizer.end_id], dtype=np.int32)
-    ids = np.concatenate([part for document in documents for part in (tokenizer.encode_array(document.text), end)])
+    encoded = [np.concatenate([tokenizer.encode_array(document.text), end]) for document in documents]
+    ids = np.concatenate(encoded)
+    run = _run_of(path)
+    own = run is not None and load_recipe(str(run / RECIPE_FILE)).data.document_attention == "own"
+    ends = np.cumsum([len(one) for one in encoded]) if own else None
     unknown = 0 if tokenizer.unknown_id is None else int((ids == tokenizer.unknown_id).sum())
     if unknown:
         say(
@@ -126,4 +141,4 @@ def _read_text(tokenizer: Tokenizer, sources: tuple[str, ...], say: Callable[[st
             "give a longer text"
         )
     num_bytes = sum(len(document.text.encode()) for document in documents)
-    return _Text(", ".join(sources), ids, num_bytes, tokenizer.first_piece(documents[0].text))
+    return _Text(", ".join(sources), ids, num_bytes, tokenizer.first_piece(documents[0].text), ends)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from numpy.typing import NDArray
 
 from groundup.evaluation.likelihood import Likelihood, likelihood
 from groundup.model.transformer import Transformer
-from groundup.tokens.plan import validation_windows
+from groundup.tokens.plan import documents_of, validation_windows
 from groundup.tokens.prepare import PreparedData
 from groundup.tokens.tokenizer import Tokenizer
 
@@ -21,12 +22,14 @@ def measure_tokens(
     first_piece: str,
     max_tokens: int = 0,
     batch_size: int = 32,
+    document_ends: NDArray[Any] | None = None,
 ) -> Likelihood:
     """Loss, perplexity and bits per byte of `ids`, the tokens of a text of `num_bytes` bytes whose first token
     stands for `first_piece`.
 
     Non-overlapping windows of the model's context; every token but the first is predicted once. With `max_tokens` > 0 only
     some windows, evenly spread, are measured; their tokens then count as many bytes as the text's tokens do on average.
+    With `document_ends`, a token is predicted from its own document alone.
     """
     window = model.config.max_seq_len
     windows = validation_windows(len(ids), window, max_tokens)
@@ -34,7 +37,8 @@ def measure_tokens(
     if len(windows) and max_tokens:
         measured = int((windows[:, 1] - windows[:, 0]).sum())
         predicted_bytes = round(predicted_bytes * measured / (len(ids) - 1))
-    return likelihood(model, ids, windows, batch_size, predicted_bytes, window)
+    documents = None if document_ends is None else partial(documents_of, document_ends=document_ends)
+    return likelihood(model, ids, windows, batch_size, predicted_bytes, window, documents)
 
 
 def first_token_bytes(tokenizer: Tokenizer, ids: NDArray[Any], first_piece: str) -> int:
@@ -51,4 +55,7 @@ def first_token_bytes(tokenizer: Tokenizer, ids: NDArray[Any], first_piece: str)
 def measure_validation(model: Transformer, data: PreparedData, batch_size: int, max_tokens: int = 0) -> Likelihood:
     """The figures of a model on prepared data's validation split, whole or in part."""
     split = data.validation
-    return measure_tokens(model, split.ids, data.tokenizer, split.num_bytes, split.first_piece, max_tokens, batch_size)
+    ends = split.ends if data.own_documents else None
+    return measure_tokens(
+        model, split.ids, data.tokenizer, split.num_bytes, split.first_piece, max_tokens, batch_size, ends
+    )

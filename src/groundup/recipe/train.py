@@ -30,12 +30,13 @@ from groundup.recipe.settings import Recipe, check_start, load_recipe, sources_f
 from groundup.report.page import report_is_stale, write_report
 from groundup.run.directory import RunDirectory
 from groundup.run.files import explain_os_errors
+from groundup.tokens.mixture import describe
 from groundup.tokens.plan import cut_rows, training_batch
 from groundup.tokens.prepare import PreparedData
 from groundup.training.loop import train as train_loop
-from groundup.training.objectives.language_model import loss_sum
+from groundup.training.objectives.language_model import count_targets, loss_sum, marked_loss_sum
 from groundup.training.settings import TrainingSettings
-from groundup.training.step import Task
+from groundup.training.step import Task, num_predicted
 
 Say = Callable[[str], None]
 
@@ -91,6 +92,8 @@ def _train_locked(
     settings: Recipe, directory: RunDirectory, folder: Path, device: torch.device, say: Say
 ) -> TrainedRun:
     data = prepare_data(settings, folder, say)
+    for line in describe(data.facts):
+        say(line)
     config = with_vocabulary(settings.model, data.tokenizer.vocab_size)
     require_memory(config)
     torch.manual_seed(settings.training.seed)
@@ -142,9 +145,12 @@ def require_memory(config: TransformerConfig) -> None:
 
 
 def step_batch(training: TrainingSettings, data: PreparedData, step: int) -> NDArray[np.int64]:
-    """The rows (B, T+1) of a step. Short ones at first, many at once (Press et al. 2021, Shortformer, §4): what lies near is
-    learned first, and costs less."""
-    rows = training_batch(data.train.ids, data.plan, training.seed, step, training.batch_size)
+    """The rows of a step: (B, T+1), or (B, 2, T+1) with each token's document.
+
+    Short ones at first, many at once (Press et al. 2021, Shortformer, §4): what lies near is learned first, and costs less.
+    """
+    ends = data.train.ends if data.own_documents else None
+    rows = training_batch(data.train.ids, data.plan, training.seed, step, training.batch_size, ends)
     return cut_rows(rows) if step < training.length_warmup_fraction * training.max_steps else rows
 
 
@@ -170,7 +176,7 @@ def _compose(
         model=model,
         settings=training,
         run=directory,
-        loss_sum=loss_sum,
+        loss_sum=marked_loss_sum if data.has_marks else loss_sum,
         batch=partial(step_batch, training, data),
         evaluate=evaluate,
         sample=sample if training.sample_tokens else None,
@@ -178,4 +184,5 @@ def _compose(
         save_model=partial(save_language_model, language_model),
         peak_flops=peak_flops,
         fingerprint=fingerprint(settings, data),
+        count_targets=count_targets if data.has_marks else num_predicted,
     )

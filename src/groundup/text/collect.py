@@ -37,7 +37,17 @@ from groundup.text.worker import Worker, make_shard
 FORMAT_VERSION = 1
 SHARD_CHARACTERS = 8 * 2**20
 SHARD_DOCUMENTS = 20_000
-NOT_OF_THE_TEXT = ("validation_fraction", "split")
+NOT_OF_THE_TEXT = (
+    "validation_fraction",
+    "split",
+    "mix_by",
+    "weights",
+    "temperature",
+    "packing",
+    "document_attention",
+    "fim_rate",
+    "fim_suffix_first_rate",
+)
 """Settings of `[data]` that come after the documents are there."""
 
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
-from groundup.config import require
+from groundup.config import require, require_finite
 from groundup.text.cleaning.settings import CleaningSettings, QualitySettings
 from groundup.text.duplicates.settings import DecontaminationSettings, DuplicateSettings
 from groundup.text.privacy.settings import PrivacySettings
 
 Split = Literal["auto", "documents", "tail"]
+Packing = Literal["stream", "best_fit"]
+MOST_TEMPERATURE = 100
 
 
 @dataclass(frozen=True)
@@ -27,6 +29,20 @@ class DataSettings:
     """Under which key or column the text of rows is found (.jsonl, .csv, .parquet)."""
     skip_bad: bool = False
     """Leave out files and rows that can't be read, counted and named, where otherwise the first one ends it."""
+    mix_by: Literal["source", "language"] = "source"
+    """What `weights` and `temperature` tell apart: sources, or what a document's metadata gives as its `language`."""
+    weights: dict[str, float] = field(default_factory=dict)
+    """How much each source (or language) is of what training reads, by name, e.g. {de = 2, en = 1}; empty: as much as there is of it."""
+    temperature: float = 1.0
+    """Instead of weights: each is read by its size to the power 1/temperature. 1: as much as there is; 3: more of what is rare."""
+    packing: Packing = "stream"
+    """stream: windows cut from the text as it lies there; best_fit: rows of whole documents that fit together, and padding."""
+    document_attention: Literal["all", "own"] = "all"
+    """What a token sees of a row with several documents: all before it, or its own document only, whose positions count from 0."""
+    fim_rate: float = 0.0
+    """Share of training documents whose middle is put last, to learn to fill it in (for code about 0.5); 0 for none."""
+    fim_suffix_first_rate: float = 0.5
+    """Share of those in which the suffix comes ahead of the prefix."""
 
     cleaning: CleaningSettings = field(default_factory=CleaningSettings)
     """What is mended in each document, and which languages are kept."""
@@ -52,4 +68,20 @@ class DataSettings:
             "data.validation_fraction",
             self.validation_fraction,
             "use a share between 0 and 1, e.g. 0.1",
+        )
+        for name in ("fim_rate", "fim_suffix_first_rate"):
+            require(0 <= getattr(self, name) <= 1, f"data.{name}", getattr(self, name), "use a share from 0 to 1")
+        require(
+            1 <= self.temperature <= MOST_TEMPERATURE,
+            "data.temperature",
+            self.temperature,
+            f"use a number from 1 (as much as there is) to {MOST_TEMPERATURE} (nearly as much of each)",
+        )
+        for weight in self.weights.values():
+            require_finite("data.weights", weight, exclusive=True)
+        require(
+            not self.weights or self.temperature == 1,
+            "data.temperature",
+            self.temperature,
+            "leave it out, or data.weights: each decides the shares by itself",
         )

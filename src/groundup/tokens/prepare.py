@@ -3,46 +3,42 @@
 from __future__ import annotations
 
 import dataclasses
-import itertools
 import json
 import os
 import shutil
-import unicodedata
-from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from groundup.errors import DataError, TokenizerError
 from groundup.files import replacing, sha256_text
-from groundup.text.catalogue import CATALOGUE
 from groundup.text.collect import locked
-from groundup.text.decode import BYTE_ORDER_MARK_REPAIR, LINE_ENDING_REPAIR
-from groundup.text.document import Document
 from groundup.text.document_store import DocumentStore
 from groundup.text.selection import select
 from groundup.text.settings import DataSettings
 from groundup.text.sources import Say
-from groundup.text.splits import Split, plan_split
+from groundup.text.splits import plan_split
 from groundup.tokens.existing import read_tokenizer
-from groundup.tokens.plan import SamplePlan, make_plan
+from groundup.tokens.fill_in_the_middle import FillInTheMiddle, train_with_middle
+from groundup.tokens.groups import group_documents, training_texts
+from groundup.tokens.mixture import is_mixed, plan_training
+from groundup.tokens.packing import PackedRows
+from groundup.tokens.plan import SamplePlan
+from groundup.tokens.prepared_facts import describe_data, say_unknown
 from groundup.tokens.settings import TokenizerSettings
 from groundup.tokens.store import TokenStore, write_store
 from groundup.tokens.tokenizer import CONFIG_FILE, Tokenizer
 from groundup.tokens.train import train_tokenizer
 
-FORMAT_VERSION = 4
+FORMAT_VERSION = 5
 FACTS_FILE, TRAIN_FILE, VALIDATION_FILE, PLAN_FILE = (
     "prepared.json",
     "train.tokens",
     "validation.tokens",
     "plan.windows",
 )
-UNKNOWN_SHOWN = 10
-UNKNOWN_KEPT = 1000
-DOCUMENTS_NAMED = 1000
-REPAIRS = (BYTE_ORDER_MARK_REPAIR, LINE_ENDING_REPAIR)
+DECIDE_ROWS = ("mix_by", "weights", "temperature", "packing", "fim_rate", "fim_suffix_first_rate")
 
 
 @dataclass(frozen=True)
@@ -56,6 +52,13 @@ class PreparedData:
     plan: SamplePlan
     facts: Mapping[str, Any]
     """What was prepared from what, in numbers and hashes, as JSON values: it goes into the run's manifest."""
+    own_documents: bool = False
+    """Whether a token is to see its own document only."""
+
+    @property
+    def has_marks(self) -> bool:
+        """Whether rows are more than ids: tokens without loss among them, or the document of each below them."""
+        return self.own_documents or isinstance(self.plan.rows, PackedRows)
 
 
 def prepare(
@@ -84,8 +87,9 @@ def prepare(
             _make(directory, store, data, tokenizer, sequence_length)
             prepared = _open(directory)
     _require_batch(prepared, sequence_length, batch_size)
-    _say_unknown(prepared.facts, tokenizer, say)
-    return prepared
+    say_unknown(prepared.facts, tokenizer, say)
+    require_end(prepared.tokenizer, data)
+    return dataclasses.replace(prepared, own_documents=data.document_attention == "own")
 
 
 def _require_two_characters(store: DocumentStore) -> None:
@@ -101,6 +105,7 @@ def _key(store: DocumentStore, data: DataSettings, tokenizer: TokenizerSettings,
         "split": data.split,
         "validation_fraction": data.validation_fraction,
         "duplicates": dataclasses.asdict(data.duplicates),
+        **{name: getattr(data, name) for name in DECIDE_ROWS},
         **dataclasses.asdict(tokenizer),
     }
     if tokenizer.kind == "existing":  # what lies at its path may change
@@ -152,7 +157,9 @@ def _hashes(prepared: PreparedData) -> dict[str, str]:
         "tokenizer_config": sha256_text(config),
         "tokenizer": prepared.tokenizer.sha256,
         "train_tokens": prepared.train.sha256,
+        "train_documents": prepared.train.documents_sha256,
         "validation_tokens": prepared.validation.sha256,
+        "validation_documents": prepared.validation.documents_sha256,
         "plan": prepared.plan.sha256,
     }
 
@@ -173,18 +180,24 @@ def _make(
     try:
         selection = select(store, data.duplicates)
         split = plan_split(store, selection, data)
-        tokenizer = train_tokenizer((document.text for document in split.train_documents(store)), settings)
+        names, numbers = group_documents(store, split, data)
+        texts: Iterator[str] = (document.text for document in split.train_documents(store))
+        tokenizer = train_with_middle(texts, settings) if data.fim_rate else train_tokenizer(texts, settings)
         tokenizer.save(temporary)
-        texts = (document.text for document in split.train_documents(store))
-        train_store = write_store(temporary / TRAIN_FILE, texts, tokenizer)
+        require_end(tokenizer, data)
+        middle = FillInTheMiddle(tokenizer, data.fim_rate, data.fim_suffix_first_rate, sequence_length)
+        texts, groups = training_texts(store, split, numbers, is_mixed(data))
+        train_store = write_store(temporary / TRAIN_FILE, texts, tokenizer, groups, middle if data.fim_rate else None)
         texts = (document.text for document in split.validation_documents(store))
-        validation_store = write_store(temporary / VALIDATION_FILE, texts, tokenizer)
-        _require_window(len(train_store.ids), sequence_length)
-        plan = make_plan(len(train_store.ids), sequence_length)
+        validation_store = write_store(temporary / VALIDATION_FILE, texts, tokenizer, numbers[split.validation])
+        if data.packing == "stream":
+            _require_window(len(train_store.ids), sequence_length)
+        padding_id = tokenizer.end_id if tokenizer.pad_id is None else tokenizer.pad_id
+        plan, planned = plan_training(train_store, names, data, sequence_length, padding_id or 0)
         plan.save(temporary / PLAN_FILE)
-        prepared = PreparedData(temporary, tokenizer, train_store, validation_store, plan, {})
-        facts = _facts(store, split, prepared, data, settings)
-        prepared = dataclasses.replace(prepared, facts=facts)
+        stores = {"train": train_store, "validation": validation_store}
+        facts = {**describe_data(store, split, stores, tokenizer, data, settings, names), **planned}
+        prepared = PreparedData(temporary, tokenizer, train_store, validation_store, plan, facts)
         with replacing(temporary / FACTS_FILE) as file:
             file.write(json.dumps({**facts, "hashes": _hashes(prepared)}, indent=2, ensure_ascii=False).encode())
         if directory.exists():
@@ -193,6 +206,20 @@ def _make(
     except BaseException:
         shutil.rmtree(temporary, ignore_errors=True)
         raise
+
+
+def require_end(tokenizer: Tokenizer, data: DataSettings) -> None:
+    """Raise `TokenizerError` if the settings need the end of a text marked, and the tokenizer has nothing to mark it with."""
+    asked = {
+        "data.packing = 'best_fit'": data.packing == "best_fit",
+        "data.document_attention = 'own'": data.document_attention == "own",
+        "data.fim_rate": data.fim_rate > 0,
+    }
+    for name, wanted in asked.items():
+        if wanted and tokenizer.end_id is None:
+            raise TokenizerError(
+                f"{name} needs a tokenizer with a token that ends a text, and this one has none: use another"
+            )
 
 
 def _require_window(num_tokens: int, sequence_length: int) -> None:
@@ -204,6 +231,14 @@ def _require_window(num_tokens: int, sequence_length: int) -> None:
 
 
 def _require_batch(prepared: PreparedData, sequence_length: int, batch_size: int) -> None:
+    num_rows = prepared.plan.num_rows
+    if isinstance(prepared.plan.rows, PackedRows):
+        if num_rows < batch_size:
+            raise DataError(
+                f"the training text makes {num_rows:,} rows, fewer than training.batch_size = {batch_size}: lower it, or "
+                "add text to data.source"
+            )
+        return
     num_tokens, needed = len(prepared.train.ids), batch_size * sequence_length + 1
     if num_tokens < needed:
         raise DataError(
@@ -211,91 +246,3 @@ def _require_batch(prepared: PreparedData, sequence_length: int, batch_size: int
             f"(training.batch_size = {batch_size} times model.max_seq_len = {sequence_length}, plus 1): "
             f"lower one of the two, or add text to data.source"
         )
-
-
-def _facts(
-    store: DocumentStore, split: Split, prepared: PreparedData, data: DataSettings, settings: TokenizerSettings
-) -> dict[str, Any]:
-    stores = {"train": prepared.train, "validation": prepared.validation}
-    named = split.validation_documents(store) if split.kind == "documents" else iter(())
-    changed = store.facts["tally"]["changed"]
-    return {
-        "sources": [_source_facts(place, name, store) for place, name in enumerate(store.facts["sources"])],
-        "documents": {"train": int(split.train.sum()), "validation": int(split.validation.sum())},
-        "bytes": {name: store.num_bytes for name, store in stores.items()},
-        "characters": split.characters(store.index),
-        "tokens": {name: len(store.ids) for name, store in stores.items()},
-        "unknown_tokens": {name: store.num_unknown for name, store in stores.items()},
-        "unknown_pieces": _unknown_pieces(split.validation_documents(store), prepared.tokenizer),
-        "split": split.kind,
-        "validation_fraction": data.validation_fraction,
-        "tokenizer": {**settings.used(), "vocab_size": prepared.tokenizer.vocab_size},
-        "encoding": _encoding_facts(prepared.tokenizer),
-        "validation_documents": [document.id for document in itertools.islice(named, DOCUMENTS_NAMED)],
-        "repairs": {repair: changed[repair] for repair in REPAIRS if repair in changed},
-    }
-
-
-def _encoding_facts(tokenizer: Tokenizer) -> dict[str, Any]:
-    """Whether the quick engine encoded the text, and on how many samples its ids were held against the library's."""
-    engine = tokenizer.engine
-    return {"samples_compared": engine.samples, "mismatch": engine.mismatch} if engine else {}
-
-
-def _source_facts(place: int, name: str, store: DocumentStore) -> dict[str, Any]:
-    known = store.facts["sources"][name]
-    mine = store.index[store.index["source"] == place]
-    hashes = [bytes(digest).hex() for digest in mine["sha256"]]
-    facts = {
-        "name": name,
-        "origin": known["origin"] or name,
-        "license": ", ".join(known["licenses"]) or "unknown",
-        "bytes": int(mine["num_bytes"].sum()),
-        "sha256": hashes[0]
-        if len(hashes) == 1
-        else sha256_text("\n".join(hashes)),  # of the text, or of its documents' hashes
-        "documents": len(mine),
-    }
-    if known["origin"] and CATALOGUE[name].sha256:
-        facts["archive_sha256"] = CATALOGUE[name].sha256
-    return facts
-
-
-def _unknown_pieces(validation: Iterable[Document], tokenizer: Tokenizer) -> dict[str, int]:
-    """How often each character or word that becomes the unknown token occurs: of the most frequent, these first."""
-    counts = Counter(piece for document in validation for piece in tokenizer.unknown_pieces(document.text))
-    return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0]))[:UNKNOWN_KEPT])
-
-
-def _say_unknown(facts: Mapping[str, Any], settings: TokenizerSettings, say: Say) -> None:
-    if facts["encoding"].get("mismatch"):
-        say(
-            f"warning: tiktoken and tokenizers cut {facts['encoding']['mismatch']!r} differently: from this text on the ids are "
-            f"those of tokenizers, which is slower"
-        )
-    counts: Mapping[str, int] = facts["unknown_pieces"]
-    if not counts:
-        return
-    total, tokens = facts["unknown_tokens"]["validation"], facts["tokens"]["validation"]
-    shown = ", ".join([_describe(piece) for piece in list(counts)[:UNKNOWN_SHOWN]])
-    more = f" and {len(counts) - UNKNOWN_SHOWN:,} more" if len(counts) > UNKNOWN_SHOWN else ""
-    if settings.kind == "character":
-        say(
-            f"warning: {total:,} character{'s' if total != 1 else ''} of the validation text never occur in the training "
-            f"text and become <|unk|>: {shown}{more}; tokenizer.byte_fallback = true would keep them"
-        )
-    elif settings.kind == "existing":
-        say(
-            f"warning: {total:,} of the validation text's {tokens:,} tokens are unknown to the tokenizer at {settings.path}: "
-            f"{shown}{more}; another tokenizer, of bytes, would keep them"
-        )
-    else:
-        say(
-            f"warning: {total:,} of the validation text's {tokens:,} words and signs are not in the tokenizer's vocabulary and become "
-            f"<|unk|>: {shown}{more}. Nobody has to spell these, so loss and bits per byte look better than they are: raise "
-            "tokenizer.vocab_size, lower tokenizer.min_frequency, or use tokenizer.kind = bpe, which has no unknowns"
-        )
-
-
-def _describe(piece: str) -> str:
-    return f"U+{ord(piece):04X} {unicodedata.name(piece, 'unnamed')}" if len(piece) == 1 else repr(piece)

@@ -141,6 +141,18 @@ class Tokenizer:
         text: str = self._tokenizer.decode(numbers, skip_special_tokens=skip_special_tokens)
         return text
 
+    def token_id(self, token: str) -> int | None:
+        """The id of a token, special ones too, by its name; None if there is none."""
+        token_id: int | None = self._tokenizer.token_to_id(token)
+        return token_id
+
+    def with_special_tokens(self, tokens: Sequence[str]) -> Tokenizer:
+        """The same tokenizer with these special tokens more, at the end of its ids. No text becomes one of them."""
+        more = tokenizers.Tokenizer.from_str(self._json.decode("utf-8"))
+        more.add_special_tokens([tokenizers.AddedToken(token, special=True, normalized=False) for token in tokens])
+        special_ids = {"end": self.end_id, "pad": self.pad_id, "unknown": self.unknown_id}
+        return Tokenizer(more.to_str(pretty=True).encode("utf-8"), self._config, special_ids)
+
     def save(self, directory: Path, max_length: int | None = None) -> None:
         """Write tokenizer.json and tokenizer_config.json into an existing directory.
 

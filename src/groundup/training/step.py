@@ -25,6 +25,11 @@ from groundup.training.shards import Shards, num_shards
 LossSum = Callable[[nn.Module, Tensor], Tensor]
 
 
+def num_predicted(batch: np.ndarray) -> int:
+    """Of rows that are nothing but ids, all but the first token of each."""
+    return int(batch.shape[0] * (batch.shape[1] - 1))
+
+
 @dataclass(frozen=True)
 class Task:
     """What the loop works on. The callables are composed by `recipe`, which knows text, evaluation and generation."""
@@ -34,7 +39,7 @@ class Task:
     run: RunDirectory
     loss_sum: LossSum
     batch: Callable[[int], np.ndarray]
-    """The token ids of a step's whole batch, (B, T+1): a pure function of the step, and so is its shape."""
+    """A step's whole batch, (B, T+1) ids or what else `loss_sum` reads: a pure function of the step, and so is its shape."""
     evaluate: Callable[[], dict[str, float]]
     """Validation figures of the model as it stands; at least `loss`."""
     sample: Callable[[int], dict[str, Any]] | None
@@ -47,6 +52,8 @@ class Task:
     """Floating-point operations a second that matrix products reached before training; MFU is measured against the best seen."""
     fingerprint: dict[str, str]
     """Hashes of recipe, tokenizer and data; they go into every checkpoint."""
+    count_targets: Callable[[np.ndarray], int] = num_predicted
+    """How many tokens of a batch carry loss: what the sum of losses is divided by."""
 
 
 @dataclass
@@ -72,8 +79,9 @@ class Step(NamedTuple):
     """Before the step, on the device, as is the norm of the gradient, which is that before clipping."""
     grad_norm: Tensor
     num_tokens: int
+    """Tokens that were predicted and carried loss."""
     flops: int
-    """Operations of its matrix products."""
+    """Operations of its matrix products, with those on padding."""
 
 
 def prepare_machinery(task: Task, resume_from: Path | None = None) -> Machinery:
@@ -105,12 +113,13 @@ def take_step(task: Task, machinery: Machinery, step: int, factor: float) -> Ste
     """One optimizer step, each learning rate at `factor` of its peak."""
     if not task.model.training:
         task.model.train()
-    batch = torch.from_numpy(task.batch(step)).to(machinery.device)  # (B, T+1)
-    sequence_length = batch.shape[1] - 1
-    num_tokens = batch.shape[0] * sequence_length
+    rows = task.batch(step)
+    batch = torch.from_numpy(rows).to(machinery.device)  # (B, T+1)
+    num_tokens, sequence_length = max(1, task.count_targets(rows)), batch.shape[-1] - 1
     loss = _accumulate_gradients(task, machinery, step, batch, num_tokens)
     grad_norm = _update(task.settings, machinery, step, loss, factor)
-    return Step(loss, grad_norm, num_tokens, training_flops(task.model.config, num_tokens, sequence_length))
+    flops = training_flops(task.model.config, batch.shape[0] * sequence_length, sequence_length)
+    return Step(loss, grad_norm, num_tokens, flops)
 
 
 def _accumulate_gradients(task: Task, machinery: Machinery, step: int, batch: Tensor, num_tokens: int) -> Tensor:

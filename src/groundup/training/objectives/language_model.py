@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import numpy as np
+import torch
 import torch.nn.functional as F
+from numpy.typing import NDArray
 from torch import Tensor, nn
+
+NO_LOSS = -1
 
 
 def loss_sum(model: nn.Module, batch: Tensor) -> Tensor:
@@ -14,3 +19,21 @@ def loss_sum(model: nn.Module, batch: Tensor) -> Tensor:
     inputs, targets = batch[:, :-1], batch[:, 1:]  # (B, T) each: the targets are the inputs, one place on
     logits = model(inputs)  # (B, T, V)
     return F.cross_entropy(logits.flatten(0, 1).float(), targets.flatten(), reduction="sum")
+
+
+def marked_loss_sum(model: nn.Module, batch: Tensor) -> Tensor:
+    """The same over tokens that carry loss, of rows that say which do: (B, T+1), or (B, 2, T+1) with the document of each token below it.
+
+    `~id`, a negative number, is a token that is read but not predicted. With documents, attention stays within them.
+    """
+    ids, segment_ids = (batch, None) if batch.ndim == 2 else (batch[:, 0], batch[:, 1, :-1])
+    inputs = torch.where(ids < 0, ~ids, ids)[:, :-1]  # (B, T)
+    targets = ids[:, 1:].clamp(min=NO_LOSS)  # (B, T)
+    logits = model(inputs, segment_ids=segment_ids)  # (B, T, V)
+    return F.cross_entropy(logits.flatten(0, 1).float(), targets.flatten(), ignore_index=NO_LOSS, reduction="sum")
+
+
+def count_targets(batch: NDArray[np.int64]) -> int:
+    """How many tokens of a batch are predicted: all but each row's first and those without loss."""
+    ids = batch if batch.ndim == 2 else batch[:, 0]
+    return int(np.count_nonzero(ids[:, 1:] >= 0))
