@@ -19,6 +19,7 @@ from groundup.language_model.score import Score, log_likelihoods
 from groundup.language_model.text_stream import TextStream
 from groundup.model.directory import load_model
 from groundup.model.transformer import Transformer
+from groundup.tokens.language_tags import opening
 from groundup.tokens.tokenizer import Tokenizer
 
 
@@ -76,13 +77,13 @@ class LanguageModel:
             raise SettingError(
                 "generation.num_samples", settings.num_samples, "this makes one text; generate_samples makes several"
             )
-        pieces = self._pieces(self._encode_prompt(prompt), settings)
+        pieces = self._pieces(self._encode_prompt(prompt, settings.language), settings)
         return (text for _, text in pieces)
 
     def generate_samples(self, prompt: str, settings: GenerationSettings) -> list[str]:
         """`settings.num_samples` continuations of the prompt, in one batch; the first is what `generate` returns."""
         samples = [""] * settings.num_samples
-        for row, text in self._pieces(self._encode_prompt(prompt), settings):
+        for row, text in self._pieces(self._encode_prompt(prompt, settings.language), settings):
             samples[row] += text
         return samples
 
@@ -147,8 +148,10 @@ class LanguageModel:
                 "the prompt is empty, and the tokenizer has no end token to start from: give a prompt"
             )
 
-    def _encode_prompt(self, prompt: str) -> list[int]:
+    def _encode_prompt(self, prompt: str, language: str = "") -> list[int]:
         ids = self._encode(prompt, "prompt")
+        if language:
+            ids = opening(self.tokenizer, language) + ids
         limit = self.model.config.max_seq_len
         if len(ids) > limit:
             raise GenerationError(
