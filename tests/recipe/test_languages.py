@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from tests.text.cleaning.languages import SENTENCES
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from groundup.errors import DataError, GenerationError, GroundupError
@@ -20,7 +21,6 @@ from groundup.recipe.evaluate_languages import as_plain, evaluate_languages
 from groundup.recipe.settings import load_recipe
 from groundup.recipe.train import TrainedRun, train
 from groundup.tokens.language_tags import tagged_languages
-from tests.text.cleaning.languages import SENTENCES
 
 LANGUAGES = ("de", "el", "en")
 SETTINGS = {
@@ -68,13 +68,14 @@ def test_figures_are_those_of_a_count_by_hand(run: TrainedRun) -> None:
         dict.fromkeys(LANGUAGES, 0),
     )
     names = {number: language for language, number in tagged_languages(tokenizer).items()}
-    begin = 0
-    for end in [place + 1 for place, token in enumerate(ids) if token == tokenizer.end_id]:
+    begin, end_id = 0, tokenizer.end_id
+    assert end_id is not None
+    for end in [place + 1 for place, token in enumerate(ids) if token == end_id]:
         document = ids[begin:end]
         language = names[document[0]]
         with torch.no_grad():
-            (with_tag,) = log_likelihoods(language_model.model, [[tokenizer.end_id, *document]])
-            (tag_alone,) = log_likelihoods(language_model.model, [[tokenizer.end_id, document[0]]])
+            (with_tag,) = log_likelihoods(language_model.model, [[end_id, *document]])
+            (tag_alone,) = log_likelihoods(language_model.model, [[end_id, document[0]]])
         nats[language] += tag_alone - with_tag
         ngram_nats[language] += float(counted.losses(document)[1:].sum())
         num_bytes[language] += len(tokenizer.decode(document).encode())
