@@ -13,6 +13,7 @@ import torch
 from tests.text.cleaning.languages import SENTENCES
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
+from groundup.cli.evaluate_languages import print_languages
 from groundup.errors import DataError, GenerationError, GroundupError
 from groundup.evaluation.ngram import train_ngram_model
 from groundup.language_model.score import log_likelihoods
@@ -88,6 +89,23 @@ def test_figures_are_those_of_a_count_by_hand(run: TrainedRun) -> None:
         assert one.bar == min(one.ngram_bits_per_byte.values())
         assert len(one.samples) == 4
     assert json.loads(json.dumps(as_plain(figures)))["el"]["bar"] == figures["el"].bar
+
+
+def test_the_table_and_the_json_show_the_same(run: TrainedRun, capsys: pytest.CaptureFixture[str]) -> None:
+    print_languages(str(run.path), "language", None, 3, as_json=True)
+    plain = json.loads(capsys.readouterr().out)
+    print_languages(str(run.path), "language", None, 3, as_json=False)
+    rows = {line.split()[0]: line.split()[1:] for line in capsys.readouterr().out.splitlines() if line.strip()}
+    for language in LANGUAGES:
+        one = plain[language]
+        shown = [
+            f"{one['bytes']:,}",
+            f"{one['bits_per_byte']:.3f}",
+            f"{one['bar']:.3f}",
+            f"{one['bytes_per_token']:.2f}",
+        ]
+        shares = [f"{one[name]:.0%}" for name in ("in_language", "copies", "held_out_copies")]
+        assert rows[language] == [*shown, f"{one['tokens_per_word']:.2f}", *shares]
 
 
 def test_it_writes_in_the_language_that_is_asked_for(run: TrainedRun) -> None:
