@@ -120,6 +120,16 @@ def test_it_writes_in_the_language_that_is_asked_for(run: TrainedRun) -> None:
         model.generate("", language="fr")
 
 
+def test_a_conversation_leaves_room_for_the_tag(run: TrainedRun) -> None:
+    model = run.load()
+    for length in range(1, model.model.config.max_seq_len):
+        told = ["Hi", "x" * length, "?"]
+        messages = [
+            {"role": role, "content": text} for role, text in zip(["user", "assistant", "user"], told, strict=True)
+        ]
+        assert "".join(model.chat_stream(messages, language="el")) == model.chat(messages, language="el")
+
+
 def test_transformers_writes_the_same_after_the_tag(run: TrainedRun) -> None:
     ours = run.load().generate("", language="de", temperature=0.0, max_new_tokens=12)
     folder = run.path / "model"

@@ -121,8 +121,9 @@ class LanguageModel:
         # Each turn draws other numbers, or replies would resemble each other.
         turn_seed = (settings.seed + len(messages) - 1) % 2**63
         settings = replace(settings, stop=(TURN_END, *settings.stop), seed=turn_seed)
-        kept = list(messages)
-        while len(kept) > 1 and len(self.tokenizer.encode(transcript(kept))) > self.model.config.max_seq_len:
+        tag = opening(self.tokenizer, settings.language) if settings.language else []
+        kept, room = list(messages), self.model.config.max_seq_len - len(tag)
+        while len(kept) > 1 and len(self.tokenizer.encode(transcript(kept))) > room:
             del kept[0]
         return self.stream_with(transcript(kept), settings)
 
