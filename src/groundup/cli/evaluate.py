@@ -23,6 +23,11 @@ def evaluate(
     metrics: Annotated[
         str, typer.Option(help="Which figures, separated by commas; ngram_bits_per_byte is there, too.")
     ] = "loss,perplexity,bits_per_byte",
+    by: Annotated[
+        str | None,
+        typer.Option(help="language: measure each language of a run with language tags.", show_default=False),
+    ] = None,
+    samples: Annotated[int, typer.Option(help="With --by language, how many texts to write in each.", min=1)] = 50,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Measure how well a model predicts a text: loss, perplexity, bits per byte.
@@ -37,7 +42,14 @@ def evaluate(
         groundup evaluate runs/shakespeare/model --data ./my-texts --json
 
         groundup evaluate runs/shakespeare --metrics bits_per_byte,ngram_bits_per_byte
+
+        groundup evaluate runs/multilingual --by language
     """
+    if by is not None:
+        from groundup.cli.evaluate_languages import print_languages
+
+        print_languages(model, by, data, samples, as_json)
+        return
     from groundup.recipe.metrics import read_metric_names
 
     names = read_metric_names(metrics)

@@ -32,6 +32,9 @@ def generate(
         list[str] | None, typer.Option(help="Stop before this text; may be given several times.", show_default=False)
     ] = None,
     seed: Annotated[int, typer.Option(help="The same seed writes the same text.")] = 0,
+    language: Annotated[
+        str, typer.Option(help="Write in this language, e.g. de (of a model trained with language tags).")
+    ] = "",
     num_samples: Annotated[int, typer.Option(help="How many texts to write, in one batch.")] = 1,
 ) -> None:
     """Let a model continue a text. One text streams as it is written.
@@ -43,7 +46,16 @@ def generate(
     from groundup.generation.settings import GenerationSettings
 
     settings = GenerationSettings(
-        max_new_tokens, temperature, top_k, top_p, min_p, repetition_penalty, tuple(stop or ()), seed, num_samples
+        max_new_tokens,
+        temperature,
+        top_k,
+        top_p,
+        min_p,
+        repetition_penalty,
+        tuple(stop or ()),
+        seed,
+        language,
+        num_samples,
     )
     from groundup.language_model.locate import find_model
 

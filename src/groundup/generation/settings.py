@@ -27,6 +27,8 @@ class GenerationSettings:
     """Texts that end the generation; they are not part of what is returned."""
     seed: int = 0
     """Sample i of a call follows from (seed, i) alone."""
+    language: str = ""
+    """Which language to write in, e.g. de, of a model that was trained with language tags; empty leaves it to the model."""
     num_samples: int = 1
     """How many continuations of the prompt to make, in one batch."""
 

@@ -19,6 +19,7 @@ from groundup.language_model.score import Score, log_likelihoods
 from groundup.language_model.text_stream import TextStream
 from groundup.model.directory import load_model
 from groundup.model.transformer import Transformer
+from groundup.tokens.language_tags import opening
 from groundup.tokens.tokenizer import Tokenizer
 
 
@@ -76,13 +77,13 @@ class LanguageModel:
             raise SettingError(
                 "generation.num_samples", settings.num_samples, "this makes one text; generate_samples makes several"
             )
-        pieces = self._pieces(self._encode_prompt(prompt), settings)
+        pieces = self._pieces(self._encode_prompt(prompt, settings.language), settings)
         return (text for _, text in pieces)
 
     def generate_samples(self, prompt: str, settings: GenerationSettings) -> list[str]:
         """`settings.num_samples` continuations of the prompt, in one batch; the first is what `generate` returns."""
         samples = [""] * settings.num_samples
-        for row, text in self._pieces(self._encode_prompt(prompt), settings):
+        for row, text in self._pieces(self._encode_prompt(prompt, settings.language), settings):
             samples[row] += text
         return samples
 
@@ -120,8 +121,9 @@ class LanguageModel:
         # Each turn draws other numbers, or replies would resemble each other.
         turn_seed = (settings.seed + len(messages) - 1) % 2**63
         settings = replace(settings, stop=(TURN_END, *settings.stop), seed=turn_seed)
-        kept = list(messages)
-        while len(kept) > 1 and len(self.tokenizer.encode(transcript(kept))) > self.model.config.max_seq_len:
+        tag = opening(self.tokenizer, settings.language) if settings.language else []
+        kept, room = list(messages), self.model.config.max_seq_len - len(tag)
+        while len(kept) > 1 and len(self.tokenizer.encode(transcript(kept))) > room:
             del kept[0]
         return self.stream_with(transcript(kept), settings)
 
@@ -147,8 +149,10 @@ class LanguageModel:
                 "the prompt is empty, and the tokenizer has no end token to start from: give a prompt"
             )
 
-    def _encode_prompt(self, prompt: str) -> list[int]:
+    def _encode_prompt(self, prompt: str, language: str = "") -> list[int]:
         ids = self._encode(prompt, "prompt")
+        if language:
+            ids = opening(self.tokenizer, language) + ids
         limit = self.model.config.max_seq_len
         if len(ids) > limit:
             raise GenerationError(

@@ -20,7 +20,7 @@ from groundup.recipe.data import prepare_data
 from groundup.recipe.identity import require_same_data
 from groundup.recipe.measure import measure_tokens
 from groundup.recipe.metrics import DEFAULT_METRICS, NGRAM, read_metric_names
-from groundup.recipe.settings import load_recipe
+from groundup.recipe.settings import Recipe, load_recipe
 from groundup.run.directory import RECIPE_FILE, RunDirectory
 from groundup.text.cache import cache_directory
 from groundup.text.settings import DataSettings
@@ -66,15 +66,16 @@ def evaluate(
     path = None if isinstance(model, LanguageModel) else Path(model)
     batch_size = EvaluationSettings().batch_size
     if data is None:
-        prepared, batch_size = _data_of_run(
+        prepared, settings = data_of_run(
             path, "it has no validation text of its own: name a text (--data, or data=), or", say
         )
+        batch_size = settings.evaluation.batch_size
         split = prepared.validation
         ends = split.ends if prepared.own_documents else None
         text = _Text("validation", split.ids, split.num_bytes, split.first_piece, ends)
     else:
         if NGRAM in names:
-            prepared, _ = _data_of_run(
+            prepared, _ = data_of_run(
                 path, f"there is no training text to count n-grams of: leave out {NGRAM}, or name", say
             )
         sources = tuple(map(str, (data,) if isinstance(data, str | Path) else data))
@@ -100,8 +101,9 @@ def evaluate(
     return {"data": text.name, **{name: figures[name] for name in (*names, "tokens", "bytes", "window")}}
 
 
-def _data_of_run(path: Path | None, otherwise: str, say: Callable[[str], None]) -> tuple[PreparedData, int]:
-    """The data of the run that the path lies in, the same that it was trained on, and its batch size for measuring."""
+def data_of_run(path: Path | None, otherwise: str, say: Callable[[str], None]) -> tuple[PreparedData, Recipe]:
+    """The data of the run that the path lies in, the same that it was trained on, and its recipe. Raises `DataError`, which says
+    what to do `otherwise`, for a path that is not part of a run."""
     run = _run_of(path)
     if run is None:
         raise DataError(
@@ -111,7 +113,7 @@ def _data_of_run(path: Path | None, otherwise: str, say: Callable[[str], None]) 
     settings = load_recipe(str(run / RECIPE_FILE))
     prepared = prepare_data(settings, RunDirectory(run).working_folder(), say)
     require_same_data(RunDirectory(run), prepared)
-    return prepared, settings.evaluation.batch_size
+    return prepared, settings
 
 
 def _run_of(path: Path | None) -> Path | None:

@@ -43,6 +43,7 @@ NOT_OF_THE_TEXT = (
     "mix_by",
     "weights",
     "temperature",
+    "language_tags",
     "packing",
     "document_attention",
     "fim_rate",

@@ -35,6 +35,8 @@ class DataSettings:
     """How much each source (or language) is of what training reads, by name, e.g. {de = 2, en = 1}; empty: as much as there is of it."""
     temperature: float = 1.0
     """Instead of weights: each is read by its size to the power 1/temperature. 1: as much as there is; 3: more of what is rare."""
+    language_tags: bool = False
+    """Each document begins with a special token such as `<|lang_de|>`, by which a language can be asked for; needs mix_by = "language"."""
     packing: Packing = "stream"
     """stream: windows cut from the text as it lies there; best_fit: rows of whole documents that fit together, and padding."""
     document_attention: Literal["all", "own"] = "all"
@@ -79,6 +81,18 @@ class DataSettings:
         )
         for weight in self.weights.values():
             require_finite("data.weights", weight, exclusive=True)
+        require(
+            not self.language_tags or self.mix_by == "language",
+            "data.language_tags",
+            self.language_tags,
+            "use it with data.mix_by = 'language', which tells the documents' languages apart",
+        )
+        require(
+            not self.language_tags or self.fim_rate == 0,
+            "data.language_tags",
+            self.language_tags,
+            "leave it out, or data.fim_rate: a document that is turned has tokens of its own before it",
+        )
         require(
             not self.weights or self.temperature == 1,
             "data.temperature",

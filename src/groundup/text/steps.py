@@ -74,7 +74,8 @@ class Steps:
 
     def _clean(self, document: Document, tally: Tally) -> Document | None:
         """Mended, and held to the rules and languages that are asked for."""
-        cleaned = clean(document.text, self.settings.cleaning, self.settings.quality)
+        said_language = document.metadata.get("language", "")
+        cleaned = clean(document.text, self.settings.cleaning, self.settings.quality, said_language)
         for change, places in cleaned.changes.items():
             tally.change(change, document, cleaned.text, f"in {places:,} place{'s' if places != 1 else ''}")
         for rule, lines in cleaned.removed_lines.items():

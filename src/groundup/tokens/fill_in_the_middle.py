@@ -13,14 +13,14 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from groundup.tokens.settings import TokenizerSettings
 from groundup.tokens.tokenizer import Tokenizer
-from groundup.tokens.train import train_tokenizer
+from groundup.tokens.train import train_with_special_tokens
 
 PREFIX, MIDDLE, SUFFIX = "<|fim_prefix|>", "<|fim_middle|>", "<|fim_suffix|>"
 SPECIAL_TOKENS = (PREFIX, MIDDLE, SUFFIX)
@@ -29,11 +29,7 @@ FULL = 0.75  # of a window: of pieces as long as the text's average allows, few 
 
 def train_with_middle(texts: Iterable[str], settings: TokenizerSettings) -> Tokenizer:
     """A tokenizer as the settings ask for, and in it `SPECIAL_TOKENS`: within its size, if it has one; at its end, if it lacks them."""
-    if settings.kind in ("word", "bpe"):
-        settings = replace(settings, vocab_size=settings.vocab_size - len(SPECIAL_TOKENS))
-    tokenizer = train_tokenizer(texts, settings)
-    missing = [token for token in SPECIAL_TOKENS if tokenizer.token_id(token) is None]
-    return tokenizer.with_special_tokens(missing) if missing else tokenizer
+    return train_with_special_tokens(texts, settings, SPECIAL_TOKENS)
 
 
 @dataclass(frozen=True)

@@ -22,8 +22,9 @@ from groundup.text.settings import DataSettings
 from groundup.text.sources import Say
 from groundup.text.splits import Split, plan_split
 from groundup.tokens.existing import read_tokenizer
-from groundup.tokens.fill_in_the_middle import FillInTheMiddle, train_with_middle
+from groundup.tokens.fill_in_the_middle import SPECIAL_TOKENS, FillInTheMiddle
 from groundup.tokens.groups import group_documents, training_texts
+from groundup.tokens.language_tags import tag_ids, tag_of
 from groundup.tokens.mixture import is_mixed, plan_training
 from groundup.tokens.packing import PackedRows
 from groundup.tokens.plan import SamplePlan
@@ -31,7 +32,7 @@ from groundup.tokens.prepared_facts import describe_data, say_unknown
 from groundup.tokens.settings import TokenizerSettings
 from groundup.tokens.store import TokenStore, write_store
 from groundup.tokens.tokenizer import CONFIG_FILE, Tokenizer
-from groundup.tokens.train import train_tokenizer
+from groundup.tokens.train import train_with_special_tokens
 
 FORMAT_VERSION = 6
 LEARNED_CHARACTERS = 200_000_000
@@ -41,7 +42,7 @@ FACTS_FILE, TRAIN_FILE, VALIDATION_FILE, PLAN_FILE = (
     "validation.tokens",
     "plan.windows",
 )
-DECIDE_ROWS = ("mix_by", "weights", "temperature", "packing", "fim_rate", "fim_suffix_first_rate")
+DECIDE_ROWS = ("mix_by", "weights", "temperature", "language_tags", "packing", "fim_rate", "fim_suffix_first_rate")
 
 
 @dataclass(frozen=True)
@@ -185,14 +186,18 @@ def _make(
         split = plan_split(store, selection, data)
         names, numbers = group_documents(store, split, data)
         texts: Iterator[str] = (document.text for document in to_learn_from(store, split, settings))
-        tokenizer = train_with_middle(texts, settings) if data.fim_rate else train_tokenizer(texts, settings)
+        more = SPECIAL_TOKENS if data.fim_rate else tuple(map(tag_of, names)) if data.language_tags else ()
+        tokenizer = train_with_special_tokens(texts, settings, more)
         tokenizer.save(temporary)
         require_end(tokenizer, data)
         middle = FillInTheMiddle(tokenizer, data.fim_rate, data.fim_suffix_first_rate, sequence_length)
         texts, groups = training_texts(store, split, numbers, is_mixed(data))
-        train_store = write_store(temporary / TRAIN_FILE, texts, tokenizer, groups, middle if data.fim_rate else None)
+        tags = tag_ids(tokenizer, names) if data.language_tags else None
+        turned = middle if data.fim_rate else None
+        train_store = write_store(temporary / TRAIN_FILE, texts, tokenizer, groups, turned, tags)
         texts = (document.text for document in split.validation_documents(store))
-        validation_store = write_store(temporary / VALIDATION_FILE, texts, tokenizer, numbers[split.validation])
+        groups = numbers[split.validation]
+        validation_store = write_store(temporary / VALIDATION_FILE, texts, tokenizer, groups, tags=tags)
         if data.packing == "stream":
             _require_window(len(train_store.ids), sequence_length)
         padding_id = tokenizer.end_id if tokenizer.pad_id is None else tokenizer.pad_id

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import itertools
 from array import array
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -92,10 +92,12 @@ def write_store(
     tokenizer: Tokenizer,
     groups: Iterable[int] | None = None,
     middle: FillInTheMiddle | None = None,
+    tags: Sequence[int] | None = None,
 ) -> TokenStore:
     """Encode texts one at a time into a store, each followed by the end token if the tokenizer has one.
 
-    `groups`: the number of each text's group, 0 for all without it. `middle` turns some of them. The ids take two bytes each when the
+    `groups`: the number of each text's group, 0 for all without it. `middle` turns some of them. `tags`: for
+    each group, the id of a token that stands before each of its texts. The ids take two bytes each when the
     vocabulary allows it. Both files appear whole or not at all.
     """
     counts = {"num_bytes": 0, "num_documents": 0, "num_unknown": 0, "num_turned": 0}
@@ -106,13 +108,15 @@ def write_store(
     def pieces() -> Iterator[NDArray[np.int32]]:
         written = 0
         for text, group in zip(texts, itertools.repeat(0) if groups is None else groups, strict=groups is not None):
-            begins["first_piece"] = begins["first_piece"] or tokenizer.first_piece(text)
+            if tags is None:  # else the first token of all stands for no text
+                begins["first_piece"] = begins["first_piece"] or tokenizer.first_piece(text)
+            tag = np.array([] if tags is None else [tags[group]], np.int32)
             turned = middle is not None and middle.turns(text)
             parts: Iterable[Iterable[NDArray[np.int32]]] = [tokenizer.encode_pieces(text)]
             if middle is not None and turned:
                 parts = ([ids] for ids in middle.documents(text))
             for part in parts:
-                for ids in itertools.chain(part, [end]):
+                for ids in itertools.chain([tag], part, [end]):
                     counts["num_unknown"] += int(np.count_nonzero(ids == tokenizer.unknown_id))
                     written += ids.size
                     yield ids

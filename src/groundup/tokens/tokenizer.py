@@ -146,6 +146,11 @@ class Tokenizer:
         token_id: int | None = self._tokenizer.token_to_id(token)
         return token_id
 
+    def special_tokens(self) -> dict[str, int]:
+        """Each special token, by its name, and its id."""
+        added = self._tokenizer.get_added_tokens_decoder()
+        return {token.content: number for number, token in added.items() if token.special}
+
     def with_special_tokens(self, tokens: Sequence[str]) -> Tokenizer:
         """The same tokenizer with these special tokens more, at the end of its ids. No text becomes one of them."""
         more = tokenizers.Tokenizer.from_str(self._json.decode("utf-8"))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from groundup.tokens.byte_pair import train_byte_pair_tokenizer
@@ -22,3 +23,12 @@ def train_tokenizer(texts: Iterable[str], settings: TokenizerSettings) -> Tokeni
     if settings.kind == "word":
         return train_word_tokenizer(texts, settings.vocab_size, settings.min_frequency)
     return train_character_tokenizer(texts, settings.byte_fallback)
+
+
+def train_with_special_tokens(texts: Iterable[str], settings: TokenizerSettings, tokens: Sequence[str]) -> Tokenizer:
+    """A tokenizer as the settings ask for, and in it `tokens`: within its size, if it has one; at its end, if it lacks them."""
+    if settings.kind in ("word", "bpe"):
+        settings = replace(settings, vocab_size=settings.vocab_size - len(tokens))
+    tokenizer = train_tokenizer(texts, settings)
+    missing = [token for token in tokens if tokenizer.token_id(token) is None]
+    return tokenizer.with_special_tokens(missing) if missing else tokenizer

@@ -43,6 +43,13 @@ def test_other_languages_are_dropped_with_a_reason() -> None:
     assert cleaned.fault.reason == "its language is fr, wanted: en, de (cleaning.languages)"
 
 
+def test_a_document_that_says_its_language_is_believed() -> None:
+    assert clean(SENTENCES["fr"], CLEANING, QualitySettings(), "de-AT").fault is None
+    fault = clean(SENTENCES["de"], CLEANING, QualitySettings(), "fr").fault
+    assert fault is not None
+    assert fault.reason == "its language is fr, wanted: en, de (cleaning.languages)"
+
+
 def test_a_language_must_be_sure() -> None:
     fault = language_fault(Language("en", 0.5), CLEANING)
     assert fault is not None

@@ -26,14 +26,17 @@ class Cleaned:
     """Why it is dropped; None where it is kept."""
 
 
-def clean(text: str, cleaning: CleaningSettings, quality: QualitySettings) -> Cleaned:
+def clean(text: str, cleaning: CleaningSettings, quality: QualitySettings, said_language: str = "") -> Cleaned:
     """Mend the text, then decide about it. A pure function of its arguments, for any process to run.
 
-    The language is told only where settings need it. Raises `MissingExtraError` when that needs a package that isn't there.
+    The language is told only where settings need it; `said_language`, what the document says of itself, is believed. Raises
+    `MissingExtraError` when telling needs a package that isn't there.
     """
     normalized = normalize(text, cleaning)
     text = normalized.text
-    language = identify_language(text) if cleaning.languages or quality.needs_language else None
+    language = None
+    if cleaning.languages or quality.needs_language:
+        language = Language(said_language.split("-")[0], 1.0) if said_language else identify_language(text)
     fault = language_fault(language, cleaning) if language is not None else None
     removed: dict[str, int] = {}
     if fault is None and quality.rules:

@@ -25,7 +25,7 @@ class CleaningSettings:
     whitespace: bool = False
     """Remove spaces at the ends of lines, and blank lines beyond two in a row."""
     languages: tuple[str, ...] = ()
-    """Keep documents in these languages only, by ISO 639-1 code, e.g. en; empty: all."""
+    """Keep documents in these languages only, by ISO 639-1 code, e.g. en; empty: all. What a document says of itself is believed."""
     min_confidence: float = 0.65
     """How sure of a document's language we must be to keep it by its language, from 0 to 1 (FineWeb's bound for English)."""
 

@@ -1,0 +1,145 @@
+"""`evaluate --by language`: a multilingual run's model, language by language, beside the n-gram models that it has to beat."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from groundup.errors import DataError
+from groundup.evaluation.copies import Copies
+from groundup.evaluation.ngram import END_BYTE, NgramModel, byte_ids, train_ngram_model
+from groundup.language_model import LanguageModel
+from groundup.language_model.score import log_likelihoods
+from groundup.recipe.evaluate import data_of_run
+from groundup.text.cleaning.language import identify_language
+from groundup.tokens.language_tags import opening
+from groundup.tokens.report import report_tokenizer
+from groundup.tokens.store import TokenStore
+from groundup.tokens.tokenizer import Tokenizer
+
+Documents = Sequence[NDArray[Any]]
+
+
+@dataclass(frozen=True)
+class LanguageFigures:
+    """What was measured of one language."""
+
+    documents: int
+    """Documents held out."""
+    bytes: int
+    """Their length as UTF-8."""
+    bits_per_byte: float
+    """Of the model: each document by itself, its tag given, its end predicted, too."""
+    ngram_bits_per_byte: dict[str, float]
+    """Of n-gram models of order 5 with Kneser-Ney smoothing on the same documents: over the model's own tokens, counted on all
+    training text (`tokens`) or on this language's alone (`tokens_of_language`), and over bytes, counted on this language's (`bytes`)."""
+    bytes_per_token: float
+    """UTF-8 bytes that a token of the held-out text stands for, on average."""
+    tokens_per_word: float
+    """Fertility: tokens for each word, words being what stands between spaces; says little where words aren't set apart."""
+    in_language: float
+    """The share of samples whose language, identified, is the one asked for."""
+    copies: float
+    """The share of samples with 50 characters in a row that this language's training text holds, too."""
+    held_out_copies: float
+    """The same of held-out documents, as many and as long: what text of this kind has in common anyway."""
+    samples: list[str]
+    """All that the model wrote, in the order of their numbers."""
+
+    @property
+    def bar(self) -> float:
+        """The best n-gram model's bits per byte: what the model has to stay below."""
+        return min(self.ngram_bits_per_byte.values())
+
+
+def evaluate_languages(
+    model: str | Path, num_samples: int = 50, say: Callable[[str], None] = warnings.warn
+) -> dict[str, LanguageFigures]:
+    """The figures of each language of a run that was trained with `data.language_tags`, on its held-out text.
+
+    Samples follow from the recipe's `[generation]` and their numbers; none is chosen. Raises `DataError` for a run without tags or
+    with a tokenizer that has an unknown token, `MissingExtraError` where py3langid isn't installed (extra `data`).
+    """
+    prepared, settings = data_of_run(Path(model), "it has no held-out text: name", say)
+    tokenizer = prepared.tokenizer
+    if not settings.data.language_tags:
+        raise DataError(f"{model} was trained without language tags: train with data.language_tags = true")
+    if tokenizer.unknown_id is not None:
+        raise DataError(
+            f"the tokenizer of {model} cannot spell every text, so its bits per byte say little: train with tokenizer.kind = bpe"
+        )
+    language_model = LanguageModel.load(model)
+    count_all = train_ngram_model(prepared.train.ids, tokenizer.vocab_size, tokenizer.end_id)
+    sampling = replace(settings.generation, num_samples=num_samples)
+    figures = {}
+    for number, language in enumerate(prepared.facts["groups"]["validation"]):
+        held_out, trained_on = _documents(prepared.validation, number), _documents(prepared.train, number)
+        if not held_out or not trained_on:
+            say(f"warning: {language} has no held-out text or no training text, so nothing is measured of it")
+            continue
+        texts, training_texts = _texts(tokenizer, held_out), _texts(tokenizer, trained_on)
+        num_bytes = sum(len(text.encode()) for text in texts)
+        samples = language_model.generate_samples("", replace(sampling, language=language))
+        known = Copies(training_texts)
+        excerpts = [tokenizer.decode(ids[: sampling.max_new_tokens].tolist()) for ids in held_out[:num_samples]]
+        fertility = report_tokenizer(tokenizer, texts).whole
+        count_own = train_ngram_model(np.concatenate(trained_on), tokenizer.vocab_size, tokenizer.end_id)
+        count_bytes = train_ngram_model(byte_ids(training_texts), END_BYTE + 1, END_BYTE)
+        figures[language] = LanguageFigures(
+            documents=len(held_out),
+            bytes=num_bytes,
+            bits_per_byte=_model_nats(language_model, language, held_out) / math.log(2) / num_bytes,
+            ngram_bits_per_byte={
+                "tokens": _ngram_nats(count_all, held_out) / math.log(2) / num_bytes,
+                "tokens_of_language": _ngram_nats(count_own, held_out) / math.log(2) / num_bytes,
+                "bytes": float(count_bytes.losses(byte_ids(texts)).sum()) / math.log(2) / num_bytes,
+            },
+            bytes_per_token=fertility.bytes_per_token,
+            tokens_per_word=fertility.tokens_per_word,
+            in_language=_share(identify_language(text).code == language.split("-")[0] for text in samples),
+            copies=_share(known.first_in(text) is not None for text in samples),
+            held_out_copies=_share(known.first_in(text) is not None for text in excerpts),
+            samples=samples,
+        )
+    return figures
+
+
+def as_plain(figures: dict[str, LanguageFigures]) -> dict[str, Any]:
+    """The figures as JSON values."""
+    return {language: {**asdict(one), "bar": one.bar} for language, one in figures.items()}
+
+
+def _documents(store: TokenStore, group: int) -> list[NDArray[Any]]:
+    """The ids of each document of a group, its tag first and its end last."""
+    begins = np.concatenate([[0], store.ends[:-1]])
+    return [store.ids[begins[place] : store.ends[place]] for place in np.flatnonzero(store.groups == group)]
+
+
+def _texts(tokenizer: Tokenizer, documents: Documents) -> list[str]:
+    return [tokenizer.decode(ids.tolist()) for ids in documents]
+
+
+def _model_nats(language_model: LanguageModel, language: str, documents: Documents) -> float:
+    """-ln p of all that stands behind the tags, each document read from the start as the model would write it."""
+    tag = opening(language_model.tokenizer, language)
+    (tag_itself,) = log_likelihoods(language_model.model, [tag])
+    sequences = [[*tag, *ids[1:].tolist()] for ids in documents]
+    return -sum(whole - tag_itself for whole in log_likelihoods(language_model.model, sequences))
+
+
+def _ngram_nats(model: NgramModel, documents: Documents) -> float:
+    """The same of an n-gram model: the tags stand before what is predicted, and aren't predicted themselves."""
+    is_tag = np.zeros(sum(map(len, documents)), np.bool_)
+    is_tag[np.cumsum([0, *map(len, documents[:-1])])] = True
+    return float(model.losses(np.concatenate(documents))[~is_tag].sum())
+
+
+def _share(answers: Any) -> float:
+    return float(np.mean(list(answers)))
