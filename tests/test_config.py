@@ -167,7 +167,7 @@ def test_files_that_are_no_recipe_are_named(tmp_path: Path) -> None:
         SettingError, match=r"shakespere.*: there is no such file or shipped recipe; did you mean shakespeare\?"
     ):
         load_recipe("shakespere")
-    with pytest.raises(SettingError, match="shipped recipes: shakespeare"):
+    with pytest.raises(SettingError, match=r"shipped recipes: .*shakespeare"):
         load_recipe("/nowhere/at/all.toml")
 
 
