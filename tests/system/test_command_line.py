@@ -76,7 +76,7 @@ def test_help_of_a_command_and_typos_need_no_torch(arguments: list[str], tmp_pat
 
 
 COMMANDS = [
-    *("train", "generate", "chat", "evaluate", "runs"),
+    *("train", "generate", "complete", "chat", "evaluate", "runs"),
     *("tokenizer train", "tokenizer inspect", "tokenizer report"),
 ]
 

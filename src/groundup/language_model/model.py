@@ -1,4 +1,4 @@
-"""`LanguageModel`: load, generate, stream, score, chat."""
+"""`LanguageModel`: load, generate, stream, complete, score, chat."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from groundup.errors import GenerationError, SettingError, TokenizerError
 from groundup.generation.engine import Generation
 from groundup.generation.settings import GenerationSettings
 from groundup.language_model.chat import TURN_END, Message, check_messages, transcript
+from groundup.language_model.complete import COMPLETION_DEFAULTS, complete
 from groundup.language_model.locate import find_model, verify_as_written
 from groundup.language_model.score import Score, log_likelihoods
 from groundup.language_model.text_stream import TextStream
@@ -86,6 +87,22 @@ class LanguageModel:
         for row, text in self._pieces(self._encode_prompt(prompt, settings.language), settings):
             samples[row] += text
         return samples
+
+    def complete(self, prefix: str, suffix: str = "", line: bool = False, **fields: object) -> str:
+        """What belongs between two texts, the likeliest by default; with `line`, the rest of the line only.
+
+        Of texts longer than the context, what is near the cursor is read. It ends where the model ends it, before a stop text, after
+        `max_new_tokens` (64 by default), or at the context's end. Raises `GenerationError` for a suffix where the model's tokenizer lacks
+        the tokens for it, `SettingError` as `generate` does.
+        """
+        settings = _settings({**COMPLETION_DEFAULTS, **fields})
+        if settings.num_samples != 1:
+            raise SettingError("generation.num_samples", settings.num_samples, "a completion is one text; leave it out")
+        if line:
+            settings = replace(settings, stop=("\n", *settings.stop))
+        for text, name in ((prefix, "prefix"), (suffix, "suffix")):
+            self._encode(text, name)  # checks that it is a text, and warns of what the tokenizer never saw
+        return complete(self.model, self.tokenizer, prefix, suffix, settings)
 
     def score(self, texts: Sequence[str]) -> list[Score]:
         """How likely each text is, as a text of its own: its first token is predicted from the end token.
