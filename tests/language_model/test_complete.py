@@ -16,7 +16,7 @@ from groundup.language_model import LanguageModel
 from groundup.language_model.complete import agreeing_tokens, at_cursor, make_prompt, token_texts
 from groundup.model.settings import preset_config
 from groundup.model.transformer import Transformer
-from groundup.tokens.fill_in_the_middle import SPECIAL_TOKENS, train_with_middle
+from groundup.tokens.fill_in_the_middle import SPECIAL_TOKENS, FillInTheMiddle, train_with_middle
 from groundup.tokens.settings import TokenizerSettings
 from groundup.tokens.tokenizer import Tokenizer
 from groundup.tokens.train import train_tokenizer
@@ -53,10 +53,10 @@ def special_ids(tokenizer: Tokenizer) -> list[int]:
     return [token for name in SPECIAL_TOKENS if (token := tokenizer.token_id(name)) is not None]
 
 
-def plainly(language_model: LanguageModel, prefix: str, suffix: str, max_new_tokens: int) -> str:
+def plainly(language_model: LanguageModel, prefix: str, suffix: str, first: bool, max_new_tokens: int) -> str:
     """The likeliest completion without a cache: the whole text is read for each token, and each token is tried in turn."""
     model, tokenizer = language_model.model, language_model.tokenizer
-    prompt = make_prompt(tokenizer, prefix, suffix, CONTEXT, max_new_tokens)
+    prompt = make_prompt(tokenizer, prefix, suffix, CONTEXT, max_new_tokens, first)
     ids, written = list(prompt.ids), ""
     ends = {tokenizer.end_id, *special_ids(tokenizer)}
     for _ in range(min(max_new_tokens + (prompt.begun != ""), CONTEXT - len(ids))):
@@ -78,27 +78,51 @@ def plainly(language_model: LanguageModel, prefix: str, suffix: str, max_new_tok
     return written[len(prompt.begun) :]
 
 
-@pytest.mark.parametrize("suffix", ["", "\n    return 0\n"])
+@pytest.mark.parametrize(("suffix", "first"), [("", False), ("\n    return 0\n", False), ("\n    return 0\n", True)])
 @pytest.mark.parametrize("prefix", ["def area(self):\n    ret", "    if self.wid", "def", "x = 1\n        "])
-def test_it_writes_what_the_plain_way_writes(language_model: LanguageModel, prefix: str, suffix: str) -> None:
-    written = language_model.complete(prefix, suffix, max_new_tokens=12)
-    assert written == plainly(language_model, prefix, suffix, 12)
+def test_it_writes_what_the_plain_way_writes(
+    language_model: LanguageModel, prefix: str, suffix: str, first: bool
+) -> None:
+    written = language_model.complete(prefix, suffix, prefix_first=first, max_new_tokens=12)
+    assert written == plainly(language_model, prefix, suffix, first, 12)
 
 
 def test_prefix_and_suffix_stand_in_the_order_that_was_trained(tokenizer: Tokenizer) -> None:
     before, after, middle = special_ids(tokenizer)[0], special_ids(tokenizer)[2], special_ids(tokenizer)[1]
-    prompt = make_prompt(tokenizer, "def f", "return", CONTEXT, 8)
+    prompt = make_prompt(tokenizer, "def f", "return", CONTEXT, 8, prefix_first=True)
     assert prompt.ids == [before, *tokenizer.encode("def f"), after, *tokenizer.encode("return"), middle]
     assert prompt.begun == ""
+    prompt = make_prompt(tokenizer, "def f", "return", CONTEXT, 8)
+    assert prompt.ids == [before, after, *tokenizer.encode("return"), middle, *tokenizer.encode("def f")[:-1]]
+    assert prompt.begun == "f"
+    assert make_prompt(tokenizer, "", "return", CONTEXT, 8).begun == ""
+
+
+def test_both_orders_are_those_of_training(tokenizer: Tokenizer) -> None:
+    for number in range(40):
+        text = CODE[number : 50 + number]
+        turns = [FillInTheMiddle(tokenizer, 1.0, rate, 256).turned(text).tolist() for rate in (0.0, 1.0)]
+        ids = turns[0]
+        parts = [ids.index(token) for token in special_ids(tokenizer)]  # of prefix, middle, suffix
+        prefix, suffix = tokenizer.decode(ids[1 : parts[2]]), tokenizer.decode(ids[parts[2] : parts[1]])
+        if suffix:
+            first = make_prompt(tokenizer, prefix, suffix, 256, 8, prefix_first=True).ids
+            assert turns[0][: len(first)] == first
+            read = make_prompt(tokenizer, prefix, suffix, 256, 8).ids
+            middle = read.index(special_ids(tokenizer)[1]) + 1
+            assert turns[1][:middle] == read[:middle]
+            assert prefix.startswith(tokenizer.decode(read[middle:]))
 
 
 def test_of_long_texts_what_is_near_the_cursor_is_read(tokenizer: Tokenizer) -> None:
     room = CONTEXT - 8 - 3  # for what is written, and for three special tokens
     before, after = tokenizer.encode(CODE), tokenizer.encode(CODE)
-    ids = make_prompt(tokenizer, CODE, CODE, CONTEXT, 8).ids
+    ids = make_prompt(tokenizer, CODE, CODE, CONTEXT, 8, prefix_first=True).ids
     assert ids[1 : room - room // 4 + 1] == before[-(room - room // 4) :]
     assert ids[-1 - room // 4 : -1] == after[: room // 4]
-    short = make_prompt(tokenizer, "x", CODE, CONTEXT, 8).ids  # what one needs less of, the other has more of
+    short = make_prompt(
+        tokenizer, "x", CODE, CONTEXT, 8, prefix_first=True
+    ).ids  # what one needs less of, the other has more of
     assert short[3:-1] == after[: room - 1]
     assert len(make_prompt(tokenizer, CODE, "", CONTEXT, 8).ids) == CONTEXT - 8 - 1  # a token was taken back
 
@@ -136,13 +160,14 @@ def test_it_ends_at_a_special_token() -> None:
     met = 0
     for seed in range(8):
         settings = GenerationSettings(**fields, seed=seed)
-        prompt = make_prompt(tokenizer, "def ", "return", CONTEXT, 30).ids
+        prompt = make_prompt(tokenizer, "def ", "return", CONTEXT, 30, prefix_first=True).ids
         ids = [token.id for [token] in Generation(language_model.model, [prompt], settings, tokenizer.end_id)]
         end = next(
             (place for place, token in enumerate(ids) if token in [tokenizer.end_id, *special_ids(tokenizer)]), 30
         )
         met += end < len(ids) - 1
-        assert language_model.complete("def ", "return", seed=seed, **fields) == tokenizer.decode(ids[:end])
+        written = language_model.complete("def ", "return", prefix_first=True, seed=seed, **fields)
+        assert written == tokenizer.decode(ids[:end])
     assert met > 2  # otherwise nothing was tested
 
 
@@ -156,11 +181,8 @@ def test_of_a_line_only_its_rest(language_model: LanguageModel) -> None:
 
 def test_text_never_becomes_a_special_token(tokenizer: Tokenizer) -> None:
     ids = make_prompt(tokenizer, "a<|fim_suffix|>b<|endoftext|>", "<|fim_middle|>", 256, 8).ids
-    assert [token for token in ids if token in special_ids(tokenizer)] == [
-        ids[0],
-        tokenizer.token_id("<|fim_suffix|>"),
-        ids[-1],
-    ]
+    order = [tokenizer.token_id(token) for token in ("<|fim_prefix|>", "<|fim_suffix|>", "<|fim_middle|>")]
+    assert [token for token in ids if token in special_ids(tokenizer)] == order
     assert tokenizer.end_id not in ids
 
 

@@ -1,9 +1,13 @@
 """Text at a cursor: what the model is shown, and how it goes on from the middle of a word.
 
-With text after the cursor, the model reads `<|fim_prefix|> before <|fim_suffix|> after <|fim_middle|>` and writes what is missing
-(`groundup.tokens.fill_in_the_middle`). Without, it goes on from the text before, whose last token is taken back first: after
-`    ret` the model hardly saw a token begin, since in its training text ` return` was one. So it chooses anew from that token on,
-among tokens that agree with what stands there.
+With text after the cursor, the model reads one of the two orders that it learned (`groundup.tokens.fill_in_the_middle`), and writes on:
+
+    suffix first    <|fim_prefix|> <|fim_suffix|> after <|fim_middle|> before
+    prefix first    <|fim_prefix|> before <|fim_suffix|> after <|fim_middle|>
+
+Where it goes on from the text before (not prefix first), that text's last token is taken back: after `    ret` the model hardly saw a
+token begin, since in its training text ` return` was one. So it chooses anew from that token on, among tokens that agree with what
+stands there.
 """
 
 from __future__ import annotations
@@ -42,7 +46,9 @@ def fills_in_the_middle(tokenizer: Tokenizer) -> bool:
     return all(tokenizer.token_id(token) is not None for token in SPECIAL_TOKENS)
 
 
-def make_prompt(tokenizer: Tokenizer, prefix: str, suffix: str, max_seq_len: int, max_new_tokens: int) -> Prompt:
+def make_prompt(
+    tokenizer: Tokenizer, prefix: str, suffix: str, max_seq_len: int, max_new_tokens: int, prefix_first: bool = False
+) -> Prompt:
     """The prompt for what stands before and after a cursor: as much of what is near it as the context of `max_seq_len` has room for.
 
     Raises `GenerationError` for a suffix where the tokenizer lacks `SPECIAL_TOKENS`, and where there is no text at all.
@@ -65,8 +71,9 @@ def make_prompt(tokenizer: Tokenizer, prefix: str, suffix: str, max_seq_len: int
     after = after[: max(int(room * SUFFIX_SHARE), room - len(before))]
     before = before[max(0, len(before) - (room - len(after))) :]
     prefix_id, suffix_id, middle_id = (tokenizer.token_id(token) or 0 for token in (PREFIX, SUFFIX, MIDDLE))
-    # In training, too, the text was cut at any character, and its three parts were encoded each by itself.
-    return Prompt([prefix_id, *before, suffix_id, *after, middle_id], "")
+    if prefix_first:  # in training, too, the three parts were encoded each by itself
+        return Prompt([prefix_id, *before, suffix_id, *after, middle_id], "")
+    return _take_back(tokenizer, [prefix_id, suffix_id, *after, middle_id, *before])
 
 
 def _take_back(tokenizer: Tokenizer, ids: list[int]) -> Prompt:
@@ -115,13 +122,20 @@ class _Agreeing:
             self.rest = self.rest[len(self._texts[token]) :]
 
 
-def complete(model: Transformer, tokenizer: Tokenizer, prefix: str, suffix: str, settings: GenerationSettings) -> str:
+def complete(
+    model: Transformer,
+    tokenizer: Tokenizer,
+    prefix: str,
+    suffix: str,
+    settings: GenerationSettings,
+    prefix_first: bool = False,
+) -> str:
     """What belongs at the cursor between prefix and suffix.
 
     It ends at an end token or one of `SPECIAL_TOKENS`, before a stop text, or at the context's end.
     """
     limit = model.config.max_seq_len
-    prompt = make_prompt(tokenizer, prefix, suffix, limit, settings.max_new_tokens)
+    prompt = make_prompt(tokenizer, prefix, suffix, limit, settings.max_new_tokens, prefix_first)
     room = max(1, limit - len(prompt.ids))
     settings = replace(settings, max_new_tokens=min(settings.max_new_tokens + bool(prompt.begun), room))
     agreeing = _Agreeing(model, tokenizer, prompt.begun)
