@@ -29,7 +29,7 @@ def complete_line(
     ids, begun = (list(prompt.ids), prompt.begun) if take_back else (tokenizer.encode(prefix[-NEAR:]), "")
     num_read, rest = len(ids), begun
     while rest:
-        probabilities = np.where(agreeing_tokens(texts, rest).numpy(), ngrams.next_probabilities(ids), 0.0)
+        probabilities = np.where(agreeing_tokens(tokenizer, texts, rest).numpy(), ngrams.next_probabilities(ids), 0.0)
         ids.append(int(probabilities.argmax()))
         rest = rest[len(texts[ids[-1]]) :]
     if "\n" not in tokenizer.decode(ids[num_read:])[len(begun) :]:

@@ -22,7 +22,7 @@ from groundup.errors import DataError, GenerationError
 from groundup.generation.engine import Generation, last_logits
 from groundup.generation.sampling import DROPPED
 from groundup.generation.settings import GenerationSettings
-from groundup.language_model.text_stream import HALF_CHARACTER, IncrementalDecoder, StopFilter
+from groundup.language_model.text_stream import IncrementalDecoder, StopFilter
 from groundup.model.transformer import KVCache, Transformer
 from groundup.tokens.fill_in_the_middle import MIDDLE, PREFIX, SPECIAL_TOKENS, SUFFIX
 from groundup.tokens.tokenizer import Tokenizer
@@ -77,25 +77,27 @@ def make_prompt(
 
 
 def _take_back(tokenizer: Tokenizer, ids: list[int]) -> Prompt:
-    """Without the last token, unless there is no other, or its text by itself isn't what it adds to the others."""
+    """Without the last token, unless there is no other, or it isn't ASCII, or by itself another text than with the others."""
     if len(ids) < 2:
         return Prompt(ids, "")
     begun = tokenizer.decode(ids[-1:])
     others = tokenizer.decode(ids[:-1])
-    if not begun or HALF_CHARACTER in begun or tokenizer.decode(ids) != others + begun:
+    if not begun or not begun.isascii() or tokenizer.decode(ids) != others + begun:
         return Prompt(ids, "")
     return Prompt(ids[:-1], begun)
 
 
-def agreeing_tokens(texts: Sequence[str], begun: str) -> Tensor:
-    """(V,) which tokens of these texts (V,) agree with what they are to begin with.
+def agreeing_tokens(tokenizer: Tokenizer, texts: Sequence[str], begun: str) -> Tensor:
+    """(V,) which tokens, of these texts (V,), the text that begins with `begun` may begin with.
 
-    They begin with it, or are its beginning; the latter only where each of its characters is a token, so that the rest can be written.
+    Those that begin with it, and the one that the tokenizer itself begins with when a word follows: of an indentation's four spaces three
+    are a token, and the last goes with the word.
     """
-    can_spell = set(begun) <= set(texts)
-    return torch.tensor(
-        [text.startswith(begun) or (bool(text) and can_spell and begun.startswith(text)) for text in texts]
-    )
+    agreeing = torch.tensor([text.startswith(begun) for text in texts])
+    first = tokenizer.encode(begun + "x")[0]
+    if texts[first] and begun.startswith(texts[first]):
+        agreeing[first] = True
+    return agreeing
 
 
 def token_texts(tokenizer: Tokenizer, vocab_size: int) -> list[str]:
@@ -107,14 +109,15 @@ class _Agreeing:
     """The network's pass, whose logits are dropped for tokens that disagree with the text that is to be written again."""
 
     def __init__(self, model: Transformer, tokenizer: Tokenizer, begun: str) -> None:
-        self.rest, self._forward = begun, last_logits(model)
+        self.rest, self._forward, self._tokenizer = begun, last_logits(model), tokenizer
         self._texts = token_texts(tokenizer, model.config.vocab_size) if begun else []
 
     def __call__(self, ids: Tensor, cache: KVCache) -> Tensor:
         logits = self._forward(ids, cache)  # (1, V)
         if not self.rest:
             return logits
-        return logits.masked_fill(~agreeing_tokens(self._texts, self.rest).to(logits.device), DROPPED)
+        agreeing = agreeing_tokens(self._tokenizer, self._texts, self.rest)
+        return logits.masked_fill(~agreeing.to(logits.device), DROPPED)
 
     def wrote(self, token: int) -> None:
         """Take what was written off what is to be written."""
