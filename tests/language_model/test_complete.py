@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+import tokenizers
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from tokenizers import decoders, models, pre_tokenizers
 
 from groundup.errors import DataError, GenerationError, SettingError
 from groundup.generation.engine import Generation
@@ -153,6 +155,15 @@ def test_a_character_that_is_half_a_token_is_not_taken_back(tokenizer: Tokenizer
     prompt = make_prompt(tokenizer, "x = 'é", "", CONTEXT, 8)
     assert prompt.ids == tokenizer.encode("x = 'é")
     assert prompt.begun == ""
+
+
+def test_where_a_token_depends_on_what_stands_before_none_is_taken_back() -> None:
+    pieces = {piece: number for number, piece in enumerate(["\u2581", "a", "b", "\u2581a", "\u2581b", "\u2581ab"])}
+    library = tokenizers.Tokenizer(models.BPE(pieces, [("\u2581", "a"), ("\u2581", "b"), ("\u2581a", "b")]))
+    library.pre_tokenizer, library.decoder = pre_tokenizers.Metaspace(), decoders.Metaspace()
+    as_in_sentencepiece = Tokenizer(library.to_str().encode(), {}, {})
+    for text in ("ab ab", "a ba"):  # a word, and a piece within one
+        assert make_prompt(as_in_sentencepiece, text, "", CONTEXT, 8).ids == as_in_sentencepiece.encode(text)
 
 
 def test_it_ends_at_a_special_token() -> None:

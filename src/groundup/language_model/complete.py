@@ -77,12 +77,14 @@ def make_prompt(
 
 
 def _take_back(tokenizer: Tokenizer, ids: list[int]) -> Prompt:
-    """Without the last token, unless there is no other, or it isn't ASCII, or by itself another text than with the others."""
+    """Without the last token, unless there is no other, or it isn't ASCII, or by itself it is another text or token than here."""
     if len(ids) < 2:
         return Prompt(ids, "")
     begun = tokenizer.decode(ids[-1:])
     others = tokenizer.decode(ids[:-1])
     if not begun or not begun.isascii() or tokenizer.decode(ids) != others + begun:
+        return Prompt(ids, "")
+    if tokenizer.encode(begun) != ids[-1:]:  # SentencePiece sees the beginning of a word in it
         return Prompt(ids, "")
     return Prompt(ids[:-1], begun)
 
