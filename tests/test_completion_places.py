@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
+from benchmarks.completion import table
 from benchmarks.completion.baseline import complete_line
 from benchmarks.completion.places import Place, find_places, is_exact, parses_in_place, parses_so_far
 
@@ -70,3 +73,9 @@ def test_the_baseline_writes_what_it_counted() -> None:
     for cursor in range(1, text.index("\n")):
         assert complete_line(ngrams, tokenizer, texts, text[:cursor], 20) == text[cursor:].split("\n")[0], cursor
     assert complete_line(ngrams, tokenizer, texts, "def f(x):\n    ret", 20) == "urn x"
+
+
+def test_the_page_shows_what_was_measured() -> None:
+    page, result = table.PAGE.read_text(encoding="utf-8"), json.loads(table.RESULT.read_text(encoding="utf-8"))
+    assert table.filled(page, result) == page, "run  .venv/bin/python -m benchmarks.completion.table"
+    assert all(f"{row['bits_per_byte']:.3f}" in page for row in result["rows"] if "bits_per_byte" in row)

@@ -14,21 +14,25 @@ NEAR = 2_000  # characters before the cursor: more than five tokens, at any rate
 
 
 def complete_line(
-    ngrams: NgramModel, tokenizer: Tokenizer, texts: Sequence[str], prefix: str, max_new_tokens: int
+    ngrams: NgramModel,
+    tokenizer: Tokenizer,
+    texts: Sequence[str],
+    prefix: str,
+    max_new_tokens: int,
+    take_back: bool = True,
 ) -> str:
-    """The rest of the line by the likeliest token each time; the last token before the cursor is taken back as for a network.
+    """The rest of the line by the likeliest token each time; `take_back` the last token before the cursor, as a network's is.
 
     `texts` (V,) are those of the tokens.
     """
     prompt = make_prompt(tokenizer, prefix[-NEAR:], "", max_seq_len=NEAR, max_new_tokens=1)
-    ids, rest = list(prompt.ids), prompt.begun
+    ids, begun = (list(prompt.ids), prompt.begun) if take_back else (tokenizer.encode(prefix[-NEAR:]), "")
+    num_read, rest = len(ids), begun
     while rest:
-        probabilities = np.where(agreeing_tokens(texts, rest).numpy(), ngrams.next_probabilities(ids), 0.0)
+        probabilities = np.where(agreeing_tokens(tokenizer, texts, rest).numpy(), ngrams.next_probabilities(ids), 0.0)
         ids.append(int(probabilities.argmax()))
         rest = rest[len(texts[ids[-1]]) :]
-    newlines = [token for token, text in enumerate(texts) if "\n" in text]
-    begun = tokenizer.decode(ids[len(prompt.ids) :])[len(prompt.begun) :]
-    if "\n" not in begun:
-        ids += ngrams.complete(ids, max_new_tokens, newlines)
-    written = tokenizer.decode(ids[len(prompt.ids) :])[len(prompt.begun) :]
+    if "\n" not in tokenizer.decode(ids[num_read:])[len(begun) :]:
+        ids += ngrams.complete(ids, max_new_tokens, [token for token, text in enumerate(texts) if "\n" in text])
+    written = tokenizer.decode(ids[num_read:])[len(begun) :]
     return written.split("\n", 1)[0]

@@ -3,14 +3,13 @@
     .venv/bin/python -m benchmarks.completion.run runs/python-code [--places 200] [--seed 1] [--output FILE]
 
 `--places` statements' first lines, within functions, are drawn from the held-out files, and written anew, greedily, from the
-file before them (for the network, once more with what stands after them). The n-gram models have order 5 and Kneser-Ney
+file before them (for the network, in two orders with what stands after them, too). The n-gram models have order 5 and Kneser-Ney
 smoothing; they count the training files as they are, not turned for filling in: one over the run's tokens, one over bytes.
 """
 
 from __future__ import annotations
 
 import argparse
-import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -21,12 +20,13 @@ from benchmarks.completion.baseline import complete_line
 from benchmarks.completion.places import Place, find_places, is_exact, parses_in_place, parses_so_far
 from benchmarks.result import at_least_one, output_file, show, write
 
-from groundup.evaluation.ngram import END_BYTE, byte_ids, train_ngram_model
+from groundup.evaluation.ngram import END_BYTE, NgramModel, byte_ids, train_ngram_model
 from groundup.generation.engine import evaluating
 from groundup.language_model import LanguageModel
 from groundup.language_model.complete import token_texts
 from groundup.model.transformer import Transformer
 from groundup.recipe.data import prepare_data
+from groundup.recipe.identity import require_same_data
 from groundup.recipe.measure import first_token_bytes, measure_validation
 from groundup.recipe.settings import Recipe, load_recipe
 from groundup.run.directory import RECIPE_FILE, RunDirectory
@@ -36,8 +36,10 @@ from groundup.text.selection import select
 from groundup.text.splits import plan_split
 from groundup.tokens.plan import validation_windows
 
+NETWORK, NGRAMS = "network, prefix alone", "n-grams of tokens"
 MAX_NEW_TOKENS = 64
-SHOWN = 12
+NUM_SHOWN = 12
+SHOWN = (NETWORK, "network, suffix first", NGRAMS)
 WINDOWS_AT_ONCE = 16
 COLUMNS = {
     "who": "",
@@ -69,6 +71,13 @@ def next_token_accuracy(model: Transformer, ids: Any) -> float:
     return right / total
 
 
+def bits_by_bytes(train: Sequence[str], held_out: Sequence[str]) -> float:
+    """What n-grams of bytes give to the held-out files; the first of their bytes isn't predicted by the others, either."""
+    counted = train_ngram_model(byte_ids(train), END_BYTE + 1, END_BYTE)
+    ids = byte_ids(held_out)
+    return counted.bits_per_byte(ids, len(ids) - len(held_out) - 1)
+
+
 def judge(places: Sequence[Place], lines: Sequence[str]) -> dict[str, float]:
     """The shares of lines that are exact and that parse."""
     checks: dict[str, Callable[[Place, str], bool]] = {
@@ -77,6 +86,29 @@ def judge(places: Sequence[Place], lines: Sequence[str]) -> dict[str, float]:
         "parses_in_place": parses_in_place,
     }
     return {name: sum(map(check, places, lines)) / len(places) for name, check in checks.items()}
+
+
+def write_lines(
+    places: Sequence[Place], language_model: LanguageModel, ngrams: NgramModel, take: int = MAX_NEW_TOKENS
+) -> dict[str, list[str]]:
+    """What each writes at each place, and what stands there."""
+    tokenizer = language_model.tokenizer
+    texts = token_texts(tokenizer, tokenizer.vocab_size)
+
+    def network(place: Place, suffix: str, prefix_first: bool = False) -> str:
+        return language_model.complete(place.prefix, suffix, True, prefix_first, max_new_tokens=take)
+
+    def counted(place: Place, take_back: bool) -> str:
+        return complete_line(ngrams, tokenizer, texts, place.prefix, take, take_back)
+
+    return {
+        NETWORK: [network(place, "") for place in places],
+        "network, suffix first": [network(place, place.suffix) for place in places],
+        "network, prefix first": [network(place, place.suffix, prefix_first=True) for place in places],
+        NGRAMS: [counted(place, take_back=True) for place in places],
+        "n-grams of tokens, none taken back": [counted(place, take_back=False) for place in places],
+        "the line itself": [place.line for place in places],
+    }
 
 
 def main() -> None:
@@ -88,68 +120,35 @@ def main() -> None:
     arguments = parser.parse_args()
     settings, folder = load_recipe(str(arguments.run / RECIPE_FILE)), RunDirectory(arguments.run).working_folder()
     language_model = LanguageModel.load(arguments.run, device="cpu")
-    model, tokenizer = language_model.model, language_model.tokenizer
+    tokenizer = language_model.tokenizer
     prepared = prepare_data(settings, folder, print)
+    require_same_data(RunDirectory(arguments.run), prepared)
     train, held_out = files_of(settings, folder)
     places = find_places(held_out, arguments.places, arguments.seed)
 
-    ids, end_id = prepared.validation.ids, tokenizer.end_id
-    end = [] if end_id is None else [end_id]
+    ids, split = prepared.validation.ids, prepared.validation
+    end = [] if tokenizer.end_id is None else [tokenizer.end_id]
     counted = np.concatenate([[*tokenizer.encode(text), *end] for text in train])
-    ngrams = train_ngram_model(counted, tokenizer.vocab_size, end_id)
-    num_bytes = prepared.validation.num_bytes - first_token_bytes(tokenizer, ids, prepared.validation.first_piece)
-    texts = token_texts(tokenizer, tokenizer.vocab_size)
-
-    def complete(place: Place, suffix: str = "") -> str:
-        return language_model.complete(place.prefix, suffix, line=True, max_new_tokens=MAX_NEW_TOKENS)
-
-    lines = {
-        "network, prefix": [complete(place) for place in places],
-        "network, prefix and suffix": [complete(place, place.suffix) for place in places],
-        "n-grams of tokens": [
-            complete_line(ngrams, tokenizer, texts, place.prefix, MAX_NEW_TOKENS) for place in places
-        ],
-        "the line itself": [place.line for place in places],
-    }
+    ngrams = train_ngram_model(counted, tokenizer.vocab_size, tokenizer.end_id)
+    num_bytes = split.num_bytes - first_token_bytes(tokenizer, ids, split.first_piece)
+    measured = measure_validation(language_model.model, prepared, settings.evaluation.batch_size)
+    accuracy = next_token_accuracy(language_model.model, ids)
     whole: dict[str, dict[str, float | None]] = {
-        "network, prefix": {
-            "bits_per_byte": measure_validation(model, prepared, settings.evaluation.batch_size).bits_per_byte,
-            "accuracy": next_token_accuracy(model, ids),
-        },
-        "n-grams of tokens": {"bits_per_byte": ngrams.bits_per_byte(ids, num_bytes), "accuracy": ngrams.accuracy(ids)},
+        NETWORK: {"bits_per_byte": measured.bits_per_byte, "accuracy": accuracy},
+        NGRAMS: {"bits_per_byte": ngrams.bits_per_byte(ids, num_bytes), "accuracy": ngrams.accuracy(ids)},
     }
+    lines = write_lines(places, language_model, ngrams)
     rows: list[dict[str, Any]] = [{"who": who, **whole.get(who, {}), **judge(places, lines[who])} for who in lines]
-    del ngrams
-    held_bytes = byte_ids(held_out)
-    of_bytes = train_ngram_model(byte_ids(train), END_BYTE + 1, END_BYTE)
-    rows.insert(
-        3,
-        {
-            "who": "n-grams of bytes",
-            "bits_per_byte": of_bytes.bits_per_byte(held_bytes, len(held_bytes) - 1 - len(held_out)),
-        },
-    )
+    rows.insert(len(rows) - 1, {"who": "n-grams of bytes", "bits_per_byte": bits_by_bytes(train, held_out)})
     title = (
         f"{len(places)} lines of {len(held_out)} held-out files, {len(ids):,} tokens; {len(train)} files to learn from"
     )
     show(title, COLUMNS, rows, {})
-    error = math.sqrt(0.25 / len(places))
     samples = [
-        {
-            "before": place.prefix.split("\n")[-4:],
-            "line": place.line,
-            **{who: lines[who][number] for who in list(lines)[:3]},
-        }
-        for number, place in enumerate(places[:SHOWN])
+        {"before": place.prefix.split("\n")[-4:], "line": place.line, **{who: lines[who][number] for who in SHOWN}}
+        for number, place in enumerate(places[:NUM_SHOWN])
     ]
-    facts = {
-        "title": title,
-        "places": len(places),
-        "seed": arguments.seed,
-        "largest_standard_error": error,
-        "rows": rows,
-        "samples": samples,
-    }
+    facts = {"title": title, "seed": arguments.seed, "rows": rows, "samples": samples}
     write(arguments.output, "benchmarks.completion.run", None, facts)
 
 

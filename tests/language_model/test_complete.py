@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+import tokenizers
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from tokenizers import decoders, models, pre_tokenizers
 
 from groundup.errors import DataError, GenerationError, SettingError
 from groundup.generation.engine import Generation
@@ -16,7 +18,7 @@ from groundup.language_model import LanguageModel
 from groundup.language_model.complete import agreeing_tokens, at_cursor, make_prompt, token_texts
 from groundup.model.settings import preset_config
 from groundup.model.transformer import Transformer
-from groundup.tokens.fill_in_the_middle import SPECIAL_TOKENS, train_with_middle
+from groundup.tokens.fill_in_the_middle import SPECIAL_TOKENS, FillInTheMiddle, train_with_middle
 from groundup.tokens.settings import TokenizerSettings
 from groundup.tokens.tokenizer import Tokenizer
 from groundup.tokens.train import train_tokenizer
@@ -53,10 +55,10 @@ def special_ids(tokenizer: Tokenizer) -> list[int]:
     return [token for name in SPECIAL_TOKENS if (token := tokenizer.token_id(name)) is not None]
 
 
-def plainly(language_model: LanguageModel, prefix: str, suffix: str, max_new_tokens: int) -> str:
+def plainly(language_model: LanguageModel, prefix: str, suffix: str, first: bool, max_new_tokens: int) -> str:
     """The likeliest completion without a cache: the whole text is read for each token, and each token is tried in turn."""
     model, tokenizer = language_model.model, language_model.tokenizer
-    prompt = make_prompt(tokenizer, prefix, suffix, CONTEXT, max_new_tokens)
+    prompt = make_prompt(tokenizer, prefix, suffix, CONTEXT, max_new_tokens, first)
     ids, written = list(prompt.ids), ""
     ends = {tokenizer.end_id, *special_ids(tokenizer)}
     for _ in range(min(max_new_tokens + (prompt.begun != ""), CONTEXT - len(ids))):
@@ -66,10 +68,11 @@ def plainly(language_model: LanguageModel, prefix: str, suffix: str, max_new_tok
         if len(written) < len(prompt.begun):
             rest = prompt.begun[len(written) :]
             texts = {token: tokenizer.decode([token]) for token in by_score}
+            natural = tokenizer.encode(rest + "x")[0]  # "x" stands for any word
             by_score = [
                 token
                 for token in by_score
-                if texts[token].startswith(rest) or (texts[token] and rest.startswith(texts[token]))
+                if texts[token].startswith(rest) or (token == natural and rest.startswith(texts[token]))
             ]
         if by_score[0] in ends:
             break
@@ -78,27 +81,51 @@ def plainly(language_model: LanguageModel, prefix: str, suffix: str, max_new_tok
     return written[len(prompt.begun) :]
 
 
-@pytest.mark.parametrize("suffix", ["", "\n    return 0\n"])
+@pytest.mark.parametrize(("suffix", "first"), [("", False), ("\n    return 0\n", False), ("\n    return 0\n", True)])
 @pytest.mark.parametrize("prefix", ["def area(self):\n    ret", "    if self.wid", "def", "x = 1\n        "])
-def test_it_writes_what_the_plain_way_writes(language_model: LanguageModel, prefix: str, suffix: str) -> None:
-    written = language_model.complete(prefix, suffix, max_new_tokens=12)
-    assert written == plainly(language_model, prefix, suffix, 12)
+def test_it_writes_what_the_plain_way_writes(
+    language_model: LanguageModel, prefix: str, suffix: str, first: bool
+) -> None:
+    written = language_model.complete(prefix, suffix, prefix_first=first, max_new_tokens=12)
+    assert written == plainly(language_model, prefix, suffix, first, 12)
 
 
 def test_prefix_and_suffix_stand_in_the_order_that_was_trained(tokenizer: Tokenizer) -> None:
     before, after, middle = special_ids(tokenizer)[0], special_ids(tokenizer)[2], special_ids(tokenizer)[1]
-    prompt = make_prompt(tokenizer, "def f", "return", CONTEXT, 8)
+    prompt = make_prompt(tokenizer, "def f", "return", CONTEXT, 8, prefix_first=True)
     assert prompt.ids == [before, *tokenizer.encode("def f"), after, *tokenizer.encode("return"), middle]
     assert prompt.begun == ""
+    prompt = make_prompt(tokenizer, "def f", "return", CONTEXT, 8)
+    assert prompt.ids == [before, after, *tokenizer.encode("return"), middle, *tokenizer.encode("def f")[:-1]]
+    assert prompt.begun == "f"
+    assert make_prompt(tokenizer, "", "return", CONTEXT, 8).begun == ""
+
+
+def test_both_orders_are_those_of_training(tokenizer: Tokenizer) -> None:
+    for number in range(40):
+        text = CODE[number : 50 + number]
+        turns = [FillInTheMiddle(tokenizer, 1.0, rate, 256).turned(text).tolist() for rate in (0.0, 1.0)]
+        ids = turns[0]
+        parts = [ids.index(token) for token in special_ids(tokenizer)]  # of prefix, middle, suffix
+        prefix, suffix = tokenizer.decode(ids[1 : parts[2]]), tokenizer.decode(ids[parts[2] : parts[1]])
+        if suffix:
+            first = make_prompt(tokenizer, prefix, suffix, 256, 8, prefix_first=True).ids
+            assert turns[0][: len(first)] == first
+            read = make_prompt(tokenizer, prefix, suffix, 256, 8).ids
+            middle = read.index(special_ids(tokenizer)[1]) + 1
+            assert turns[1][:middle] == read[:middle]
+            assert prefix.startswith(tokenizer.decode(read[middle:]))
 
 
 def test_of_long_texts_what_is_near_the_cursor_is_read(tokenizer: Tokenizer) -> None:
     room = CONTEXT - 8 - 3  # for what is written, and for three special tokens
     before, after = tokenizer.encode(CODE), tokenizer.encode(CODE)
-    ids = make_prompt(tokenizer, CODE, CODE, CONTEXT, 8).ids
+    ids = make_prompt(tokenizer, CODE, CODE, CONTEXT, 8, prefix_first=True).ids
     assert ids[1 : room - room // 4 + 1] == before[-(room - room // 4) :]
     assert ids[-1 - room // 4 : -1] == after[: room // 4]
-    short = make_prompt(tokenizer, "x", CODE, CONTEXT, 8).ids  # what one needs less of, the other has more of
+    short = make_prompt(
+        tokenizer, "x", CODE, CONTEXT, 8, prefix_first=True
+    ).ids  # what one needs less of, the other has more of
     assert short[3:-1] == after[: room - 1]
     assert len(make_prompt(tokenizer, CODE, "", CONTEXT, 8).ids) == CONTEXT - 8 - 1  # a token was taken back
 
@@ -109,9 +136,10 @@ def test_the_last_token_is_taken_back(tokenizer: Tokenizer) -> None:
     assert tokenizer.decode(prompt.ids) + prompt.begun == "def f():\n    ret"
     assert prompt.begun
     texts = token_texts(tokenizer, tokenizer.vocab_size)
-    agreeing = agreeing_tokens(texts, " ret").nonzero().flatten().tolist()
-    assert {texts[token] for token in agreeing} >= {" ", " return"}
-    assert all(texts[token].startswith(" ret") or " ret".startswith(texts[token]) for token in agreeing)
+    agreeing = agreeing_tokens(tokenizer, texts, " ret").nonzero().flatten().tolist()
+    assert {texts[token] for token in agreeing} == {text for text in texts if text.startswith(" ret")} | {" re"}
+    eight = agreeing_tokens(tokenizer, texts, " " * 8).nonzero().flatten().tolist()
+    assert {texts[token] for token in eight} == {" " * 7}  # as before any word; no token has more
 
 
 def test_what_is_written_goes_on_from_what_stands_there(language_model: LanguageModel) -> None:
@@ -129,6 +157,15 @@ def test_a_character_that_is_half_a_token_is_not_taken_back(tokenizer: Tokenizer
     assert prompt.begun == ""
 
 
+def test_where_a_token_depends_on_what_stands_before_none_is_taken_back() -> None:
+    pieces = {piece: number for number, piece in enumerate(["\u2581", "a", "b", "\u2581a", "\u2581b", "\u2581ab"])}
+    library = tokenizers.Tokenizer(models.BPE(pieces, [("\u2581", "a"), ("\u2581", "b"), ("\u2581a", "b")]))
+    library.pre_tokenizer, library.decoder = pre_tokenizers.Metaspace(), decoders.Metaspace()
+    as_in_sentencepiece = Tokenizer(library.to_str().encode(), {}, {})
+    for text in ("ab ab", "a ba"):  # a word, and a piece within one
+        assert make_prompt(as_in_sentencepiece, text, "", CONTEXT, 8).ids == as_in_sentencepiece.encode(text)
+
+
 def test_it_ends_at_a_special_token() -> None:
     tokenizer = train_tokenizer([CODE], TokenizerSettings(kind="character")).with_special_tokens(SPECIAL_TOKENS)
     language_model = random_model(tokenizer)
@@ -136,13 +173,14 @@ def test_it_ends_at_a_special_token() -> None:
     met = 0
     for seed in range(8):
         settings = GenerationSettings(**fields, seed=seed)
-        prompt = make_prompt(tokenizer, "def ", "return", CONTEXT, 30).ids
+        prompt = make_prompt(tokenizer, "def ", "return", CONTEXT, 30, prefix_first=True).ids
         ids = [token.id for [token] in Generation(language_model.model, [prompt], settings, tokenizer.end_id)]
         end = next(
             (place for place, token in enumerate(ids) if token in [tokenizer.end_id, *special_ids(tokenizer)]), 30
         )
         met += end < len(ids) - 1
-        assert language_model.complete("def ", "return", seed=seed, **fields) == tokenizer.decode(ids[:end])
+        written = language_model.complete("def ", "return", prefix_first=True, seed=seed, **fields)
+        assert written == tokenizer.decode(ids[:end])
     assert met > 2  # otherwise nothing was tested
 
 
@@ -156,11 +194,8 @@ def test_of_a_line_only_its_rest(language_model: LanguageModel) -> None:
 
 def test_text_never_becomes_a_special_token(tokenizer: Tokenizer) -> None:
     ids = make_prompt(tokenizer, "a<|fim_suffix|>b<|endoftext|>", "<|fim_middle|>", 256, 8).ids
-    assert [token for token in ids if token in special_ids(tokenizer)] == [
-        ids[0],
-        tokenizer.token_id("<|fim_suffix|>"),
-        ids[-1],
-    ]
+    order = [tokenizer.token_id(token) for token in ("<|fim_prefix|>", "<|fim_suffix|>", "<|fim_middle|>")]
+    assert [token for token in ids if token in special_ids(tokenizer)] == order
     assert tokenizer.end_id not in ids
 
 

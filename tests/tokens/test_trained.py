@@ -95,6 +95,15 @@ def test_digits_stand_as_the_pre_tokenizer_says() -> None:
     assert tokens["gpt-2"] == ["2004", " 2004"]
 
 
+@pytest.mark.parametrize("name", PRE_TOKENIZERS)
+def test_an_indentation_is_one_token(name: PreTokenizer) -> None:
+    code = "def f(x):\n    if x:\n        return x\n    return f\n"
+    tokenizer = train_tokenizer([code] * 9, TokenizerSettings(kind="bpe", vocab_size=320, pre_tokenizer=name))
+    tokens = [tokenizer.decode([token]) for token in tokenizer.encode(code)]
+    spaces = [token.strip("\n") for token in tokens if not token.strip() and " " in token]
+    assert spaces == [" " * 3, " " * 7, " " * 3]  # the last one goes with the word
+
+
 def test_words_are_the_most_frequent_ones() -> None:
     """Against Python's own regular expressions and counting."""
     pieces = re.findall(r"\w+|\s+|[^\w\s]", TEXT)

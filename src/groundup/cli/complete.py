@@ -24,6 +24,9 @@ def complete(
         typer.Option(help="With --file: its column, counted from 1; else the line's end.", show_default=False),
     ] = None,
     one_line: Annotated[bool, typer.Option("--one-line", help="Stop at the end of the line.")] = False,
+    prefix_first: Annotated[
+        bool, typer.Option("--prefix-first", help="Show the model what stands before the cursor first.")
+    ] = False,
     max_new_tokens: Annotated[int, typer.Option(help="The most tokens to add.")] = 64,
     temperature: Annotated[
         float, typer.Option(help="0 takes the likeliest token; above, tokens are drawn, 1 as the model has them.")
@@ -66,4 +69,4 @@ def complete(
         )
         suffix = ""
     fields = {"max_new_tokens": max_new_tokens, "temperature": temperature, "seed": seed}
-    print(language_model.complete(prefix, suffix, line=one_line, **fields))
+    print(language_model.complete(prefix, suffix, line=one_line, prefix_first=prefix_first, **fields))

@@ -1,9 +1,13 @@
 """Text at a cursor: what the model is shown, and how it goes on from the middle of a word.
 
-With text after the cursor, the model reads `<|fim_prefix|> before <|fim_suffix|> after <|fim_middle|>` and writes what is missing
-(`groundup.tokens.fill_in_the_middle`). Without, it goes on from the text before, whose last token is taken back first: after
-`    ret` the model hardly saw a token begin, since in its training text ` return` was one. So it chooses anew from that token on,
-among tokens that agree with what stands there.
+With text after the cursor, the model reads one of the two orders that it learned (`groundup.tokens.fill_in_the_middle`), and writes on:
+
+    suffix first    <|fim_prefix|> <|fim_suffix|> after <|fim_middle|> before
+    prefix first    <|fim_prefix|> before <|fim_suffix|> after <|fim_middle|>
+
+Where it goes on from the text before (not prefix first), that text's last token is taken back: after `    ret` the model hardly saw a
+token begin, since in its training text ` return` was one. So it chooses anew from that token on, among tokens that agree with what
+stands there.
 """
 
 from __future__ import annotations
@@ -18,7 +22,7 @@ from groundup.errors import DataError, GenerationError
 from groundup.generation.engine import Generation, last_logits
 from groundup.generation.sampling import DROPPED
 from groundup.generation.settings import GenerationSettings
-from groundup.language_model.text_stream import HALF_CHARACTER, IncrementalDecoder, StopFilter
+from groundup.language_model.text_stream import IncrementalDecoder, StopFilter
 from groundup.model.transformer import KVCache, Transformer
 from groundup.tokens.fill_in_the_middle import MIDDLE, PREFIX, SPECIAL_TOKENS, SUFFIX
 from groundup.tokens.tokenizer import Tokenizer
@@ -42,7 +46,9 @@ def fills_in_the_middle(tokenizer: Tokenizer) -> bool:
     return all(tokenizer.token_id(token) is not None for token in SPECIAL_TOKENS)
 
 
-def make_prompt(tokenizer: Tokenizer, prefix: str, suffix: str, max_seq_len: int, max_new_tokens: int) -> Prompt:
+def make_prompt(
+    tokenizer: Tokenizer, prefix: str, suffix: str, max_seq_len: int, max_new_tokens: int, prefix_first: bool = False
+) -> Prompt:
     """The prompt for what stands before and after a cursor: as much of what is near it as the context of `max_seq_len` has room for.
 
     Raises `GenerationError` for a suffix where the tokenizer lacks `SPECIAL_TOKENS`, and where there is no text at all.
@@ -65,30 +71,35 @@ def make_prompt(tokenizer: Tokenizer, prefix: str, suffix: str, max_seq_len: int
     after = after[: max(int(room * SUFFIX_SHARE), room - len(before))]
     before = before[max(0, len(before) - (room - len(after))) :]
     prefix_id, suffix_id, middle_id = (tokenizer.token_id(token) or 0 for token in (PREFIX, SUFFIX, MIDDLE))
-    # In training, too, the text was cut at any character, and its three parts were encoded each by itself.
-    return Prompt([prefix_id, *before, suffix_id, *after, middle_id], "")
+    if prefix_first:  # in training, too, the three parts were encoded each by itself
+        return Prompt([prefix_id, *before, suffix_id, *after, middle_id], "")
+    return _take_back(tokenizer, [prefix_id, suffix_id, *after, middle_id, *before])
 
 
 def _take_back(tokenizer: Tokenizer, ids: list[int]) -> Prompt:
-    """Without the last token, unless there is no other, or its text by itself isn't what it adds to the others."""
+    """Without the last token, unless there is no other, or it isn't ASCII, or by itself it is another text or token than here."""
     if len(ids) < 2:
         return Prompt(ids, "")
     begun = tokenizer.decode(ids[-1:])
     others = tokenizer.decode(ids[:-1])
-    if not begun or HALF_CHARACTER in begun or tokenizer.decode(ids) != others + begun:
+    if not begun or not begun.isascii() or tokenizer.decode(ids) != others + begun:
+        return Prompt(ids, "")
+    if tokenizer.encode(begun) != ids[-1:]:  # SentencePiece sees the beginning of a word in it
         return Prompt(ids, "")
     return Prompt(ids[:-1], begun)
 
 
-def agreeing_tokens(texts: Sequence[str], begun: str) -> Tensor:
-    """(V,) which tokens of these texts (V,) agree with what they are to begin with.
+def agreeing_tokens(tokenizer: Tokenizer, texts: Sequence[str], begun: str) -> Tensor:
+    """(V,) which tokens, of these texts (V,), the text that begins with `begun` may begin with.
 
-    They begin with it, or are its beginning; the latter only where each of its characters is a token, so that the rest can be written.
+    Those that begin with it, and the one that the tokenizer itself begins with when a word follows: of an indentation's four spaces three
+    are a token, and the last goes with the word.
     """
-    can_spell = set(begun) <= set(texts)
-    return torch.tensor(
-        [text.startswith(begun) or (bool(text) and can_spell and begun.startswith(text)) for text in texts]
-    )
+    agreeing = torch.tensor([text.startswith(begun) for text in texts])
+    first = tokenizer.encode(begun + "x")[0]
+    if texts[first] and begun.startswith(texts[first]):
+        agreeing[first] = True
+    return agreeing
 
 
 def token_texts(tokenizer: Tokenizer, vocab_size: int) -> list[str]:
@@ -100,14 +111,15 @@ class _Agreeing:
     """The network's pass, whose logits are dropped for tokens that disagree with the text that is to be written again."""
 
     def __init__(self, model: Transformer, tokenizer: Tokenizer, begun: str) -> None:
-        self.rest, self._forward = begun, last_logits(model)
+        self.rest, self._forward, self._tokenizer = begun, last_logits(model), tokenizer
         self._texts = token_texts(tokenizer, model.config.vocab_size) if begun else []
 
     def __call__(self, ids: Tensor, cache: KVCache) -> Tensor:
         logits = self._forward(ids, cache)  # (1, V)
         if not self.rest:
             return logits
-        return logits.masked_fill(~agreeing_tokens(self._texts, self.rest).to(logits.device), DROPPED)
+        agreeing = agreeing_tokens(self._tokenizer, self._texts, self.rest)
+        return logits.masked_fill(~agreeing.to(logits.device), DROPPED)
 
     def wrote(self, token: int) -> None:
         """Take what was written off what is to be written."""
@@ -115,13 +127,20 @@ class _Agreeing:
             self.rest = self.rest[len(self._texts[token]) :]
 
 
-def complete(model: Transformer, tokenizer: Tokenizer, prefix: str, suffix: str, settings: GenerationSettings) -> str:
+def complete(
+    model: Transformer,
+    tokenizer: Tokenizer,
+    prefix: str,
+    suffix: str,
+    settings: GenerationSettings,
+    prefix_first: bool = False,
+) -> str:
     """What belongs at the cursor between prefix and suffix.
 
     It ends at an end token or one of `SPECIAL_TOKENS`, before a stop text, or at the context's end.
     """
     limit = model.config.max_seq_len
-    prompt = make_prompt(tokenizer, prefix, suffix, limit, settings.max_new_tokens)
+    prompt = make_prompt(tokenizer, prefix, suffix, limit, settings.max_new_tokens, prefix_first)
     room = max(1, limit - len(prompt.ids))
     settings = replace(settings, max_new_tokens=min(settings.max_new_tokens + bool(prompt.begun), room))
     agreeing = _Agreeing(model, tokenizer, prompt.begun)

@@ -88,11 +88,14 @@ class LanguageModel:
             samples[row] += text
         return samples
 
-    def complete(self, prefix: str, suffix: str = "", line: bool = False, **fields: object) -> str:
+    def complete(
+        self, prefix: str, suffix: str = "", line: bool = False, prefix_first: bool = False, **fields: object
+    ) -> str:
         """What belongs between two texts, the likeliest by default; with `line`, the rest of the line only.
 
         Of texts longer than the context, what is near the cursor is read. It ends where the model ends it, before a stop text, after
-        `max_new_tokens` (64 by default), or at the context's end. Raises `GenerationError` for a suffix where the model's tokenizer lacks
+        `max_new_tokens` (64 by default), or at the context's end. The suffix is read before the prefix, or after it with `prefix_first`,
+        which other makers' models may need. Raises `GenerationError` for a suffix where the model's tokenizer lacks
         the tokens for it, `SettingError` as `generate` does.
         """
         settings = _settings({**COMPLETION_DEFAULTS, **fields})
@@ -102,7 +105,7 @@ class LanguageModel:
             settings = replace(settings, stop=("\n", *settings.stop))
         for text, name in ((prefix, "prefix"), (suffix, "suffix")):
             self._encode(text, name)  # checks that it is a text, and warns of what the tokenizer never saw
-        return complete(self.model, self.tokenizer, prefix, suffix, settings)
+        return complete(self.model, self.tokenizer, prefix, suffix, settings, prefix_first)
 
     def score(self, texts: Sequence[str]) -> list[Score]:
         """How likely each text is, as a text of its own: its first token is predicted from the end token.
