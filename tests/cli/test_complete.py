@@ -67,6 +67,8 @@ def test_a_model_that_never_learned_to_fill_in_reads_what_stands_before(
 
 
 def test_what_does_not_go_together_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(SettingError, match="there is nothing to complete: give --prefix or --suffix, or --file"):
+        complete("model")
     with pytest.raises(SettingError, match="a line and a column are a place in a file"):
         complete("model", line=3)
     with pytest.raises(SettingError, match="leave out --prefix and --suffix"):

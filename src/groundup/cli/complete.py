@@ -10,7 +10,7 @@ import typer
 
 from groundup.cli.generate import MODEL_HELP
 from groundup.cli.loading import loading
-from groundup.errors import SettingError
+from groundup.errors import NO_VALUE, SettingError
 
 
 def complete(
@@ -41,6 +41,10 @@ def complete(
 
         groundup complete runs/python-code --file tool.py --line 12 --column 9 --one-line
     """
+    if file is None and not (prefix or suffix or line or column is not None):
+        raise SettingError(
+            "--prefix", NO_VALUE, "there is nothing to complete: give --prefix or --suffix, or --file with --line"
+        )
     if file is None and (line or column is not None):
         raise SettingError("--line", line, "a line and a column are a place in a file: name it with --file")
     if file is not None and (prefix or suffix):
