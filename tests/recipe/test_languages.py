@@ -19,10 +19,12 @@ from groundup.evaluation.ngram import train_ngram_model
 from groundup.language_model.score import log_likelihoods
 from groundup.recipe.data import prepare_data
 from groundup.recipe.evaluate_languages import as_plain, evaluate_languages
+from groundup.recipe.metrics import DEFAULT_METRICS
 from groundup.recipe.settings import load_recipe
 from groundup.recipe.train import TrainedRun, train
 from groundup.tokens.language_tags import tagged_languages
 
+DEFAULTS = ",".join(DEFAULT_METRICS)
 LANGUAGES = ("de", "el", "en")
 SETTINGS = {
     "data.mix_by": "language",
@@ -92,9 +94,9 @@ def test_figures_are_those_of_a_count_by_hand(run: TrainedRun) -> None:
 
 
 def test_the_table_and_the_json_show_the_same(run: TrainedRun, capsys: pytest.CaptureFixture[str]) -> None:
-    print_languages(str(run.path), "language", None, 3, as_json=True)
+    print_languages(str(run.path), "language", None, DEFAULTS, 3, as_json=True)
     plain = json.loads(capsys.readouterr().out)
-    print_languages(str(run.path), "language", None, 3, as_json=False)
+    print_languages(str(run.path), "language", None, DEFAULTS, 3, as_json=False)
     rows = {line.split()[0]: line.split()[1:] for line in capsys.readouterr().out.splitlines() if line.strip()}
     for language in LANGUAGES:
         one = plain[language]
