@@ -7,11 +7,13 @@ import io
 import sys
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+from tests.hub_server import hub
 
 from groundup.errors import DataError
 from groundup.text.document import Document
@@ -71,12 +73,28 @@ def test_an_address_without_or_with_another_hash(server: str, tmp_path: Path) ->
     assert not list(tmp_path.glob("addresses/*/*"))
 
 
+def test_a_dataset_of_a_hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    files = {"data/rows.jsonl": TEXT, "load.py": b"raise SystemExit", "README.md": b"about", "weights.bin": b"\0"}
+    with hub(files, monkeypatch) as asked:
+        documents = read("hf://owner/name", tmp_path)
+        assert read("hf://owner/name@v1", tmp_path) == [
+            replace(each, source="hf://owner/name@v1") for each in documents
+        ]
+    assert [(document.text, document.source) for document in documents] == [
+        ("about", "hf://owner/name"),
+        ("from afar", "hf://owner/name"),
+    ]
+    assert not any(path.endswith((".py", ".bin")) for path in asked)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    assert read("hf://owner/name", tmp_path) == documents  # what was fetched serves without a network
+
+
 def test_a_hub_that_cannot_be_reached_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     import huggingface_hub.constants
 
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
     message = failure("hf://owner/name", tmp_path)
-    assert message.startswith("data.source = 'hf://owner/name' could not be fetched from the hub (")
+    assert message.startswith("hf://owner/name could not be fetched from the hub (")
     assert message.endswith("check the name (owner/name) and the network, or name files that you have")
     assert "could not be fetched from the hub" in failure("hf://no such name", tmp_path)
 

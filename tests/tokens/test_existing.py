@@ -16,6 +16,7 @@ import tiktoken
 import tiktoken.load
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.hub_server import hub
 from tiktoken_ext.openai_public import r50k_pat_str
 
 from groundup.errors import SettingError, TokenizerError
@@ -24,7 +25,7 @@ from groundup.text.document_store import store_documents
 from groundup.text.settings import DataSettings
 from groundup.tokens import byte_pair_engine, patterns
 from groundup.tokens.byte_pair import train_byte_pair_tokenizer
-from groundup.tokens.existing import read_tokenizer
+from groundup.tokens.existing import find_tokenizer, read_tokenizer
 from groundup.tokens.prepare import prepare
 from groundup.tokens.settings import TokenizerSettings
 from groundup.tokens.tiktoken_file import ENCODINGS, merges_of
@@ -242,7 +243,7 @@ def test_a_tokenizer_json_by_its_own_name(tmp_path: Path) -> None:
 
 
 def test_what_is_no_tokenizer_is_named(tmp_path: Path) -> None:
-    with pytest.raises(TokenizerError, match=r"gpt2 is no file or folder here: .*not fetched from a hub"):
+    with pytest.raises(TokenizerError, match=r"gpt2 is no file or folder here: .*hf://owner/name"):
         read_tokenizer(tmp_path / "gpt2")
     with pytest.raises(TokenizerError, match=r"holds no tokenizer\.json"):
         read_tokenizer(tmp_path)
@@ -328,3 +329,28 @@ def test_path_and_kind_go_together(setting: dict[str, Any]) -> None:
         SettingError, match=r"tokenizer\.path .*name a tokenizer there with tokenizer\.kind = 'existing'"
     ):
         TokenizerSettings(**setting)
+
+
+def test_a_tokenizer_of_a_hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("GROUNDUP_CACHE", str(tmp_path / "cache"))
+    (tmp_path / "made").mkdir()
+    made = train_byte_pair_tokenizer([LICENSE], 300)
+    made.save(tmp_path / "made")
+    files = {file.name: file.read_bytes() for file in (tmp_path / "made").iterdir()}
+    said: list[str] = []
+    with hub({**files, "model.safetensors": b"", "tokenizer.py": b"raise SystemExit"}, monkeypatch) as asked:
+        found = find_tokenizer("hf://owner/name@v1", say=said.append)
+    assert (found.sha256, found.end_id) == (made.sha256, made.end_id)
+    assert not any(path.endswith((".safetensors", ".py")) for path in asked)
+    assert said == ["fetching the model hf://owner/name@v1"]
+
+
+def test_a_relative_tokenizer_begins_at_the_folder_that_a_run_began_in(tmp_path: Path) -> None:
+    (tmp_path / "made").mkdir()
+    train_byte_pair_tokenizer([LICENSE], 300).save(tmp_path / "made")
+    store = store_documents([Document("a", LICENSE, "x", "unknown")], tmp_path)
+    existing = TokenizerSettings(kind="existing", path="made")
+    prepared = prepare(store, DataSettings("x"), existing, 8, 1, tmp_path, print, folder=tmp_path)
+    assert prepared.tokenizer.vocab_size == 300
+    with pytest.raises(TokenizerError, match="made is no file or folder here"):
+        prepare(store, DataSettings("x"), existing, 8, 1, tmp_path, print)

@@ -22,7 +22,7 @@ app = typer.Typer(
 SOURCE_HELP = "A text file, a folder, a glob pattern or a catalogue name."
 TOKENIZER_HELP = (
     "A folder with a tokenizer.json, a tokenizer's or a model's; such a file; a *.tiktoken or SentencePiece's *.model; "
-    "or a folder with GPT-2's vocab.json and merges.txt."
+    "a folder with GPT-2's vocab.json and merges.txt; or hf://owner/name for one of the Hugging Face hub."
 )
 SHOWN_TOKENS = 200
 JSON = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
@@ -91,7 +91,7 @@ def train(
 
 @app.command(no_args_is_help=True)
 def inspect(
-    tokenizer: Annotated[Path, typer.Argument(help=TOKENIZER_HELP)],
+    tokenizer: Annotated[str, typer.Argument(help=TOKENIZER_HELP)],
     text: Annotated[str | None, typer.Option(help="Show what this text becomes.", show_default=False)] = None,
     as_json: JSON = False,
 ) -> None:
@@ -106,9 +106,9 @@ def inspect(
     from rich.table import Table
 
     from groundup.cli.tables import print_table
-    from groundup.tokens.existing import read_tokenizer
+    from groundup.tokens.existing import find_tokenizer
 
-    loaded = read_tokenizer(tokenizer)
+    loaded = find_tokenizer(tokenizer, say=_say)
     facts: dict[str, object] = {
         "vocab_size": loaded.vocab_size,
         "end_id": loaded.end_id,
@@ -137,10 +137,10 @@ def inspect(
 
 @app.command(no_args_is_help=True)
 def report(
-    tokenizer: Annotated[Path, typer.Argument(help=TOKENIZER_HELP)],
+    tokenizer: Annotated[str, typer.Argument(help=TOKENIZER_HELP)],
     data: Annotated[str, typer.Option(help=SOURCE_HELP)],
     beside: Annotated[
-        list[Path] | None,
+        list[str] | None,
         typer.Option(help="Another tokenizer to stand beside it; may be repeated.", show_default=False),
     ] = None,
     as_json: JSON = False,
@@ -158,10 +158,10 @@ def report(
     from rich.table import Table
 
     from groundup.cli.tables import print_table
-    from groundup.tokens.existing import read_tokenizer
+    from groundup.tokens.existing import find_tokenizer
     from groundup.tokens.report import report_tokenizer
 
-    loaded = {str(path): read_tokenizer(path) for path in [tokenizer, *(beside or [])]}
+    loaded = {name: find_tokenizer(name, say=_say) for name in [tokenizer, *(beside or [])]}
     documents = _read(data)
     texts, languages = [document.text for document in documents], list(map(_language, documents))
     reports = {name: report_tokenizer(each, texts, languages) for name, each in loaded.items()}
@@ -210,9 +210,11 @@ def _read(source: str) -> list[Document]:
     from groundup.text.settings import DataSettings
     from groundup.text.sources import read_documents
 
-    return read_documents(
-        DataSettings(source=source), cache_directory(), lambda text: print(f"groundup: {text}", file=sys.stderr)
-    )
+    return read_documents(DataSettings(source=source), cache_directory(), _say)
+
+
+def _say(line: str) -> None:
+    print(f"groundup: {line}", file=sys.stderr)
 
 
 def _tokens(tokenizer: Tokenizer, text: str) -> Iterator[tuple[int, str]]:

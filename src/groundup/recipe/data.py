@@ -20,12 +20,12 @@ from groundup.tokens.prepare import PreparedData, prepare
 def prepare_data(settings: Recipe, folder: Path, say: Callable[[str], None]) -> PreparedData:
     """Read the recipe's sources and prepare them, or find them prepared in the cache. `say` gets warnings.
 
-    Relative sources begin at `folder`.
+    Relative sources, and a relative path of a tokenizer, begin at `folder`.
     """
     cache = cache_directory()
     documents = collect(settings.data, cache, say, folder)
     window, batch_size = settings.model.max_seq_len, settings.training.batch_size
-    return prepare(documents, settings.data, settings.tokenizer, window, batch_size, cache, say)
+    return prepare(documents, settings.data, settings.tokenizer, window, batch_size, cache, say, folder)
 
 
 def plain_training_ids(

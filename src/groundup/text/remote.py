@@ -1,4 +1,4 @@
-"""Sources that lie elsewhere: an address with its sha256, a dataset of a hub. Fetched once into the cache, never run."""
+"""Sources that lie elsewhere: an address with its sha256, a dataset or a tokenizer of a hub. Fetched once into the cache, never run."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ import hashlib
 import os
 import re
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Literal
 from urllib.parse import unquote, urlsplit
 
 from groundup.errors import DataError
@@ -27,7 +28,7 @@ def is_address(source: str) -> bool:
 
 
 def is_hub_id(source: str) -> bool:
-    """Whether a source is a dataset of the Hugging Face hub, written `hf://owner/name`."""
+    """Whether it lies on the Hugging Face hub: `hf://owner/name`, or `hf://owner/name@revision`."""
     return source.startswith(HUB)
 
 
@@ -80,23 +81,38 @@ def _download(address: str, target: Path, wanted: str) -> None:
         part.replace(target)
 
 
-def fetch_hub(source: str, cache: Path, say: Callable[[str], None]) -> Path:
+def fetch_hub_dataset(source: str, cache: Path, say: Callable[[str], None]) -> Path:
     """A hub dataset's text files in the cache. No script of it is fetched, let alone run. Raises `DataError` when it can't be had."""
+    kinds = [f"*{suffix}{packed}" for suffix in SUFFIXES if suffix != ".py" for packed in ("", *COMPRESSED)]
+    return fetch_hub(source, "dataset", kinds, cache, say)
+
+
+def fetch_hub(
+    source: str,
+    kind: Literal["dataset", "model"],
+    patterns: Sequence[str],
+    cache: Path,
+    say: Callable[[str], None],
+) -> Path:
+    """The folder in the cache with those files of `hf://owner/name` or `hf://owner/name@revision` whose names fit `patterns`.
+
+    What was fetched before serves when the hub can't be reached. Raises `DataError` when nothing can be had.
+    """
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HFValidationError
 
-    say(f"fetching the dataset {source}")
-    kinds = [f"*{suffix}{packed}" for suffix in SUFFIXES if suffix != ".py" for packed in ("", *COMPRESSED)]
+    name, _, revision = source.removeprefix(HUB).partition("@")
+    say(f"fetching the {kind} {source}")
     try:
         return Path(
             snapshot_download(
-                source.removeprefix(HUB), repo_type="dataset", allow_patterns=kinds, cache_dir=cache / "hub"
+                name, repo_type=kind, revision=revision or None, allow_patterns=list(patterns), cache_dir=cache / "hub"
             )
         )
     except (OSError, ValueError, HFValidationError, RuntimeError) as error:
         first = str(error).strip().partition("\n")[0] or type(error).__name__
         raise DataError(
-            f"data.source = {source!r} could not be fetched from the hub ({first}): check the name (owner/name) and the network, "
+            f"{source} could not be fetched from the hub ({first}): check the name (owner/name) and the network, "
             "or name files that you have"
         ) from error

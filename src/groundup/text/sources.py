@@ -15,7 +15,7 @@ from groundup.text.document import Document
 from groundup.text.fetch import fetch
 from groundup.text.find_files import find_files, left_out
 from groundup.text.formats import File, read_file
-from groundup.text.remote import fetch_address, fetch_hub, is_address, is_hub_id
+from groundup.text.remote import fetch_address, fetch_hub_dataset, is_address, is_hub_id
 from groundup.text.settings import DataSettings
 from groundup.text.standard_input import is_standard_input, keep_standard_input
 
@@ -148,7 +148,7 @@ def _files(source: str, cache: Path, say: Say, folder: Path) -> list[File]:
 
 def _files_of_hub(source: str, cache: Path, say: Say) -> list[File]:
     """A hub dataset's files, fetched; they are named as the hub names them."""
-    path = fetch_hub(source, cache, say)
+    path = fetch_hub_dataset(source, cache, say)
     return [File(file.name, file.path, source) for file in find_files(str(path), path)]
 
 

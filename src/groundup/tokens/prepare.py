@@ -21,7 +21,7 @@ from groundup.text.selection import select
 from groundup.text.settings import DataSettings
 from groundup.text.sources import Say
 from groundup.text.splits import Split, plan_split
-from groundup.tokens.existing import read_tokenizer
+from groundup.tokens.existing import find_tokenizer
 from groundup.tokens.fill_in_the_middle import SPECIAL_TOKENS, FillInTheMiddle
 from groundup.tokens.groups import group_documents, training_texts
 from groundup.tokens.language_tags import tag_ids, tag_of
@@ -32,7 +32,7 @@ from groundup.tokens.prepared_facts import describe_data, say_unknown
 from groundup.tokens.settings import TokenizerSettings
 from groundup.tokens.store import TokenStore, write_store
 from groundup.tokens.tokenizer import CONFIG_FILE, Tokenizer
-from groundup.tokens.train import train_with_special_tokens
+from groundup.tokens.train import train_with_special_tokens, with_special_tokens
 
 FORMAT_VERSION = 7
 LEARNED_CHARACTERS = 200_000_000
@@ -73,22 +73,24 @@ def prepare(
     batch_size: int,
     cache: Path,
     say: Say,
+    folder: Path = Path(),
 ) -> PreparedData:
     """Split the documents, train the tokenizer on the training split alone, write token stores and the sample plan.
 
     The result lies in the cache under a hash of all that went in. It is reused when it is whole and made again when
     it isn't; processes that prepare the same data at once wait for the first of them. `sequence_length` is T, the
     tokens that a sample predicts; `batch_size` is only checked against the data. `say` is told of a repair of the
-    cache and of unknown characters or words. Raises `DataError` when there is too little text, `MachineError` when the cache
-    cannot be written.
+    cache and of unknown characters or words. A relative `tokenizer.path` begins at `folder`. Raises `DataError` when there
+    is too little text, `MachineError` when the cache cannot be written.
     """
     _require_two_characters(store)
-    key = _key(store, data, tokenizer, sequence_length)
+    existing = find_tokenizer(tokenizer.path, folder, say) if tokenizer.kind == "existing" else None
+    key = _key(store, data, tokenizer, existing, sequence_length)
     directory = cache / "prepared" / key
     with locked(directory):
         prepared = _reuse(directory, say)
         if prepared is None:
-            _make(directory, store, data, tokenizer, sequence_length)
+            _make(directory, store, data, tokenizer, existing, sequence_length)
             prepared = _open(directory)
     _require_batch(prepared, sequence_length, batch_size)
     say_unknown(prepared.facts, tokenizer, say)
@@ -106,7 +108,13 @@ def _require_two_characters(store: DocumentStore) -> None:
         raise DataError(f"the text has {characters} {noun}{left}, too few to hold any out: add text to data.source")
 
 
-def _key(store: DocumentStore, data: DataSettings, tokenizer: TokenizerSettings, sequence_length: int) -> str:
+def _key(
+    store: DocumentStore,
+    data: DataSettings,
+    tokenizer: TokenizerSettings,
+    existing: Tokenizer | None,
+    sequence_length: int,
+) -> str:
     """A hash over all that decides what is written, the names and origins in the facts included."""
     settings = {
         "split": data.split,
@@ -115,9 +123,9 @@ def _key(store: DocumentStore, data: DataSettings, tokenizer: TokenizerSettings,
         **{name: getattr(data, name) for name in DECIDE_ROWS},
         **dataclasses.asdict(tokenizer),
     }
-    if tokenizer.kind == "existing":  # what lies at its path may change
-        there = read_tokenizer(Path(tokenizer.path))
-        settings |= {"tokenizer": there.sha256, "special_ids": [there.end_id, there.pad_id, there.unknown_id]}
+    if existing is not None:  # what lies at its path may change
+        special_ids = [existing.end_id, existing.pad_id, existing.unknown_id]
+        settings |= {"tokenizer": existing.sha256, "special_ids": special_ids}
     described = [store.sha256, store.facts["sources"], store.facts["tally"]["changed"]]
     return sha256_text(json.dumps([FORMAT_VERSION, described, settings, sequence_length]))[:32]
 
@@ -176,6 +184,7 @@ def _make(
     store: DocumentStore,
     data: DataSettings,
     settings: TokenizerSettings,
+    existing: Tokenizer | None,
     sequence_length: int,
 ) -> None:
     """Prepare into a temporary directory beside the final one and rename it: the final one is whole, or isn't there."""
@@ -190,7 +199,10 @@ def _make(
         names, numbers = group_documents(store, split, data)
         texts: Iterator[str] = (document.text for document in to_learn_from(store, split, settings))
         more = SPECIAL_TOKENS if data.fim_rate else tuple(map(tag_of, names)) if data.language_tags else ()
-        tokenizer = train_with_special_tokens(texts, settings, more)
+        if existing is None:
+            tokenizer = train_with_special_tokens(texts, settings, more)
+        else:
+            tokenizer = with_special_tokens(existing, more)
         tokenizer.save(temporary)
         require_end(tokenizer, data)
         middle = FillInTheMiddle(tokenizer, data.fim_rate, data.fim_suffix_first_rate, sequence_length)

@@ -30,8 +30,8 @@ class TokenizerSettings:
     """character: each different character; word: each word, space and sign; bpe: frequent strings of bytes (byte-pair encoding);
     existing: the one at `tokenizer.path`."""
     path: str = ""
-    """Of kind existing: a folder with a tokenizer.json, such a file, tiktoken's *.tiktoken, SentencePiece's *.model, or a folder
-    with GPT-2's vocab.json and merges.txt."""
+    """Of kind existing: a folder with a tokenizer.json, such a file, tiktoken's *.tiktoken, SentencePiece's *.model, a folder
+    with GPT-2's vocab.json and merges.txt, or `hf://owner/name` (or `hf://owner/name@revision`) for one of the Hugging Face hub."""
     vocab_size: int = 8192
     """Of kind word or bpe: at most how many tokens, the special ones counted. A small text gives fewer."""
     byte_fallback: bool = False
