@@ -30,7 +30,8 @@ class NationalId:
     @property
     def pattern(self) -> re.Pattern[str]:
         """The shape, not as part of a longer number or word."""
-        return re.compile(rf"(?<![\w+])(?<!\d[./-])(?:{self.shape})(?![\w])(?![./-]\d)(?!-\w)")
+        shape = self.shape.replace(r"\d", "[0-9]")  # the checks read no other digits
+        return re.compile(rf"(?<![\w+])(?<!\d[./-])(?:{shape})(?![\w])(?![./-]\d)(?!-\w)")
 
 
 def _date(year: str, month: str, day: str, centuries: tuple[int, ...] = (1900, 2000)) -> bool:
