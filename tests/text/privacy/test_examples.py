@@ -13,18 +13,18 @@ from groundup.text.settings import DataSettings
 from groundup.text.steps import Steps
 
 SETTINGS = PrivacySettings("placeholder")
-LETTER = "I donâ€™t know. Call 212-555-0147 or write to ann.miller@mail.org."
+LETTER = "I am\x07 out. Call 212-555-0147 or write to ann.miller@mail.org."
 
 
 def test_examples_of_other_steps_keep_no_personal_data_either(tmp_path: Path) -> None:
-    cleaning, rules = CleaningSettings(repair_mojibake=True), QualitySettings(rules=("gopher",))
+    cleaning, rules = CleaningSettings(control_characters=True), QualitySettings(rules=("gopher",))
     steps = Steps(DataSettings(privacy=SETTINGS, cleaning=cleaning, quality=rules), tmp_path)
     _, tally = steps.run([Document("1", LETTER, "letters", "unknown")])
     examples = tally.as_plain()["examples"]
-    assert set(examples) == {"mojibake repaired (Windows-1252)", "gopher.min_words"}
-    assert examples["gopher.min_words"][0]["text"] == "I donâ€™t know. Call <PHONE> or write to <EMAIL>."
-    assert examples["mojibake repaired (Windows-1252)"][0]["text"] == (
-        "I donâ€™t know. Call <PHONE> or write to <EMAIL> → I don’t know. Call <PHONE> or write to <EMAIL>"
+    assert set(examples) == {"control characters removed", "gopher.min_words"}
+    assert examples["gopher.min_words"][0]["text"] == "I am\x07 out. Call <PHONE> or write to <EMAIL>."
+    assert examples["control characters removed"][0]["text"] == (
+        "I am\x07 out. Call <PHONE> or write to <EMAIL> → I am out. Call <PHONE> or write to <EMAIL>"
     )
 
 

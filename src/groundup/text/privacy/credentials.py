@@ -29,6 +29,7 @@ PREFIXED = {
         "k_live_": "[A-Za-z0-9]{16,200}",  # Stripe: sk_ and rk_
         "k_test_": "[A-Za-z0-9]{16,200}",
         "whsec_": "[A-Za-z0-9+/=]{20,100}",
+        "SK": "[0-9a-f]{32}",  # Twilio
         "SG.": r"[A-Za-z0-9_-]{16,32}\.[A-Za-z0-9_-]{16,64}",  # SendGrid
         "npm_": "[A-Za-z0-9]{36}",
         "pypi-": "[A-Za-z0-9_-]{50,}",
@@ -44,6 +45,7 @@ PREFIXED = {
         "sq0csp-": "[A-Za-z0-9_-]{43}",
     }.items()
 }
+BOT = re.compile(r"(?<![\w-])[0-9]{8,10}:AA[\w-]{33}(?![\w-])")  # Telegram
 TOKEN = re.compile(r"(?<![\w-])eyJ[\w-]{8,}\.eyJ[\w-]{8,}\.[\w-]{8,}")  # RFC 7519
 KEY_BEGINS = re.compile(r"-----BEGIN ((?:[A-Z0-9]{1,20} ){0,4}PRIVATE KEY(?: BLOCK)?)-----")
 _BREAK = r"(?:\s|\\[rn])*"
@@ -55,7 +57,7 @@ IN_ADDRESS = re.compile(r"[a-z][a-z0-9+.-]{1,20}://[^\s:/@<>\"'?#]{0,64}:([^\s/@
 HEADER = re.compile(r"(?:Bearer|Basic|Token|bearer|basic) +([A-Za-z0-9+/=_.~-]{20,})")
 NAMES = ("assw", "assphrase", "pwd", "ecret", "oken", "key", "redential", "contraseña", "de passe")
 ASSIGNED = re.compile(
-    r"(?:passw(?:or[dt]|d)?|passphrase|pwd|secret|token|api[ _-]?key|access[ _-]?key(?:[ _-]?id)?|private[ _-]?key|credentials?|auth[ _-]?key|encryption[ _-]?key|contraseña|mot de passe)[a-z0-9_]{0,16}"
+    r"(?:passw(?:or[dt]|d)?|passphrase|pwd|secret|token|api[ _-]?key|account[ _-]?key|access[ _-]?key(?:[ _-]?id)?|private[ _-]?key|credentials?|auth[ _-]?key|encryption[ _-]?key|contraseña|mot de passe)[a-z0-9_]{0,16}"
     r"[\"'\]`]{0,2}(?:: ?(?:str|string|String|&str))?\s{0,3}(?:=>|:=|={1,2}|:| is )\s{0,3}(?P<value>\"[^\"\n]{4,256}\"|'[^'\n]{4,256}'|`[^`\n]{4,256}`|[^\s\"'`,;<>(){}\[\]\\]{6,256})",
     re.IGNORECASE,
 )
@@ -80,6 +82,9 @@ def find_secrets(text: str) -> Iterator[Finding]:
     if "eyJ" in text:
         for match in TOKEN.finditer(text):
             yield Finding("secret", "signed_token", match.start(), match.end(), CHECKED)
+    if ":AA" in text:
+        for match in BOT.finditer(text):
+            yield Finding("secret", "api_key", match.start(), match.end(), CHECKED)
     if "PRIVATE KEY" in text:
         yield from _find_private_keys(text)
     for at in occurrences(text, "://"):

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
+from groundup.text.privacy.plain import UNSPACED
 from groundup.text.privacy.settings import Kind
 
 SHAPE, CONTEXT, CHECKED = 1, 2, 3
@@ -70,7 +71,7 @@ def _joined(findings: Iterable[Finding]) -> list[Finding]:
 @lru_cache(maxsize=256)
 def words_pattern(words: str) -> re.Pattern[str]:
     """A pattern for any of the words (alternatives of a regular expression), which must begin at a word's start."""
-    return re.compile(rf"(?<![^\W_])(?:{words})", re.IGNORECASE)
+    return re.compile(rf"(?<![^\W_{UNSPACED}])(?:{words})", re.IGNORECASE)
 
 
 def said_before(text: str, start: int, words: str, reach: int = BEFORE) -> bool:

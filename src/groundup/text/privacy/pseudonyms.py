@@ -141,7 +141,11 @@ def _address(value: str, draw: Callable[[int], int]) -> str:
 
 def _date(value: str, draw: Callable[[int], int]) -> str:
     """A day from 1700 to 1799, written as the value is where that is three numbers with a whole year; else as year-month-day."""
-    year, month, day = f"17{draw(100):02d}", 1 + draw(12), 1 + draw(12)  # a day that may stand in the month's place, too
+    year, month, day = (
+        f"17{draw(100):02d}",
+        1 + draw(12),
+        1 + draw(12),
+    )  # a day that may stand in the month's place, too
     numbers = re.findall("[0-9]+", value)
     if len(numbers) == 3 and any(len(number) == 4 for number in numbers):
         rest = iter((month, day))
