@@ -15,11 +15,11 @@ CUT = re.compile(
 DOMAIN = re.compile(
     r"(?:[^\W_](?:[\w-]{0,61}[^\W_])?\.)+(?:xn--[a-z0-9-]{2,59}|[^\W\d_]{2,24})(?![\w])(?!\.\w)", re.IGNORECASE
 )
-_OPEN, _CLOSE = r" ?[\[({<] ?", r" ?[\])}>] ?"
-_DOT = rf"(?:{_OPEN}(?:dot|punkt|punto|point|ponto){_CLOSE}|\.)"
-BRACKETED_AT = re.compile(rf"{_OPEN}at{_CLOSE}", re.IGNORECASE)
+_OPEN, _CLOSE = r"[\[({<] ?", r" ?[\])}>]"
+_DOT = rf"(?: ?{_OPEN}(?:dot|punkt|punto|point|ponto){_CLOSE} ?|\.)"
+BRACKETED_AT = re.compile(rf"{_OPEN}[Aa][Tt]{_CLOSE}")
 BRACKETED = re.compile(
-    rf"[\w.+-]{{1,64}}{BRACKETED_AT.pattern}[\w-]{{1,63}}(?:{_DOT}[\w-]{{2,63}}){{1,4}}\b", re.IGNORECASE
+    rf"[\w.+-]{{1,64}} ?{BRACKETED_AT.pattern} ?[\w-]{{1,63}}(?:{_DOT}[\w-]{{2,63}}){{1,4}}\b", re.IGNORECASE
 )
 SPOKEN = re.compile(
     r"(?<![\w.+-])[\w.+-]{1,64}(?: dot [\w+-]{1,63}){0,2} at [\w-]{1,63}(?: dot [\w-]{1,63}){0,3} dot (?:com|org|net|edu|gov|info|io|eu|uk|de|at|ch|fr|be|es|it|pt|nl|pl|se|no|dk|fi|ca|us|au|in)\b",
