@@ -69,6 +69,7 @@ def test_a_tokenizer_made_by_others(tmp_path: Path) -> None:
     for text in [*TEXTS[:2], "Ünknown 世界 😀", ""]:
         assert tokenizer.encode(text) == library.encode(text).ids
         assert tokenizer.decode(tokenizer.encode(text)) == text
+        assert tokenizer.encode(text, whole=False) == library.encode(text).ids[1:]
         assert tokenizer.encode_batch([text, "a"]) == [library.encode(text).ids, library.encode("a").ids]
         assert [list(piece) for piece in tokenizer.encode_pieces(text)] == ([library.encode(text).ids] if text else [])
     assert 1 not in tokenizer.encode("</s>")
