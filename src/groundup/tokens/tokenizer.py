@@ -149,6 +149,10 @@ class Tokenizer:
         token_id: int | None = self._tokenizer.token_to_id(token)
         return token_id
 
+    def token_ids(self) -> set[int]:
+        """The ids that stand for a token, special ones too: all below `vocab_size` but for gaps, which some published ones have."""
+        return set(self._tokenizer.get_vocab(with_added_tokens=True).values())
+
     def special_tokens(self) -> dict[str, int]:
         """Each special token, by its name, and its id."""
         added = self._tokenizer.get_added_tokens_decoder()
