@@ -124,9 +124,13 @@ def test_python_takes_a_mapping() -> None:
 
 
 def test_later_layers_win_key_by_key() -> None:
-    layers = [{"data": {"source": "a", "temperature": 2}}, {"data": {"source": "b"}}, {"model": {"d_model": 4}}]
+    layers: list[dict[str, Any]] = [
+        {"data": {"source": "a", "temperature": 2}},
+        {"data": {"source": "b"}},
+        {"model": {"d_model": 4}},
+    ]
     assert merge(Recipe, *layers) == {"data": {"source": "b", "temperature": 2}, "model": {"d_model": 4}}
-    sections = [{"duplicates": {"near": "drop"}}, {"duplicates": {"exact": True}}]
+    sections: list[dict[str, Any]] = [{"duplicates": {"near": "drop"}}, {"duplicates": {"exact": True}}]
     assert merge(DataSettings, *sections) == {"duplicates": {"near": "drop", "exact": True}}
     assert merge(DataSettings, {"weights": {"a": 1}}, {"weights": {"b": 2}}) == {"weights": {"b": 2}}
     layered = load_recipe("shakespeare", ["model.preset=gpt2", "model.dropout=0.2"]).model

@@ -40,7 +40,7 @@ class TokenizerSettings:
     """Of kind word or bpe: how often a word or pair must occur to become a token."""
     pre_tokenizer: PreTokenizer = "qwen2"
     """Of kind bpe: which pieces no token crosses, by the name that GGUF files have for it. qwen2: each digit by itself; qwen35: that,
-    and words with their marks whole, for Hindi, Thai and the like; llama-bpe: up to three digits; gpt-2; smollm: code models'."""
+    and words whole with their marks, for Hindi, Thai and the like; llama-bpe: up to three digits; gpt-2; smollm: that, and each digit."""
 
     def __post_init__(self) -> None:
         require(
