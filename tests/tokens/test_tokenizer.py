@@ -27,8 +27,10 @@ def byte_level_bpe(directory: Path) -> tokenizers.Tokenizer:
     tokenizer.add_special_tokens([AddedToken("<pad>", special=True)])
     tokenizer.post_processor = processors.TemplateProcessing(single="<s> $A", special_tokens=[("<s>", 0)])
     tokenizer.enable_truncation(4)  # as some directories leave it; a text must not be cut silently
+    tokenizer.model.dropout = 0.5  # nor by chance
     tokenizer.save(str(directory / "tokenizer.json"))
     tokenizer.no_truncation()
+    tokenizer.model.dropout = None
     return tokenizer
 
 
