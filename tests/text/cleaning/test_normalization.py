@@ -59,6 +59,13 @@ def test_whitespace_is_for_those_who_ask() -> None:
     assert normalized.changes == {"whitespace removed": 3}
 
 
+@pytest.mark.timeout(20)
+def test_a_long_row_of_spaces_takes_no_square_of_its_length() -> None:
+    """Tried from each space anew, it takes far longer."""
+    text = "a" + " " * 200_000 + "b"
+    assert normalize(text, EVERYTHING).text == text
+
+
 def test_what_a_repair_brings_to_light_is_normalized() -> None:
     damaged = "cafe\u0301 and \x00".encode().decode("latin-1")
     assert normalize(damaged, DEFAULT).text == "café and "

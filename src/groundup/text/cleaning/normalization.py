@@ -27,7 +27,7 @@ _unwanted = (
 )
 _control_characters = re.compile(f"[{_unwanted}]+")
 _anything = re.compile(f"[{_unwanted}\x0b-\x0d\x85]")
-_spaces_at_line_ends = re.compile("[ \t\u00a0\u3000]+(?=\n|$)")
+_spaces_at_line_ends = re.compile("(?<![ \t\u00a0\u3000])[ \t\u00a0\u3000]++(?=\n|$)")  # each run is tried once
 _blank_lines = re.compile("\n{4,}")
 
 
