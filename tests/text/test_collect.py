@@ -67,7 +67,7 @@ def test_the_same_is_read_once_and_told_again(monkeypatch: pytest.MonkeyPatch) -
     Path("texts/b.txt").write_text("")
     said: list[str] = []
     first = collected(DataSettings("texts"), said)
-    assert said == ["warning: texts/b.txt is empty and is skipped", "line endings normalized in 1 file"]
+    assert said == ["warning: texts/b.txt is empty and is skipped", "line endings normalized in 1 document"]
 
     def never(*arguments: object) -> None:
         raise AssertionError("it is there already")

@@ -10,7 +10,7 @@ from typing import Any
 from groundup.errors import DataError
 from groundup.text.bad_input import BadInput
 from groundup.text.compression import inner_name, opened
-from groundup.text.decode import decode_parts, decode_text
+from groundup.text.decode import LINE_ENDING_REPAIR, decode_parts, decode_text
 from groundup.text.document import Document
 from groundup.text.html import html_text
 from groundup.text.rows import ROW_READERS, Row
@@ -133,6 +133,7 @@ def _row_document(file: File, row: Row, text_field: str, bad: BadInput) -> Docum
         file.source,
         str(columns.get("license") or "unknown"),
         metadata=_short(others),
+        repairs=(LINE_ENDING_REPAIR,) if "\r\n" in text else (),
     )
 
 

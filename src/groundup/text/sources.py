@@ -124,7 +124,7 @@ def count_repairs(documents: list[Document]) -> dict[str, int]:
 
 def say_repair(repair: str, count: int, say: Say) -> None:
     """Tell what was mended while reading, and in how many texts."""
-    say(f"{repair} in {count} file{'s' if count != 1 else ''}")
+    say(f"{repair} in {count:,} document{'s' if count != 1 else ''}")
 
 
 def _is_catalogue_name(source: str, folder: Path) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,6 +11,9 @@ from groundup.text.document import Document
 
 EXAMPLES = 3
 EXCERPT = 160
+AROUND = 500
+"""Characters around an excerpt in which personal data is looked for, so that none is cut in two and missed."""
+_pictures = {code: 0x2400 + code for code in range(32) if chr(code) not in "\t\n"} | {0x7F: 0x2421}
 
 
 @dataclass
@@ -22,6 +25,8 @@ class Tally:
     characters: int = 0
     kept: int = 0
     kept_characters: int = 0
+    left: dict[str, list[int]] = field(default_factory=dict)
+    """After each step in turn, how many documents were left, and of how many characters."""
     changed: Counter[str] = field(default_factory=Counter)
     """How many documents each kind of change was made in."""
     dropped: Counter[str] = field(default_factory=Counter)
@@ -32,17 +37,30 @@ class Tally:
     """For each change and reason the first few documents: id, source, detail, and what their text begins with."""
     removed: list[dict[str, str]] = field(default_factory=list)
     """Every document that was dropped: id, source, reason, detail. It is written down with its shard and isn't added up."""
+    hide: Callable[[str], str] = field(default=str, repr=False, compare=False)
+    """What takes personal data out of a text: examples are for others to read, too."""
 
     def change(self, what: str, document: Document, after: str = "", detail: str = "") -> None:
         """One kind of change was made in a document; `after` is the text that came of it, if that is to be shown."""
         self.changed[what] += 1
-        self._example(what, document.id, document.source, _difference(document.text, after) if after else "", detail)
+        if self._wanted(what):
+            self._example(
+                what, document.id, document.source, self._difference(document.text, after) if after else "", detail
+            )
 
     def drop(self, reason: str, document_id: str, source: str, text: str, detail: str = "") -> None:
         """A document was dropped."""
         self.dropped[reason] += 1
         self.removed.append({"id": document_id, "source": source, "reason": reason, "detail": detail})
-        self._example(reason, document_id, source, text, detail)
+        if self._wanted(reason):
+            excerpt = _excerpt(self.hide(text[: 2 * EXCERPT + AROUND]))
+            self._example(reason, document_id, source, excerpt, detail)
+
+    def leave(self, step: str, characters: int) -> None:
+        """A document was still there after a step."""
+        left = self.left.setdefault(step, [0, 0])
+        left[0] += 1
+        left[1] += characters
 
     def add(self, other: Tally) -> None:
         """Count another's in, too. Examples stay the first few, in the order of adding."""
@@ -50,13 +68,17 @@ class Tally:
             setattr(self, name, getattr(self, name) + getattr(other, name))
         for name in ("changed", "dropped", "personal_data"):
             getattr(self, name).update(getattr(other, name))
+        for step, (documents, characters) in other.left.items():
+            mine_left = self.left.setdefault(step, [0, 0])
+            mine_left[0] += documents
+            mine_left[1] += characters
         for what, examples in other.examples.items():
             mine = self.examples.setdefault(what, [])
             mine += examples[: EXAMPLES - len(mine)]
 
     def as_plain(self) -> dict[str, Any]:
         """As JSON values, `removed` left out."""
-        values = {key: value for key, value in vars(self).items() if key != "removed"}
+        values = {key: value for key, value in vars(self).items() if key not in ("removed", "hide")}
         return {key: dict(value) if isinstance(value, Counter) else value for key, value in values.items()}
 
     @classmethod
@@ -67,26 +89,39 @@ class Tally:
             characters=int(values["characters"]),
             kept=int(values["kept"]),
             kept_characters=int(values["kept_characters"]),
+            left=dict(values["left"]),
             changed=Counter(values["changed"]),
             dropped=Counter(values["dropped"]),
             personal_data=Counter(values["personal_data"]),
             examples=dict(values["examples"]),
         )
 
+    def _wanted(self, what: str) -> bool:
+        return len(self.examples.setdefault(what, [])) < EXAMPLES
+
     def _example(self, what: str, document_id: str, source: str, text: str, detail: str) -> None:
-        examples = self.examples.setdefault(what, [])
-        if len(examples) < EXAMPLES:
-            examples.append({"id": document_id, "source": source, "detail": detail, "text": _excerpt(text)})
+        self.examples[what].append({"id": document_id, "source": source, "detail": detail, "text": text})
+
+    def _difference(self, before: str, after: str) -> str:
+        """Where two texts begin to differ, as `before → after`, without personal data."""
+        start = max(0, _first_difference(before, after) - AROUND)
+        end = start + 2 * AROUND
+        before, after = self.hide(before[start:end]), self.hide(after[start:end])
+        same = _first_difference(before, after)
+        shown = slice(max(0, same - 20), same + 50)
+        return f"{_one_line(before[shown])} → {_one_line(after[shown])}"
 
 
 def _excerpt(text: str) -> str:
-    return " ".join(text[: EXCERPT * 2].split())[:EXCERPT]
+    return _one_line(text[: EXCERPT * 2])[:EXCERPT]
 
 
-def _difference(before: str, after: str) -> str:
-    """Where two texts begin to differ, as `before → after`."""
-    same = next(
+def _one_line(text: str) -> str:
+    """On one line, and control characters as pictures: the page shows what was removed, and is no binary file."""
+    return " ".join(text.translate(_pictures).split())
+
+
+def _first_difference(before: str, after: str) -> int:
+    return next(
         (place for place, (a, b) in enumerate(zip(before, after, strict=False)) if a != b), min(len(before), len(after))
     )
-    start = max(0, same - 20)
-    return f"{' '.join(before[start : same + 50].split())} → {' '.join(after[start : same + 50].split())}"

@@ -17,7 +17,7 @@ ALL = QualitySettings(rules=RULE_SETS)
 
 
 def test_by_default_all_text_is_kept() -> None:
-    assert clean("#\r\n", MEND, QualitySettings()) == Cleaned("#\n", {"line ends normalized": 1}, {}, None, None)
+    assert clean("#\r\n", MEND, QualitySettings()) == Cleaned("#\n", 2, {"line ends normalized": 1}, {}, None, None)
 
 
 def test_lines_go_before_the_document_is_judged() -> None:
