@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from groundup.text.cache import cache_directory
 from groundup.text.cleaning.document import clean
+from groundup.text.cleaning.normalization import normalize
 from groundup.text.cleaning.settings import CleaningSettings, QualitySettings
 from groundup.text.document import Document
 from groundup.text.duplicates.contamination import Contamination
@@ -33,14 +34,31 @@ class Steps:
 
     def __init__(self, settings: DataSettings, folder: Path) -> None:
         self.settings = settings
-        self.contamination: Contamination | None = None
-        if settings.decontamination.files:
-            files = replace(settings, source=settings.decontamination.files)
-            tests = read_documents(files, cache_directory(), lambda line: None, folder)
-            self.contamination = Contamination.from_texts((test.text for test in tests), settings.decontamination)
+        self.said: list[str] = []
+        """What a person is to be told of the evaluation texts."""
+        self.contamination = self._evaluation_texts(folder) if settings.decontamination.files else None
         privacy = settings.privacy
         self.key = read_key(privacy.key_variable) if privacy.mode == "pseudonym" else b""
         self.hiding = replace(privacy, mode="none" if privacy.mode == "none" else "placeholder")
+
+    def _evaluation_texts(self, folder: Path) -> Contamination:
+        """Evaluation texts, mended as documents are before they are compared with them."""
+        wanted = self.settings.decontamination
+        files = replace(self.settings, source=wanted.files)
+        tests = read_documents(files, cache_directory(), self._say_of_evaluation, folder, every_text=True)
+        texts = (normalize(test.text, self.settings.cleaning).text for test in tests)
+        found = Contamination.from_texts(texts, wanted)
+        if found.too_short:
+            have = "has" if found.too_short == 1 else "have"
+            self._say_of_evaluation(
+                f"{found.too_short:,} of {len(tests):,} {have} fewer than {wanted.shortest_words} words and "
+                f"{'is' if found.too_short == 1 else 'are'} not looked for (data.decontamination.shortest_words)"
+            )
+        return found
+
+    def _say_of_evaluation(self, line: str) -> None:
+        of_one_before = line.startswith(" ")
+        self.said.append(line if of_one_before else f"warning: evaluation texts: {line.removeprefix('warning: ')}")
 
     def run(self, documents: Sequence[Document]) -> tuple[list[Document], Tally]:
         """The documents that stay, as they are now, and what happened."""
