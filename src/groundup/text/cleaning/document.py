@@ -42,12 +42,15 @@ def clean(text: str, cleaning: CleaningSettings, quality: QualitySettings, named
         language = Language(said, 1.0) if said else identify_language(text)
     fault = language_fault(language, cleaning) if language is not None else None
     removed: dict[str, int] = {}
+    changes = normalized.changes
     if fault is None and quality.rules:
         if "c4" in quality.rules:
             kept = keep_lines(text, quality.c4)
             text, removed = kept.text, kept.removed
+            if kept.citation_markers:
+                changes = {**changes, "citation markers removed (c4.citation_markers)": kept.citation_markers}
         fault = quality_fault(text, quality, language.code if language is not None else ENGLISH)
-    return Cleaned(text, len(normalized.text), normalized.changes, removed, language, fault)
+    return Cleaned(text, len(normalized.text), changes, removed, language, fault)
 
 
 def language_fault(language: Language, settings: CleaningSettings) -> Fault | None:
