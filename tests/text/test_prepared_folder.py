@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from groundup.recipe.prepare_text import inspect_text, prepare_text
+from groundup.recipe.prepare_text import inspect_text, language_teller, prepare_text
+from groundup.text.cleaning import language
 from groundup.text.cleaning.settings import CleaningSettings, GopherSettings, QualitySettings
 from groundup.text.duplicates.settings import DecontaminationSettings, DuplicateSettings
 from groundup.text.privacy.settings import PrivacySettings
@@ -88,3 +90,14 @@ def test_inspect_says_what_settings_would_leave() -> None:
     assert facts["composition"]["documents"] == 2
     assert facts["tally"]["examples"]["near-duplicate"][0]["detail"] == "of letter"
     assert inspect_text(DataSettings("rows.jsonl"), print)["funnel"] == []
+
+
+def test_without_the_package_languages_stay_unknown_and_that_is_said_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "py3langid.langid", None)
+    language._identifier.cache_clear()
+    said: list[str] = []
+    tell = language_teller(said.append)
+    assert [tell(QUESTION), tell(LETTER)] == ["unknown", "unknown"]
+    assert said == [
+        "warning: telling languages apart needs an optional package: install it with  pip install 'groundup[data]'"
+    ]

@@ -29,7 +29,7 @@ STANDARD: dict[str, Any] = {
 def prepare_text(settings: DataSettings, output: Path, say: Say) -> dict[str, Any]:
     """Read, mend, choose, and write what is left to `output`; what `prepared.json` holds. Raises `DataError`, `MachineError`."""
     store = collect(settings, cache_directory(), say)
-    return write_prepared(store, select(store, settings.duplicates), settings, output, language_of)
+    return write_prepared(store, select(store, settings.duplicates), settings, output, language_teller(say))
 
 
 def inspect_text(settings: DataSettings, say: Say) -> dict[str, Any]:
@@ -45,13 +45,22 @@ def inspect_text(settings: DataSettings, say: Say) -> dict[str, Any]:
         "tally": tally.as_plain(),
         "unreadable": store.facts.get("unreadable", {}),
         "left_out": store.facts.get("left_out", {}),
-        "composition": compose(store.documents(selection.kept), language_of).as_plain(),
+        "composition": compose(store.documents(selection.kept), language_teller(say)).as_plain(),
     }
 
 
-def language_of(text: str) -> str:
-    """A text's language, or `unknown` where the package that tells it isn't installed (extra `data`)."""
-    try:
-        return identify_language(text).code
-    except MissingExtraError:
+def language_teller(say: Say) -> Callable[[str], str]:
+    """A function that tells a text's language: `unknown`, and said so once, where the package isn't installed (extra `data`)."""
+    missing = False
+
+    def tell(text: str) -> str:
+        nonlocal missing
+        if not missing:
+            try:
+                return identify_language(text).code
+            except MissingExtraError as error:
+                say(f"warning: {error}")
+                missing = True
         return UNKNOWN
+
+    return tell
