@@ -118,17 +118,22 @@ class DocumentStore:
             num_shards = int(facts["num_shards"])
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise DataError(f"{directory / STORE_FILE} is missing or damaged: {PREPARE_AGAIN}") from error
-        indices = []
+        indices: list[NDArray[Any]] = []
         for number in range(num_shards):
             if read_shard_facts(directory, number) is None:
                 raise DataError(f"{shard_file(directory, 'documents', number, '.jsonl')} is damaged: {PREPARE_AGAIN}")
-            indices.append(np.load(shard_file(directory, "index", number, ".npy"), allow_pickle=False))
+            file = shard_file(directory, "index", number, ".npy")
+            indices.append(
+                np.load(file, mmap_mode="r", allow_pickle=False)
+            )  # in memory once only, when they are joined
         return cls(directory, np.concatenate([np.zeros(0, INDEX), *indices]), num_shards, facts)
 
     @property
     def digests(self) -> NDArray[np.uint8]:
-        """(documents, 32) each text's SHA-256."""
-        return np.frombuffer(self.index["sha256"].tobytes(), np.uint8).reshape(len(self.index), 32)
+        """(documents, 32) each text's SHA-256, as it lies in the index."""
+        dtype, offset = self.index.dtype["sha256"], INDEX.fields["sha256"][1]  # type: ignore[index]
+        rows = self.index.view(np.uint8).reshape(len(self.index), INDEX.itemsize)
+        return rows[:, offset : offset + dtype.itemsize]
 
     def documents(self, chosen: NDArray[np.bool_] | None = None) -> Iterator[Document]:
         """The documents, or those where `chosen` (documents,) is true, in order, one in memory at a time."""
