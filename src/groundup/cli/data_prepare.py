@@ -54,11 +54,14 @@ def prepare(
 
     require_new_folder(output)
     facts = prepare_text(_settings(sources, skip_bad), output, say=_say)
-    if as_json:
-        _print_json(facts)
-        return
-    _print(facts)
-    print(f"{output}: documents-*.jsonl to train on (data.source={output}), removed.jsonl, {PAGE} to look at")
+    (_print_json if as_json else _print)(facts)
+    if facts["funnel"][-1]["documents"] == 0:
+        raise DataError(
+            f"nothing is left of the {facts['funnel'][0]['documents']:,} documents that were read: {output / 'removed.jsonl'} says "
+            "why each was dropped; loosen that rule or switch it off"
+        )
+    if not as_json:
+        print(f"{output}: documents-*.jsonl to train on (data.source={output}), removed.jsonl, {PAGE} to look at")
 
 
 def inspect(

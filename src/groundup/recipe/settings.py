@@ -51,10 +51,10 @@ def find_recipe(name: str) -> Path:
     path = Path(name)
     if path.is_dir() and (path / "recipe.toml").is_file():
         return path / "recipe.toml"
-    if path.is_file():
+    if path.is_file() and path.suffix == ".toml":
         return path
     if path.exists():
-        what = "a folder without a recipe.toml" if path.is_dir() else "not a file that holds text"
+        what = "a folder without a recipe.toml" if path.is_dir() else "no TOML file"
         raise SettingError(
             "recipe",
             name,
