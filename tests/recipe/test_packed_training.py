@@ -154,6 +154,30 @@ def test_other_text_is_measured_as_the_run_was_trained(packed: tuple[TrainedRun,
     assert within["loss"] != pytest.approx(across["loss"], rel=1e-7)
 
 
+def test_rows_by_length_go_on_to_the_same_bits(tiny_recipe: Path, rows_file: Path, tmp_path: Path) -> None:
+    said: list[str] = []
+    asked = {**PACKED, "data.packing": "documents", "data.source": str(rows_file), "training.sample_tokens": 0}
+    asked |= {"training.accumulation_steps": 2, "training.max_steps": 4}
+    asked |= {"training.eval_steps": 2, "training.save_steps": 2}
+    whole, interrupted = tmp_path / "whole", tmp_path / "interrupted"
+    train(tiny_recipe, asked, run=whole, say=said.append)
+    assert any(line.startswith("a row for each document, by length: ") for line in said)
+    manifest = json.loads((whole / "manifest.json").read_text())
+    assert 0 < manifest["data"]["packing"]["padding_share"] < 0.2
+    assert "a row for each document, by length, " in (whole / "model" / "README.md").read_text()
+    widths = [record["tokens"] for record in read_records(whole / "metrics.jsonl") if record["kind"] == "train"]
+    assert len(set(np.diff(widths))) > 1  # batches of several widths
+    shutil.copytree(whole, interrupted)
+    shutil.rmtree(interrupted / "model")
+    (interrupted / "result.json").unlink()
+    for checkpoint in list_checkpoints(interrupted)[1:]:
+        shutil.rmtree(checkpoint)
+        RunDirectory(interrupted).forget_checkpoint(checkpoint)
+    train(tiny_recipe, asked, run=interrupted, resume=True, say=said.append)
+    ours, theirs = (load_file(list_checkpoints(run)[-1] / "model.safetensors") for run in (interrupted, whole))
+    assert all((ours[key] == theirs[key]).all() for key in theirs)
+
+
 def test_windows_may_keep_to_documents_too(tiny_recipe: Path, rows_file: Path, tmp_path: Path) -> None:
     asked = {"data.source": str(rows_file), "data.document_attention": "own", "training.length_warmup_fraction": 0.5}
     run = train(tiny_recipe, {**asked, "training.max_steps": 6}, run=tmp_path / "run", say=lambda line: None)
