@@ -23,8 +23,8 @@ from groundup.tokens.length_buckets import DocumentRows
 from groundup.tokens.order import Group, sample_rows
 from groundup.tokens.packing import LENGTH, cut_documents, pack
 from groundup.tokens.settings import TokenizerSettings
-from groundup.tokens.store import write_store
 from groundup.tokens.train import train_tokenizer
+from groundup.tokens.write_store import write_store
 
 COLUMNS = {"length": "T", "batch_size": "batch", "cut": "documents cut", "best_fit": "best fit"}
 COLUMNS |= {"full": "rows of T", "drawn": "by document, as drawn", "buckets": "by document, by length"}
@@ -59,7 +59,7 @@ def main() -> None:
     texts = [document.text for document in read_documents(DataSettings(options.source), cache_directory(), print)]
     tokenizer = train_tokenizer(texts, TokenizerSettings(kind="bpe", vocab_size=options.vocab_size))
     with tempfile.TemporaryDirectory() as folder:
-        ends = np.array(write_store(Path(folder) / "all.tokens", texts, tokenizer).ends)
+        ends = np.array(write_store(Path(folder) / "all.json", texts, tokenizer).ends)
     rows = [padding(ends, length, size) for length in options.lengths for size in options.batch_sizes]
     middle = int(np.median(np.diff(ends, prepend=0)))
     title = f"{options.source}: {len(ends):,} documents, {int(ends[-1]):,} tokens, half of them up to {middle:,} long"

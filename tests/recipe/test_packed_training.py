@@ -24,6 +24,7 @@ from groundup.run.checkpoints import list_checkpoints
 from groundup.run.directory import RunDirectory
 from groundup.run.records import read_records
 from groundup.textbook.ngram import NgramModel
+from groundup.tokens.sharded_ids import ShardedIds
 from groundup.training.objectives.language_model import loss_sum
 
 PACKED: dict[str, Any] = {
@@ -142,6 +143,8 @@ def test_losses_within_documents_are_those_of_their_parts(
                 total += float(loss_sum(model, torch.from_numpy(ids[first : final + 1])[None]))
     assert found.loss * found.tokens == pytest.approx(total, rel=1e-5)
     assert found.tokens == 40
+    sharded = ShardedIds(np.split(ids, [3, 20]))
+    assert measure_tokens(model, sharded, tokenizer, 100, "x", batch_size=batch_size, document_ends=ends) == found
     across = measure_tokens(model, ids, tokenizer, 100, "x", batch_size=batch_size)
     assert across.loss != pytest.approx(found.loss, rel=1e-6)
 

@@ -11,13 +11,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from groundup.tokens.order import Group, draw_order, sample_rows
 from groundup.tokens.packing import BEGIN, LENGTH
+from groundup.tokens.sharded_ids import TokenIds
 
 BLOCK_BATCHES = 50
 
@@ -77,7 +77,7 @@ class DocumentRows:
 
     def read(
         self,
-        ids: NDArray[Any],
+        ids: TokenIds,
         rows: NDArray[np.int64],
         shifts: NDArray[np.int64],
         sequence_length: int,

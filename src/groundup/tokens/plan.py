@@ -23,6 +23,7 @@ from groundup.tokens.array_file import PREPARE_AGAIN, open_array, write_array
 from groundup.tokens.length_buckets import BLOCK_BATCHES, DocumentRows
 from groundup.tokens.order import Group, sample_rows
 from groundup.tokens.packing import PackedRows
+from groundup.tokens.sharded_ids import TokenIds
 
 KIND = "sample plan"
 
@@ -45,7 +46,7 @@ class Windows:
 
     def read(
         self,
-        ids: NDArray[Any],
+        ids: TokenIds,
         rows: NDArray[np.int64],
         shifts: NDArray[np.int64],
         sequence_length: int,
@@ -156,7 +157,7 @@ def cut_windows(num_tokens: int, sequence_length: int) -> tuple[NDArray[np.int64
 
 
 def training_batch(
-    ids: NDArray[Any],
+    ids: TokenIds,
     plan: SamplePlan,
     seed: int,
     step: int,

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from groundup.errors import DataError, TokenizerError
+from groundup.errors import DataError, GroundupError, TokenizerError
 from groundup.files import replacing, sha256_text
 from groundup.text.collect import locked
 from groundup.text.document import Document
@@ -29,16 +29,17 @@ from groundup.tokens.mixture import is_mixed, plan_training
 from groundup.tokens.plan import SamplePlan, Windows
 from groundup.tokens.prepared_facts import describe_data, say_unknown
 from groundup.tokens.settings import TokenizerSettings
-from groundup.tokens.store import TokenStore, write_store
+from groundup.tokens.store import TokenStore
 from groundup.tokens.tokenizer import CONFIG_FILE, Tokenizer
 from groundup.tokens.train import train_with_special_tokens, with_special_tokens
+from groundup.tokens.write_store import write_store
 
-FORMAT_VERSION = 7
+FORMAT_VERSION = 8
 LEARNED_CHARACTERS = 200_000_000
 FACTS_FILE, TRAIN_FILE, VALIDATION_FILE, PLAN_FILE = (
     "prepared.json",
-    "train.tokens",
-    "validation.tokens",
+    "train.json",
+    "validation.json",
     "plan.windows",
 )
 DECIDE_ROWS = ("mix_by", "weights", "temperature", "language_tags", "packing", "fim_rate", "fim_suffix_first_rate")
@@ -190,32 +191,33 @@ def _make(
     sequence_length: int,
     batch_size: int,
 ) -> None:
-    """Prepare into a temporary directory beside the final one and rename it: the final one is whole, or isn't there."""
-    prefix = f".{directory.name}-"
-    for leftover in directory.parent.glob(f"{prefix}*"):  # of a process that was killed: we hold the lock
-        shutil.rmtree(leftover)
-    temporary = directory.with_name(f"{prefix}{os.getpid()}")
-    temporary.mkdir()
+    """Prepare beside the final directory, and rename: the final one is whole, or isn't there.
+
+    What an interrupted process left is gone on from: its tokenizer, and its shards of ids. It was prepared from the same, for its name
+    is a hash of all that decides what is written.
+    """
+    temporary = directory.with_name(f".{directory.name}-partial")
+    temporary.mkdir(exist_ok=True)
     try:
         selection = select(store, data.duplicates)
         split = plan_split(store, selection, data)
         names, numbers = group_documents(store, split, data)
-        texts: Iterator[str] = (document.text for document in to_learn_from(store, split, settings))
         more = SPECIAL_TOKENS if data.fim_rate else tuple(map(tag_of, names)) if data.language_tags else ()
-        if existing is None:
-            tokenizer = train_with_special_tokens(texts, settings, more)
-        else:
+        if existing is not None:
             tokenizer = with_special_tokens(existing, more)
+        else:
+            learned = (document.text for document in to_learn_from(store, split, settings))
+            tokenizer = _kept_tokenizer(temporary) or train_with_special_tokens(learned, settings, more)
         tokenizer.save(temporary)
         require_end(tokenizer, data)
         middle = FillInTheMiddle(tokenizer, data.fim_rate, data.fim_suffix_first_rate, sequence_length)
         texts, groups = training_texts(store, split, numbers, is_mixed(data))
         tags = tag_ids(tokenizer, names) if data.language_tags else None
         turned = middle if data.fim_rate else None
-        train_store = write_store(temporary / TRAIN_FILE, texts, tokenizer, groups, turned, tags)
+        train_store = write_store(temporary / TRAIN_FILE, texts, tokenizer, groups, turned, tags, go_on=True)
         texts = (document.text for document in split.validation_documents(store))
         groups = numbers[split.validation]
-        validation_store = write_store(temporary / VALIDATION_FILE, texts, tokenizer, groups, tags=tags)
+        validation_store = write_store(temporary / VALIDATION_FILE, texts, tokenizer, groups, tags=tags, go_on=True)
         if data.packing == "stream":
             _require_window(len(train_store.ids), sequence_length)
         padding_id = tokenizer.end_id if tokenizer.pad_id is None else tokenizer.pad_id
@@ -229,9 +231,19 @@ def _make(
         if directory.exists():
             shutil.rmtree(directory)
         os.rename(temporary, directory)
-    except BaseException:
+    except (
+        GroundupError
+    ):  # it would come again; after anything else, as a full disk or Ctrl-C, there is something to go on from
         shutil.rmtree(temporary, ignore_errors=True)
         raise
+
+
+def _kept_tokenizer(directory: Path) -> Tokenizer | None:
+    """The tokenizer that an interrupted process left, if it is whole: its second file is written when the first is there."""
+    try:
+        return Tokenizer.load(directory) if (directory / CONFIG_FILE).exists() else None
+    except TokenizerError:
+        return None
 
 
 def require_end(tokenizer: Tokenizer, data: DataSettings) -> None:
