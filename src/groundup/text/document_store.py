@@ -152,10 +152,16 @@ class DocumentStore:
         return [np.load(file, mmap_mode="r", allow_pickle=False) for file in files]
 
 
-def finish_store(directory: Path, sources: Sequence[str], facts: dict[str, Any]) -> None:
-    """Write `documents.json` over the shards that are there: with it the store is whole. `facts` is what else is to be known."""
+def finish_store(directory: Path, num_shards: int, sources: Sequence[str], facts: dict[str, Any]) -> None:
+    """Write `documents.json` over the shards that were made: with it the store is whole. `facts` is what else is to be known.
+
+    Raises `DataError` when one of them has changed meanwhile.
+    """
     shards: list[dict[str, Any]] = []
-    while (shard := read_shard_facts(directory, len(shards))) is not None:
+    for number in range(num_shards):
+        shard = read_shard_facts(directory, number)
+        if shard is None:
+            raise DataError(f"{shard_file(directory, 'shard', number, '.json')} is damaged: try again")
         shards.append(shard)
     known: dict[str, Any] = {}
     for shard in shards:
@@ -186,7 +192,7 @@ def store_documents(documents: Iterable[Document], directory: Path) -> DocumentS
     sources = list(dict.fromkeys(document.source for document in listed))
     write_shard(directory, 0, listed, sources, [], None, {})
     repairs = Counter(repair for document in listed for repair in document.repairs)
-    finish_store(directory, sources, {"tally": {"changed": dict(repairs)}, "said": []})
+    finish_store(directory, 1, sources, {"tally": {"changed": dict(repairs)}, "said": []})
     return DocumentStore.open(directory)
 
 
