@@ -50,7 +50,7 @@ def ids_of(data: PreparedData, unit: str) -> tuple[Any, Any, dict[str, Any]]:
     if unit != "bytes":
         return train.ids, validation.ids, {**facts, "num_bytes": validation.num_bytes - first}
     facts = {"vocab_size": END_BYTE + 1, "end_id": END_BYTE, "num_bytes": validation.num_bytes - 1}
-    return byte_ids(texts(data, train.ids)), byte_ids(texts(data, validation.ids)), facts
+    return byte_ids(texts(data, np.asarray(train.ids))), byte_ids(texts(data, np.asarray(validation.ids))), facts
 
 
 def texts(data: PreparedData, ids: Any) -> list[str]:

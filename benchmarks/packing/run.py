@@ -30,8 +30,9 @@ from groundup.tokens.order import Group
 from groundup.tokens.packing import cut_documents, pack
 from groundup.tokens.plan import SamplePlan, make_plan, training_batch
 from groundup.tokens.settings import TokenizerSettings
-from groundup.tokens.store import TokenStore, write_store
+from groundup.tokens.store import TokenStore
 from groundup.tokens.train import train_tokenizer
+from groundup.tokens.write_store import write_store
 from groundup.training.objectives.language_model import loss_sum, marked_loss_sum
 
 COLUMNS = {"rows": "rows", "length": "T", "cut": "documents cut", "padding": "padding", "seconds": "seconds to pack"}
@@ -45,7 +46,7 @@ def read_store(pattern: str, folder: Path, vocab_size: int) -> tuple[TokenStore,
     texts = [document.text for document in read_documents(DataSettings(pattern, skip_bad=True), folder, print)]
     tokenizer = train_tokenizer(texts, TokenizerSettings(kind="bpe", vocab_size=vocab_size))
     assert tokenizer.pad_id is not None
-    return write_store(folder / "all.tokens", texts, tokenizer), tokenizer.pad_id
+    return write_store(folder / "all.json", texts, tokenizer), tokenizer.pad_id
 
 
 def losses(store: TokenStore, length: int, pad_id: int) -> list[dict[str, Any]]:

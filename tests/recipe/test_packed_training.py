@@ -24,6 +24,7 @@ from groundup.run.checkpoints import list_checkpoints
 from groundup.run.directory import RunDirectory
 from groundup.run.records import read_records
 from groundup.textbook.ngram import NgramModel
+from groundup.tokens.sharded_ids import ShardedIds
 from groundup.training.objectives.language_model import loss_sum
 
 PACKED: dict[str, Any] = {
@@ -142,6 +143,8 @@ def test_losses_within_documents_are_those_of_their_parts(
                 total += float(loss_sum(model, torch.from_numpy(ids[first : final + 1])[None]))
     assert found.loss * found.tokens == pytest.approx(total, rel=1e-5)
     assert found.tokens == 40
+    sharded = ShardedIds(np.split(ids, [3, 20]))
+    assert measure_tokens(model, sharded, tokenizer, 100, "x", batch_size=batch_size, document_ends=ends) == found
     across = measure_tokens(model, ids, tokenizer, 100, "x", batch_size=batch_size)
     assert across.loss != pytest.approx(found.loss, rel=1e-6)
 
@@ -152,6 +155,30 @@ def test_other_text_is_measured_as_the_run_was_trained(packed: tuple[TrainedRun,
     across = evaluate(LanguageModel.load(run.path), data=rows_file)  # loaded, it knows of no run
     assert within["tokens"] == across["tokens"]
     assert within["loss"] != pytest.approx(across["loss"], rel=1e-7)
+
+
+def test_rows_by_length_go_on_to_the_same_bits(tiny_recipe: Path, rows_file: Path, tmp_path: Path) -> None:
+    said: list[str] = []
+    asked = {**PACKED, "data.packing": "documents", "data.source": str(rows_file), "training.sample_tokens": 0}
+    asked |= {"training.accumulation_steps": 2, "training.max_steps": 4}
+    asked |= {"training.eval_steps": 2, "training.save_steps": 2}
+    whole, interrupted = tmp_path / "whole", tmp_path / "interrupted"
+    train(tiny_recipe, asked, run=whole, say=said.append)
+    assert any(line.startswith("a row for each document, by length: ") for line in said)
+    manifest = json.loads((whole / "manifest.json").read_text())
+    assert 0 < manifest["data"]["packing"]["padding_share"] < 0.2
+    assert "a row for each document, by length, " in (whole / "model" / "README.md").read_text()
+    widths = [record["tokens"] for record in read_records(whole / "metrics.jsonl") if record["kind"] == "train"]
+    assert len(set(np.diff(widths))) > 1  # batches of several widths
+    shutil.copytree(whole, interrupted)
+    shutil.rmtree(interrupted / "model")
+    (interrupted / "result.json").unlink()
+    for checkpoint in list_checkpoints(interrupted)[1:]:
+        shutil.rmtree(checkpoint)
+        RunDirectory(interrupted).forget_checkpoint(checkpoint)
+    train(tiny_recipe, asked, run=interrupted, resume=True, say=said.append)
+    ours, theirs = (load_file(list_checkpoints(run)[-1] / "model.safetensors") for run in (interrupted, whole))
+    assert all((ours[key] == theirs[key]).all() for key in theirs)
 
 
 def test_windows_may_keep_to_documents_too(tiny_recipe: Path, rows_file: Path, tmp_path: Path) -> None:

@@ -22,8 +22,8 @@ from groundup.tokens.fill_in_the_middle import (
 )
 from groundup.tokens.settings import TokenizerSettings
 from groundup.tokens.special import END
-from groundup.tokens.store import write_store
 from groundup.tokens.tokenizer import Tokenizer
+from groundup.tokens.write_store import write_store
 
 TEXTS = ["def add(a, b):\n    return a + b\n", "für Ω und 𝄞\n", "<|fim_prefix|> is text here\n"] * 40
 BPE = train_with_middle(TEXTS, TokenizerSettings(kind="bpe", vocab_size=300))
@@ -121,13 +121,13 @@ def test_a_long_document_is_cut_at_line_ends_that_fit_a_window() -> None:
 def test_a_store_counts_each_piece_as_a_document(tmp_path: Path) -> None:
     long, short = "a line\n" * 60, "short"
     middle = FillInTheMiddle(BPE, 1.0, 0.5, 32)
-    store = write_store(tmp_path / "train.tokens", [long, short], BPE, [3, 4], middle)
+    store = write_store(tmp_path / "train.json", [long, short], BPE, [3, 4], middle)
     pieces = len(list(middle.documents(long)))
     assert pieces > 1
     assert (store.num_documents, store.num_turned, len(store.ends)) == (2, pieces + 1, pieces + 1)
     assert store.groups.tolist() == [3] * pieces + [4]
     assert (store.ids[store.ends - 1] == BPE.end_id).all()
     assert store.num_bytes == len(long) + len(short)
-    plain = write_store(tmp_path / "plain.tokens", [long, short], BPE)
+    plain = write_store(tmp_path / "plain.json", [long, short], BPE)
     assert plain.ends.tolist() == [len(BPE.encode(long)) + 1, len(plain.ids)]
     assert plain.groups.tolist() == [0, 0]

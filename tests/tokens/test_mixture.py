@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, get_args
 
 import numpy as np
 import pytest
@@ -16,7 +16,7 @@ from groundup.errors import DataError, SettingError, TokenizerError
 from groundup.recipe.settings import load_recipe
 from groundup.text.document import Document
 from groundup.text.document_store import store_documents
-from groundup.text.settings import DataSettings
+from groundup.text.settings import DataSettings, Packing
 from groundup.tokens.mixture import describe, rows_by_share, shares_by_temperature, wanted_shares
 from groundup.tokens.packing import PackedRows
 from groundup.tokens.plan import training_batch
@@ -72,8 +72,8 @@ def test_weights_name_every_group() -> None:
         wanted_shares(sizes, DataSettings(weights={"en": 1}))
 
 
-@pytest.mark.parametrize("packing", ["stream", "best_fit"])
-def test_languages_by_temperature(tmp_path: Path, packing: Literal["stream", "best_fit"]) -> None:
+@pytest.mark.parametrize("packing", get_args(Packing))
+def test_languages_by_temperature(tmp_path: Path, packing: Packing) -> None:
     documents = rows("a", 60) + rows("b", 15) + rows("a", 3)  # languages that don't lie together
     data = prepared(tmp_path, documents, DataSettings(**BY_LANGUAGE, temperature=2, packing=packing))
     tokens = data.facts["groups"]["train"]
@@ -162,6 +162,7 @@ def test_a_tokenizer_without_an_end_cannot_keep_documents_apart(
     assert tokenizer.end_id is None
     for name, asked in (
         ("data.packing = 'best_fit'", DataSettings(packing="best_fit")),
+        ("data.packing = 'documents'", DataSettings(packing="documents")),
         ("data.document_attention = 'own'", DataSettings(document_attention="own")),
         ("data.fim_rate", DataSettings(fim_rate=0.5)),
     ):

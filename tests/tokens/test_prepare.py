@@ -119,7 +119,7 @@ def test_whole_documents_are_held_out_by_name(tmp_path: Path) -> None:
     assert 1 <= len(held_out) <= 11
     assert result.facts["documents"] == {"train": 12 - len(held_out), "validation": len(held_out)}
     ids = result.validation.ids.tolist()
-    assert ids.count(result.tokenizer.end_id) == len(held_out)
+    assert sum(number == result.tokenizer.end_id for number in ids) == len(held_out)
     expected = "".join(text for number, text in enumerate(texts) if f"{number}.txt" in held_out)
     assert result.tokenizer.decode(ids) == expected
 
@@ -157,11 +157,11 @@ def test_many_unknown_characters_are_cut_short(tmp_path: Path) -> None:
 
 def test_what_is_whole_is_reused(tmp_path: Path) -> None:
     first = prepared(tmp_path, TEXT)
-    stamp = (first.directory / "train.tokens").stat().st_mtime_ns
+    stamp = (first.directory / "train-00000.tokens").stat().st_mtime_ns
     again = prepared(tmp_path, TEXT, batch_size=2)
     assert again.directory == first.directory
     assert again.facts == first.facts
-    assert (again.directory / "train.tokens").stat().st_mtime_ns == stamp
+    assert (again.directory / "train-00000.tokens").stat().st_mtime_ns == stamp
 
 
 def test_anything_that_matters_gives_another_directory(tmp_path: Path) -> None:
@@ -180,10 +180,12 @@ def test_anything_that_matters_gives_another_directory(tmp_path: Path) -> None:
     "name",
     [
         "prepared.json",
-        "train.tokens",
-        "train.documents",
-        "validation.tokens",
-        "validation.documents",
+        "train.json",
+        "train-00000.tokens",
+        "train-00000.documents",
+        "validation.json",
+        "validation-00000.tokens",
+        "validation-00000.documents",
         "plan.windows",
         "tokenizer.json",
         "tokenizer_config.json",
@@ -221,11 +223,21 @@ def test_changed_facts_are_noticed(tmp_path: Path) -> None:
 
 def test_files_of_another_preparation_are_noticed(tmp_path: Path) -> None:
     first, other = prepared(tmp_path, TEXT), prepared(tmp_path, TEXT[::-1])
-    content = (other.directory / "train.tokens").read_bytes()
-    (first.directory / "train.tokens").write_bytes(content)
-    said: list[str] = []
-    assert prepared(tmp_path, TEXT, said=said).train.sha256 == first.train.sha256
-    assert "holds files that do not belong together" in said[0]
+    whole = {file.name: file.read_bytes() for file in first.directory.iterdir()}
+    for names, complaint in (
+        (["train-00000.tokens"], "train-00000.documents does not belong to train-00000.tokens"),
+        (
+            ["train-00000.tokens", "train-00000.documents"],
+            "train-00000.tokens is not the one that train.json was written",
+        ),
+        (["train-00000.tokens", "train-00000.documents", "train.json"], "holds files that do not belong together"),
+    ):
+        for name in names:
+            (first.directory / name).write_bytes((other.directory / name).read_bytes())
+        said: list[str] = []
+        assert prepared(tmp_path, TEXT, said=said).train.sha256 == first.train.sha256
+        assert complaint in said[0]
+        assert {file.name: file.read_bytes() for file in first.directory.iterdir()} == whole
 
 
 PREPARE = """
@@ -261,13 +273,15 @@ def test_processes_that_prepare_the_same_at_once_all_succeed(tmp_path: Path) -> 
     assert sorted(path.suffix for path in (tmp_path / "prepared").iterdir()) == ["", ".lock"]
 
 
-def test_what_a_killed_process_left_is_cleared(tmp_path: Path) -> None:
+@pytest.mark.parametrize("damaged", ["train-00000.tokens", "train.json", "tokenizer_config.json", "plan.windows"])
+def test_what_a_killed_process_left_is_taken_only_where_it_is_whole(damaged: str, tmp_path: Path) -> None:
     first = prepared(tmp_path, TEXT)
-    leftover = first.directory.with_name(f".{first.directory.name}-12345")
+    whole = {file.name: file.read_bytes() for file in first.directory.iterdir()}
+    leftover = first.directory.with_name(f".{first.directory.name}-partial")
     os.rename(first.directory, leftover)
-    (leftover / "train.tokens").write_bytes(b"half")
+    (leftover / damaged).write_bytes(b"half")
     again = prepared(tmp_path, TEXT)
-    assert again.train.sha256 == first.train.sha256
+    assert {file.name: file.read_bytes() for file in again.directory.iterdir()} == whole
     assert not leftover.exists()
 
 
@@ -314,7 +328,7 @@ def test_a_lone_surrogate_in_a_text(tmp_path: Path) -> None:
 
 def test_stores_open_from_their_files(tmp_path: Path) -> None:
     result = prepared(tmp_path, TEXT)
-    assert TokenStore.open(result.directory / "train.tokens", verify=True).sha256 == result.train.sha256
+    assert TokenStore.open(result.directory / "train.json", verify=True).sha256 == result.train.sha256
     assert SamplePlan.open(result.directory / "plan.windows", verify=True).sha256 == result.plan.sha256
 
 

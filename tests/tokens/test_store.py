@@ -15,8 +15,10 @@ from groundup.errors import DataError
 from groundup.tokens.array_file import DTYPES, HEADER_BYTES, open_array, write_array
 from groundup.tokens.character import train_character_tokenizer
 from groundup.tokens.plan import SamplePlan, make_plan
-from groundup.tokens.store import TokenStore, write_store
+from groundup.tokens.store import TokenStore
+from groundup.tokens.write_store import write_store
 
+FILES = ["train-00000.documents", "train-00000.tokens", "train.json"]
 TOKENIZER = train_character_tokenizer(["abcé\n"], byte_fallback=False)
 
 
@@ -25,22 +27,22 @@ def store(path: Path) -> TokenStore:
 
 
 def test_documents_one_after_the_other_each_with_its_end(tmp_path: Path) -> None:
-    written = store(tmp_path / "train.tokens")
+    written = store(tmp_path / "train.json")
     ids = [*TOKENIZER.encode("abé"), 0, 0, *TOKENIZER.encode("c?\n"), 0]
     assert written.ids.tolist() == ids
     assert (written.num_bytes, written.num_documents, written.num_unknown) == (4 + 0 + 3, 3, 1)
     assert written.tokenizer_sha256 == TOKENIZER.sha256
-    opened = TokenStore.open(tmp_path / "train.tokens", verify=True)
+    opened = TokenStore.open(tmp_path / "train.json", verify=True)
     assert opened.ids.tolist() == ids
     assert opened.sha256 == written.sha256
-    assert not opened.ids.flags.writeable
     assert isinstance(opened.ids, np.memmap)
-    assert sorted(file.name for file in tmp_path.iterdir()) == ["train.documents", "train.tokens"]
+    assert not opened.ids.flags.writeable
+    assert sorted(file.name for file in tmp_path.iterdir()) == FILES
 
 
 def test_the_file_is_what_its_description_says(tmp_path: Path) -> None:
-    written = store(tmp_path / "train.tokens")
-    content = (tmp_path / "train.tokens").read_bytes()
+    written = store(tmp_path / "train.json")
+    content = (tmp_path / "train-00000.tokens").read_bytes()
     assert content[:16] == b"GROUNDUP ARRAY 1"
     header, payload = json.loads(content[16:4096]), content[4096:]
     assert header["dtype"] == "<u2"
@@ -52,7 +54,7 @@ def test_the_file_is_what_its_description_says(tmp_path: Path) -> None:
 def test_a_large_vocabulary_takes_four_bytes(tmp_path: Path) -> None:
     characters = "".join(chr(0x10000 + number) for number in range(70_000))
     tokenizer = train_character_tokenizer([characters], byte_fallback=False)
-    written = write_store(tmp_path / "train.tokens", [characters], tokenizer)
+    written = write_store(tmp_path / "train.json", [characters], tokenizer)
     assert written.ids.dtype == np.dtype("<u4")
     assert tokenizer.decode(written.ids) == characters
 
@@ -68,27 +70,27 @@ def test_any_pieces_come_back(tmp_path_factory: pytest.TempPathFactory, pieces: 
 
 
 def test_a_failure_while_writing_leaves_what_was_there(tmp_path: Path) -> None:
-    before = store(tmp_path / "train.tokens").sha256
+    before = store(tmp_path / "train.json").sha256
 
     def pieces() -> Iterator[NDArray[np.int32]]:
         yield np.arange(5, dtype=np.int32)
         raise OSError(28, "No space left on device")
 
     with pytest.raises(OSError, match="No space left"):
-        write_array(tmp_path / "train.tokens", "tokens", "<u2", pieces(), dict)
-    assert sorted(file.name for file in tmp_path.iterdir()) == ["train.documents", "train.tokens"]
-    assert TokenStore.open(tmp_path / "train.tokens", verify=True).sha256 == before
+        write_array(tmp_path / "train-00000.tokens", "tokens", "<u2", pieces(), dict)
+    assert sorted(file.name for file in tmp_path.iterdir()) == FILES
+    assert TokenStore.open(tmp_path / "train.json", verify=True).sha256 == before
 
 
 def test_each_damage_is_named(tmp_path: Path) -> None:
-    path = tmp_path / "train.tokens"
-    store(path)
+    path = tmp_path / "train-00000.tokens"
+    store(tmp_path / "train.json")
     whole = path.read_bytes()
 
     def failure(content: bytes, verify: bool = False) -> str:
         path.write_bytes(content)
         with pytest.raises(DataError) as caught:
-            TokenStore.open(path, verify)
+            TokenStore.open(tmp_path / "train.json", verify)
         message = str(caught.value)
         assert message.startswith(str(path))
         assert message.endswith("delete it, so that the data is prepared again")
@@ -109,14 +111,15 @@ def test_each_damage_is_named(tmp_path: Path) -> None:
     flipped[HEADER_BYTES + 3] ^= 1
     assert "is damaged (its sha256 is not the one in its header)" in failure(bytes(flipped), verify=True)
     path.unlink()
-    with pytest.raises(DataError, match=r"train\.tokens cannot be read \(No such file or directory\)"):
-        TokenStore.open(path, verify=False)
+    with pytest.raises(DataError, match=r"train-00000\.tokens cannot be read \(No such file or directory\)"):
+        TokenStore.open(tmp_path / "train.json", verify=False)
 
 
 def test_a_plan_is_no_token_store(tmp_path: Path) -> None:
-    make_plan(100, 8).save(tmp_path / "plan")
+    store(tmp_path / "train.json")
+    make_plan(100, 8).save(tmp_path / "train-00000.tokens")
     with pytest.raises(DataError, match="holds sample plan, not tokens"):
-        TokenStore.open(tmp_path / "plan", verify=True)
+        TokenStore.open(tmp_path / "train.json", verify=True)
 
 
 def test_a_plan_comes_back(tmp_path: Path) -> None:

@@ -15,6 +15,8 @@ from torch import Tensor, nn
 from groundup.model.settings import Preset, preset_config
 from groundup.model.transformer import Transformer
 from groundup.run.directory import RunDirectory
+from groundup.text.settings import Packing
+from groundup.tokens.length_buckets import DocumentRows
 from groundup.tokens.order import Group
 from groundup.tokens.packing import cut_documents, pack
 from groundup.tokens.plan import SamplePlan, Windows, training_batch
@@ -40,8 +42,9 @@ def make_documents(lengths: list[int]) -> tuple[np.ndarray, np.ndarray]:
     return ids, ends
 
 
-def packed_plan(ends: np.ndarray) -> SamplePlan:
-    rows = pack(cut_documents(ends, LENGTH), LENGTH, PAD)
+def packed_plan(ends: np.ndarray, packing: Packing = "best_fit") -> SamplePlan:
+    pieces = cut_documents(ends, LENGTH)
+    rows = pack(pieces, LENGTH, PAD) if packing == "best_fit" else DocumentRows(pieces, PAD, batch_size=4)
     return SamplePlan(LENGTH, rows, (Group(0, len(rows), len(rows), 0),))
 
 
@@ -66,6 +69,19 @@ def test_packed_documents_learn_what_each_would_alone(preset: Preset) -> None:
     batch = torch.from_numpy(training_batch(ids, plan, 1, 0, plan.num_rows, ends))
     together, apart = marked_loss_sum(model, batch), alone(model, ids, ends)
     torch.testing.assert_close(together, apart, atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(
+        gradients(model, together), gradients(model, alone(model, ids, ends)), atol=1e-5, rtol=1e-4
+    )
+
+
+@pytest.mark.parametrize("preset", ["qwen3", "gpt2"])  # rotary positions, learned ones
+def test_a_row_for_each_document_learns_what_each_would_alone(preset: Preset) -> None:
+    model = make_model(preset)
+    ids, ends = make_documents([5, 3, 9, 1])
+    batch = torch.from_numpy(training_batch(ids, packed_plan(ends, "documents"), 1, 0, 4, ends))
+    assert batch.shape == (4, 10)  # no wider than the longest
+    together = marked_loss_sum(model, batch)
+    torch.testing.assert_close(together, alone(model, ids, ends), atol=1e-5, rtol=1e-5)
     torch.testing.assert_close(
         gradients(model, together), gradients(model, alone(model, ids, ends)), atol=1e-5, rtol=1e-4
     )
@@ -117,11 +133,11 @@ def test_tokens_without_loss_are_read_and_not_predicted() -> None:
     assert count_targets(with_documents.numpy()) == count_targets(marked.numpy())
 
 
-@pytest.mark.parametrize("shards", [2, 3])
-def test_threads_share_marked_rows(shards: int) -> None:
+@pytest.mark.parametrize(("shards", "packing"), [(2, "best_fit"), (3, "best_fit"), (3, "documents")])
+def test_threads_share_marked_rows(shards: int, packing: Packing) -> None:
     model = make_model()
     ids, ends = make_documents([5, 30, 3, 12, 1, 4, 2, 9, 7])
-    batch = torch.from_numpy(training_batch(ids, packed_plan(ends), 1, 0, 6, ends))
+    batch = torch.from_numpy(training_batch(ids, packed_plan(ends, packing), 1, 0, 6, ends))
 
     def backward(network: nn.Module, rows: Tensor) -> Tensor:
         loss = marked_loss_sum(network, rows)
@@ -137,13 +153,15 @@ def test_threads_share_marked_rows(shards: int) -> None:
     torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-4)
 
 
-@pytest.mark.parametrize("accumulation_steps", [1, 2])
-def test_a_step_divides_by_the_tokens_with_loss_and_counts_them(tmp_path: Path, accumulation_steps: int) -> None:
+@pytest.mark.parametrize(("accumulation_steps", "packing"), [(1, "best_fit"), (2, "best_fit"), (2, "documents")])
+def test_a_step_divides_by_the_tokens_with_loss_and_counts_them(
+    tmp_path: Path, accumulation_steps: int, packing: Packing
+) -> None:
     model = make_model()
     ids, ends = make_documents([5, 30, 3, 12, 1, 4, 2, 9, 7])
-    batch = partial(training_batch, ids, packed_plan(ends), 1, batch_size=4, document_ends=ends)
+    batch = partial(training_batch, ids, packed_plan(ends, packing), 1, batch_size=4, document_ends=ends)
     rows = batch(0)
-    predicted = int((rows[:, 0, 1:] >= 0).sum())
+    predicted = int(((rows if rows.ndim == 2 else rows[:, 0])[:, 1:] >= 0).sum())
     assert predicted < 4 * LENGTH
     expected = marked_loss_sum(model, torch.from_numpy(rows)).detach() / predicted
     settings = TrainingSettings(batch_size=4, accumulation_steps=accumulation_steps, num_threads=1, precision="fp32")

@@ -11,6 +11,7 @@ import numpy as np
 from groundup.errors import DataError
 from groundup.language_model.token_losses import Window, window_losses
 from groundup.model.transformer import Transformer
+from groundup.tokens.sharded_ids import TokenIds
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,7 @@ class Likelihood:
 
 def likelihood(
     model: Transformer,
-    ids: np.ndarray,
+    ids: TokenIds,
     windows: np.ndarray,
     batch_size: int = 32,
     num_bytes: int | None = None,

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from groundup.recipe.settings import Recipe
 from groundup.text.cache import cache_directory
@@ -15,6 +13,7 @@ from groundup.text.collect import collect
 from groundup.text.selection import select
 from groundup.text.splits import plan_split
 from groundup.tokens.prepare import PreparedData, prepare
+from groundup.tokens.sharded_ids import TokenIds
 
 
 def prepare_data(settings: Recipe, folder: Path, say: Callable[[str], None]) -> PreparedData:
@@ -28,9 +27,7 @@ def prepare_data(settings: Recipe, folder: Path, say: Callable[[str], None]) -> 
     return prepare(documents, settings.data, settings.tokenizer, window, batch_size, cache, say, folder)
 
 
-def plain_training_ids(
-    prepared: PreparedData, settings: Recipe, folder: Path, say: Callable[[str], None]
-) -> NDArray[Any]:
+def plain_training_ids(prepared: PreparedData, settings: Recipe, folder: Path, say: Callable[[str], None]) -> TokenIds:
     """(tokens,) the training documents as they are, each with its end token: none of them turned for fill-in-the-middle.
 
     `prepared` is what `prepare_data` gave for the same settings and folder.

@@ -26,6 +26,7 @@ from groundup.text.cache import cache_directory
 from groundup.text.settings import DataSettings
 from groundup.text.sources import read_documents
 from groundup.tokens.prepare import PreparedData
+from groundup.tokens.sharded_ids import TokenIds
 from groundup.tokens.tokenizer import Tokenizer
 
 
@@ -38,7 +39,7 @@ class _Text:
     """A text to measure on, as tokens."""
 
     name: str
-    ids: NDArray[Any]
+    ids: TokenIds
     num_bytes: int
     first_piece: str
     """What the first token stands for, the one that nothing predicts."""

@@ -11,12 +11,13 @@ from groundup.evaluation.likelihood import Likelihood, likelihood
 from groundup.model.transformer import Transformer
 from groundup.tokens.plan import documents_of, validation_windows
 from groundup.tokens.prepare import PreparedData
+from groundup.tokens.sharded_ids import TokenIds
 from groundup.tokens.tokenizer import Tokenizer
 
 
 def measure_tokens(
     model: Transformer,
-    ids: NDArray[Any],
+    ids: TokenIds,
     tokenizer: Tokenizer,
     num_bytes: int,
     first_piece: str,
@@ -41,7 +42,7 @@ def measure_tokens(
     return likelihood(model, ids, windows, batch_size, predicted_bytes, window, documents)
 
 
-def first_token_bytes(tokenizer: Tokenizer, ids: NDArray[Any], first_piece: str) -> int:
+def first_token_bytes(tokenizer: Tokenizer, ids: TokenIds, first_piece: str) -> int:
     """UTF-8 bytes of the one token that nothing predicts: what it stands for is `first_piece`."""
     if not len(ids):
         return 0

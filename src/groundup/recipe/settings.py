@@ -9,7 +9,17 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from groundup.config import build, check_keys, from_dotted, is_unicode, merge, parse_overrides, read_toml, write_toml
+from groundup.config import (
+    build,
+    check_keys,
+    from_dotted,
+    is_unicode,
+    merge,
+    parse_overrides,
+    read_toml,
+    require,
+    write_toml,
+)
 from groundup.errors import RunError, SettingError
 from groundup.evaluation.settings import EvaluationSettings
 from groundup.generation.settings import GenerationSettings
@@ -31,6 +41,14 @@ class Recipe:
     training: TrainingSettings = field(default_factory=TrainingSettings)
     evaluation: EvaluationSettings = field(default_factory=EvaluationSettings)
     generation: GenerationSettings = field(default_factory=GenerationSettings)
+
+    def __post_init__(self) -> None:
+        require(
+            self.training.length_warmup_fraction == 0 or self.data.packing != "documents",
+            "training.length_warmup_fraction",
+            self.training.length_warmup_fraction,
+            "use 0 with data.packing = 'documents', whose rows have lengths of their own, or another packing",
+        )
 
 
 def shipped_recipes() -> dict[str, Path]:

@@ -95,7 +95,8 @@ def _plan_notes(data: dict[str, Any]) -> list[tuple[str, str]]:
     rows = []
     if packing := section(data, "packing"):
         padding, cut = share(number(packing.get("padding_share"))), share(number(packing.get("cut_documents_share")))
-        rows.append(("packing", f"best fit, {padding} padding, {cut} of the documents cut"))
+        how = "a row for each document, by length" if packing.get("kind") == "documents" else "best fit"
+        rows.append(("packing", f"{how}, {padding} padding, {cut} of the documents cut"))
     if mixture := section(data, "mixture"):
         groups = section(mixture, "groups")
         shares = [f"{name} {share(number(section(groups, name).get('share')))}" for name in groups]

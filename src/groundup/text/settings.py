@@ -11,7 +11,7 @@ from groundup.text.duplicates.settings import DecontaminationSettings, Duplicate
 from groundup.text.privacy.settings import PrivacySettings
 
 Split = Literal["auto", "documents", "tail"]
-Packing = Literal["stream", "best_fit"]
+Packing = Literal["stream", "best_fit", "documents"]
 MOST_TEMPERATURE = 100
 
 
@@ -38,7 +38,8 @@ class DataSettings:
     language_tags: bool = False
     """Each document begins with a special token such as `<|lang_de|>`, by which a language can be asked for; needs mix_by = "language"."""
     packing: Packing = "stream"
-    """stream: windows cut from the text as it lies there; best_fit: rows of whole documents that fit together, and padding."""
+    """stream: windows cut from the text as it lies there; best_fit: rows of whole documents that fit together, and padding;
+    documents: a row for each, batches of like lengths, as wide as their longest."""
     document_attention: Literal["all", "own"] = "all"
     """What a token sees of a row with several documents: all before it, or its own document only, whose positions count from 0."""
     fim_rate: float = 0.0

@@ -26,6 +26,7 @@ FORMAT = b"GROUNDUP ARRAY "
 VERSION = b"1"
 MAGIC = FORMAT + VERSION
 HEADER_BYTES = 4096
+BLOCK_BYTES = 2**20
 DTYPES = ("<u2", "<u4", "<i8")
 
 PREPARE_AGAIN = "delete it, so that the data is prepared again"
@@ -43,8 +44,8 @@ class ArrayFile:
 
 def write_array(
     path: Path, kind: str, dtype: str, pieces: Iterable[NDArray[Any]], facts: Callable[[], dict[str, Any]]
-) -> None:
-    """Write pieces one after the other as one array, then the header: to a temporary name, flushed, then renamed.
+) -> str:
+    """Write pieces one after the other as one array, then the header: to a temporary name, flushed, then renamed. The numbers' hash.
 
     `facts` gives what this kind adds to the header; it is called after the last piece, so it may count while they pass.
     """
@@ -61,6 +62,7 @@ def write_array(
         file.seek(0)
         file.write(MAGIC + json.dumps(header).encode().ljust(HEADER_BYTES - len(MAGIC)))
         assert file.tell() == HEADER_BYTES
+    return digest.hexdigest()
 
 
 def open_array(path: Path, kind: str, verify: bool) -> ArrayFile:
@@ -88,16 +90,21 @@ def open_array(path: Path, kind: str, verify: bool) -> ArrayFile:
         array: NDArray[Any] = np.memmap(path, dtype, "r", offset=HEADER_BYTES, shape=(header["count"],))
     else:
         array = np.empty(0, dtype)  # nothing to map
-    if verify and _sha256_of_payload(path) != header["sha256"]:
+    if verify and sha256_of_payloads([path]) != header["sha256"]:
         raise DataError(f"{path} is damaged (its sha256 is not the one in its header): {PREPARE_AGAIN}")
     return ArrayFile(path, header, array)
 
 
-def _sha256_of_payload(path: Path) -> str:
-    """Read, not mapped: pages of a mapped file would count as this process's memory."""
-    with path.open("rb") as file:
-        file.seek(HEADER_BYTES)
-        return hashlib.file_digest(file, "sha256").hexdigest()
+def sha256_of_payloads(paths: Iterable[Path]) -> str:
+    """The hash of the numbers of these files, as if they lay in one. Read, not mapped: pages of a mapped file would count as this
+    process's memory."""
+    digest = hashlib.sha256()
+    for path in paths:
+        with path.open("rb") as file:
+            file.seek(HEADER_BYTES)
+            while block := file.read(BLOCK_BYTES):
+                digest.update(block)
+    return digest.hexdigest()
 
 
 def _read_header(path: Path, start: bytes, kind: str) -> dict[str, Any]:

@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 
 from groundup.errors import DataError, SettingError
 from groundup.text.settings import DataSettings
+from groundup.tokens.length_buckets import DocumentRows
 from groundup.tokens.order import Group
 from groundup.tokens.packing import PackedRows, cut_documents, pack
-from groundup.tokens.plan import SamplePlan, Windows, cut_windows
+from groundup.tokens.plan import Rows, SamplePlan, Windows, cut_windows
 from groundup.tokens.store import TokenStore
 
 
@@ -71,7 +72,12 @@ class _Span(NamedTuple):
 
 
 def plan_training(
-    train: TokenStore, names: Sequence[str], data: DataSettings, sequence_length: int, padding_id: int
+    train: TokenStore,
+    names: Sequence[str],
+    data: DataSettings,
+    sequence_length: int,
+    padding_id: int,
+    batch_size: int,
 ) -> tuple[SamplePlan, dict[str, Any]]:
     """The plan that the settings ask for, and what is to be told of it: of packing, and of shares, if they are asked for.
 
@@ -79,30 +85,24 @@ def plan_training(
     `DataError` for a group that is too small to be cut into windows, `SettingError` for weights that don't fit the groups.
     """
     spans = _spans(train, names if is_mixed(data) else [""])
-    parts: list[tuple[Windows | PackedRows, int]] = []
+    parts: list[tuple[Rows, int]] = []
     for span in spans:
-        if data.packing == "best_fit":
-            pieces = cut_documents(span.ends, sequence_length, span.begin)
-            parts.append((pack(pieces, sequence_length, padding_id), 0))
-        else:
+        if data.packing == "stream":
             _require_window(span, sequence_length)
             starts, max_shift = cut_windows(span.num_tokens, sequence_length)
             parts.append((Windows(starts + span.begin), max_shift))
+            continue
+        pieces = cut_documents(span.ends, sequence_length, span.begin)
+        packed = data.packing == "best_fit"
+        rows = pack(pieces, sequence_length, padding_id) if packed else DocumentRows(pieces, padding_id, batch_size)
+        parts.append((rows, 0))
     sizes = {span.name: span.num_tokens for span in spans}
     num_rows = np.array([len(rows) for rows, _ in parts])
-    drawn, facts = num_rows, {}
-    if data.packing == "best_fit":
-        lengths = np.concatenate([np.diff(span.ends, prepend=span.begin) for span in spans])
-        room = int(num_rows.sum()) * sequence_length
-        facts["packing"] = {
-            "kind": data.packing,
-            "rows": int(num_rows.sum()),
-            "padding_share": 1 - sum(sizes.values()) / room,
-            "cut_documents_share": float((lengths > sequence_length).mean()),
-        }
+    drawn = num_rows
+    facts: dict[str, Any] = {}
     if is_mixed(data):
         tokens = np.array(list(sizes.values()))
-        tokens_a_row = tokens / num_rows if data.packing == "best_fit" else np.full(len(parts), sequence_length)
+        tokens_a_row = np.full(len(parts), sequence_length) if data.packing == "stream" else tokens / num_rows
         shares = wanted_shares(sizes, data) / tokens_a_row  # of rows, some of which are fuller than others
         drawn = rows_by_share(shares / shares.sum(), int(num_rows.sum()))
         read = drawn * tokens_a_row
@@ -116,7 +116,23 @@ def plan_training(
     firsts = np.cumsum(num_rows) - num_rows
     shifts = [max_shift for _, max_shift in parts]
     groups = tuple(map(Group, firsts.tolist(), num_rows.tolist(), drawn.tolist(), shifts))
-    return SamplePlan(sequence_length, _joined([rows for rows, _ in parts]), groups), facts
+    plan = SamplePlan(sequence_length, _joined([rows for rows, _ in parts]), groups)
+    if not isinstance(plan.rows, Windows):
+        lengths = np.concatenate([np.diff(span.ends, prepend=span.begin) for span in spans])
+        facts["packing"] = {
+            "kind": data.packing,
+            "rows": plan.num_rows,
+            "padding_share": _padding_share(plan, sum(sizes.values())),
+            "cut_documents_share": float((lengths > sequence_length).mean()),
+        }
+    return plan, facts
+
+
+def _padding_share(plan: SamplePlan, num_tokens: int) -> float:
+    """Of all rows; of batches of like lengths, which are others in each epoch, that of one."""
+    if isinstance(plan.rows, DocumentRows):
+        return plan.rows.padding_share(plan.groups, seed=0)
+    return 1 - num_tokens / (plan.num_rows * plan.sequence_length)
 
 
 def is_mixed(data: DataSettings) -> bool:
@@ -144,11 +160,14 @@ def _require_window(span: _Span, sequence_length: int) -> None:
         )
 
 
-def _joined(parts: Sequence[Windows | PackedRows]) -> Windows | PackedRows:
+def _joined(parts: Sequence[Rows]) -> Rows:
     """The rows of all groups, one group after the other."""
     first = parts[0]
     if isinstance(first, Windows):
         return Windows(np.concatenate([part.starts for part in parts if isinstance(part, Windows)]))
+    if isinstance(first, DocumentRows):
+        pieces = np.concatenate([part.pieces for part in parts if isinstance(part, DocumentRows)])
+        return DocumentRows(pieces, first.padding_id, first.batch_size)
     packed = [part for part in parts if isinstance(part, PackedRows)]
     before = np.cumsum([0, *(len(part.pieces) for part in packed)])
     firsts = [part.first_piece[:-1] + offset for part, offset in zip(packed, before[:-1], strict=True)]
@@ -161,8 +180,9 @@ def describe(facts: Mapping[str, Any]) -> list[str]:
     """What is to be said of a plan that isn't plain, a line each."""
     lines = []
     if packing := facts.get("packing"):
+        how = "best-fit packing" if packing["kind"] == PackedRows.kind else "a row for each document, by length"
         lines.append(
-            f"best-fit packing: {packing['rows']:,} rows, {packing['padding_share']:.2%} of them padding; "
+            f"{how}: {packing['rows']:,} rows, {packing['padding_share']:.2%} of them padding; "
             f"{packing['cut_documents_share']:.2%} of the documents are longer than a row, and cut"
         )
     if mixture := facts.get("mixture"):

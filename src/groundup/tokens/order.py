@@ -66,7 +66,7 @@ def _in_turns(
     return rows, shifts
 
 
-def _draw_order(key: Sequence[int], num_rows: int, max_shift: int) -> Order:
+def draw_order(key: Sequence[int], num_rows: int, max_shift: int) -> Order:
     """An order of rows, and a shift.
 
     Only the raw stream of a seeded generator is used, which numpy promises never to change (NEP 19); `permutation` it
@@ -79,7 +79,7 @@ def _draw_order(key: Sequence[int], num_rows: int, max_shift: int) -> Order:
 @functools.lru_cache(maxsize=2)
 def _epoch_order(seed: int, epoch: int, num_rows: int, max_shift: int) -> Order:
     """The order of an epoch."""
-    return _draw_order([seed, epoch], num_rows, max_shift)
+    return draw_order([seed, epoch], num_rows, max_shift)
 
 
 @functools.cache
@@ -89,6 +89,6 @@ def _memory(number: int) -> Callable[[int, int, int, int], Order]:
     @functools.lru_cache(maxsize=2)
     def order(seed: int, turn: int, num_rows: int, max_shift: int) -> Order:
         # A third number that is never 0 keeps these apart from the epochs' orders: keys are filled up with zeros.
-        return _draw_order([seed, turn, number + 1], num_rows, max_shift)
+        return draw_order([seed, turn, number + 1], num_rows, max_shift)
 
     return order

@@ -13,10 +13,11 @@ from __future__ import annotations
 
 from bisect import bisect_left, insort
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from groundup.tokens.sharded_ids import TokenIds
 
 BEGIN, LENGTH, CONTINUES = 0, 1, 2
 """The columns of a table of pieces: place of the first token in the store, number of tokens, whether its document began before it."""
@@ -99,7 +100,7 @@ class PackedRows:
 
     def read(
         self,
-        ids: NDArray[Any],
+        ids: TokenIds,
         rows: NDArray[np.int64],
         shifts: NDArray[np.int64],
         sequence_length: int,

@@ -3,7 +3,8 @@
 `stream`: a text of n tokens is cut into W windows of T + 1 tokens: T inputs, and the same moved by one as targets. An epoch
 takes each window once, in an order drawn for the epoch; all its windows are moved right by one shift, drawn too, so
 that over the epochs the cuts fall everywhere. `best_fit`: rows made of whole documents (packing.py). Which row is sample k,
-and its shift, follow from (seed, k) alone (order.py).
+and its shift, follow from (seed, k) alone (order.py). `documents`: a row for each document, those of like lengths in one
+batch (length_buckets.py).
 """
 
 from __future__ import annotations
@@ -19,8 +20,10 @@ from numpy.typing import NDArray
 
 from groundup.errors import DataError
 from groundup.tokens.array_file import PREPARE_AGAIN, open_array, write_array
+from groundup.tokens.length_buckets import BLOCK_BATCHES, DocumentRows
 from groundup.tokens.order import Group, sample_rows
 from groundup.tokens.packing import PackedRows
+from groundup.tokens.sharded_ids import TokenIds
 
 KIND = "sample plan"
 
@@ -43,7 +46,7 @@ class Windows:
 
     def read(
         self,
-        ids: NDArray[Any],
+        ids: TokenIds,
         rows: NDArray[np.int64],
         shifts: NDArray[np.int64],
         sequence_length: int,
@@ -65,13 +68,16 @@ def documents_of(places: NDArray[np.int64], document_ends: NDArray[np.int64]) ->
     return np.searchsorted(document_ends, places + 1, side="right")
 
 
+Rows = Windows | PackedRows | DocumentRows
+
+
 @dataclass(frozen=True)
 class SamplePlan:
     """The table of training rows."""
 
     sequence_length: int
     """T: the tokens that a row predicts."""
-    rows: Windows | PackedRows
+    rows: Rows
     groups: tuple[Group, ...]
     """Which rows belong together, and how many of each an epoch takes. One group of all, unless texts are mixed by shares."""
 
@@ -85,10 +91,12 @@ class SamplePlan:
         """Of the table: two runs with one hash and one seed see the same samples in the same order."""
         first = self.groups[0]
         facts: list[Any] = [self.sequence_length, first.max_shift, self.num_rows]
-        if isinstance(self.rows, PackedRows) or self.groups != (
+        if not isinstance(self.rows, Windows) or self.groups != (
             Group(0, self.num_rows, self.num_rows, first.max_shift),
         ):
             facts = [self.sequence_length, self.rows.kind, self.groups, self._padding_id]
+        if isinstance(self.rows, DocumentRows):
+            facts += [self.rows.batch_size, BLOCK_BATCHES]
         digest = hashlib.sha256(json.dumps(facts).encode())
         for part in self.rows.table():
             digest.update(part.astype("<i8").tobytes())
@@ -96,7 +104,7 @@ class SamplePlan:
 
     @property
     def _padding_id(self) -> int:
-        return self.rows.padding_id if isinstance(self.rows, PackedRows) else 0
+        return 0 if isinstance(self.rows, Windows) else self.rows.padding_id
 
     def save(self, path: Path) -> None:
         """Write the table, in the format of token stores: the groups, then the rows."""
@@ -107,6 +115,8 @@ class SamplePlan:
             "num_rows": self.num_rows,
             "padding_id": self._padding_id,
         }
+        if isinstance(self.rows, DocumentRows):
+            facts["batch_size"] = self.rows.batch_size
         write_array(path, KIND, "<i8", [np.array(self.groups, np.int64).ravel(), *self.rows.table()], lambda: facts)
 
     @classmethod
@@ -121,6 +131,9 @@ class SamplePlan:
             table = file.array[num_groups * columns :]
             if file.header["packing"] == Windows.kind:
                 return cls(sequence_length, Windows(table), groups)
+            if file.header["packing"] == DocumentRows.kind:
+                rows = DocumentRows(table.reshape(-1, 3), padding_id, int(file.header["batch_size"]))
+                return cls(sequence_length, rows, groups)
             packed = PackedRows(table[: num_rows + 1], table[num_rows + 1 :].reshape(-1, 3), padding_id)
             return cls(sequence_length, packed, groups)
         except (KeyError, TypeError, ValueError) as error:
@@ -144,7 +157,7 @@ def cut_windows(num_tokens: int, sequence_length: int) -> tuple[NDArray[np.int64
 
 
 def training_batch(
-    ids: NDArray[Any],
+    ids: TokenIds,
     plan: SamplePlan,
     seed: int,
     step: int,
@@ -156,7 +169,11 @@ def training_batch(
     With `document_ends` (documents,) each place's document stands below its id: (batch_size, 2, T + 1). Depends on nothing but the
     arguments, so any part of a batch can be made anywhere: samples i to j of a batch are rows i to j.
     """
-    rows, shifts = sample_rows(plan.groups, seed, step * batch_size + np.arange(batch_size))
+    samples = step * batch_size + np.arange(batch_size)
+    if isinstance(plan.rows, DocumentRows):
+        rows, shifts = plan.rows.order(plan.groups, seed, samples), np.zeros_like(samples)
+    else:
+        rows, shifts = sample_rows(plan.groups, seed, samples)
     return plan.rows.read(ids, rows, shifts, plan.sequence_length, document_ends)
 
 

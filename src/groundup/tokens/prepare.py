@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from groundup.errors import DataError, TokenizerError
+from groundup.errors import DataError, GroundupError, TokenizerError
 from groundup.files import replacing, sha256_text
 from groundup.text.collect import locked
 from groundup.text.document import Document
@@ -26,20 +26,20 @@ from groundup.tokens.fill_in_the_middle import SPECIAL_TOKENS, FillInTheMiddle
 from groundup.tokens.groups import group_documents, training_texts
 from groundup.tokens.language_tags import tag_ids, tag_of
 from groundup.tokens.mixture import is_mixed, plan_training
-from groundup.tokens.packing import PackedRows
-from groundup.tokens.plan import SamplePlan
+from groundup.tokens.plan import SamplePlan, Windows
 from groundup.tokens.prepared_facts import describe_data, say_unknown
 from groundup.tokens.settings import TokenizerSettings
-from groundup.tokens.store import TokenStore, write_store
+from groundup.tokens.store import TokenStore
 from groundup.tokens.tokenizer import CONFIG_FILE, Tokenizer
 from groundup.tokens.train import train_with_special_tokens, with_special_tokens
+from groundup.tokens.write_store import write_store
 
-FORMAT_VERSION = 7
+FORMAT_VERSION = 8
 LEARNED_CHARACTERS = 200_000_000
 FACTS_FILE, TRAIN_FILE, VALIDATION_FILE, PLAN_FILE = (
     "prepared.json",
-    "train.tokens",
-    "validation.tokens",
+    "train.json",
+    "validation.json",
     "plan.windows",
 )
 DECIDE_ROWS = ("mix_by", "weights", "temperature", "language_tags", "packing", "fim_rate", "fim_suffix_first_rate")
@@ -62,7 +62,7 @@ class PreparedData:
     @property
     def has_marks(self) -> bool:
         """Whether rows are more than ids: tokens without loss among them, or the document of each below them."""
-        return self.own_documents or isinstance(self.plan.rows, PackedRows)
+        return self.own_documents or not isinstance(self.plan.rows, Windows)
 
 
 def prepare(
@@ -79,18 +79,18 @@ def prepare(
 
     The result lies in the cache under a hash of all that went in. It is reused when it is whole and made again when
     it isn't; processes that prepare the same data at once wait for the first of them. `sequence_length` is T, the
-    tokens that a sample predicts; `batch_size` is only checked against the data. `say` is told of a repair of the
-    cache and of unknown characters or words. A relative `tokenizer.path` begins at `folder`. Raises `DataError` when there
-    is too little text, `MachineError` when the cache cannot be written.
+    tokens that a sample predicts; `batch_size` is checked against the data, and decides nothing more unless rows are batched
+    by their lengths. `say` is told of a repair of the cache and of unknown characters or words. A relative `tokenizer.path`
+    begins at `folder`. Raises `DataError` when there is too little text, `MachineError` when the cache cannot be written.
     """
     _require_two_characters(store)
     existing = find_tokenizer(tokenizer.path, folder, say) if tokenizer.kind == "existing" else None
-    key = _key(store, data, tokenizer, existing, sequence_length)
+    key = _key(store, data, tokenizer, existing, sequence_length, batch_size)
     directory = cache / "prepared" / key
     with locked(directory):
         prepared = _reuse(directory, say)
         if prepared is None:
-            _make(directory, store, data, tokenizer, existing, sequence_length)
+            _make(directory, store, data, tokenizer, existing, sequence_length, batch_size)
             prepared = _open(directory)
     _require_batch(prepared, sequence_length, batch_size)
     say_unknown(prepared.facts, tokenizer, say)
@@ -114,6 +114,7 @@ def _key(
     tokenizer: TokenizerSettings,
     existing: Tokenizer | None,
     sequence_length: int,
+    batch_size: int,
 ) -> str:
     """A hash over all that decides what is written, the names and origins in the facts included."""
     settings = {
@@ -126,6 +127,8 @@ def _key(
     if existing is not None:  # what lies at its path may change
         special_ids = [existing.end_id, existing.pad_id, existing.unknown_id]
         settings |= {"tokenizer": existing.sha256, "special_ids": special_ids}
+    if data.packing == "documents":
+        settings["batch_size"] = batch_size
     described = [store.sha256, store.facts["sources"], store.facts["tally"]["changed"]]
     return sha256_text(json.dumps([FORMAT_VERSION, described, settings, sequence_length]))[:32]
 
@@ -186,37 +189,39 @@ def _make(
     settings: TokenizerSettings,
     existing: Tokenizer | None,
     sequence_length: int,
+    batch_size: int,
 ) -> None:
-    """Prepare into a temporary directory beside the final one and rename it: the final one is whole, or isn't there."""
-    prefix = f".{directory.name}-"
-    for leftover in directory.parent.glob(f"{prefix}*"):  # of a process that was killed: we hold the lock
-        shutil.rmtree(leftover)
-    temporary = directory.with_name(f"{prefix}{os.getpid()}")
-    temporary.mkdir()
+    """Prepare beside the final directory, and rename: the final one is whole, or isn't there.
+
+    What an interrupted process left is gone on from: its tokenizer, and its shards of ids. It was prepared from the same, for its name
+    is a hash of all that decides what is written.
+    """
+    temporary = directory.with_name(f".{directory.name}-partial")
+    temporary.mkdir(exist_ok=True)
     try:
         selection = select(store, data.duplicates)
         split = plan_split(store, selection, data)
         names, numbers = group_documents(store, split, data)
-        texts: Iterator[str] = (document.text for document in to_learn_from(store, split, settings))
         more = SPECIAL_TOKENS if data.fim_rate else tuple(map(tag_of, names)) if data.language_tags else ()
-        if existing is None:
-            tokenizer = train_with_special_tokens(texts, settings, more)
-        else:
+        if existing is not None:
             tokenizer = with_special_tokens(existing, more)
+        else:
+            learned = (document.text for document in to_learn_from(store, split, settings))
+            tokenizer = _kept_tokenizer(temporary) or train_with_special_tokens(learned, settings, more)
         tokenizer.save(temporary)
         require_end(tokenizer, data)
         middle = FillInTheMiddle(tokenizer, data.fim_rate, data.fim_suffix_first_rate, sequence_length)
         texts, groups = training_texts(store, split, numbers, is_mixed(data))
         tags = tag_ids(tokenizer, names) if data.language_tags else None
         turned = middle if data.fim_rate else None
-        train_store = write_store(temporary / TRAIN_FILE, texts, tokenizer, groups, turned, tags)
+        train_store = write_store(temporary / TRAIN_FILE, texts, tokenizer, groups, turned, tags, go_on=True)
         texts = (document.text for document in split.validation_documents(store))
         groups = numbers[split.validation]
-        validation_store = write_store(temporary / VALIDATION_FILE, texts, tokenizer, groups, tags=tags)
+        validation_store = write_store(temporary / VALIDATION_FILE, texts, tokenizer, groups, tags=tags, go_on=True)
         if data.packing == "stream":
             _require_window(len(train_store.ids), sequence_length)
         padding_id = tokenizer.end_id if tokenizer.pad_id is None else tokenizer.pad_id
-        plan, planned = plan_training(train_store, names, data, sequence_length, padding_id or 0)
+        plan, planned = plan_training(train_store, names, data, sequence_length, padding_id or 0, batch_size)
         plan.save(temporary / PLAN_FILE)
         stores = {"train": train_store, "validation": validation_store}
         facts = {**describe_data(store, split, stores, tokenizer, data, settings, names, selection), **planned}
@@ -226,15 +231,25 @@ def _make(
         if directory.exists():
             shutil.rmtree(directory)
         os.rename(temporary, directory)
-    except BaseException:
+    except (
+        GroundupError
+    ):  # it would come again; after anything else, as a full disk or Ctrl-C, there is something to go on from
         shutil.rmtree(temporary, ignore_errors=True)
         raise
+
+
+def _kept_tokenizer(directory: Path) -> Tokenizer | None:
+    """The tokenizer that an interrupted process left, if it is whole: its second file is written when the first is there."""
+    try:
+        return Tokenizer.load(directory) if (directory / CONFIG_FILE).exists() else None
+    except TokenizerError:
+        return None
 
 
 def require_end(tokenizer: Tokenizer, data: DataSettings) -> None:
     """Raise `TokenizerError` if the settings need the end of a text marked, and the tokenizer has nothing to mark it with."""
     asked = {
-        "data.packing = 'best_fit'": data.packing == "best_fit",
+        f"data.packing = {data.packing!r}": data.packing != "stream",
         "data.document_attention = 'own'": data.document_attention == "own",
         "data.fim_rate": data.fim_rate > 0,
     }
@@ -268,7 +283,7 @@ def _require_window(num_tokens: int, sequence_length: int) -> None:
 
 def _require_batch(prepared: PreparedData, sequence_length: int, batch_size: int) -> None:
     num_rows = prepared.plan.num_rows
-    if isinstance(prepared.plan.rows, PackedRows):
+    if not isinstance(prepared.plan.rows, Windows):
         if num_rows < batch_size:
             raise DataError(
                 f"the training text makes {num_rows:,} rows, fewer than training.batch_size = {batch_size}: lower it, or "

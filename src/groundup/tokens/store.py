@@ -1,30 +1,43 @@
-"""Token stores: a split's documents as one long row of ids in a file, mapped into memory, and beside it where each of them ends.
+"""Token stores: a split's documents as one long sequence of ids, in numbered files that are mapped into memory.
 
-    train.tokens       the ids of all documents, each followed by the end token
-    train.documents    where each document ends, counted from the beginning of the store; then each one's group
+    train-00000.tokens       the ids of the first documents, each followed by the end token
+    train-00000.documents    where each of these ends, counted from the beginning of the store; then each one's group. Written when
+                             the ids are: without it the shard doesn't count
+    train.json               the hashes of all shards, written at the end: without it the store isn't whole
 
-One file however large: it is mapped, not read, and written from front to back, so pieces of it would save nothing.
+A shard ends with a document, once it has `SHARD_TOKENS`. A process that was killed goes on behind the last whole one (write_store.py).
 """
 
 from __future__ import annotations
 
-import itertools
-from array import array
-from collections.abc import Iterable, Iterator, Sequence
+import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from groundup.errors import DataError
-from groundup.tokens.array_file import PREPARE_AGAIN, open_array, write_array
-from groundup.tokens.fill_in_the_middle import FillInTheMiddle
-from groundup.tokens.tokenizer import Tokenizer
+from groundup.files import sha256_text
+from groundup.tokens.array_file import PREPARE_AGAIN, ArrayFile, open_array
+from groundup.tokens.sharded_ids import TokenIds, one_sequence
 
 KIND, DOCUMENTS_KIND = "tokens", "documents"
-DOCUMENTS_SUFFIX = ".documents"
+COUNTS = ("num_bytes", "num_documents", "num_unknown", "num_turned")
+
+
+class Shard(NamedTuple):
+    """An open shard."""
+
+    tokens: ArrayFile
+    documents: ArrayFile
+
+    @property
+    def hashes(self) -> list[str]:
+        """Of its ids, and of its documents."""
+        return [self.tokens.header["sha256"], self.documents.header["sha256"]]
 
 
 @dataclass(frozen=True)
@@ -32,10 +45,11 @@ class TokenStore:
     """The ids of a split, each document followed by the end token, and what they were counted from."""
 
     path: Path
-    ids: NDArray[Any]
+    """The file that names the shards."""
+    ids: TokenIds
     """(tokens,) uint16 or uint32, read-only."""
     sha256: str
-    """Of the ids as they lie in the file."""
+    """Of the ids as they lie in the files, one behind the other."""
     num_bytes: int
     """UTF-8 bytes of the text: what bits per byte are counted against."""
     num_documents: int
@@ -64,70 +78,63 @@ class TokenStore:
 
     @classmethod
     def open(cls, path: Path, verify: bool) -> TokenStore:
-        """Open a store; with `verify`, read it through and compare its sha256. Raises `DataError` when it is
-        damaged."""
-        file = open_array(path, KIND, verify)
-        index = open_array(path.with_suffix(DOCUMENTS_SUFFIX), DOCUMENTS_KIND, verify)
-        header = file.header
+        """Open a store; with `verify`, read it through and compare its hashes. Raises `DataError`, which names the file, when one is
+        damaged or missing."""
         try:
-            counts = {key: int(header[key]) for key in ["num_bytes", "num_documents", "num_unknown", "num_turned"]}
-            texts = {key: str(header[key]) for key in ["tokenizer_sha256", "first_piece"]}
-            facts: dict[str, Any] = {**counts, **texts}
-            documents = index.array.reshape(2, -1)
-            return cls(
-                path,
-                file.array,
-                header["sha256"],
-                documents=documents,
-                documents_sha256=index.header["sha256"],
-                **facts,
-            )
-        except (KeyError, TypeError, ValueError) as error:
-            raise DataError(f"{path} has a damaged header: {PREPARE_AGAIN}") from error
+            index = json.loads(path.read_bytes())
+            sha256, hashes = str(index["sha256"]), [list(shard) for shard in index["shards"]]
+            if not hashes:
+                raise ValueError
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise DataError(f"{path} is missing or damaged: {PREPARE_AGAIN}") from error
+        shards = [open_shard(path, number, verify) for number in range(len(hashes))]
+        for shard, expected in zip(shards, hashes, strict=True):
+            if shard.hashes != expected:
+                raise DataError(f"{shard.tokens.path} is not the one that {path.name} was written for: {PREPARE_AGAIN}")
+        return cls(
+            path,
+            one_sequence([shard.tokens.array for shard in shards]),
+            sha256,
+            documents=_documents(shards),
+            documents_sha256=_together([shard.documents.header["sha256"] for shard in shards]),
+            **_counts(shards),
+        )
 
 
-def write_store(
-    path: Path,
-    texts: Iterable[str],
-    tokenizer: Tokenizer,
-    groups: Iterable[int] | None = None,
-    middle: FillInTheMiddle | None = None,
-    tags: Sequence[int] | None = None,
-) -> TokenStore:
-    """Encode texts one at a time into a store, each followed by the end token if the tokenizer has one.
+def shard_file(path: Path, number: int, kind: str) -> Path:
+    """`train-00012.tokens` and the like, for a store at `train.json`."""
+    return path.with_name(f"{path.stem}-{number:05d}.{kind}")
 
-    `groups`: the number of each text's group, 0 for all without it. `middle` turns some of them. `tags`: for
-    each group, the id of a token that stands before each of its texts. The ids take two bytes each when the
-    vocabulary allows it. Both files appear whole or not at all.
-    """
-    counts = {"num_bytes": 0, "num_documents": 0, "num_unknown": 0, "num_turned": 0}
-    begins = {"first_piece": ""}
-    end = np.array([] if tokenizer.end_id is None else [tokenizer.end_id], np.int32)
-    ends, numbers = array("q"), array("q")  # of many millions, too
 
-    def pieces() -> Iterator[NDArray[np.int32]]:
-        written = 0
-        for text, group in zip(texts, itertools.repeat(0) if groups is None else groups, strict=groups is not None):
-            if tags is None:  # else the first token of all stands for no text
-                begins["first_piece"] = begins["first_piece"] or tokenizer.first_piece(text)
-            tag = np.array([] if tags is None else [tags[group]], np.int32)
-            turned = middle is not None and middle.turns(text)
-            parts: Iterable[Iterable[NDArray[np.int32]]] = [tokenizer.encode_pieces(text)]
-            if middle is not None and turned:
-                parts = ([ids] for ids in middle.documents(text))
-            for part in parts:
-                for ids in itertools.chain([tag], part, [end]):
-                    counts["num_unknown"] += int(np.count_nonzero(ids == tokenizer.unknown_id))
-                    written += ids.size
-                    yield ids
-                ends.append(written)
-                numbers.append(group)
-                counts["num_turned"] += turned
-            counts["num_bytes"] += len(text.encode("utf-8"))
-            counts["num_documents"] += 1
+def open_shard(path: Path, number: int, verify: bool) -> Shard:
+    """Open one shard of the store at `path`. Raises `DataError` when it is damaged, or its files don't belong together."""
+    tokens = open_array(shard_file(path, number, KIND), KIND, verify)
+    documents = open_array(shard_file(path, number, DOCUMENTS_KIND), DOCUMENTS_KIND, verify)
+    try:
+        _counts([Shard(tokens, documents)])
+        documents.array.reshape(2, -1)
+        if documents.header["tokens_sha256"] != tokens.header["sha256"]:
+            raise DataError(f"{documents.path} does not belong to {tokens.path.name}: {PREPARE_AGAIN}")
+    except (KeyError, TypeError, ValueError) as error:
+        raise DataError(f"{tokens.path} or {documents.path.name} has a damaged header: {PREPARE_AGAIN}") from error
+    return Shard(tokens, documents)
 
-    dtype = "<u2" if tokenizer.vocab_size <= 2**16 else "<u4"
-    write_array(path, KIND, dtype, pieces(), lambda: {**counts, **begins, "tokenizer_sha256": tokenizer.sha256})
-    columns = [np.array(ends, np.int64), np.array(numbers, np.int64)]
-    write_array(path.with_suffix(DOCUMENTS_SUFFIX), DOCUMENTS_KIND, "<i8", columns, dict)
-    return TokenStore.open(path, verify=False)
+
+def _counts(shards: Sequence[Shard]) -> dict[str, Any]:
+    """What the shards' headers say of their text, added up."""
+    headers = [shard.tokens.header for shard in shards]
+    counts: dict[str, Any] = {name: sum(int(header[name]) for header in headers) for name in COUNTS}
+    pieces = [str(header["first_piece"]) for header in headers]
+    counts["first_piece"] = next(filter(None, pieces), "")  # a document may be empty
+    counts["tokenizer_sha256"] = str(headers[0]["tokenizer_sha256"])
+    return counts
+
+
+def _documents(shards: Sequence[Shard]) -> NDArray[np.int64]:
+    """(2, documents): mapped, if there is one shard, else in memory."""
+    parts = [shard.documents.array.reshape(2, -1) for shard in shards]
+    return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
+
+
+def _together(hashes: Sequence[str]) -> str:
+    return hashes[0] if len(hashes) == 1 else sha256_text(json.dumps(hashes))
