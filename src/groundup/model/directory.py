@@ -31,7 +31,7 @@ from groundup.model.families import (
     to_hf_config,
     to_hf_tensors,
 )
-from groundup.model.family_tables import LARGEST
+from groundup.model.family_keys import LARGEST
 from groundup.model.settings import TransformerConfig
 from groundup.model.transformer import Transformer
 
