@@ -22,6 +22,7 @@ from groundup.model.family_rope import read_rope, write_rope
 from groundup.model.family_tables import ACTIVATION_SPELLINGS, BUFFERS, FAMILIES, NEUTRAL, Family
 from groundup.model.family_windows import read_windows, write_windows
 from groundup.model.settings import Bias, TransformerConfig, preset_config
+from groundup.model.weights import RenamedTensors
 
 ATTENTION_BIAS = ("llama", "qwen3")  # families in which it is a choice
 _Module = tuple[tuple[int, ...], bool]  # the shape of its weight, and whether it has a bias
@@ -104,27 +105,40 @@ def to_hf_tensors(config: TransformerConfig, state: Mapping[str, Tensor]) -> dic
 
 
 def from_hf_tensors(config: TransformerConfig, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The stock class's tensors as our state dict, in the types they have; a tied output projection is the embedding.
+    """The stock class's tensors as our state dict, in fp32; a tied output projection is the embedding.
 
     Raises `ModelError` naming the tensors that are missing, unexpected or of another shape: no weight is left random.
     """
+    tensors = checked_hf_tensors(config, tensors)
+    state = {name: torch.empty(shape) for name, shape in parameter_shapes(config).items()}
+    copy_hf_tensors(config, tensors, state)
+    if config.tie_embeddings:
+        state["output_projection.weight"] = state["token_embedding.weight"]
+    return state
+
+
+def checked_hf_tensors(config: TransformerConfig, tensors: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+    """Exactly the tensors that the stock class of this network has, under its names. Raises `ModelError` as above."""
     family = _family_of(config)
     tensors = _tidied(family, config, tensors)
     check_num_layers(config, tensors, family.prefix + family.layers, family.keys["num_layers"].name)
-    state: dict[str, Tensor] = {}
     expected: dict[str, tuple[int, ...]] = {}
-    layout = _pieces(family, config)
-    for ours, pieces in layout.items():
+    for ours, pieces in _pieces(family, config).items():
         expected |= {
             name: shape[::-1] if _is_transposed(family, ours, shape) else shape for name, shape in pieces.items()
         }
     check_tensors(expected, tensors)
-    for ours, pieces in layout.items():
-        parts = [_laid_out(family, ours, tensors[theirs]) for theirs in pieces]
-        state[ours] = parts[0] if len(parts) == 1 else torch.cat(parts)
-    if config.tie_embeddings:
-        state["output_projection.weight"] = state["token_embedding.weight"]
-    return state
+    return tensors
+
+
+def copy_hf_tensors(config: TransformerConfig, tensors: Mapping[str, Tensor], state: Mapping[str, Tensor]) -> None:
+    """Fill our `state` with checked tensors of theirs, which are read one at a time."""
+    family = _family_of(config)
+    for ours, pieces in _pieces(family, config).items():
+        parts = torch.split(state[ours], [rows for rows, *_ in pieces.values()])
+        for theirs, part in zip(pieces, parts, strict=True):
+            tensor = tensors[theirs]
+            part.copy_(tensor.t() if _is_transposed(family, ours, tensor.shape) else tensor)
 
 
 def parameter_shapes(config: TransformerConfig) -> dict[str, tuple[int, ...]]:
@@ -248,18 +262,16 @@ def _laid_out(family: Family, ours: str, tensor: Tensor) -> Tensor:
     return tensor.t().contiguous() if _is_transposed(family, ours, tensor.shape) else tensor
 
 
-def _tidied(family: Family, config: TransformerConfig, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def _tidied(family: Family, config: TransformerConfig, tensors: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
     """Their tensors under their full names, without what follows from the rest: buffers, a tied projection's copy."""
-    if not any(name.startswith(family.prefix) for name in tensors):  # saved from the class without the projection
-        tensors = {
-            name if name.startswith("lm_head.") else family.prefix + name: tensor for name, tensor in tensors.items()
-        }
-    tidied = {name: tensor for name, tensor in tensors.items() if not BUFFERS.search(name)}
-    if config.tie_embeddings and "lm_head.weight" in tidied:
-        projection = tidied.pop("lm_head.weight")
-        embedding = tidied.setdefault(f"{family.top['token_embedding']}.weight", projection)
-        if projection is not embedding and not torch.equal(projection, embedding):
+    whole = any(name.startswith(family.prefix) for name in tensors)  # else saved from the class without the projection
+    names = {name if whole or name.startswith("lm_head.") else family.prefix + name: name for name in tensors}
+    names = {full: name for full, name in names.items() if not BUFFERS.search(full)}
+    if config.tie_embeddings and "lm_head.weight" in names:
+        projection = names.pop("lm_head.weight")
+        embedding = names.setdefault(f"{family.top['token_embedding']}.weight", projection)
+        if projection != embedding and not torch.equal(tensors[projection], tensors[embedding]):
             raise ModelError(
                 "tie_word_embeddings = True, but lm_head.weight is not the embedding; set it to false in config.json"
             )
-    return tidied
+    return RenamedTensors(tensors, names)
