@@ -32,7 +32,7 @@ def rotary_frequencies(config: TransformerConfig) -> tuple[Tensor, float]:
     if scaling.type == "linear":
         return 1.0 / wavelengths / scaling.factor, 1.0
     if scaling.type == "llama3":
-        return _llama3(1.0 / wavelengths, scaling, original), 1.0
+        return llama3_frequencies(1.0 / wavelengths, scaling, original), 1.0
     if scaling.type == "yarn":
         kept = 1 - _yarn_ramp(config, original)  # (K/2,): 1 where a wave stays, 0 where it is stretched
         frequencies = (1 - kept) / (scaling.factor * wavelengths) + kept / wavelengths
@@ -45,7 +45,7 @@ def yarn_attention_factor(factor: float, weight: float = 1.0) -> float:
     return 0.1 * weight * math.log(factor) + 1.0 if factor > 1 else 1.0
 
 
-def _llama3(frequencies: Tensor, scaling: RopeScaling, original: int) -> Tensor:
+def llama3_frequencies(frequencies: Tensor, scaling: RopeScaling, original: int) -> Tensor:
     """As Llama 3.1 stretches: long waves by `factor`, short ones not, between them by degrees of how often they fit (its
     model card's reference code)."""
     fits = original * frequencies / (2 * math.pi)  # how often a wave fits into the original context
