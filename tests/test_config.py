@@ -169,6 +169,12 @@ def test_files_that_are_no_recipe_are_named(tmp_path: Path) -> None:
         load_recipe("shakespere")
     with pytest.raises(SettingError, match=r"shipped recipes: (.+, )?shakespeare"):
         load_recipe("/nowhere/at/all.toml")
+    with pytest.raises(
+        SettingError, match=r"text of the catalogue; .* by a recipe: groundup train shakespeare data\.source=bible"
+    ):
+        load_recipe("bible")
+    with pytest.raises(SettingError, match=r"folder without a recipe\.toml; .* goes behind it: data\.source="):
+        load_recipe(str(tmp_path))
 
 
 def test_an_unreadable_file_is_named(tmp_path: Path) -> None:

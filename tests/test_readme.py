@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 import typer
+from typer.testing import CliRunner
 
 from groundup.cli.main import app
 from groundup.recipe.settings import load_recipe, shipped_recipes
@@ -48,6 +49,11 @@ def test_commands_exist_with_these_options(words: list[str]) -> None:
 
 def test_there_are_such_commands() -> None:
     assert len(command_lines()) >= 3
+
+
+def test_help_names_every_recipe() -> None:
+    help_text = CliRunner().invoke(app, ["train", "--help"]).output
+    assert {name for name in shipped_recipes() if name not in help_text} == set()
 
 
 def test_python_blocks_are_python() -> None:

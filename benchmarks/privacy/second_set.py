@@ -2,22 +2,19 @@
 
     .venv/bin/python -m benchmarks.privacy.second_set [--each 20] [--seed N] [--failures] [--output benchmarks/results/privacy-second.json]
 
-A value stands in one of a few plain English sentences that name its kind, or in one that doesn't. The detector was not fitted to these.
+A value stands in one of a few plain English sentences that name its kind, or in one that doesn't.
+Ends with status 1 as `run` does.
 """
 
 from __future__ import annotations
 
-import argparse
 import json
 import random
-import secrets
 import subprocess
 import sys
-from pathlib import Path
 
-from benchmarks.command import command_line
 from benchmarks.environment import ROOT, Unavailable, python_of
-from benchmarks.privacy.run import show
+from benchmarks.privacy.report import parser, tell
 from benchmarks.privacy.scoring import Score
 from benchmarks.privacy.texts import Sample
 
@@ -48,38 +45,20 @@ def in_a_sentence(kind: str, form: str, value: str, draw: random.Random) -> Samp
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="Recall of the privacy step on values from Faker and libphonenumber.")
-    parser.add_argument("--each", type=int, default=20)
-    parser.add_argument("--seed", type=int)
-    parser.add_argument("--failures", action="store_true")
-    parser.add_argument("--output", type=Path)
-    arguments = parser.parse_args()
-    seed = arguments.seed if arguments.seed is not None else secrets.randbelow(10**9)
+    arguments = parser("Recall of the privacy step on values from Faker and libphonenumber.", each=20).parse_args()
     try:
         python = python_of("privacy")
     except Unavailable as error:
         sys.exit(f"the second set can't be made: {error}")
-    command = [str(python), "-m", "benchmarks.privacy.faker_values", str(seed), str(arguments.each)]
+    command = [str(python), "-m", "benchmarks.privacy.faker_values", str(arguments.seed), str(arguments.each)]
     made = subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT)
-    draw = random.Random(seed)
+    draw = random.Random(arguments.seed)
     score = Score()
     for line in made.stdout.splitlines():
         kind, form, value = json.loads(line)
         sample = in_a_sentence(kind, form, value, draw)
         score.add(sample.text, sample.entities, find_personal_data(sample.text, PrivacySettings("placeholder")))
-    show(f"{sum(score.entities.values()):,} values of Faker and libphonenumber, seed {seed}", score.rows())
-    show("recall by form", score.form_rows())
-    if arguments.failures:
-        print("missed", *score.missed, sep="\n  ")
-        print("wrong", *score.wrong, sep="\n  ")
-    if arguments.output:
-        result = {
-            "command": command_line("benchmarks.privacy.second_set"),
-            "seed": seed,
-            "kinds": score.rows(),
-            "forms": score.form_rows(),
-        }
-        arguments.output.write_text(json.dumps(result, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    tell("values of Faker and libphonenumber", "benchmarks.privacy.second_set", score, arguments)
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.command import command_line
-from benchmarks.privacy.run import show
+from benchmarks.privacy.report import show
 from benchmarks.result import at_least_one, output_file
 
 from groundup.text.privacy.detect import find_personal_data

@@ -28,7 +28,10 @@ def temporary_name(path: Path) -> Path:
 
 @contextmanager
 def replacing(path: Path) -> Iterator[BinaryIO]:
-    """A file to write; it takes the place of `path` when the block ends well, and leaves no trace when it doesn't."""
+    """A file to write; it takes the place of `path` when the block ends well, and leaves no trace when it doesn't.
+
+    An `OSError` that names no file, as that of a full disk, names `path` when it leaves the block.
+    """
     temporary = temporary_name(path)
     try:
         with temporary.open("wb") as file:
@@ -36,8 +39,10 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)
-    except BaseException:
+    except BaseException as error:
         temporary.unlink(missing_ok=True)
+        if isinstance(error, OSError) and error.filename is None:
+            error.filename = str(path)
         raise
     fsync_directory(path.parent)
 

@@ -107,7 +107,22 @@ def test_the_catalogue_says_what_is_fetched(capsys: pytest.CaptureFixture[str]) 
     catalog()
     shown = capsys.readouterr().out.splitlines()
     assert len(shown) == 1 + len(rows)
-    assert any("help-texts" in line and "no (68 MB)" in line and "Apache-2.0" in line for line in shown)
+    assert any("help-texts" in line and "to fetch: 67.6 MB" in line and "Apache-2.0" in line for line in shown)
+
+
+@pytest.mark.usefixtures("notes")
+def test_in_a_narrow_terminal_names_are_whole(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    catalog()
+    lines = capsys.readouterr().out.splitlines()
+    assert all(len(line) <= 80 for line in lines)
+    assert {line.split()[0] for line in lines if line[1] != " "} == {*CATALOGUE, *MODELS}
+    place = next(number for number, line in enumerate(lines) if line.startswith(" hebrew-bible "))
+    assert lines[place].endswith("The Hebrew Bible, consonants only, chapter by chapter".ljust(64))
+    assert lines[place + 1].strip().startswith("he · 2.8 MB · to fetch: 2.2 MB · public domain (the")
 
 
 def test_an_unknown_name_and_no_network_are_one_sentence(tmp_path: Path) -> None:

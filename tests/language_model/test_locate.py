@@ -59,6 +59,18 @@ def test_a_name_like_no_other_gets_a_list(tmp_path: Path, monkeypatch: pytest.Mo
         find_model("xyz")
 
 
+def test_names_of_the_catalogue_and_gguf_files_are_told_from_wrong_paths(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ModelError, match=r"; factbook is a text of the catalogue: train on it, and name the run$"):
+        find_model("factbook")
+    make(tmp_path / "some.gguf")
+    for name in ("smollm2", "some.gguf"):
+        with pytest.raises(ModelError, match=f"^{name} is a model in a GGUF file.* Groundup does not open them yet$"):
+            find_model(name)
+
+
 def test_a_file_is_not_a_model(tmp_path: Path) -> None:
     make(tmp_path / "config.json")
     with pytest.raises(ModelError, match="is not a model: name a run's folder"):

@@ -19,10 +19,12 @@ from groundup.evaluation.ngram import train_ngram_model
 from groundup.language_model.score import log_likelihoods
 from groundup.recipe.data import prepare_data
 from groundup.recipe.evaluate_languages import as_plain, evaluate_languages
+from groundup.recipe.metrics import DEFAULT_METRICS
 from groundup.recipe.settings import load_recipe
 from groundup.recipe.train import TrainedRun, train
 from groundup.tokens.language_tags import tagged_languages
 
+DEFAULTS = ",".join(DEFAULT_METRICS)
 LANGUAGES = ("de", "el", "en")
 SETTINGS = {
     "data.mix_by": "language",
@@ -31,6 +33,8 @@ SETTINGS = {
     "data.packing": "best_fit",
     "data.validation_fraction": 0.3,
     "data.cleaning": {"languages": list(LANGUAGES)},
+    "data.duplicates": {"exact": True},
+    "data.privacy": {"mode": "placeholder"},
     "tokenizer.kind": "bpe",
     "tokenizer.vocab_size": 300,
     "training.max_steps": 60,
@@ -38,6 +42,9 @@ SETTINGS = {
     "training.sample_tokens": 0,
     "generation.max_new_tokens": 40,
 }
+
+
+said: list[str] = []
 
 
 @pytest.fixture(scope="module")
@@ -50,9 +57,10 @@ def run(tiny_recipe: Path, tmp_path_factory: pytest.TempPathFactory) -> TrainedR
         words = SENTENCES[language].split()
         for _ in range(40):
             rows.append({"text": " ".join(generator.choices(words, k=12)), "language": language})
+    rows += [{"text": "Mail to ann@post.example, please.", "language": "en"}] * 2
     file = folder / "rows.jsonl"
     file.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
-    return train(tiny_recipe, {**SETTINGS, "data.source": str(file)}, run=folder / "run", say=lambda _: None)
+    return train(tiny_recipe, {**SETTINGS, "data.source": str(file)}, run=folder / "run", say=said.append)
 
 
 def test_figures_are_those_of_a_count_by_hand(run: TrainedRun) -> None:
@@ -91,10 +99,31 @@ def test_figures_are_those_of_a_count_by_hand(run: TrainedRun) -> None:
     assert json.loads(json.dumps(as_plain(figures)))["el"]["bar"] == figures["el"].bar
 
 
+def test_what_was_dropped_and_changed_is_told_and_kept(run: TrainedRun, tiny_recipe: Path, tmp_path: Path) -> None:
+    assert said[:2] == [
+        "41 of 162 documents dropped: cleaning.languages 40, exact duplicate 1",
+        "of 162 documents changed: personal data 2",
+    ]
+    assert json.loads((run.path / "manifest.json").read_text(encoding="utf-8"))["data"]["steps"] == {
+        "read": 162,
+        "dropped": {"cleaning.languages": 40, "exact duplicate": 1},
+        "changed": {"personal data": 2},
+        "personal_data": {"email": 2},
+    }
+    card = (run.path / "model" / "README.md").read_text(encoding="utf-8")
+    assert "- dropped, of 162 documents: cleaning.languages 40, exact duplicate 1\n" in card
+    assert "- personal data replaced: email 2\n" in card
+    source = load_recipe(str(run.path / "recipe.toml")).data.source
+    with pytest.raises(
+        DataError, match=r"0 characters left after 162 documents were dropped \(cleaning.languages 162\)"
+    ):
+        train(tiny_recipe, {"data.source": source, "data.cleaning": {"languages": ["fi"]}}, run=tmp_path / "run")
+
+
 def test_the_table_and_the_json_show_the_same(run: TrainedRun, capsys: pytest.CaptureFixture[str]) -> None:
-    print_languages(str(run.path), "language", None, 3, as_json=True)
+    print_languages(str(run.path), "language", None, DEFAULTS, 3, as_json=True)
     plain = json.loads(capsys.readouterr().out)
-    print_languages(str(run.path), "language", None, 3, as_json=False)
+    print_languages(str(run.path), "language", None, DEFAULTS, 3, as_json=False)
     rows = {line.split()[0]: line.split()[1:] for line in capsys.readouterr().out.splitlines() if line.strip()}
     for language in LANGUAGES:
         one = plain[language]

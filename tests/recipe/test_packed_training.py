@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import math
 import shutil
 from pathlib import Path
 from typing import Any
@@ -14,12 +15,15 @@ import torch
 from safetensors.numpy import load_file
 
 from groundup.language_model import LanguageModel
+from groundup.recipe.data import prepare_data
 from groundup.recipe.evaluate import evaluate
 from groundup.recipe.measure import measure_tokens
+from groundup.recipe.settings import load_recipe
 from groundup.recipe.train import TrainedRun, train
 from groundup.run.checkpoints import list_checkpoints
 from groundup.run.directory import RunDirectory
 from groundup.run.records import read_records
+from groundup.textbook.ngram import NgramModel
 from groundup.training.objectives.language_model import loss_sum
 
 PACKED: dict[str, Any] = {
@@ -99,6 +103,26 @@ def test_validation_is_plain_text_within_documents(packed: tuple[TrainedRun, lis
     assert measured["loss"] == pytest.approx(json.loads((run.path / "result.json").read_text())["validation"]["loss"])
     facts = json.loads((run.path / "manifest.json").read_text())["data"]
     assert measured["tokens"] == facts["tokens"]["validation"] - 1
+
+
+def test_n_grams_are_counted_in_documents_as_they_are(packed: tuple[TrainedRun, list[str]], rows_file: Path) -> None:
+    """Training read half of them with the middle last; an n-gram model that reads them so is a weaker one to beat."""
+    run, _ = packed
+    figures = evaluate(run.path, metrics="ngram_bits_per_byte")
+    prepared = prepare_data(load_recipe(str(run.path / "recipe.toml")), Path(), print)
+    tokenizer, ids = prepared.tokenizer, prepared.validation.ids.tolist()
+    end_id = tokenizer.end_id
+    assert end_id is not None
+    documents = [list(group) for is_end, group in itertools.groupby(ids, end_id.__eq__) if not is_end]
+    held_out = {tokenizer.decode(document) for document in documents}
+    texts = [json.loads(line)["text"] for line in rows_file.read_text().splitlines()]
+    train_documents = [[*tokenizer.encode(text), end_id] for text in texts if text not in held_out]
+    plain = NgramModel(train_documents, tokenizer.vocab_size)
+    bits = 0.0
+    for document in ([*document, end_id] for document in documents):
+        bits -= sum(math.log2(plain.probability(document[:place], token)) for place, token in enumerate(document))
+    bits += math.log2(plain.probability([], ids[0]))  # the first of all isn't predicted
+    assert figures["ngram_bits_per_byte"] == pytest.approx(bits / figures["bytes"])
 
 
 @pytest.mark.parametrize("batch_size", [1, 4])

@@ -5,6 +5,7 @@ import hashlib
 import os
 import subprocess
 import sys
+import time
 import zipfile
 from pathlib import Path
 
@@ -63,6 +64,10 @@ def test_fetched_once_verified_and_mended(
     entry: CatalogueEntry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     cache, said = tmp_path / "cache", list[str]()
+    killed = cache / "archives" / ".fetch-killed"  # an hour ago
+    killed.mkdir(parents=True)
+    (killed / "part.whl").write_bytes(b"PK")
+    os.utime(killed, (time.time() - 3600,) * 2)
     path = fetch(entry, cache, said.append)
     assert path == archive_path(entry, cache)
     assert entry.reader(path) == [Text("notes/first.md", "one")]

@@ -89,6 +89,7 @@ def test_facts_for_the_manifest(tmp_path: Path) -> None:
         "documents": 2,
     }
     assert facts == {
+        "steps": {"read": 2, "dropped": {}, "changed": {}, "personal_data": {}},
         "documents": {"train": 2, "validation": 2},
         "bytes": {"train": 774 + 180, "validation": 86 + 20},
         "characters": {"train": 774 + 90, "validation": 86 + 10},

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,14 +20,21 @@ if TYPE_CHECKING:
     from groundup.text.texts import Text
 
 SHOWN_LANGUAGES = 10
+WIDE_TERMINAL = 200  # columns; in a narrower one the table's cells would be a few letters wide
 
 
-def catalog(as_json: Annotated[bool, typer.Option("--json", help="Print a JSON list.")] = False) -> None:
+def catalog(
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print a JSON list, with each archive's file name and sha256, too.")
+    ] = False,
+) -> None:
     """List the catalogue: texts to train on, by the name that data.source takes, and a model.
 
-    Example:
+    Examples:
 
         groundup data catalog
+
+        groundup data catalog --json
     """
     import json
 
@@ -40,23 +49,36 @@ def catalog(as_json: Annotated[bool, typer.Option("--json", help="Print a JSON l
     if as_json:
         print(json.dumps(rows))
         return
-    table = Table(box=None)
-    for column in ("name", "what", "languages", "text MB", "fetched", "license", "origin"):
-        table.add_column(column, justify="right" if column == "text MB" else "left", overflow="fold")
-    for row in rows:
-        languages = ", ".join(row["languages"][:SHOWN_LANGUAGES])
-        more = ", …" if len(row["languages"]) > SHOWN_LANGUAGES else ""
-        size = "varies" if row["text_bytes"] is None else f"{row['text_bytes'] / 1e6:.1f}"
-        table.add_row(
-            row["name"],
-            row["description"],
-            f"{languages}{more}",
-            size if row["kind"] == "text" else "a model",
-            "yes" if row["fetched"] else f"no ({row['download_bytes'] / 1e6:.0f} MB)",
-            row["license"],
-            row["origin"],
-        )
+    cells = [_cells(row) for row in rows]
+    if sys.stdout.isatty() and shutil.get_terminal_size().columns < WIDE_TERMINAL:
+        table = Table(box=None, show_header=False)
+        table.add_column(no_wrap=True)
+        table.add_column()
+        for name, what, *others in cells:
+            table.add_row(name, f"{what}\n{' · '.join(filter(None, others))}")
+    else:
+        table = Table(box=None)
+        for column in ("name", "what", "languages", "text", "fetched", "license", "origin"):
+            table.add_column(column, justify="right" if column == "text" else "left", overflow="fold")
+        for one in cells:
+            table.add_row(*one)
     print_table(table)
+
+
+def _cells(row: dict[str, Any]) -> list[str]:
+    """What is shown of a row, in the order of the columns."""
+    languages = ", ".join(row["languages"][:SHOWN_LANGUAGES])
+    more = ", …" if len(row["languages"]) > SHOWN_LANGUAGES else ""
+    size = "size varies" if row["text_bytes"] is None else f"{row['text_bytes'] / 1e6:.1f} MB"
+    return [
+        row["name"],
+        row["description"],
+        f"{languages}{more}",
+        size if row["kind"] == "text" else "a model",
+        "fetched" if row["fetched"] else f"to fetch: {row['download_bytes'] / 1e6:.1f} MB",
+        row["license"],
+        row["origin"],
+    ]
 
 
 def _row(entry: CatalogueEntry | ModelEntry, cache: Path) -> dict[str, Any]:
@@ -148,8 +170,6 @@ def _get_text(entry: CatalogueEntry, cache: Path, output: Path | None) -> dict[s
 
 def _get_model(entry: ModelEntry, cache: Path, output: Path | None) -> dict[str, Any]:
     """Fetch and unpack a model; copy it when a folder is named."""
-    import shutil
-
     from groundup.files import replacing
     from groundup.text.fetch import fetch_model
 

@@ -12,6 +12,7 @@ from groundup.text.privacy.settings import KINDS, Kind, Mode, Names, PrivacySett
 if TYPE_CHECKING:
     from groundup.text.privacy.files import Report
 
+SHOWN_KEYS = 8
 DEFAULTS = PrivacySettings("placeholder")
 
 
@@ -86,3 +87,6 @@ def _print(report: Report, output: Path) -> None:
             f"{report.skipped:,} that can't be read left out (line {lines}{', …' if report.skipped > len(report.skipped_lines) else ''})"
         )
     print(f"{', '.join(parts)}: {output}")
+    if report.other_keys:
+        names = ", ".join(report.other_keys[:SHOWN_KEYS]) + (", …" if len(report.other_keys) > SHOWN_KEYS else "")
+        print(f'only "text" was looked into; other keys are as they were: {names}')

@@ -9,6 +9,8 @@ import typer
 
 from groundup.cli.generate import MODEL_HELP
 from groundup.cli.loading import loading
+from groundup.errors import SettingError
+from groundup.recipe.metrics import DEFAULT_METRICS, read_metric_names
 
 
 def evaluate(
@@ -22,12 +24,14 @@ def evaluate(
     ] = None,
     metrics: Annotated[
         str, typer.Option(help="Which figures, separated by commas; ngram_bits_per_byte is there, too.")
-    ] = "loss,perplexity,bits_per_byte",
+    ] = ",".join(DEFAULT_METRICS),
     by: Annotated[
         str | None,
         typer.Option(help="language: measure each language of a run with language tags.", show_default=False),
     ] = None,
-    samples: Annotated[int, typer.Option(help="With --by language, how many texts to write in each.", min=1)] = 50,
+    samples: Annotated[
+        int | None, typer.Option(help="With --by language, how many texts to write in each.", min=1, show_default="50")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Measure how well a model predicts a text: loss, perplexity, bits per byte.
@@ -48,10 +52,10 @@ def evaluate(
     if by is not None:
         from groundup.cli.evaluate_languages import print_languages
 
-        print_languages(model, by, data, samples, as_json)
+        print_languages(model, by, data, metrics, samples, as_json)
         return
-    from groundup.recipe.metrics import read_metric_names
-
+    if samples is not None:
+        raise SettingError("--samples", samples, "texts are written with --by language only; leave it out")
     names = read_metric_names(metrics)
     from groundup.language_model.locate import find_model
 

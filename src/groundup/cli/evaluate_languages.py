@@ -5,14 +5,22 @@ from __future__ import annotations
 import sys
 
 from groundup.errors import SettingError
+from groundup.recipe.metrics import DEFAULT_METRICS, read_metric_names
+
+NUM_SAMPLES = 50
 
 
-def print_languages(model: str, by: str, data: str | None, num_samples: int, as_json: bool) -> None:
+def print_languages(
+    model: str, by: str, data: str | None, metrics: str, num_samples: int | None, as_json: bool
+) -> None:
     """Print a table with a row for each language, or one JSON object."""
     if by != "language":
         raise SettingError("by", by, "a run can be measured by language; use --by language, or leave it out")
     if data is not None:
         raise SettingError("data", data, "--by language measures the run's own held-out text; leave out --data")
+    if read_metric_names(metrics) != DEFAULT_METRICS:
+        raise SettingError("metrics", metrics, "--by language has figures of its own; leave out --metrics")
+    num_samples = num_samples or NUM_SAMPLES
     from groundup.language_model.locate import find_model
 
     find_model(model)  # a wrong path is answered before anything heavy is loaded

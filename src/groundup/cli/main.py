@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import sys
@@ -86,6 +87,8 @@ def main() -> None:
             raise
         where = f"{error.filename}: " if error.filename else ""
         advice = "check that it is there and that you may use it (--debug shows where it happened)"
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            advice = "free some room, or write to another disk"
         print(
             f"groundup: {where}{error.strerror or error}; {advice}",
             file=sys.stderr,

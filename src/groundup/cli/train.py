@@ -18,7 +18,10 @@ EXIT_CODES = {"SIGINT": 130, "SIGTERM": 143, "SIGHUP": 129}
 
 def train(
     recipe: Annotated[
-        str, typer.Argument(help="A shipped recipe's name (shakespeare), a TOML file, or a run's folder.")
+        str,
+        typer.Argument(
+            help="A shipped recipe's name (shakespeare, multilingual, python-code), a TOML file, or a run's folder."
+        ),
     ],
     overrides: Annotated[
         list[str] | None, typer.Argument(help="Settings to change, as section.key=value.", show_default=False)

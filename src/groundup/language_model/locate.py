@@ -8,6 +8,7 @@ from pathlib import Path
 from groundup.errors import ModelError
 from groundup.run.checkpoints import STATE_FILE, list_checkpoints, verify_checkpoint
 from groundup.run.directory import MODEL_FOLDER, RunDirectory
+from groundup.text.catalogue import CATALOGUE, MODELS
 
 CONFIG_FILE = "config.json"
 
@@ -34,10 +35,14 @@ def find_model(path: str | Path) -> Path:
             f"{path} holds only {pickles[0]}, a pickle, which can run code when it is loaded, so we don't: "
             "convert it to safetensors with the program that wrote it"
         )
+    if directory.suffix == ".gguf" or str(path) in MODELS:
+        raise ModelError(
+            f"{path} is a model in a GGUF file, and those are for other programs: Groundup does not open them yet"
+        )
     raise ModelError(
         f"{path} is not a model: name a run's folder (runs/NAME), "
         "a checkpoint in it (runs/NAME/checkpoints/step-NNNNNN), "
-        f"or a Hugging Face directory (config.json, model.safetensors, tokenizer.json){_near_names(directory)}"
+        f"or a Hugging Face directory (config.json, model.safetensors, tokenizer.json){_hint(directory)}"
     )
 
 
@@ -49,11 +54,13 @@ def verify_as_written(directory: Path) -> None:
         RunDirectory(directory.parent).verify_model()
 
 
-def _near_names(directory: Path) -> str:
-    """What the user may have meant among the runs of the working directory."""
+def _hint(directory: Path) -> str:
+    """What the user may have meant: among the runs of the working directory, or a text to train on."""
     folder = Path("runs")
     names = sorted(run.name for run in folder.iterdir() if run.is_dir()) if folder.is_dir() else []
     close = difflib.get_close_matches(directory.name, names, n=1)
     if close:
         return f"; did you mean {folder / close[0]}?"
+    if str(directory) in CATALOGUE:
+        return f"; {directory} is a text of the catalogue: train on it, and name the run"
     return f"; runs here: {', '.join(str(folder / name) for name in names[:10])}" if names else ""

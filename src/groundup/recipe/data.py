@@ -4,10 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from groundup.recipe.settings import Recipe
 from groundup.text.cache import cache_directory
 from groundup.text.collect import collect
+from groundup.text.selection import select
+from groundup.text.splits import plan_split
 from groundup.tokens.prepare import PreparedData, prepare
 
 
@@ -20,3 +26,19 @@ def prepare_data(settings: Recipe, folder: Path, say: Callable[[str], None]) -> 
     documents = collect(settings.data, cache, say, folder)
     window, batch_size = settings.model.max_seq_len, settings.training.batch_size
     return prepare(documents, settings.data, settings.tokenizer, window, batch_size, cache, say, folder)
+
+
+def plain_training_ids(
+    prepared: PreparedData, settings: Recipe, folder: Path, say: Callable[[str], None]
+) -> NDArray[Any]:
+    """(tokens,) the training documents as they are, each with its end token: none of them turned for fill-in-the-middle.
+
+    `prepared` is what `prepare_data` gave for the same settings and folder.
+    """
+    if not prepared.train.num_turned:
+        return prepared.train.ids
+    store = collect(settings.data, cache_directory(), say, folder)
+    split = plan_split(store, select(store, settings.data.duplicates), settings.data)
+    end = np.array([prepared.tokenizer.end_id], np.int32)  # there is one: fill-in-the-middle asks for it
+    texts = (document.text for document in split.train_documents(store))
+    return np.concatenate([ids for text in texts for ids in (prepared.tokenizer.encode_array(text), end)])

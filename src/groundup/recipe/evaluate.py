@@ -13,10 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from groundup.errors import DataError, ModelError
-from groundup.evaluation.ngram import train_ngram_model
+from groundup.evaluation.ngram import NgramModel, train_ngram_model
 from groundup.evaluation.settings import EvaluationSettings
 from groundup.language_model import LanguageModel
-from groundup.recipe.data import prepare_data
+from groundup.recipe.data import plain_training_ids, prepare_data
 from groundup.recipe.identity import require_same_data
 from groundup.recipe.measure import measure_tokens
 from groundup.recipe.metrics import DEFAULT_METRICS, NGRAM, read_metric_names
@@ -59,7 +59,8 @@ def evaluate(
     sees of a window its own document only.
 
     `ngram_bits_per_byte` is what an n-gram model of order 5 with Kneser-Ney smoothing, counted on the run's training text,
-    gives to the same tokens: what the run's model has to beat. It takes some 80 bytes of memory for each token counted.
+    gives to the same tokens: what the run's model has to beat. It takes some 80 bytes of memory for each token counted. Where
+    training read documents with their middle last (data.fim_rate), it counts them as they are.
     """
     names = read_metric_names(metrics if isinstance(metrics, str) else ",".join(metrics))
     language_model = model if isinstance(model, LanguageModel) else LanguageModel.load(model)
@@ -75,7 +76,7 @@ def evaluate(
         text = _Text("validation", split.ids, split.num_bytes, split.first_piece, ends)
     else:
         if NGRAM in names:
-            prepared, _ = data_of_run(
+            prepared, settings = data_of_run(
                 path, f"there is no training text to count n-grams of: leave out {NGRAM}, or name", say
             )
         sources = tuple(map(str, (data,) if isinstance(data, str | Path) else data))
@@ -95,8 +96,7 @@ def evaluate(
         )
     figures = asdict(measured)
     if NGRAM in names:
-        tokenizer = prepared.tokenizer
-        counted = train_ngram_model(prepared.train.ids, tokenizer.vocab_size, tokenizer.end_id)
+        counted = _count_ngrams(prepared, settings, path, say)
         figures[NGRAM] = counted.bits_per_byte(text.ids, measured.bytes) if measured.bytes else None
     return {"data": text.name, **{name: figures[name] for name in (*names, "tokens", "bytes", "window")}}
 
@@ -114,6 +114,15 @@ def data_of_run(path: Path | None, otherwise: str, say: Callable[[str], None]) -
     prepared = prepare_data(settings, RunDirectory(run).working_folder(), say)
     require_same_data(RunDirectory(run), prepared)
     return prepared, settings
+
+
+def _count_ngrams(
+    prepared: PreparedData, settings: Recipe, path: Path | None, say: Callable[[str], None]
+) -> NgramModel:
+    run = _run_of(path)
+    assert run is not None  # else there would be no prepared data
+    ids = plain_training_ids(prepared, settings, RunDirectory(run).working_folder(), say)
+    return train_ngram_model(ids, prepared.tokenizer.vocab_size, prepared.tokenizer.end_id)
 
 
 def _run_of(path: Path | None) -> Path | None:

@@ -18,7 +18,7 @@ from groundup.evaluation.ngram import END_BYTE, NgramModel, byte_ids, train_ngra
 from groundup.language_model import LanguageModel
 from groundup.language_model.score import log_likelihoods
 from groundup.recipe.evaluate import data_of_run
-from groundup.text.cleaning.language import identify_language
+from groundup.text.cleaning.language import identify_language, require_identifier
 from groundup.tokens.language_tags import opening
 from groundup.tokens.report import report_tokenizer
 from groundup.tokens.store import TokenStore
@@ -49,7 +49,8 @@ class LanguageFigures:
     copies: float
     """The share of samples with 50 characters in a row that this language's training text holds, too."""
     held_out_copies: float
-    """The same of held-out documents, as many and as long: what text of this kind has in common anyway."""
+    """The same of as many held-out documents, each cut to the most tokens that a sample may have: what text of this kind has in
+    common anyway."""
     samples: list[str]
     """All that the model wrote, in the order of their numbers."""
 
@@ -67,6 +68,7 @@ def evaluate_languages(
     Samples follow from the recipe's `[generation]` and their numbers; none is chosen. Raises `DataError` for a run without tags or
     with a tokenizer that has an unknown token, `MissingExtraError` where py3langid isn't installed (extra `data`).
     """
+    require_identifier()
     prepared, settings = data_of_run(Path(model), "it has no held-out text: name", say)
     tokenizer = prepared.tokenizer
     if not settings.data.language_tags:

@@ -15,6 +15,7 @@ from groundup.evaluation.settings import EvaluationSettings
 from groundup.generation.settings import GenerationSettings
 from groundup.model.settings import TransformerConfig, with_preset
 from groundup.run.directory import MANIFEST_FILE, RECIPE_FILE, RunDirectory
+from groundup.text.catalogue import CATALOGUE
 from groundup.text.settings import DataSettings
 from groundup.tokens.settings import TokenizerSettings
 from groundup.training.settings import TrainingSettings
@@ -55,7 +56,16 @@ def find_recipe(name: str) -> Path:
     if path.exists():
         what = "a folder without a recipe.toml" if path.is_dir() else "not a file that holds text"
         raise SettingError(
-            "recipe", name, f"this is {what}; name a TOML file, a run's folder, or one of: {', '.join(shipped)}"
+            "recipe",
+            name,
+            f"this is {what}; name a TOML file, a run's folder, or one of: {', '.join(shipped)} (a text to train on goes "
+            f"behind it: data.source={name})",
+        )
+    if name in CATALOGUE:
+        raise SettingError(
+            "recipe",
+            name,
+            f"this is a text of the catalogue; train on it by a recipe: groundup train shakespeare data.source={name}",
         )
     close = difflib.get_close_matches(name, list(shipped), n=1)
     hint = f"did you mean {close[0]}?" if close else f"shipped recipes: {', '.join(shipped)}"

@@ -33,6 +33,7 @@ from groundup.run.files import explain_os_errors
 from groundup.tokens.mixture import describe
 from groundup.tokens.plan import cut_rows, training_batch
 from groundup.tokens.prepare import PreparedData
+from groundup.tokens.prepared_facts import describe_steps
 from groundup.training.loop import train as train_loop
 from groundup.training.objectives.language_model import count_targets, loss_sum, marked_loss_sum
 from groundup.training.settings import TrainingSettings
@@ -92,7 +93,7 @@ def _train_locked(
     settings: Recipe, directory: RunDirectory, folder: Path, device: torch.device, say: Say
 ) -> TrainedRun:
     data = prepare_data(settings, folder, say)
-    for line in describe(data.facts):
+    for line in (*describe_steps(data.facts), *describe(data.facts)):
         say(line)
     config = with_vocabulary(settings.model, data.tokenizer.vocab_size)
     require_memory(config)

@@ -55,7 +55,7 @@ def split_rows(data: dict[str, Any]) -> list[tuple[str, str, str]]:
 
 
 def data_notes(data: dict[str, Any]) -> list[tuple[str, str]]:
-    """How the text was split and made into tokens, and what was mended in it."""
+    """How the text was split and made into tokens, what was mended in it, and what was dropped."""
     tokenizer, rows = section(data, "tokenizer"), []
     if tokenizer:
         details = [", bytes for other characters"] if tokenizer.get("byte_fallback") is True else []
@@ -64,6 +64,7 @@ def data_notes(data: dict[str, Any]) -> list[tuple[str, str]]:
         rows.append(("tokenizer", f"{tokenizer.get('kind')}, {size}{''.join(details)}"))
     if data.get("split"):
         rows.append(("split by", f"{data['split']}, {share(number(data.get('validation_fraction')))} for validation"))
+    rows += _step_notes(section(data, "steps"))
     rows += _plan_notes(data)
     held_out = [str(name) for name in listing(data, "validation_documents")]
     if held_out:
@@ -73,6 +74,20 @@ def data_notes(data: dict[str, Any]) -> list[tuple[str, str]]:
         kind = "characters" if tokenizer.get("kind") == "character" else "words"
         rows.append((f"unknown {kind}", _shortened(unknown)))
     return rows + [(f"repairs: {name}", count(number(times))) for name, times in section(data, "repairs").items()]
+
+
+def _step_notes(steps: dict[str, Any]) -> list[tuple[str, str]]:
+    """How many documents were dropped and changed before training, by the reason."""
+    names = {
+        "dropped": f"dropped, of {count(number(steps.get('read')))} documents",
+        "changed": "documents changed",
+        "personal_data": "personal data replaced",
+    }
+    return [
+        (name, _shortened([f"{reason} {count(number(times))}" for reason, times in section(steps, key).items()]))
+        for key, name in names.items()
+        if section(steps, key)
+    ]
 
 
 def _plan_notes(data: dict[str, Any]) -> list[tuple[str, str]]:

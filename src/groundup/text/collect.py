@@ -34,7 +34,7 @@ from groundup.text.steps import Steps, needs_work
 from groundup.text.tally import Tally
 from groundup.text.worker import Worker, make_shard
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 SHARD_CHARACTERS = 8 * 2**20
 SHARD_DOCUMENTS = 20_000
 NOT_OF_THE_TEXT = (

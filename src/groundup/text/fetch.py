@@ -6,13 +6,16 @@ installed, and nothing in an archive is ever run.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import importlib.util
 import os
+import shutil
 import subprocess
 import sys
 import sysconfig
 import tempfile
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -24,6 +27,7 @@ from groundup.text.catalogue import Archive, CatalogueEntry, ModelEntry
 from groundup.text.readers.python_library import library_folder
 
 DOWNLOAD_SECONDS = 600
+TEMPORARY = ".fetch-"
 LARGE_BYTES = 10_000_000  # a download that a person waits for is announced
 
 
@@ -62,7 +66,8 @@ def fetch(entry: Archive, cache: Path, say: Callable[[str], None]) -> Path:
         target.parent.mkdir(parents=True, exist_ok=True)
         if entry.archive_bytes > LARGE_BYTES:
             say(f"fetching {entry.file_name} ({entry.archive_bytes / 1e6:.0f} MB) for {entry.name}")
-        with tempfile.TemporaryDirectory(dir=target.parent, prefix=".fetch-") as temporary:
+        _remove_leftovers(target.parent)
+        with tempfile.TemporaryDirectory(dir=target.parent, prefix=TEMPORARY) as temporary:
             os.replace(_download(entry, Path(temporary), target), target)
     except OSError as error:
         raise unwritable(target, error) from error
@@ -91,6 +96,14 @@ def fetch_model(entry: ModelEntry, cache: Path, say: Callable[[str], None]) -> P
     except OSError as error:
         raise unwritable(target, error) from error
     return target
+
+
+def _remove_leftovers(folder: Path) -> None:
+    """What a process that was killed had begun to fetch; it is too old to be one that is at it now."""
+    for leftover in folder.glob(f"{TEMPORARY}*"):
+        with contextlib.suppress(FileNotFoundError):  # another process has just ended, and removed its own
+            if time.time() - leftover.stat().st_mtime > 2 * DOWNLOAD_SECONDS:
+                shutil.rmtree(leftover)
 
 
 def _download(entry: Archive, folder: Path, target: Path) -> Path:

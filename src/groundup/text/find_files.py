@@ -12,7 +12,7 @@ from collections import Counter
 from pathlib import Path
 
 from groundup.errors import DataError
-from groundup.text.catalogue import CATALOGUE
+from groundup.text.catalogue import CATALOGUE, MODELS
 from groundup.text.formats import File, is_readable, unreadable
 
 PREPARED = "prepared.json"
@@ -129,6 +129,10 @@ def _unknown(source: str, path: Path, folder: Path) -> DataError:
     if os.sep in source:
         return DataError(
             f"data.source = {source!r}: there is no such file or folder; check the path (from {folder.absolute()})"
+        )
+    if source in MODELS:
+        return DataError(
+            f"data.source = {source!r} is a model of the catalogue, not a text; its texts: {', '.join(CATALOGUE)}"
         )
     close = difflib.get_close_matches(source, CATALOGUE, n=1)
     hint = f"did you mean {close[0]}?" if close else f"the catalogue has: {', '.join(CATALOGUE)}"

@@ -17,7 +17,7 @@ from groundup.text.document import Document
 from groundup.text.duplicates.contamination import Contamination
 from groundup.text.duplicates.signatures import signature
 from groundup.text.privacy.pseudonyms import read_key
-from groundup.text.privacy.scrub import scrub
+from groundup.text.privacy.scrub import scrub, without_personal_data
 from groundup.text.settings import DataSettings
 from groundup.text.sources import read_documents
 from groundup.text.tally import Tally
@@ -40,7 +40,7 @@ class Steps:
 
     def run(self, documents: Sequence[Document]) -> tuple[list[Document], Tally]:
         """The documents that stay, as they are now, and what happened."""
-        tally, kept = Tally(), []
+        tally, kept = Tally(show=self._shown), []
         for document in documents:
             tally.documents += 1
             tally.characters += len(document.text)
@@ -97,8 +97,14 @@ class Steps:
         tally.drop("evaluation text", document.id, document.source, document.text, detail)
         return None
 
+    def _shown(self, text: str, start: int, end: int) -> str:
+        """What an example shows of a text: no personal data if that is taken out, whatever step the example is of."""
+        if self.settings.privacy.mode == "none":
+            return text[start:end]
+        return without_personal_data(text, start, end, self.settings.privacy)
+
     def _scrub(self, document: Document, tally: Tally) -> Document | None:
-        """Without personal data, or dropped for it. No example shows what was taken out."""
+        """Without personal data, or dropped for it."""
         if self.settings.privacy.mode == "none":
             return document
         scrubbed = scrub(document.text, self.settings.privacy, self.key)

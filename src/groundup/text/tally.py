@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from groundup.text.document import Document
 
 EXAMPLES = 3
 EXCERPT = 160
+
+Show = Callable[[str, int, int], str]
+"""What an example may show of a text from one place to another, `text[start:end]` or less."""
+
+
+def show_all(text: str, start: int, end: int) -> str:
+    """The stretch as it is."""
+    return text[start:end]
 
 
 @dataclass
@@ -32,17 +41,20 @@ class Tally:
     """For each change and reason the first few documents: id, source, detail, and what their text begins with."""
     removed: list[dict[str, str]] = field(default_factory=list)
     """Every document that was dropped: id, source, reason, detail. It is written down with its shard and isn't added up."""
+    show: Show = field(default=show_all, repr=False, compare=False)
+    """What examples show of a text: where personal data is taken out, they must not keep it."""
 
     def change(self, what: str, document: Document, after: str = "", detail: str = "") -> None:
         """One kind of change was made in a document; `after` is the text that came of it, if that is to be shown."""
         self.changed[what] += 1
-        self._example(what, document.id, document.source, _difference(document.text, after) if after else "", detail)
+        shown = partial(self._difference, document.text, after) if after else str
+        self._example(what, document.id, document.source, detail, shown)
 
     def drop(self, reason: str, document_id: str, source: str, text: str, detail: str = "") -> None:
         """A document was dropped."""
         self.dropped[reason] += 1
         self.removed.append({"id": document_id, "source": source, "reason": reason, "detail": detail})
-        self._example(reason, document_id, source, text, detail)
+        self._example(reason, document_id, source, detail, partial(self._beginning, text))
 
     def add(self, other: Tally) -> None:
         """Count another's in, too. Examples stay the first few, in the order of adding."""
@@ -55,8 +67,8 @@ class Tally:
             mine += examples[: EXAMPLES - len(mine)]
 
     def as_plain(self) -> dict[str, Any]:
-        """As JSON values, `removed` left out."""
-        values = {key: value for key, value in vars(self).items() if key != "removed"}
+        """As JSON values, `removed` and `show` left out."""
+        values = {key: value for key, value in vars(self).items() if key not in ("removed", "show")}
         return {key: dict(value) if isinstance(value, Counter) else value for key, value in values.items()}
 
     @classmethod
@@ -73,20 +85,21 @@ class Tally:
             examples=dict(values["examples"]),
         )
 
-    def _example(self, what: str, document_id: str, source: str, text: str, detail: str) -> None:
+    def _example(self, what: str, document_id: str, source: str, detail: str, text: Callable[[], str]) -> None:
         examples = self.examples.setdefault(what, [])
         if len(examples) < EXAMPLES:
-            examples.append({"id": document_id, "source": source, "detail": detail, "text": _excerpt(text)})
+            examples.append({"id": document_id, "source": source, "detail": detail, "text": text()})
+
+    def _beginning(self, text: str) -> str:
+        return _one_line(self.show(text, 0, EXCERPT * 2))[:EXCERPT]
+
+    def _difference(self, before: str, after: str) -> str:
+        """Where two texts begin to differ, as `before → after`."""
+        pairs = enumerate(zip(before, after, strict=False))
+        same = next((place for place, (a, b) in pairs if a != b), min(len(before), len(after)))
+        start, end = max(0, same - 20), same + 50
+        return f"{_one_line(self.show(before, start, end))} → {_one_line(self.show(after, start, end))}"
 
 
-def _excerpt(text: str) -> str:
-    return " ".join(text[: EXCERPT * 2].split())[:EXCERPT]
-
-
-def _difference(before: str, after: str) -> str:
-    """Where two texts begin to differ, as `before → after`."""
-    same = next(
-        (place for place, (a, b) in enumerate(zip(before, after, strict=False)) if a != b), min(len(before), len(after))
-    )
-    start = max(0, same - 20)
-    return f"{' '.join(before[start : same + 50].split())} → {' '.join(after[start : same + 50].split())}"
+def _one_line(text: str) -> str:
+    return " ".join(text.split())

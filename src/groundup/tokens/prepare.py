@@ -34,7 +34,7 @@ from groundup.tokens.store import TokenStore, write_store
 from groundup.tokens.tokenizer import CONFIG_FILE, Tokenizer
 from groundup.tokens.train import train_with_special_tokens, with_special_tokens
 
-FORMAT_VERSION = 6
+FORMAT_VERSION = 7
 LEARNED_CHARACTERS = 200_000_000
 FACTS_FILE, TRAIN_FILE, VALIDATION_FILE, PLAN_FILE = (
     "prepared.json",
@@ -102,7 +102,10 @@ def _require_two_characters(store: DocumentStore) -> None:
     characters = int(store.index["characters"].sum())
     if characters < 2:
         noun = "character" if characters == 1 else "characters"
-        raise DataError(f"the text has {characters} {noun}, too few to hold any out: add text to data.source")
+        dropped = store.facts["tally"].get("dropped", {})
+        reasons = ", ".join(f"{reason} {count:,}" for reason, count in dropped.items())
+        left = f" left after {sum(dropped.values()):,} documents were dropped ({reasons})" if dropped else ""
+        raise DataError(f"the text has {characters} {noun}{left}, too few to hold any out: add text to data.source")
 
 
 def _key(
@@ -216,7 +219,7 @@ def _make(
         plan, planned = plan_training(train_store, names, data, sequence_length, padding_id or 0)
         plan.save(temporary / PLAN_FILE)
         stores = {"train": train_store, "validation": validation_store}
-        facts = {**describe_data(store, split, stores, tokenizer, data, settings, names), **planned}
+        facts = {**describe_data(store, split, stores, tokenizer, data, settings, names, selection), **planned}
         prepared = PreparedData(temporary, tokenizer, train_store, validation_store, plan, facts)
         with replacing(temporary / FACTS_FILE) as file:
             file.write(json.dumps({**facts, "hashes": _hashes(prepared)}, indent=2, ensure_ascii=False).encode())

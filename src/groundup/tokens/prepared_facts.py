@@ -13,6 +13,7 @@ from groundup.text.catalogue import CATALOGUE
 from groundup.text.decode import BYTE_ORDER_MARK_REPAIR, LINE_ENDING_REPAIR
 from groundup.text.document import Document
 from groundup.text.document_store import DocumentStore
+from groundup.text.selection import Selection
 from groundup.text.settings import DataSettings
 from groundup.text.sources import Say
 from groundup.text.splits import Split
@@ -35,12 +36,14 @@ def describe_data(
     data: DataSettings,
     settings: TokenizerSettings,
     groups: list[str],
+    selection: Selection,
 ) -> dict[str, Any]:
     """What was prepared from what, in numbers and hashes, as JSON values. `stores`: train and validation; `groups`: their names."""
     named = split.validation_documents(store) if split.kind == "documents" else iter(())
     changed = store.facts["tally"]["changed"]
     facts = {
         "sources": [_source_facts(place, name, store) for place, name in enumerate(store.facts["sources"])],
+        "steps": _step_facts(store, selection),
         "documents": {"train": int(split.train.sum()), "validation": int(split.validation.sum())},
         "bytes": {name: store.num_bytes for name, store in stores.items()},
         "characters": split.characters(store.index),
@@ -59,6 +62,29 @@ def describe_data(
         rates = {"rate": data.fim_rate, "suffix_first_rate": data.fim_suffix_first_rate}
         facts["fill_in_the_middle"] = {**rates, "pieces": stores["train"].num_turned}
     return facts
+
+
+def _step_facts(store: DocumentStore, selection: Selection) -> dict[str, Any]:
+    """How many documents were read, and how many of them were dropped or changed, by the reason; repairs are told by themselves."""
+    tally = store.facts["tally"]
+    copies = {reason: int(documents.sum()) for reason, documents in selection.dropped.items() if documents.any()}
+    return {
+        "read": tally.get("documents", len(store.index)),
+        "dropped": {**tally.get("dropped", {}), **copies},
+        "changed": {what: count for what, count in tally["changed"].items() if what not in REPAIRS},
+        "personal_data": tally.get("personal_data", {}),
+    }
+
+
+def describe_steps(facts: Mapping[str, Any]) -> list[str]:
+    """What is to be said of documents that were dropped or changed, a line each."""
+    steps, lines = facts["steps"], []
+    for done in ("dropped", "changed"):
+        if steps[done]:
+            reasons = ", ".join(f"{reason} {count:,}" for reason, count in steps[done].items())
+            total = f"{sum(steps[done].values()):,} " if done == "dropped" else ""  # one may change in several ways
+            lines.append(f"{total}of {steps['read']:,} documents {done}: {reasons}")
+    return lines
 
 
 def _encoding_facts(tokenizer: Tokenizer) -> dict[str, Any]:

@@ -14,6 +14,7 @@ import tokenizers
 from numpy.typing import NDArray
 
 from groundup.errors import TokenizerError
+from groundup.files import replacing
 from groundup.tokens.byte_pair_engine import BytePairEngine, cut
 from groundup.tokens.code_points import CodePointTable
 
@@ -166,8 +167,10 @@ class Tokenizer:
         config = dict(self._config)
         if max_length is not None:
             config["model_max_length"] = max_length
-        (directory / TOKENIZER_FILE).write_bytes(self._json)
-        (directory / CONFIG_FILE).write_text(json.dumps(config, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        written = json.dumps(config, indent=2, ensure_ascii=False) + "\n"
+        for name, content in ((TOKENIZER_FILE, self._json), (CONFIG_FILE, written.encode())):
+            with replacing(directory / name) as file:
+                file.write(content)
 
     @classmethod
     def load(cls, path: Path) -> Tokenizer:

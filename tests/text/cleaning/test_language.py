@@ -6,6 +6,7 @@ import pytest
 from tests.text.cleaning.languages import SENTENCES
 
 from groundup.errors import MissingExtraError
+from groundup.recipe.evaluate_languages import evaluate_languages
 from groundup.text.cleaning import language
 from groundup.text.cleaning.language import Language, identify_language
 
@@ -38,5 +39,7 @@ def test_what_is_missing_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     try:
         with pytest.raises(MissingExtraError, match=r"pip install 'groundup\[data\]'"):
             identify_language(SENTENCES["en"])
+        with pytest.raises(MissingExtraError, match="telling languages apart"):
+            evaluate_languages("nothing here is read before")
     finally:
         language._identifier.cache_clear()

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
+import string
+import time
+
 import pytest
 
 from groundup.text.privacy.detect import find_personal_data
@@ -21,15 +25,27 @@ def found(text: str) -> list[tuple[str, str]]:
     [
         ("email", "jane.o'neil+news@mail.example.org", "Write to ", "."),
         ("email", "ann [at] mail [dot] org", "or ", ","),
+        ("email", "j.doe (at) firma (punkt) de", "an ", "."),
+        ("email", "ann dot doe at mail dot org", "<", ">"),
+        ("email", "ann&#64;mail.org", "to ", "<br>"),
         ("phone", "+44 20 7946 0958", "ring ", "."),  # Ofcom's numbers for drama
+        ("phone", "13800138000", "我的手机", "谢谢"),
+        ("phone", "010-1234-5678", "전화 ", "로 연락"),
         ("phone", "(212) 555-0147 x12", "at ", "."),
         ("phone", "01 99 00 12 34", "au ", "."),  # ARCEP's numbers for fiction
         ("phone", "030 23125 014", "Telefon ", "."),  # Bundesnetzagentur's
         ("card", "4111 1111 1111 1111", "card ", "."),
         ("card", "378282246310005", "paid with ", " twice"),
+        ("card", "4111\u00a01111\u00a01111\u00a01111", "with ", "."),
+        ("card", "４１１１−１１１１−１１１１−１１１１".replace("−", "－"), "カード", "。"),
+        ("card", "4111\u200b1111\u200b1111\u200b1111", "with ", "."),
+        ("card", "2200 0000 0000 0004", "with ", "."),  # Mir's range
+        ("iban", "GB82 WEST 1234\n5698 7654 32", "into ", "."),
         ("iban", "GB82 WEST 1234 5698 7654 32", "into ", "."),  # ISO 13616's example
         ("iban", "DE89370400440532013000", "into ", "."),
         ("national_id", "078-05-1120", "his SSN ", "."),
+        ("national_id", "٠٧٨-٠٥-١١٢٠", "SSN ", "."),
+        ("national_id", "rssmra85t10a562s", "codice fiscale ", "."),
         ("national_id", "123456782", "sin: ", "."),
         ("national_id", "2 55 08 14 168 025 38", "NIR ", "."),
         ("national_id", "12345678Z", "DNI ", "."),
@@ -43,11 +59,21 @@ def found(text: str) -> list[tuple[str, str]]:
         ("ip", "81.2.69.142", "from ", " today"),
         ("ip", "2001:db8:85a3::8a2e:370:7334", "from ", " today"),
         ("birth_date", "12 March 1980", "born on ", "."),
+        ("birth_date", "3 listopada 1962", "urodzony ", "."),
+        ("birth_date", "3 ноября 1962", "родилась ", " года"),
+        ("birth_date", "3 Nov 1962", "Ann Doe (b. ", ")"),
         ("birth_date", "3. Mai 1950", "am ", " in Wien geboren"),
         ("address", "10 Downing Street, London SW1A 2AA", "at ", "."),
         ("address", "1600 Pennsylvania Avenue NW, Washington, DC 20500", "at ", "."),
         ("address", "Unter den Linden 77, 10117 Berlin", "Anschrift: ", "\n"),
         ("address", "55 rue du Faubourg Saint-Honoré, 75008 Paris", "au ", "."),
+        ("address", "P.O. Box 4120, Portland, OR 97208", "to ", "."),
+        ("address", "Rue de la Loi 16, 1000 Bruxelles", "Adresse: ", "\n"),
+        ("address", "Calle Mayor 12, 2º izq., 08002 Barcelona", "en ", "."),
+        ("address", "Rua das Flores, 123, apto 45, Centro, São Paulo - SP, 01001-000", "na ", "."),
+        ("address", "ul. Nowa 10/12 m. 5, 00-590 Warszawa", "Adres: ", "\n"),
+        ("address", "Drottninggatan 53, 111 21 Stockholm", "Adress: ", "\n"),
+        ("address", "Unit 5/12 Beach St, Manly, NSW 2095", "at ", "."),
         ("secret", "AKIAIOSFODNN7EXAMPLE", "key ", "."),  # Amazon's own example
         ("secret", "tr0ub4dor&3", 'password = "', '"'),  # from xkcd 936
         ("secret", "s3cr3t-w0rd", "postgres://ann:", "@db/x"),
@@ -76,6 +102,11 @@ def test_a_published_example(kind: str, value: str, before: str, after: str) -> 
         "GB82 WEST 1234 5698 7654 33",  # fails mod 97, and isn't called an IBAN
         "if name is None: pass",
         "1700000000000",
+        "The file starts with -----BEGIN PRIVATE KEY----- and then come lines which nobody should see.",
+        "name | next text\nx | 0.953–1.07",
+        "look at the dot product at com level",
+        "ab123456c",  # in small letters no number of a state, unless it is called one
+        "ABCD12٣٤x٦HDFABC09",
     ],
 )
 def test_a_lookalike(text: str) -> None:
@@ -86,6 +117,18 @@ def test_a_column_of_a_table_is_called_what_its_head_says() -> None:
     rows = "id,ssn,birth_date,phone\n1,078051120,1980-03-12,2125550147\n"
     assert found(rows) == [("national_id", "078051120"), ("birth_date", "1980-03-12"), ("phone", "2125550147")]
     assert found(rows.replace("ssn,birth_date,phone", "a,b,c")) == []
+
+
+def test_hostile_texts_take_time_in_proportion_to_their_length() -> None:
+    """Each took many seconds when every find looked at all of its line, or every name at all of the text."""
+    pairs = (
+        f"my name is A{one}{two} B{three}. " for one, two, three in itertools.product(string.ascii_lowercase, repeat=3)
+    )
+    texts = ["id,ssn,b\n" + '"123456789",' * 3_000, "".join(itertools.islice(pairs, 8_000)), "Hi Bob, " * 20_000]
+    start = time.process_time()
+    for text in texts:
+        find_personal_data(text, PrivacySettings())
+    assert time.process_time() - start < 2
 
 
 def test_a_whole_private_key_is_one_finding() -> None:

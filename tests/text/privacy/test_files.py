@@ -30,6 +30,7 @@ def test_rows_keep_their_other_keys_and_their_order(tmp_path: Path) -> None:
     assert rows == [{"id": 1, "text": "Write to <EMAIL>", "more": {"a": [1, 2]}}, {"text": "Grüße"}]
     assert list(rows[0]) == ["id", "text", "more"]
     assert (report.rows, report.changed, report.found, report.rows_with) == (2, 1, {"email": 1}, {"email": 1})
+    assert report.other_keys == ["id", "more"]
     assert report.examples == {"email": ["xxx@xxxx.xxx"]}
 
 
@@ -93,6 +94,7 @@ def test_the_command(tmp_path: Path) -> None:
     assert "xxx@xxxx.xxx" in shown.stdout
     assert "1 that can't be read left out (line 2)" in shown.stdout
     assert "ann@" not in shown.stdout
+    assert 'only "text" was looked into; other keys are as they were: id, more' in shown.stdout
 
 
 def test_a_model_that_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -39,6 +39,11 @@ def identify_language(text: str) -> Language:
     return Language(str(code), min(1.0, float(confidence)))
 
 
+def require_identifier() -> None:
+    """Raise `MissingExtraError` when py3langid isn't installed: now, not after minutes of other work."""
+    _identifier()
+
+
 def _sample(text: str) -> str:
     """At most three stretches, so that neither a foreign title nor a long text's length counts."""
     if len(text) > 3 * SAMPLE_CHARACTERS:

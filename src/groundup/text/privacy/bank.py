@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from groundup.text.privacy.checksums import luhn, mod_97
 from groundup.text.privacy.finding import CHECKED, CONTEXT, SHAPE, Finding, said_before
 
-CARD = re.compile(r"(?<![\w.+/-])(?<!\d[ ])[1-9][0-9]{3}(?:[ -]?[0-9]){9,15}(?![\w])(?!-\w)(?![.][0-9])")
+CARD = re.compile(r"(?<![\w.+/-])(?<!\d[ ])[1-9][0-9]{3}(?:[ .-]?[0-9]){9,15}(?![\w])(?!-\w)(?![.][0-9])")
 GROUPS = re.compile(
-    r"[0-9]{4}(?:([ -])[0-9]{4})(?:\1[0-9]{4}){1,2}(?:\1[0-9]{1,3})?|[0-9]{4}([ -])[0-9]{6}\2[0-9]{4,5}|[0-9]+"
+    r"[0-9]{4}(?:([ .-])[0-9]{4})(?:\1[0-9]{4}){1,2}(?:\1[0-9]{1,3})?|[0-9]{4}([ -])[0-9]{6}\2[0-9]{4,5}|[0-9]{6} [0-9]{13}|[0-9]+"
 )
 CARD_WORDS = r"cards?\b|visa|master|amex|american express|karte|kreditk|carte|tarjeta|carta|cartão|kaart"
 SERIAL_WORDS = r"isbn|ean|upc|gtin|imei|serial|tracking|order|invoice|uuid|hash|barcode"
@@ -21,8 +21,10 @@ def issued(digits: str) -> bool:
     first_two, first_four, length = int(digits[:2]), int(digits[:4]), len(digits)
     if digits[0] == "4":
         return length in (13, 16, 19)  # Visa
-    if 51 <= first_two <= 55 or 2221 <= first_four <= 2720:
-        return length == 16  # Mastercard
+    if 51 <= first_two <= 55 or 2221 <= first_four <= 2720 or first_four == 9792:
+        return length == 16  # Mastercard, Troy
+    if 2200 <= first_four <= 2204:
+        return 16 <= length <= 19  # Mir
     if first_two in (34, 37):
         return length == 15  # American Express
     if first_two in (36, 38, 39) or 300 <= first_four // 10 <= 305:
@@ -45,7 +47,7 @@ def find_cards(text: str, spans: list[tuple[int, int]]) -> Iterator[Finding]:
             number = match.group()
             if not GROUPS.fullmatch(number):
                 continue
-            digits = number.replace(" ", "").replace("-", "")
+            digits = "".join(character for character in number if character.isdigit())
             if len(set(digits)) < 2:
                 continue
             if said_before(text, match.start(), CARD_WORDS, 30):
@@ -87,7 +89,7 @@ IBAN_LENGTHS = {
 }
 """Characters of an IBAN by country: SWIFT's IBAN registry."""
 IBAN = re.compile(
-    r"(?<![A-Za-z0-9])([A-Z]{2})[0-9]{2}(?:[ \u00a0-]?[A-Z0-9]){11,30}|(?<![A-Za-z0-9])([a-z]{2})[0-9]{2}(?:[ ]?[a-z0-9]){11,30}"
+    r"(?<![A-Za-z0-9])([A-Z]{2})[0-9]{2}(?:[ \n-]?[A-Z0-9]){11,30}|(?<![A-Za-z0-9])([a-z]{2})[0-9]{2}(?:[ \n]?[a-z0-9]){11,30}"
 )
 
 

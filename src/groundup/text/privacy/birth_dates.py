@@ -10,23 +10,27 @@ from groundup.text.privacy.finding import CONTEXT, LONGEST_HEAD, Finding, column
 
 WORDS = re.compile(
     r"(?:birth|\bborn\b|\bdob\b|d\.o\.b|\bdate_?of_?birth|geburt|geboren|\bgeb\.|naissance|\bnée?\b|\bné\(e\)|nacimiento|\bnacid[oa]|\bnaci[óo]\b|nascita|\bnat[oa]\b"
-    r"|nascimento|\bnascid[oa]|\bnasceu|geboorte|födelse|\bfödd\b|fødsel|\bfødt\b|syntym|urodz|рожд|родил|出生|生年月日|생년월일|生まれ|जन्म|ميلاد|doğum)",
+    r"|nascimento|\bnasc\.|\bnac\.|\(b\. (?=[0-9A-Z])|\(\* ?(?=[0-9])|\bnascid[oa]|\bnasceu|geboorte|födelse|\bfödd\b|fødsel|\bfødt\b|syntym|urodz|рожд|родил|出生|生年月日|생년월일|生まれ|जन्म|ميلاد|doğum)",
     re.IGNORECASE,
 )
 NEEDLES = (
-    "irth", "born", "dob", "d.o.b", "eburt", "eboren", "geb.", "aissance", "né", "acimiento", "naci", "ascita", "nato ", "nata ", "asciment", "ascid", "asceu", "eboorte", "ödelse", "född", "ødsel", "født",
+    "irth", "born", "dob", "d.o.b", "eburt", "eboren", "geb.", "aissance", "né", "Nasc.", "Nac.", "acimiento", "naci", "ascita", "nato ", "nata ", "asciment", "ascid", "asceu", "nasc.", "nac.", "(b. ", "(*", "eboorte", "ödelse", "född", "ødsel", "født",
     "yntym", "rodz", "рожд", "родил", "出生", "生年月日", "생년월일", "生まれ", "जन्म", "ميلاد", "oğum",
 )  # fmt: skip
 _MONTHS = (
     "jan(?:uary|uar|vier|uari|uary)?|ene(?:ro)?|gen(?:naio)?|janeiro|feb(?:ruary|ruar|rero|braio|ruari)?|f[ée]v(?:rier|ereiro)?|mar(?:ch|s|zo|ço|t)?|märz|maart|mrz"
     "|apr(?:il|ile)?|avr(?:il)?|abr(?:il)?|may|mai|mayo|maggio|maio|mei|maj|jun(?:e|i|io|ho)?|juin|giu(?:gno)?|jul(?:y|i|io|ho)?|juil(?:let)?|lug(?:lio)?"
     "|aug(?:ust|usti|ustus)?|ao[ûu]t|ago(?:sto)?|sep(?:t|tember|tembre|tiembre)?|set(?:tembre|embro)?|oct(?:ober|obre|ubre)?|okt(?:ober)?|ott(?:obre)?|out(?:ubro)?"
+    "|augusti|marts|desember|(?:tammi|helmi|maalis|huhti|touko|kesä|heinä|elo|syys|loka|marras|joulu)kuuta"
+    "|stycznia|lutego|marca|kwietnia|maja|czerwca|lipca|sierpnia|września|października|listopada|grudnia"
+    "|января|февраля|марта|апреля|мая|июня|июля|августа|сентября|октября|ноября|декабря"
+    "|ocak|şubat|mart|nisan|mayıs|haziran|temmuz|ağustos|eylül|ekim|kasım|aralık"
     "|nov(?:ember|embre|iembre)?|novembro|dec(?:ember)?|dez(?:ember|embro)?|d[ée]c(?:embre)?|dic(?:iembre|embre)?|januar|februari|giugno|luglio"
 )
 _YEAR = r"(?:18[5-9][0-9]|19[0-9]{2}|20[0-9]{2})"
 DATE = re.compile(
     rf"(?P<numeric>(?P<year_first>{_YEAR}[-/. ][01]?[0-9][-/. ][0-3]?[0-9])(?!\d)|[0-3]?[0-9](?P<mark>[-/.] ?| )[01]?[0-9](?P=mark)(?:{_YEAR}|[0-9]{{2}})(?!\d)|[01]?[0-9]/[0-3]?[0-9]/(?:{_YEAR}|[0-9]{{2}})(?!\d)"
-    rf"|{_YEAR} ?年 ?[01]?[0-9] ?月 ?[0-3]?[0-9] ?日|{_YEAR}년 ?[01]?[0-9]월 ?[0-3]?[0-9]일|(?:18[5-9]|19[0-9]|20[0-9])[0-9][01][0-9][0-3][0-9](?!\d))"
+    rf"|{_YEAR} ?年 ?[01]?[0-9] ?月 ?[0-3]?[0-9] ?日|{_YEAR} ?년 ?[01]?[0-9] ?월 ?[0-3]?[0-9] ?일|(?:18[5-9]|19[0-9]|20[0-9])[0-9][01][0-9][0-3][0-9](?!\d))"
     rf"|[0-3]?[0-9](?:st|nd|rd|th|er|º|\.)?(?: of| de| d')?[ -]?(?:{_MONTHS})\.?,?(?: de[l]?| of)?[ -]?(?:{_YEAR}|'?[0-9]{{2}}(?!\d))"
     rf"|(?:{_MONTHS})\.? [0-3]?[0-9](?:st|nd|rd|th)?,? (?:{_YEAR}|'[0-9]{{2}})(?!\d)",
     re.IGNORECASE,

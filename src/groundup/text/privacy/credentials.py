@@ -29,6 +29,7 @@ PREFIXED = {
         "k_live_": "[A-Za-z0-9]{16,200}",  # Stripe: sk_ and rk_
         "k_test_": "[A-Za-z0-9]{16,200}",
         "whsec_": "[A-Za-z0-9+/=]{20,100}",
+        "SK": "[0-9a-f]{32}",  # Twilio
         "SG.": r"[A-Za-z0-9_-]{16,32}\.[A-Za-z0-9_-]{16,64}",  # SendGrid
         "npm_": "[A-Za-z0-9]{36}",
         "pypi-": "[A-Za-z0-9_-]{50,}",
@@ -44,19 +45,23 @@ PREFIXED = {
         "sq0csp-": "[A-Za-z0-9_-]{43}",
     }.items()
 }
+BOT = re.compile(r"(?<![\w-])[0-9]{8,10}:AA[\w-]{33}(?![\w-])")  # Telegram
 TOKEN = re.compile(r"(?<![\w-])eyJ[\w-]{8,}\.eyJ[\w-]{8,}\.[\w-]{8,}")  # RFC 7519
-PRIVATE_KEY = re.compile(r"-----BEGIN ((?:[A-Z0-9]+ )*PRIVATE KEY(?: BLOCK)?)-----[\s\S]{20,20000}?-----END \1-----")
-PRIVATE_KEY_BEGUN = re.compile(
-    r"-----BEGIN (?:[A-Z0-9]+ )*PRIVATE KEY(?: BLOCK)?-----(?:\s*[A-Za-z0-9+/=:, -]+\s*\n?){1,400}"
+KEY_BEGINS = re.compile(r"-----BEGIN ((?:[A-Z0-9]{1,20} ){0,4}PRIVATE KEY(?: BLOCK)?)-----")
+_BREAK = r"(?:\s|\\[rn])*"
+KEY_LINES = re.compile(
+    rf"(?:{_BREAK}[A-Za-z-]{{3,20}}: [^\n\\]{{1,200}}(?=\n|\\n))*(?:{_BREAK}[A-Za-z0-9+/=]{{16,}}){{1,400}}(?:{_BREAK}[A-Za-z0-9+/=]{{1,15}}(?=\s|\\|$))?"
 )
+LONGEST_KEY = 20_000  # characters
 IN_ADDRESS = re.compile(r"[a-z][a-z0-9+.-]{1,20}://[^\s:/@<>\"'?#]{0,64}:([^\s/@<>\"'{}$?#]{3,128})@", re.IGNORECASE)
 HEADER = re.compile(r"(?:Bearer|Basic|Token|bearer|basic) +([A-Za-z0-9+/=_.~-]{20,})")
 NAMES = ("assw", "assphrase", "pwd", "ecret", "oken", "key", "redential", "contraseña", "de passe")
 ASSIGNED = re.compile(
-    r"(?:passw(?:or[dt]|d)?|passphrase|pwd|secret|token|api[ _-]?key|access[ _-]?key(?:[ _-]?id)?|private[ _-]?key|credentials?|auth[ _-]?key|encryption[ _-]?key|contraseña|mot de passe)[a-z0-9_]{0,16}"
+    r"(?:passw(?:or[dt]|d)?|passphrase|pwd|secret|token|api[ _-]?key|account[ _-]?key|access[ _-]?key(?:[ _-]?id)?|private[ _-]?key|credentials?|auth[ _-]?key|encryption[ _-]?key|contraseña|mot de passe)[a-z0-9_]{0,16}"
     r"[\"'\]`]{0,2}(?:: ?(?:str|string|String|&str))?\s{0,3}(?:=>|:=|={1,2}|:| is )\s{0,3}(?P<value>\"[^\"\n]{4,256}\"|'[^'\n]{4,256}'|`[^`\n]{4,256}`|[^\s\"'`,;<>(){}\[\]\\]{6,256})",
     re.IGNORECASE,
 )
+ASSIGNED_SOON = re.compile(r"[\w\s\"'\]`-]{0,48}?(?:[:=]| is )", re.IGNORECASE)  # cheaper, and true of all that match
 NOT_A_VALUE = re.compile(
     r"\$|%[({sd]|\{\{|<|\.\.\.|…|\*{3}|x{4,}|(?:your|my|the|some|example|enter|insert|change|replace|dummy|fake|placeholder|none|null|true|false|undefined|required|optional|os\.|env|self\.|process\.|config|settings|get|str|string|bytes|int|http)(?=[\W_]|[A-Z]?[a-z]{2}|$)",
     re.IGNORECASE,
@@ -77,11 +82,11 @@ def find_secrets(text: str) -> Iterator[Finding]:
     if "eyJ" in text:
         for match in TOKEN.finditer(text):
             yield Finding("secret", "signed_token", match.start(), match.end(), CHECKED)
+    if ":AA" in text:
+        for match in BOT.finditer(text):
+            yield Finding("secret", "api_key", match.start(), match.end(), CHECKED)
     if "PRIVATE KEY" in text:
-        for at in occurrences(text, "-----BEGIN "):
-            block = PRIVATE_KEY.match(text, at) or PRIVATE_KEY_BEGUN.match(text, at)
-            if block:
-                yield Finding("secret", "private_key", block.start(), block.end(), CHECKED + 1)  # whatever stands in it
+        yield from _find_private_keys(text)
     for at in occurrences(text, "://"):
         inside = IN_ADDRESS.search(text, max(0, at - 20), at + 200)
         if inside and inside.start() < at < inside.end() and not NOT_A_VALUE.match(inside.group(1)):
@@ -93,10 +98,24 @@ def find_secrets(text: str) -> Iterator[Finding]:
     yield from _find_assigned(text)
 
 
+def _find_private_keys(text: str) -> Iterator[Finding]:
+    """From BEGIN to END, whatever stands between; of a key without its END the lines that look like one."""
+    done = 0
+    for begin in KEY_BEGINS.finditer(text):
+        if begin.start() < done:
+            continue
+        last_line = f"-----END {begin[1]}-----"
+        end = text.find(last_line, begin.end() + 20, begin.end() + LONGEST_KEY)
+        lines = KEY_LINES.match(text, begin.end())
+        done = end + len(last_line) if end >= 0 else lines.end() if lines else begin.end()
+        if done > begin.end():
+            yield Finding("secret", "private_key", begin.start(), done, CHECKED + 1)
+
+
 def _find_assigned(text: str) -> Iterator[Finding]:
     done = -1
     for at in sorted(occurrences(lower(text), *NAMES)):
-        if at < done:
+        if at < done or not ASSIGNED_SOON.match(text, at):
             continue
         match = ASSIGNED.search(text, max(0, at - 12), min(len(text), at + 320))
         if match is None or match.start() > at:

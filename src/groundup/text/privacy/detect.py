@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 
 from groundup.text.privacy.address import find_addresses
 from groundup.text.privacy.bank import find_cards, find_iban
@@ -16,6 +17,7 @@ from groundup.text.privacy.names import find_names
 from groundup.text.privacy.national_ids import find_letter_ids, find_national_ids, find_passports
 from groundup.text.privacy.network import find_ips
 from groundup.text.privacy.phone import find_phones
+from groundup.text.privacy.plain import read_plainly
 from groundup.text.privacy.settings import PrivacySettings
 
 LETTERS_THEN_DIGITS = re.compile(r"[A-Z][A-Z] ?-?[0-9LMNP-V][0-9LMNP-V]|[a-z][a-z][0-9][0-9] ?[a-z0-9]{4}")
@@ -27,8 +29,13 @@ def find_personal_data(text: str, settings: PrivacySettings) -> list[Finding]:
     `text[finding.start:finding.end]` is what was found. All detectors run, whatever was asked for: what is taken for a card is
     not taken for a telephone number only because cards are not looked for.
     """
-    found = settle(_find_all(text, settings))
-    return [finding for finding in found if finding.kind in settings.kinds]
+    plain = read_plainly(text)
+    found: list[Finding] = []
+    for finding in settle(_find_all(plain.text, settings)):
+        if finding.kind in settings.kinds:
+            start, end = plain.stretch(finding.start, finding.end)
+            found.append(replace(finding, start=start, end=end))
+    return found
 
 
 def _find_all(text: str, settings: PrivacySettings) -> Iterator[Finding]:

@@ -33,6 +33,8 @@ class Report:
     """Rows that could not be read (`skip_bad`)."""
     skipped_lines: list[int] = field(default_factory=list)
     """The first of their line numbers."""
+    other_keys: list[str] = field(default_factory=list)
+    """Keys of the rows that were not looked into, in the order of their first use."""
     found: dict[str, int] = field(default_factory=dict)
     """Findings of each kind."""
     rows_with: dict[str, int] = field(default_factory=dict)
@@ -105,6 +107,7 @@ def _scrub_rows(
             report.skipped_lines += [number] if report.skipped <= SHOWN_LINES else []
             continue
         scrubbed = scrub(row["text"], settings, key)
+        report.other_keys += [name for name in row if name != "text" and name not in report.other_keys]
         report.add(row["text"], scrubbed)
         if not scrubbed.drop:
             file.write(json.dumps({**row, "text": scrubbed.text}, ensure_ascii=False).encode() + b"\n")

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
+from groundup.text.privacy.plain import UNSPACED
 from groundup.text.privacy.settings import Kind
 
 SHAPE, CONTEXT, CHECKED = 1, 2, 3
@@ -14,7 +15,7 @@ SHAPE, CONTEXT, CHECKED = 1, 2, 3
 BEFORE = 60  # characters: how far back a word still says what a number is
 
 
-LONGEST_HEAD = 2000  # characters
+LONGEST_HEAD, LONGEST_ROW = 2000, 4000  # characters
 NAME_OF_COLUMN = re.compile(r"[^\W\d][\w /().:#-]{0,40}")
 QUOTED = re.compile(r'"[^"\n]*"')
 
@@ -70,7 +71,7 @@ def _joined(findings: Iterable[Finding]) -> list[Finding]:
 @lru_cache(maxsize=256)
 def words_pattern(words: str) -> re.Pattern[str]:
     """A pattern for any of the words (alternatives of a regular expression), which must begin at a word's start."""
-    return re.compile(rf"(?<![^\W_])(?:{words})", re.IGNORECASE)
+    return re.compile(rf"(?<![^\W_{UNSPACED}])(?:{words})", re.IGNORECASE)
 
 
 def said_before(text: str, start: int, words: str, reach: int = BEFORE) -> bool:
@@ -92,15 +93,17 @@ def table_head(line: str) -> tuple[str, tuple[str, ...]]:
     return "", ()
 
 
+@lru_cache(maxsize=8)  # the detectors ask about one place one after the other
 def column_head(text: str, start: int) -> str:
     """The name of the column that `start` stands in, or "" outside of tables. Separators within quotation marks aren't counted."""
     first = text.find("\n", 0, LONGEST_HEAD)
     if first < 0 or start <= first:
         return ""
     separator, cells = table_head(text[:first])
-    if not cells:
+    line_end = text.rfind("\n", max(0, start - LONGEST_ROW), start)
+    if not cells or line_end < 0:
         return ""
-    before = QUOTED.sub("", text[text.rfind("\n", 0, start) + 1 : start])
+    before = QUOTED.sub("", text[line_end + 1 : start])
     index = before.count(separator)
     return cells[index] if index < len(cells) else ""
 

@@ -33,9 +33,11 @@ LABEL = re.compile(
     r"(?<![A-Za-z])(?:[Ff]ull[ _]?[Nn]ame|[Nn]ame|NAME|[Pp]atient(?:[ _]name)?|[Cc]ustomer(?:[ _]name)?|[Cc]lient|[Ee]mployee|[Rr]ecipient|[Ss]ender|[Hh]older|[Aa]pplicant|[Ss]igned|From|To|Cc|Bcc|Reply-To|Nom|Nombre|Nome|[Bb]eneficiary|[Cc]ontact)[\"']?[ \t]?$"
 )
 BEFORE_ADDRESS = re.compile(r"<[^<>\s@]{1,64}@")
+WORD = re.compile(rf"(?<![^\W_])[{_UP}][^\W_]*")
 LAST_NAME = re.compile(rf"(?<!\w)(?P<name>{FULL_NAME})[\"']? ?$")
 I_AM = ("I am ", "I'm ", "I’m ", "his is ", "Ich bin ", "Je suis ", "Soy ", "Sono ")
 INTRODUCED = re.compile(rf"(?P<name>{FULL_NAME})(?=[,.;!\n]|$| (?:and|from|calling|writing|with|at|aus|und|de|y|e)\b)")
+LONGEST_INDENT = 40  # characters
 NOT_NAMES = frozenset(
     """None True False The This That There Here Sir Madam Team All Everyone Everybody Colleague Colleagues Customer Customers Friend Friends User Users Reader Readers World God Lord Hiring Manager
     President Minister Chairman Speaker Secretary Editor Doctor Professor Python Windows Linux Monday Tuesday Wednesday Thursday Friday Saturday Sunday January February March April
@@ -45,19 +47,26 @@ NOT_NAMES = frozenset(
 
 def find_names(text: str) -> Iterator[Finding]:
     """Names behind a title, a greeting, a signature or a field, and each later mention of one that was found in full."""
-    full: set[str] = set()
+    full: dict[str, set[str]] = {}  # by their first words
     for finding in _find_said(text):
         value = text[finding.start : finding.end]
         words = value.split()
         if words[0] in NOT_NAMES or (len(words) == 1 and len(value.rstrip(".")) < 2):
             continue
         if len(words) > 1:
-            full.add(value)
+            full.setdefault(WORD.match(value)[0], set()).add(value)  # type: ignore[index]  # a name begins with a letter
         yield finding
-    for value in sorted(full):
-        for at in occurrences(text, value):
-            if not text[at - 1 : at].isalnum() and not text[at + len(value) : at + len(value) + 1].isalnum():
-                yield Finding("name", "again", at, at + len(value), SHAPE)
+    yield from _find_again(text, full)
+
+
+def _find_again(text: str, names: dict[str, set[str]]) -> Iterator[Finding]:
+    """Each mention of any of the names, in one pass however many there are."""
+    lengths = {first: sorted(set(map(len, values))) for first, values in names.items()}
+    for word in WORD.finditer(text) if names else ():
+        for length in lengths.get(word[0], ()):
+            end = word.start() + length
+            if text[word.start() : end] in names[word[0]] and not text[end : end + 1].isalnum():
+                yield Finding("name", "again", word.start(), end, SHAPE)
 
 
 def _find_said(text: str) -> Iterator[Finding]:
@@ -80,7 +89,8 @@ def _find_said(text: str) -> Iterator[Finding]:
             if match:
                 yield _named("signature", match.start("name"), match.end("name"), text)
     for match in GREETING.finditer(text):
-        if not text[text.rfind("\n", 0, match.start()) + 1 : match.start()].strip(" \t>\"'"):
+        before = text[max(0, match.start() - LONGEST_INDENT) : match.start()]
+        if (before == text[: match.start()] or "\n" in before) and not before.rpartition("\n")[2].strip(" \t>\"'"):
             yield _named("greeting", match.start("name"), match.end("name"), text)
     if "<" in text and "@" in text:
         for at in occurrences(text, "<"):

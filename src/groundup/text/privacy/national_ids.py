@@ -30,7 +30,8 @@ class NationalId:
     @property
     def pattern(self) -> re.Pattern[str]:
         """The shape, not as part of a longer number or word."""
-        return re.compile(rf"(?<![\w+])(?<!\d[./-])(?:{self.shape})(?![\w])(?![./-]\d)(?!-\w)")
+        shape = self.shape.replace(r"\d", "[0-9]")  # the checks read no other digits
+        return re.compile(rf"(?<![\w+])(?<!\d[./-])(?:{shape})(?![\w])(?![./-]\d)(?!-\w)")
 
 
 def _date(year: str, month: str, day: str, centuries: tuple[int, ...] = (1900, 2000)) -> bool:
@@ -250,16 +251,16 @@ DIGIT_IDS = (
 )  # fmt: skip
 LETTER_IDS = (
     NationalId("uk_nino", r"[A-Z]{2}[ -]?\d{2}[ -]?\d{2}[ -]?\d{2}[ -]?[A-Z]", uk_nino, named="national insurance|nino|ni n"),
-    NationalId("it_codice_fiscale", r"[A-Z]{3} ?[A-Z]{3} ?[0-9LMNP-V]{2}[A-EHLMPRST][0-9LMNP-V]{2} ?[A-Z][0-9LMNP-V]{3}[A-Z]", it_codice_fiscale, named="codice fiscale|c\\.f\\."),
+    NationalId("it_codice_fiscale", r"[A-Z]{3} ?[A-Z]{3} ?[0-9LMNP-V]{2}[A-EHLMPRST][0-9LMNP-V]{2} ?[A-Z][0-9LMNP-V]{3}[A-Z]", it_codice_fiscale, named="codice fiscale|c\\.?f\\b"),
     NationalId("mx_curp", r"[A-Z]{4}\d{6}[HMX][A-Z]{5}[0-9A-Z]\d", mx_curp, named="curp"),
-    NationalId("in_pan", r"[A-Z]{3}P[A-Z]\d{4}[A-Z]", anything),
+    NationalId("in_pan", r"[A-Z]{3}P[A-Z]\d{4}[A-Z]", anything, named=r"pan\b"),
     NationalId("in_pan", r"[A-Z]{5}\d{4}[A-Z]", anything, words=r"pan\b|permanent account"),
 )  # fmt: skip
 PASSPORT = re.compile(
     r"(?:[Pp]assport|PASSPORT|[Rr]eisepass|[Pp]asseport|[Pp]asaporte|[Pp]assaporto)(?:nummer)?[^\n0-9]{0,24}?(?<![A-Za-z])([A-Z]{0,3}\d{6,9}[A-Z]?|[CFGHJKLMNPRTVWXYZ0-9]{9,10})(?!\w)"
 )
 _COMPILED = [(each, each.pattern) for each in DIGIT_IDS]
-_COMPILED_LETTERS = [(each, each.pattern) for each in LETTER_IDS]
+_COMPILED_LETTERS = [(each, re.compile(each.pattern.pattern, re.IGNORECASE)) for each in LETTER_IDS]
 _SEPARATORS = str.maketrans("", "", " -./")
 LONGEST_LETTERS = 20
 NAMED_BEFORE = 30  # characters
@@ -280,7 +281,9 @@ def find_letter_ids(text: str, start: int) -> Iterator[Finding]:
     """Numbers that begin with letters, around two capitals with two digits after them."""
     for each, pattern in _COMPILED_LETTERS:
         match = pattern.search(text, max(0, start - 8), start + LONGEST_LETTERS + 4)
-        finding = match and _checked(text, each, match)
+        if match is None or not (match[0].isupper() or said_before(text, match.start(), each.named or each.words)):
+            continue  # in small letters it has to be called so
+        finding = _checked(text, each, match)
         if finding:
             yield finding
 

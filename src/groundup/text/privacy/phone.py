@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from groundup.text.privacy.finding import CHECKED, CONTEXT, SHAPE, Finding, said_before
+from groundup.text.privacy.finding import CHECKED, CONTEXT, SHAPE, Finding, said_before, words_pattern
 
 COUNTRY_CODES = frozenset(
     """1 7 20 27 30 31 32 33 34 36 39 40 41 43 44 45 46 47 48 49 51 52 53 54 55 56 57 58 60 61 62 63 64 65 66 81 82 84 86 90 91 92
@@ -35,7 +35,7 @@ LONGEST = {
 WORDS = (
     r"tel\b|tel[.:]|tele?(?:ph|f)on|tél|teléf|phones?\b|mobile?\b|móvil|cell|cel[.:]|celular|handy|fax|whatsapp|sms"
     r"|fone\b|portable|gsm\b|ph[.:]|mob[.:]|rufnummer|rückruf|appel|ll[aá]m|my number|mi n[úu]mero|mio numero|mon numéro|meine nummer|chiama|puhelin"
-    r"|☎|📞|電話|电话|手机|тел|หมายเลข|फ़ोन|هاتف"
+    r"|☎|📞|電話|电话|手机|тел|携帯|連絡先|전화|휴대폰|연락처|โทร|หมายเลข|फ़ोन|هاتف"
 )
 VERBS = r"(?:call|ring|dial|text|contact|reach)\b"  # which may be said of other things as well, and must stand closer
 NOT_WORDS = r"closes|isbn|issn|order|invoice|version|serial|part no|sku|uuid|hash|ticket|case no|account no|tracking|ean\b|doi|build|bestell|rechnung|patent"
@@ -76,7 +76,7 @@ SURROGATE = re.compile(
     rf"(?:\+\(?|(?<!\w)00{_BETWEEN})9{_BETWEEN}9{_BETWEEN}9(?:{_BETWEEN}[0-9]){{1,14}}|(?<!\w)0{_BETWEEN}0{_BETWEEN}0(?:{_BETWEEN}[0-9]){{1,14}}"
 )
 """What `pseudonyms` writes: no country has the code 999, and no number begins with 000."""
-NOT_CALLED = re.compile(DATE_LIKE.pattern + r"|[0-9]+\.[0-9]+")
+NOT_CALLED = re.compile(DATE_LIKE.pattern + r"|[0-9]+\.[0-9]+(?: ?[–-] ?[0-9]+\.[0-9]+)?")
 NATIONAL_DIGITS = range(9, 13)
 FEWEST = 8  # digits of an international number; small countries, whose code has three, have shorter ones
 
@@ -124,7 +124,7 @@ def _called_else(text: str, start: int) -> bool:
 
 def _called(text: str, start: int) -> bool:
     return said_before(text, start, WORDS, 25) or (
-        said_before(text, start, VERBS, 18) and text[start - 1] not in "#[\n"
+        words_pattern(VERBS).search(text, max(0, start - 18), start) is not None and text[start - 1] not in "#[\n"
     )
 
 

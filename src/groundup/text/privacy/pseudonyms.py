@@ -8,14 +8,19 @@ Internet address lies in 240.0.0.0/4 or 3fff::/20, a date of birth in the 18th c
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import hmac
+import ipaddress
 import os
+import re
+import unicodedata
 from collections.abc import Callable
 from pathlib import Path
 
 from groundup.errors import DataError
 from groundup.text.privacy.checksums import luhn
+from groundup.text.privacy.plain import plain
 from groundup.text.privacy.settings import Kind
 
 LETTERS = "abcdefghijklmnopqrstuvwxyz234567"
@@ -25,7 +30,8 @@ FEWEST_KEY_BYTES = 16
 def read_key(variable: str) -> bytes:
     """The key from an environment variable, which holds it or the path of a file with it.
 
-    Raises `DataError` when there is none, or it has fewer than 16 bytes.
+    What holds a `/` or names a file is a path. Raises `DataError` when there is no key, or it has fewer than 16 bytes; what the
+    variable holds is not told, since it may be the key.
     """
     value = os.environ.get(variable, "").strip()
     advice = (
@@ -36,21 +42,24 @@ def read_key(variable: str) -> bytes:
             f"privacy.mode = 'pseudonym' needs a key, and the environment variable {variable} is not set: {advice}"
         )
     key = value.encode()
-    if os.sep in value or Path(value).is_file():
+    if os.sep in value or os.path.isfile(value):
         try:
             key = Path(value).expanduser().read_bytes().strip()
         except OSError as error:
-            raise DataError(f"the key file that {variable} names cannot be read ({error.strerror}): {advice}") from None
+            raise DataError(
+                f"the key file that {variable} names cannot be read ({error.strerror}): {advice}; a secret with a {os.sep} in it "
+                "has to lie in a file"
+            ) from None
     if len(key) < FEWEST_KEY_BYTES:
         raise DataError(f"the key of {variable} has {len(key)} bytes, which can be guessed: {advice}")
     return key
 
 
 def pseudonym(kind: Kind, value: str, key: bytes) -> str:
-    """The stand-in for a value. What is written in another way but is the same (spaces, capitals) gets the same letters and digits."""
-    same = "".join(character for character in value if character.isalnum() or character in "@.:_+").casefold()
-    if kind in ("phone", "card", "iban", "national_id"):
-        same = "".join(character for character in same if character.isalnum())
+    """The stand-in for a value. What is written in another way but is the same (spaces, capitals, an internet address with or
+    without its zeros) gets the same letters and digits."""
+    value = plain(value)
+    same = _same(kind, unicodedata.normalize("NFKC", value).casefold())
     draw = _draws(key, f"{kind}\0{same}".encode())
     if kind == "email":
         return f"{_letters(draw, 10)}@{_letters(draw, 6)}.example"
@@ -70,6 +79,18 @@ def pseudonym(kind: Kind, value: str, key: bytes) -> str:
     if kind == "name":
         return f"Person-{_letters(draw, 6).upper().translate(_ONLY_LETTERS)}"
     return f"<{kind.upper()}-{_letters(draw, 8)}>"
+
+
+def _same(kind: Kind, value: str) -> str:
+    """What is the same however a value is written: for numbers their letters and digits, for text all but its spaces."""
+    if kind == "phone":
+        value = value.removeprefix("00")
+    if kind == "ip":
+        with contextlib.suppress(ValueError):  # two findings made one may be none
+            return ipaddress.ip_address(value).compressed
+    if kind in ("email", "secret"):
+        return "".join(value.split())
+    return "".join(character for character in value if character.isalnum())
 
 
 _ONLY_LETTERS = str.maketrans("234567", "GHJKLM")
@@ -119,20 +140,14 @@ def _address(value: str, draw: Callable[[int], int]) -> str:
 
 
 def _date(value: str, draw: Callable[[int], int]) -> str:
-    """The same way of writing, in a year from 1700 to 1799; where the year has two digits, day or month 0."""
-    parts: list[str] = []
-    number = ""
-    for character in value + "\0":
-        if character.isdigit():
-            number += character
-            continue
-        if number:
-            parts.append(f"17{draw(100):02d}" + number[4:] if len(number) >= 4 else number)
-            number = ""
-        parts.append(character)
-    year_told = any(len(part) >= 4 and part.isdigit() for part in parts)
-    if not year_told:
-        parts = ["0" * len(part) if part.isdigit() else part for part in parts]
-    elif not any(character.isalpha() for character in value):
-        parts = [f"{1 + draw(12):0{len(part)}d}" if part.isdigit() and len(part) <= 2 else part for part in parts]
-    return "".join(parts)[:-1]
+    """A day from 1700 to 1799, written as the value is where that is three numbers with a whole year; else as year-month-day."""
+    year, month, day = (
+        f"17{draw(100):02d}",
+        1 + draw(12),
+        1 + draw(12),
+    )  # a day that may stand in the month's place, too
+    numbers = re.findall("[0-9]+", value)
+    if len(numbers) == 3 and any(len(number) == 4 for number in numbers):
+        rest = iter((month, day))
+        return re.sub("[0-9]+", lambda part: year if len(part[0]) == 4 else f"{next(rest):0{len(part[0])}d}", value)
+    return f"{year}{month:02d}{day:02d}" if value.isdigit() else f"{year}-{month:02d}-{day:02d}"

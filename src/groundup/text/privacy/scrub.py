@@ -12,6 +12,7 @@ from groundup.text.privacy.settings import PrivacySettings
 
 ROUNDS = 8
 NEAR = 400  # characters around a replacement that are looked at again: farther than any detector looks
+AROUND = 4000  # characters around what is shown that are looked at, too: a private key that begins or ends outside is known there
 
 
 @dataclass(frozen=True)
@@ -53,13 +54,31 @@ def scrub(text: str, settings: PrivacySettings, key: bytes = b"") -> Scrubbed:
     return Scrubbed(text, dict(counts), first)
 
 
+def without_personal_data(text: str, start: int, end: int, settings: PrivacySettings) -> str:
+    """`text[start:end]` to be shown to people: a placeholder for each piece of personal data, also for one that the ends cut."""
+    first = max(0, start - AROUND)
+    around = text[first : end + AROUND]
+    parts: list[str] = []
+    done, end = start - first, end - first
+    for finding in find_personal_data(around, settings):
+        if done < finding.end and finding.start < end:
+            parts += [around[done : finding.start], placeholder(finding)]
+            done = finding.end
+    return "".join([*parts, around[done:end]])
+
+
+def placeholder(finding: Finding) -> str:
+    """Its kind, such as `<EMAIL>`."""
+    return f"<{finding.kind.upper()}>"
+
+
 def replacement(finding: Finding, value: str, settings: PrivacySettings, key: bytes) -> str:
     """What stands in the text instead."""
     if settings.mode == "redact":
         return ""
     if settings.mode == "pseudonym" and key:
         return pseudonym(finding.kind, value, key)
-    return f"<{finding.kind.upper()}>"
+    return placeholder(finding)
 
 
 def _replaced(text: str, findings: list[Finding], settings: PrivacySettings, key: bytes) -> tuple[str, list[int]]:
