@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from groundup.config import build, field_sentences, merge, parse_overrides, read_toml, write_toml
 from groundup.errors import SettingError
 from groundup.recipe.settings import Recipe, build_recipe, load_recipe, shipped_recipes
+from groundup.text.settings import DataSettings
 
 
 @pytest.mark.parametrize(
@@ -119,10 +120,19 @@ def test_python_takes_a_mapping() -> None:
     assert load_recipe("shakespeare", {"training.max_steps": 7}).training.max_steps == 7
     with pytest.raises(SettingError, match=r"write it as section\.key"):
         load_recipe("shakespeare", {"max_steps": 7})
+    assert load_recipe("shakespeare", {"data.duplicates.near": "drop"}).data.duplicates.near == "drop"
 
 
 def test_later_layers_win_key_by_key() -> None:
-    assert merge({"a": {"x": 1, "y": 2}}, {"a": {"y": 3}}, {"b": 4}) == {"a": {"x": 1, "y": 3}, "b": 4}
+    layers: list[dict[str, Any]] = [
+        {"data": {"source": "a", "temperature": 2}},
+        {"data": {"source": "b"}},
+        {"model": {"d_model": 4}},
+    ]
+    assert merge(Recipe, *layers) == {"data": {"source": "b", "temperature": 2}, "model": {"d_model": 4}}
+    sections: list[dict[str, Any]] = [{"duplicates": {"near": "drop"}}, {"duplicates": {"exact": True}}]
+    assert merge(DataSettings, *sections) == {"duplicates": {"near": "drop", "exact": True}}
+    assert merge(DataSettings, {"weights": {"a": 1}}, {"weights": {"b": 2}}) == {"weights": {"b": 2}}
     layered = load_recipe("shakespeare", ["model.preset=gpt2", "model.dropout=0.2"]).model
     assert (layered.norm, layered.dropout, layered.max_seq_len) == ("layernorm", 0.2, 128)
 

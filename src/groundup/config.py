@@ -88,6 +88,17 @@ def parse_overrides(settings_class: type, overrides: Iterable[str]) -> dict[str,
     return nested
 
 
+def from_dotted(settings_class: type, values: Mapping[str, Any]) -> dict[str, Any]:
+    """Turn `{"training.max_steps": 500, …}` into nested dictionaries; a later name wins over an earlier one."""
+    layers: list[dict[str, Any]] = []
+    for name, value in values.items():
+        if "." not in name:
+            raise SettingError(name, value, "write it as section.key, e.g. training.max_steps")
+        layers.append({})
+        _set_dotted(layers[-1], name, value)
+    return merge(settings_class, *layers)
+
+
 def _set_dotted(nested: dict[str, Any], name: str, value: Any) -> None:
     *sections, key = name.split(".")
     for section in sections:
@@ -159,13 +170,16 @@ def _same_key_elsewhere(settings_class: type, key: str) -> list[str]:
     return []
 
 
-def merge(*layers: Mapping[str, Any]) -> dict[str, Any]:
-    """Nested dictionaries laid over each other; a later layer wins key by key."""
+def merge(settings_class: type, *layers: Mapping[str, Any]) -> dict[str, Any]:
+    """Values of a settings class laid over each other: a later layer wins key by key, in its sections too. A setting that is a
+    table itself, such as data.weights, is taken whole."""
+    hints = get_type_hints(settings_class)
     merged: dict[str, Any] = {}
     for layer in layers:
         for key, value in layer.items():
-            if isinstance(value, Mapping) and isinstance(merged.get(key), Mapping):
-                merged[key] = merge(merged[key], value)
+            earlier = merged.get(key)
+            if dataclasses.is_dataclass(hints.get(key)) and isinstance(value, Mapping) and isinstance(earlier, Mapping):
+                merged[key] = merge(hints[key], earlier, value)
             else:
                 merged[key] = value
     return merged

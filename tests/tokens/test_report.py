@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import base64
+from pathlib import Path
+
 import pytest
 
 from groundup.errors import DataError
 from groundup.tokens.byte_pair import train_byte_pair_tokenizer
 from groundup.tokens.character import train_character_tokenizer
+from groundup.tokens.existing import read_tokenizer
 from groundup.tokens.report import Fertility, report_tokenizer, script_of
 from groundup.tokens.word import train_word_tokenizer
 
@@ -19,6 +23,14 @@ def test_figures_by_hand() -> None:
     assert report.whole.tokens_per_word == 1.5
     assert (report.vocab_size, report.unused, report.longest) == (6, 0, ["be", "to", " "])
     assert report_tokenizer(tokenizer, ["be"]).unused == 2
+
+
+def test_special_tokens_and_gaps_are_not_unused(tmp_path: Path) -> None:
+    """cl100k has five special tokens, and seventeen ids that stand for nothing: nobody can need them."""
+    letters = [base64.b64encode(bytes([byte])).decode() + f" {byte}\n" for byte in range(256)]
+    (tmp_path / "cl100k_base.tiktoken").write_text("".join(letters))
+    report = report_tokenizer(read_tokenizer(tmp_path), ["abc"])
+    assert (report.vocab_size, report.unused) == (100277, 256 - 3)
 
 
 def test_each_document_counts_for_its_script() -> None:

@@ -27,8 +27,10 @@ def byte_level_bpe(directory: Path) -> tokenizers.Tokenizer:
     tokenizer.add_special_tokens([AddedToken("<pad>", special=True)])
     tokenizer.post_processor = processors.TemplateProcessing(single="<s> $A", special_tokens=[("<s>", 0)])
     tokenizer.enable_truncation(4)  # as some directories leave it; a text must not be cut silently
+    tokenizer.model.dropout = 0.5  # nor by chance
     tokenizer.save(str(directory / "tokenizer.json"))
     tokenizer.no_truncation()
+    tokenizer.model.dropout = None
     return tokenizer
 
 
@@ -69,6 +71,7 @@ def test_a_tokenizer_made_by_others(tmp_path: Path) -> None:
     for text in [*TEXTS[:2], "Ünknown 世界 😀", ""]:
         assert tokenizer.encode(text) == library.encode(text).ids
         assert tokenizer.decode(tokenizer.encode(text)) == text
+        assert tokenizer.encode(text, whole=False) == library.encode(text).ids[1:]
         assert tokenizer.encode_batch([text, "a"]) == [library.encode(text).ids, library.encode("a").ids]
         assert [list(piece) for piece in tokenizer.encode_pieces(text)] == ([library.encode(text).ids] if text else [])
     assert 1 not in tokenizer.encode("</s>")

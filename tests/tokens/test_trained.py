@@ -90,9 +90,17 @@ def test_digits_stand_as_the_pre_tokenizer_says() -> None:
             (name, train_byte_pair_tokenizer(["2004 " * 50], 300, pre_tokenizer=name)) for name in PRE_TOKENIZERS
         )
     }
-    assert tokens["qwen2"] == tokens["smollm"] == ["2", "0", "0", "4", " ", "2", "0", "0", "4"]
+    assert tokens["qwen2"] == tokens["qwen35"] == tokens["smollm"] == ["2", "0", "0", "4", " ", "2", "0", "0", "4"]
     assert tokens["llama-bpe"] == ["200", "4", " ", "200", "4"]
     assert tokens["gpt-2"] == ["2004", " 2004"]
+
+
+@pytest.mark.parametrize(("name", "tokens"), [("qwen35", ["हिन्दी", " हिन्दी"]), ("qwen2", ["ह", "िन", "्द", "ी", " ह"])])
+def test_words_with_marks(name: PreTokenizer, tokens: list[str]) -> None:
+    """Hindi's vowels and its silent sign are marks: most patterns cut a word before each of them."""
+    tokenizer = train_byte_pair_tokenizer(["हिन्दी " * 50], 300, pre_tokenizer=name)
+    text = "हिन्दी हिन्दी"
+    assert [tokenizer.decode([token_id]) for token_id in tokenizer.encode(text)][: len(tokens)] == tokens
 
 
 @pytest.mark.parametrize("name", PRE_TOKENIZERS)

@@ -91,9 +91,8 @@ def _settings(arguments: list[str], skip_bad: bool, standard: bool = True) -> Da
     if not sources and "source" not in overrides.get("data", {}):
         raise DataError("no source is named: name files, folders, a glob pattern or a catalogue entry")
     named = {"source": sources[0] if len(sources) == 1 else sources} if sources else {}
-    values = merge(
-        STANDARD if standard else {}, overrides.get("data", {}), named, {"skip_bad": True} if skip_bad else {}
-    )
+    skipping = {"skip_bad": True} if skip_bad else {}
+    values = merge(DataSettings, STANDARD if standard else {}, overrides.get("data", {}), named, skipping)
     return build(DataSettings, values, "data.")
 
 

@@ -54,7 +54,7 @@ def make_prompt(
     Raises `GenerationError` for a suffix where the tokenizer lacks `SPECIAL_TOKENS`, and where there is no text at all.
     """
     room = max(1, max_seq_len - min(max_new_tokens, int(max_seq_len * MOST_RESERVED)))
-    before = tokenizer.encode(prefix)
+    before = tokenizer.encode(prefix, whole=not suffix)
     if not suffix:
         if not before and tokenizer.end_id is None:
             raise GenerationError(
@@ -67,7 +67,7 @@ def make_prompt(
             "suffix, or train with data.fim_rate = 0.5"
         )
     room = max(1, room - len(SPECIAL_TOKENS))
-    after = tokenizer.encode(suffix)
+    after = tokenizer.encode(suffix, whole=False)
     after = after[: max(int(room * SUFFIX_SHARE), room - len(before))]
     before = before[max(0, len(before) - (room - len(after))) :]
     prefix_id, suffix_id, middle_id = (tokenizer.token_id(token) or 0 for token in (PREFIX, SUFFIX, MIDDLE))
@@ -84,7 +84,7 @@ def _take_back(tokenizer: Tokenizer, ids: list[int]) -> Prompt:
     others = tokenizer.decode(ids[:-1])
     if not begun or not begun.isascii() or tokenizer.decode(ids) != others + begun:
         return Prompt(ids, "")
-    if tokenizer.encode(begun) != ids[-1:]:  # SentencePiece sees the beginning of a word in it
+    if tokenizer.encode(begun, whole=False) != ids[-1:]:  # SentencePiece sees the beginning of a word in it
         return Prompt(ids, "")
     return Prompt(ids[:-1], begun)
 
@@ -96,7 +96,7 @@ def agreeing_tokens(tokenizer: Tokenizer, texts: Sequence[str], begun: str) -> T
     are a token, and the last goes with the word.
     """
     agreeing = torch.tensor([text.startswith(begun) for text in texts])
-    first = tokenizer.encode(begun + "x")[0]
+    first = tokenizer.encode(begun + "x", whole=False)[0]
     if texts[first] and begun.startswith(texts[first]):
         agreeing[first] = True
     return agreeing

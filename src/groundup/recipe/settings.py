@@ -9,7 +9,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from groundup.config import build, check_keys, is_unicode, merge, parse_overrides, read_toml, write_toml
+from groundup.config import build, check_keys, from_dotted, is_unicode, merge, parse_overrides, read_toml, write_toml
 from groundup.errors import RunError, SettingError
 from groundup.evaluation.settings import EvaluationSettings
 from groundup.generation.settings import GenerationSettings
@@ -77,10 +77,10 @@ def load_recipe(name: str, overrides: Iterable[str] | Mapping[str, Any] = ()) ->
     file_values = read_toml(find_recipe(name))
     check_keys(Recipe, file_values)
     if isinstance(overrides, Mapping):
-        override_values = merge(*({section: {key: value}} for section, key, value in _split_names(overrides)))
+        override_values = from_dotted(Recipe, overrides)
     else:
         override_values = parse_overrides(Recipe, overrides)
-    return build_recipe(merge(file_values, override_values))
+    return build_recipe(merge(Recipe, file_values, override_values))
 
 
 def default_run(recipe: str) -> Path:
@@ -115,11 +115,3 @@ def build_recipe(values: Mapping[str, Any]) -> Recipe:
     if isinstance(values.get("model", {}), Mapping):
         values["model"] = with_preset(values.get("model", {}))
     return build(Recipe, values)
-
-
-def _split_names(overrides: Mapping[str, Any]) -> Iterable[tuple[str, str, Any]]:
-    for name, value in overrides.items():
-        section, dot, key = name.partition(".")
-        if not dot:
-            raise SettingError(name, value, "write it as section.key, e.g. training.max_steps")
-        yield section, key, value

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import tokenizers
 from tokenizers import Regex, decoders, models, pre_tokenizers, trainers
 
-from groundup.tokens.patterns import CL100K, QWEN2
+from groundup.tokens.patterns import CL100K, QWEN2, QWEN35
 from groundup.tokens.settings import PreTokenizer
 from groundup.tokens.special import END, PAD, with_special_tokens
 from groundup.tokens.tokenizer import Tokenizer
@@ -45,5 +45,5 @@ def cut_by(name: PreTokenizer) -> pre_tokenizers.PreTokenizer:
     if name == "smollm":  # each digit by itself, then as GPT-2
         digits = pre_tokenizers.Digits(individual_digits=True)
         return pre_tokenizers.Sequence([digits, pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=True)])
-    pattern = CL100K if name == "llama-bpe" else QWEN2
+    pattern = {"qwen2": QWEN2, "qwen35": QWEN35, "llama-bpe": CL100K}[name]
     return pre_tokenizers.Sequence([pre_tokenizers.Split(Regex(pattern), "isolated"), byte_level])

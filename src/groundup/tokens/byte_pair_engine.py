@@ -150,5 +150,5 @@ def _pattern(step: Mapping[str, Any] | None) -> str | None:
         case [{"type": "Digits", "individual_digits": True}] if words:
             return patterns.DIGITS_GPT2
         case [{"type": "Split", "pattern": {"Regex": regex}, "behavior": "Isolated", "invert": False}] if not words:
-            return regex if regex in (patterns.QWEN2, patterns.CL100K, patterns.O200K) else None
+            return regex if regex in (patterns.QWEN2, patterns.QWEN35, patterns.CL100K, patterns.O200K) else None
     return None

@@ -11,6 +11,7 @@ document is always cut the same way. Cuts fall between any two characters, as a 
 
 from __future__ import annotations
 
+import functools
 import hashlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -59,7 +60,7 @@ class FillInTheMiddle:
         which, one, other = _numbers("how" + text)
         begin, end = sorted((int(one * (len(text) + 1)), int(other * (len(text) + 1))))
         prefix, middle, suffix = text[:begin], text[begin:end], text[end:]
-        encode = self.tokenizer.encode_array
+        encode = functools.partial(self.tokenizer.encode_array, whole=False)
         if which < self.suffix_first_rate:
             # Prefix and middle are encoded as one, as what the model reads and what it goes on with are (the paper's appendix D).
             parts = [

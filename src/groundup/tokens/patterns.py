@@ -10,6 +10,8 @@ _WORDS = (
 )
 QWEN2 = _WORDS.replace("DIGITS", "")  # each digit by itself
 CL100K = _WORDS.replace("DIGITS", "{1,3}")  # GPT-4's, which Llama 3 took over
+# Qwen 3.5's: marks belong to words, as the vowels of Hindi, Thai or Tamil do, which the patterns above cut words at.
+QWEN35 = QWEN2.replace(r"?\p{L}+", r"?[\p{L}\p{M}]+").replace(r" ?[^\s\p{L}\p{N}]", r" ?[^\s\p{L}\p{M}\p{N}]")
 _CAPITALS, _SMALL = r"\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}", r"\p{Ll}\p{Lm}\p{Lo}\p{M}"
 _CONTRACTION = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)?"
 O200K = (  # GPT-4o's: marks belong to words, and words are cut where capitals begin

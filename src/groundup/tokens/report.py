@@ -86,9 +86,9 @@ def report_tokenizer(tokenizer: Tokenizer, texts: Iterable[str], languages: Iter
         raise DataError(
             "the text is empty, so there is nothing to measure a tokenizer on: name a text with something in it"
         )
-    special = {tokenizer.end_id, tokenizer.pad_id, tokenizer.unknown_id}
-    needed = [tokenizer.decode([int(token_id)]) for token_id in np.flatnonzero(used) if int(token_id) not in special]
-    ordinary = [token_id for token_id in range(tokenizer.vocab_size) if token_id not in special]
+    special = {tokenizer.end_id, tokenizer.pad_id, tokenizer.unknown_id, *tokenizer.special_tokens().values()}
+    ordinary = sorted(tokenizer.token_ids() - special)
+    needed = [tokenizer.decode([token_id]) for token_id in ordinary if used[token_id]]
     return TokenizerReport(
         vocab_size=tokenizer.vocab_size,
         whole=_fertility(whole),

@@ -49,6 +49,12 @@ class SentencePieceModel:
     space_before: bool
     one_space_only: bool
 
+    @property
+    def plain_text(self) -> bool:
+        """Whether text is cut as it is, but for how spaces are written. Only then does `tokenizers` find user-defined pieces where
+        SentencePiece does; else it would change what lies between two of them by itself."""
+        return not (self.character_map or self.space_before or self.one_space_only)
+
 
 def read_sentencepiece_file(path: Path) -> Tokenizer:
     """A tokenizer that gives the ids of a SentencePiece model. Raises `TokenizerError` for what tokenizer.json can't say."""
@@ -59,11 +65,13 @@ def read_sentencepiece_file(path: Path) -> Tokenizer:
             f"{path} is not a SentencePiece model: name a *.model file that SentencePiece wrote"
         ) from error
     kinds = {kind for _, _, kind in model.pieces}
+    user_defined = [text for text, _, kind in model.pieces if kind == Kind.USER_DEFINED]
     for wrong, what in (
         (model.model_type not in (UNIGRAM, BPE), "is neither of type unigram nor bpe"),
         (model.space_at_the_end, "writes spaces at the end of words"),
         (Kind.UNUSED in kinds, "has unused pieces"),
-        (Kind.USER_DEFINED in kinds, "has user-defined pieces"),
+        (bool(user_defined) and model.model_type == UNIGRAM, "is of type unigram and has user-defined pieces"),
+        (bool(user_defined) and not model.plain_text, "has user-defined pieces and changes spaces or characters"),
     ):
         if wrong:
             raise TokenizerError(
@@ -71,13 +79,15 @@ def read_sentencepiece_file(path: Path) -> Tokenizer:
             )
     tokenizer = tokenizers.Tokenizer(_unigram(model) if model.model_type == UNIGRAM else _byte_pairs(model))
     tokenizer.normalizer = _normalizer(model)
-    tokenizer.pre_tokenizer = _no_special_tokens(model)
+    if model.model_type == UNIGRAM:
+        tokenizer.pre_tokenizer = _no_special_tokens(model)
     space = [decoders.Strip(" ", 1, 0)] if model.space_before else []
     tokenizer.decoder = decoders.Sequence(
         [decoders.Replace(SPACE, " "), decoders.ByteFallback(), decoders.Fuse(), *space]
     )
     special = [text for text, _, kind in model.pieces if kind in (Kind.UNKNOWN, Kind.CONTROL)]
     tokenizer.add_special_tokens([AddedToken(text, special=True, normalized=False) for text in special])
+    tokenizer.add_tokens([AddedToken(text, special=False, normalized=True) for text in user_defined])
     ids = {name: number for name, number in model.special_ids.items() if 0 <= number < len(model.pieces)}
     config = {
         "tokenizer_class": "PreTrainedTokenizerFast",
@@ -129,10 +139,35 @@ def _normalizer(model: SentencePieceModel) -> normalizers.Normalizer:
 
 
 def _no_special_tokens(model: SentencePieceModel) -> pre_tokenizers.PreTokenizer:
-    """A cut after the first character of what is spelled as a special token or a byte: a unigram model would take it for one."""
+    """A cut within what is spelled as a special token or a byte: a unigram model would take it for one."""
+    known = {text for text, _, kind in model.pieces if kind == Kind.NORMAL}
+    with_pair: dict[str, list[str]] = {}
+    for piece in known:
+        for pair in {piece[place : place + 2] for place in range(len(piece) - 1)}:
+            with_pair.setdefault(pair, []).append(piece)
+
+    def place_of(text: str) -> int:
+        """Where to cut: where no piece reaches over, and not between two unknown characters, which would become one token."""
+        for place in range(1, len(text)):
+            left, right = text[place - 1], text[place]
+            over = any(_reaches_over(piece, text, place) for piece in with_pair.get(left + right, []))
+            if not over and (model.byte_fallback or left in known or right in known):
+                return place
+        return 1
+
     special = [text for text, _, kind in model.pieces if kind != Kind.NORMAL and len(text) > 1]
-    rests = "|".join(f"{re.escape(text[0])}(?={re.escape(text[1:])})" for text in special)
-    return pre_tokenizers.Split(Regex(rests), "merged_with_previous")
+    places = [(text, place_of(text)) for text in special]
+    borders = "|".join(f"{re.escape(text[:place])}(?={re.escape(text[place:])})" for text, place in places)
+    return pre_tokenizers.Split(Regex(borders), "merged_with_previous")
+
+
+def _reaches_over(piece: str, text: str, place: int) -> bool:
+    """Whether a piece may lie over a place of a text, and over what stands before or behind the text, whatever that is."""
+    for begin in range(place - len(piece) + 1, place):
+        first, last = max(0, begin), min(len(text), begin + len(piece))
+        if piece[first - begin : last - begin] == text[first:last]:
+            return True
+    return False
 
 
 def parse(content: bytes) -> SentencePieceModel:

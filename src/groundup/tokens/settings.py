@@ -9,7 +9,7 @@ from groundup.config import require
 
 TrainedKind = Literal["character", "word", "bpe"]
 Kind = Literal[TrainedKind, "existing"]
-PreTokenizer = Literal["qwen2", "llama-bpe", "gpt-2", "smollm"]
+PreTokenizer = Literal["qwen2", "qwen35", "llama-bpe", "gpt-2", "smollm"]
 FEWEST_BYTE_PAIR_TOKENS = 258  # the bytes, the end of a text, padding
 FEWEST_WORDS = 4  # the end of a text, the unknown, padding, and a word
 MOST_TOKENS = 2**20
@@ -39,7 +39,8 @@ class TokenizerSettings:
     min_frequency: int = 2
     """Of kind word or bpe: how often a word or pair must occur to become a token."""
     pre_tokenizer: PreTokenizer = "qwen2"
-    """Of kind bpe: which pieces no token crosses, by the name that GGUF files have for it."""
+    """Of kind bpe: which pieces no token crosses, by the name that GGUF files have for it. qwen2: each digit by itself; qwen35: that,
+    and words whole with their marks, for Hindi, Thai and the like; llama-bpe: up to three digits; gpt-2; smollm: that, and each digit."""
 
     def __post_init__(self) -> None:
         require(

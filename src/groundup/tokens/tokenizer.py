@@ -48,6 +48,8 @@ class Tokenizer:
         self._tokenizer.encode_special_tokens = True
         self._tokenizer.no_truncation()
         self._tokenizer.no_padding()
+        if getattr(self._tokenizer.model, "dropout", None):
+            self._tokenizer.model.dropout = None  # merges left out by chance: a text would have other ids each time
         self._json = tokenizer_json
         self._config = dict(config)
         self.vocab_size: int = max(self._tokenizer.get_vocab(with_added_tokens=True).values(), default=-1) + 1
@@ -68,17 +70,20 @@ class Tokenizer:
         """What long texts are encoded with, where it is sure to give the same ids as the `tokenizers` library."""
         return BytePairEngine.of(json.loads(self._json), self._library_ids)
 
-    def encode(self, text: str) -> list[int]:
-        """The ids of a text. Raises `TokenizerError` for text with a lone surrogate, which is no valid Unicode."""
-        ids: list[int] = self.encode_array(text).tolist()
+    def encode(self, text: str, whole: bool = True) -> list[int]:
+        """The ids of a text; if it isn't a `whole` one, without the special tokens that some tokenizers put around a text.
+
+        Raises `TokenizerError` for text with a lone surrogate, which is no valid Unicode.
+        """
+        ids: list[int] = self.encode_array(text, whole).tolist()
         return ids
 
     def encode_batch(self, texts: Sequence[str]) -> list[list[int]]:
         """The ids of each text."""
         return [self.encode(text) for text in texts]
 
-    def encode_array(self, text: str) -> NDArray[np.int32]:
-        """The ids of a text as an array: (tokens,)."""
+    def encode_array(self, text: str, whole: bool = True) -> NDArray[np.int32]:
+        """What `encode` gives as an array: (tokens,)."""
         try:
             if self._table is not None:
                 return self._table.encode(text)
@@ -87,11 +92,11 @@ class Tokenizer:
             raise _half_a_character(error) from None
         if len(text) >= LONG_TEXT and self.engine is not None:
             return np.concatenate([self.engine.encode(piece) for piece in cut(text)])
-        return np.array(self._library_ids(text), np.int32)
+        return np.array(self._library_ids(text, whole), np.int32)
 
-    def _library_ids(self, text: str) -> list[int]:
+    def _library_ids(self, text: str, whole: bool = True) -> list[int]:
         # The quick call, which doesn't count where each token stood, is there for many texts only.
-        ids: list[int] = self._tokenizer.encode_batch_fast([text])[0].ids
+        ids: list[int] = self._tokenizer.encode_batch_fast([text], add_special_tokens=whole)[0].ids
         return ids
 
     def unknown_pieces(self, text: str) -> Iterator[str]:
@@ -146,6 +151,10 @@ class Tokenizer:
         """The id of a token, special ones too, by its name; None if there is none."""
         token_id: int | None = self._tokenizer.token_to_id(token)
         return token_id
+
+    def token_ids(self) -> set[int]:
+        """The ids that stand for a token, special ones too: all below `vocab_size` but for gaps, which some published ones have."""
+        return set(self._tokenizer.get_vocab(with_added_tokens=True).values())
 
     def special_tokens(self) -> dict[str, int]:
         """Each special token, by its name, and its id."""
