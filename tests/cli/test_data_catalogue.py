@@ -101,7 +101,7 @@ def test_the_catalogue_says_what_is_fetched(capsys: pytest.CaptureFixture[str]) 
     rows = {row["name"]: row for row in json.loads(capsys.readouterr().out)}
     assert rows["notes"]["kind"] == "text"
     assert rows["notes"]["languages"] == ["en", "de"]
-    assert rows["tiny"]["kind"] == rows["smollm2"]["kind"] == "model"
+    assert rows["tiny"]["kind"] == rows["smollm2-135m-instruct"]["kind"] == "model"
     assert {name for name, row in rows.items() if row["fetched"]} == {"notes", "tiny", "python-stdlib"}
     assert rows["factbook"]["license"].startswith("public domain")
     catalog()

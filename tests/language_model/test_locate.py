@@ -66,7 +66,7 @@ def test_names_of_the_catalogue_and_gguf_files_are_told_from_wrong_paths(
     with pytest.raises(ModelError, match=r"; factbook is a text of the catalogue: train on it, and name the run$"):
         find_model("factbook")
     make(tmp_path / "some.gguf")
-    for name in ("smollm2", "some.gguf"):
+    for name in ("smollm2-135m-instruct", "some.gguf"):
         with pytest.raises(ModelError, match=f"^{name} is a model in a GGUF file.* Groundup does not open them yet$"):
             find_model(name)
 

@@ -75,9 +75,17 @@ def load_model(directory: Path) -> Transformer:
     config = read_config(directory)
     stored = StoredTensors(_weight_files(directory))
     try:
-        tensors = _checked(config, stored)
+        return model_of_tensors(config, stored)
     except ModelError as error:
         raise ModelError(f"{directory}: {error}") from None
+
+
+def model_of_tensors(config: TransformerConfig, stored: Mapping[str, Tensor]) -> Transformer:
+    """The model with these weights, which are read one at a time: on the CPU, in fp32 and in evaluation mode.
+
+    Their names are those of the stock class, or, for preset classic, ours. Raises `ModelError` where they don't fit.
+    """
+    tensors = _checked(config, stored)
     with WithoutInitialization():
         model = Transformer(config)
     state = model.state_dict()
