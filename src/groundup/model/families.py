@@ -24,6 +24,7 @@ from groundup.model.family_windows import read_windows, write_windows
 from groundup.model.settings import Bias, TransformerConfig, preset_config
 from groundup.model.weights import RenamedTensors
 
+MOST_NUMBERS = 2**22  # of a tensor that are copied at once
 ATTENTION_BIAS = ("llama", "qwen3")  # families in which it is a choice
 _Module = tuple[tuple[int, ...], bool]  # the shape of its weight, and whether it has a bias
 
@@ -137,8 +138,11 @@ def copy_hf_tensors(config: TransformerConfig, tensors: Mapping[str, Tensor], st
     for ours, pieces in _pieces(family, config).items():
         parts = torch.split(state[ours], [rows for rows, *_ in pieces.values()])
         for theirs, part in zip(pieces, parts, strict=True):
-            tensor = tensors[theirs]
-            part.copy_(tensor.t() if _is_transposed(family, ours, tensor.shape) else tensor)
+            step = max(1, MOST_NUMBERS // part[0].numel())
+            for start in range(0, len(part), step):
+                # Asked for anew each time: what was mapped from a file leaves the memory with the tensor.
+                tensor = tensors[theirs].t() if _is_transposed(family, ours, part.shape) else tensors[theirs]
+                part[start : start + step].copy_(tensor[start : start + step])
 
 
 def parameter_shapes(config: TransformerConfig) -> dict[str, tuple[int, ...]]:
