@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+import unicodedata
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ import pytest
 
 import groundup.text.collect as collecting
 from groundup.errors import DataError, MachineError
+from groundup.text.cleaning.settings import CleaningSettings
 from groundup.text.collect import collect
 from groundup.text.document import Document
 from groundup.text.document_store import DocumentStore, store_documents
@@ -67,7 +69,7 @@ def test_the_same_is_read_once_and_told_again(monkeypatch: pytest.MonkeyPatch) -
     Path("texts/b.txt").write_text("")
     said: list[str] = []
     first = collected(DataSettings("texts"), said)
-    assert said == ["warning: texts/b.txt is empty and is skipped", "line endings normalized in 1 file"]
+    assert said == ["warning: texts/b.txt is empty and is skipped", "line endings normalized in 1 document"]
 
     def never(*arguments: object) -> None:
         raise AssertionError("it is there already")
@@ -214,6 +216,26 @@ def test_evaluation_text_is_dropped_and_shown(monkeypatch: pytest.MonkeyPatch) -
     assert len(texts_of(collected(settings))) == 3  # other evaluation text is other work
 
 
+def test_evaluation_rows_have_keys_of_their_own_and_are_mended_as_documents_are() -> None:
+    question = "Which café on the square did the sisters open in the year that the old mill burned down?"
+    damaged = unicodedata.normalize("NFD", question)
+    row = {"question": damaged, "choices": {"text": ["none", question.replace("Which", "What")]}, "answer": 1}
+    Path("test.jsonl").write_text(json.dumps(row) + "\nno row\n")
+    write_rows("rows.jsonl", [f"Quiz! {question}", f"Quiz! {question.replace('Which', 'What')}", SENTENCES[0]])
+    said: list[str] = []
+    settings = DataSettings(
+        "rows.jsonl",
+        skip_bad=True,
+        cleaning=CleaningSettings("NFC"),
+        decontamination=DecontaminationSettings(("test.jsonl",)),
+    )
+    assert texts_of(collected(settings, said)) == SENTENCES[:1]
+    assert said[0] == "warning: evaluation texts: 1 file or row could not be read and is left out: not JSON (1)"
+    assert said[1].startswith("  test.jsonl, line 2 is not valid JSON")
+    assert said[2].startswith("warning: evaluation texts: 1 of 3 has fewer than 8 words and is not looked for")
+    assert len(said) == 3
+
+
 def test_duplicates_are_dropped_after_the_first_or_kept_together() -> None:
     long = " ".join(SENTENCES)
     nearly = long.replace("sentence 30 ", "sentence thirty ")
@@ -231,6 +253,7 @@ def test_duplicates_are_dropped_after_the_first_or_kept_together() -> None:
         ("2", NEAR, "of 0"),
         ("3", EXACT, "of 1"),
     ]
+    assert select(store, DuplicateSettings(near="drop")).kept.tolist() == selection.kept.tolist()
     together = select(store, DuplicateSettings(near="together"))
     assert together.kept.all()
     assert together.first.tolist() == [0, 1, 0, 1, 4]

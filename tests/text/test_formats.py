@@ -21,6 +21,7 @@ import groundup.text.rows as rows
 from groundup.errors import DataError
 from groundup.text.bad_input import BadInput
 from groundup.text.document import Document
+from groundup.text.formats import File, read_file
 from groundup.text.settings import DataSettings
 from groundup.text.sources import read_documents
 
@@ -272,3 +273,10 @@ def test_only_the_first_few_bad_rows_are_shown() -> None:
     numbered.tell(said.append)
     assert said[1:] == ["  row 0", "  row 2", "  row 4", "  row 1", "  row 3", "  row 5"]
     assert "20 files or rows could not be read and are left out: empty (10), broken (10)" in said[0]
+
+
+def test_line_ends_of_rows_are_mended_and_told(tmp_path: Path) -> None:
+    (tmp_path / "rows.jsonl").write_text('{"text": "one\\r\\ntwo"}\n{"text": "three"}\n')
+    first, second = read_file(File("rows.jsonl", tmp_path / "rows.jsonl", "here"), "text", BadInput(False))
+    assert (first.text, first.repairs) == ("one\ntwo", ("line endings normalized",))
+    assert second.repairs == ()

@@ -124,7 +124,7 @@ def test_repairs_are_made_counted_and_said_once() -> None:
     documents = read("texts", said=said)
     assert [document.text for document in documents] == ["one\ntwo\n", "three\nfour\r", "five\n"]
     assert count_repairs(documents) == {"byte order marks removed": 1, "line endings normalized": 2}
-    assert said == ["byte order marks removed in 1 file", "line endings normalized in 2 files"]
+    assert said == ["byte order marks removed in 1 document", "line endings normalized in 2 documents"]
 
 
 def test_text_that_is_not_utf8_is_named_with_byte_and_line() -> None:

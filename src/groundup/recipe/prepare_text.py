@@ -10,8 +10,8 @@ from groundup.errors import MissingExtraError
 from groundup.text.cache import cache_directory
 from groundup.text.cleaning.language import identify_language
 from groundup.text.collect import collect
-from groundup.text.composition import compose
-from groundup.text.prepared_folder import write_prepared
+from groundup.text.composition import UNKNOWN, compose
+from groundup.text.prepared_folder import funnel, write_prepared
 from groundup.text.selection import select
 from groundup.text.settings import DataSettings
 from groundup.text.tally import Tally
@@ -29,24 +29,38 @@ STANDARD: dict[str, Any] = {
 def prepare_text(settings: DataSettings, output: Path, say: Say) -> dict[str, Any]:
     """Read, mend, choose, and write what is left to `output`; what `prepared.json` holds. Raises `DataError`, `MachineError`."""
     store = collect(settings, cache_directory(), say)
-    return write_prepared(store, select(store, settings.duplicates), settings, output, language_of)
+    return write_prepared(store, select(store, settings.duplicates), settings, output, language_teller(say))
 
 
 def inspect_text(settings: DataSettings, say: Say) -> dict[str, Any]:
-    """What the sources are made of as they are, and what is done to them by the settings; nothing is written but the cache."""
+    """What the sources are made of as they are, or as the settings would leave them; nothing is written but the cache."""
     store = collect(settings, cache_directory(), say)
-    composition = compose(store.documents(), language_of)
+    selection = select(store, settings.duplicates)
+    tally = Tally.from_plain(store.facts["tally"])
+    for row in selection.removed(store):
+        tally.drop(row["reason"], row["id"], row["source"], "", row["detail"])
+    rows = funnel(tally, store, selection)
     return {
-        "tally": Tally.from_plain(store.facts["tally"]).as_plain(),
+        "funnel": rows if len(rows) > 2 else [],  # nothing but what was read and kept
+        "tally": tally.as_plain(),
         "unreadable": store.facts.get("unreadable", {}),
         "left_out": store.facts.get("left_out", {}),
-        "composition": composition.as_plain(),
+        "composition": compose(store.documents(selection.kept), language_teller(say)).as_plain(),
     }
 
 
-def language_of(text: str) -> str:
-    """A text's language, or `unknown` where the package that tells it isn't installed (extra `data`)."""
-    try:
-        return identify_language(text).code
-    except MissingExtraError:
-        return "unknown"
+def language_teller(say: Say) -> Callable[[str], str]:
+    """A function that tells a text's language: `unknown`, and said so once, where the package isn't installed (extra `data`)."""
+    missing = False
+
+    def tell(text: str) -> str:
+        nonlocal missing
+        if not missing:
+            try:
+                return identify_language(text).code
+            except MissingExtraError as error:
+                say(f"warning: {error}")
+                missing = True
+        return UNKNOWN
+
+    return tell

@@ -136,7 +136,7 @@ def _make(directory: Path, settings: DataSettings, sources: Sequence[Source], ca
     said: list[str] = []  # told each time, also when the store is there already
     with reading_progress(sources) as advance:
         batches = _batches(read_sources(sources, settings, cache, bad, said.append), advance)
-        facts = list(_shards(batches, settings, folder, partial, [source.name for source in sources]))
+        facts = list(_shards(batches, settings, folder, partial, [source.name for source in sources], said.append))
     tally = Tally()
     for one in facts:
         tally.add(Tally.from_plain(one))
@@ -170,7 +170,12 @@ def _batches(documents: Iterator[Document], advance: Any) -> Iterator[list[Docum
 
 
 def _shards(
-    batches: Iterator[list[Document]], settings: DataSettings, folder: Path, directory: Path, sources: Sequence[str]
+    batches: Iterator[list[Document]],
+    settings: DataSettings,
+    folder: Path,
+    directory: Path,
+    sources: Sequence[str],
+    say: Say,
 ) -> Iterator[dict[str, Any]]:
     """Each shard's facts, in order; made here, or, if there is work to do and more than one shard, by a process for each core."""
     numbered = enumerate(batches)
@@ -178,11 +183,15 @@ def _shards(
     second = next(numbered, None)
     if second is None or not needs_work(settings):
         steps = Steps(settings, folder)
+        for line in steps.said:
+            say(line)
         for number, batch in _chain(first, second, numbered):
             yield read_shard_facts(directory, number) or make_shard(steps, directory, number, batch, sources)
         return
     with contextlib.ExitStack() as stack:
         workers = [stack.enter_context(Worker(settings, folder, directory, sources)) for _ in range(available_cores())]
+        for line in workers[0].said:
+            say(line)
         idle: SimpleQueue[Worker] = SimpleQueue()
         for worker in workers:
             idle.put(worker)

@@ -8,9 +8,11 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
+from groundup.text.cleaning.language import ENGLISH, UNDETERMINED, said_language
 from groundup.text.document import Document
 
 # Words that name groups of people, in English. They say who is spoken of, not what is said; the lists are short and our own.
+# In other languages the same letters are other words (Spanish `son`, German `man`), so only English text is searched.
 TERMS: dict[str, dict[str, str]] = {
     "gender": {
         "female": "she her hers herself woman women girl girls mother mothers daughter daughters sister sisters wife wives lady ladies",
@@ -48,7 +50,9 @@ _groups = {
     for group, words in groups.items()
     for word in words.split()
 }
-_words = re.compile(r"[a-z]+(?:-[a-z]+)*")
+_words = re.compile(r"[^\W\d_]+(?:-[^\W\d_]+)*")
+UNKNOWN = "unknown"
+"""The language of text where nobody can tell it, for want of a package."""
 LENGTH_BOUNDS = (100, 300, 1_000, 3_000, 10_000, 30_000, 100_000, 1_000_000)
 TERM_CHARACTERS = 32 * 2**20
 """As much text is read for groups of people and languages, in whole documents from the start of each source."""
@@ -70,7 +74,7 @@ class Composition:
     lengths: Counter[str] = field(default_factory=Counter)
     """Documents by their length in characters."""
     groups: dict[str, Counter[str]] = field(default_factory=dict)
-    """How often words that name groups of people occur, of the documents that were looked at."""
+    """How often words that name groups of people occur, of the documents that were looked at and may be English."""
     looked_at: int = 0
     """Characters that languages and groups were looked for in."""
 
@@ -83,7 +87,8 @@ class Composition:
 def compose(documents: Iterable[Document], language: Callable[[str], str] | None) -> Composition:
     """Count what documents are made of. `language` names a text's language, where a document doesn't say itself; None: unknown.
 
-    Languages and groups of people are looked for in the first documents of each source, up to 32 million characters.
+    Languages and groups of people are looked for in the first documents of each source, up to 32 million characters; groups only
+    where the language is English or can't be told.
     """
     made = Composition(groups={name: Counter() for name in TERMS})
     read: Counter[str] = Counter()
@@ -99,12 +104,20 @@ def compose(documents: Iterable[Document], language: Callable[[str], str] | None
             read[document.source] += length
             made.looked_at += length
             named = document.metadata.get("language")
-            made.languages[named or (language(document.text) if language else "unknown")] += length
-            for word, count in Counter(_words.findall(document.text.lower())).items():
-                if word in _groups:
-                    name, group = _groups[word]
-                    made.groups[name][group] += count
+            told = language(document.text) if language and not said_language(named or "") else UNKNOWN
+            made.languages[named or told] += length
+            if (said_language(named or "") or told) in (ENGLISH, UNDETERMINED, UNKNOWN):
+                _count_groups(document.text, made.groups)
     return made
+
+
+def _count_groups(text: str, groups: dict[str, Counter[str]]) -> None:
+    """Words with a hyphen (`non-binary`) count as they are or, where no list has them, by their parts (`African-American`)."""
+    for word, count in Counter(_words.findall(text.lower())).items():
+        for part in (word,) if word in _groups else word.split("-"):
+            if part in _groups:
+                name, group = _groups[part]
+                groups[name][group] += count
 
 
 def length_class(length: int) -> str:

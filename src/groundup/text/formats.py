@@ -10,7 +10,7 @@ from typing import Any
 from groundup.errors import DataError
 from groundup.text.bad_input import BadInput
 from groundup.text.compression import inner_name, opened
-from groundup.text.decode import decode_parts, decode_text
+from groundup.text.decode import LINE_ENDING_REPAIR, decode_parts, decode_text
 from groundup.text.document import Document
 from groundup.text.html import html_text
 from groundup.text.rows import ROW_READERS, Row
@@ -48,11 +48,12 @@ def is_readable(name: str) -> bool:
     return inner_name(name.lower()).endswith(SUFFIXES)
 
 
-def read_file(file: File, text_field: str, bad: BadInput) -> Iterator[Document]:
+def read_file(file: File, text_field: str, bad: BadInput, every_text: bool = False) -> Iterator[Document]:
     """A file's documents: rows of a table or of JSON lines each one, an HTML page's text, anything else as plain text.
 
     Rows give the text under `text_field`, their `id` and `license` when they have them, and their other short columns
-    as metadata. What can't be read is told to `bad`. An empty file gives nothing.
+    as metadata. What can't be read is told to `bad`. An empty file gives nothing. With `every_text` a row without `text_field`
+    gives each of its texts as a document (evaluation files have questions, choices and answers).
     """
     name = inner_name(file.path.name.lower())
     reader = next((reader for suffix, reader in ROW_READERS.items() if name.endswith(suffix)), None)
@@ -61,7 +62,10 @@ def read_file(file: File, text_field: str, bad: BadInput) -> Iterator[Document]:
             raise DataError(f"{file.path} is not a regular file: name a text file")
         if reader is not None:
             for row in reader(file.path, bad):
-                if document := _row_document(file, row, text_field, bad):
+                if every_text and text_field not in row[1]:
+                    for number, text in enumerate(_texts(row[1]), start=1):
+                        yield Document(f"{file.name}, {row[0]}, text {number}", text, file.source, "unknown")
+                elif document := _row_document(file, row, text_field, bad):
                     yield document
         elif name.endswith(PAGES):
             yield from _page(file)
@@ -133,7 +137,21 @@ def _row_document(file: File, row: Row, text_field: str, bad: BadInput) -> Docum
         file.source,
         str(columns.get("license") or "unknown"),
         metadata=_short(others),
+        repairs=(LINE_ENDING_REPAIR,) if "\r\n" in text else (),
     )
+
+
+def _texts(value: Any) -> Iterator[str]:
+    """All texts in a value, however deep; half a surrogate pair is in none."""
+    if isinstance(value, str):
+        if value.isascii() or not any("\ud800" <= character <= "\udfff" for character in value):
+            yield value
+    elif isinstance(value, Mapping):
+        for inner in value.values():
+            yield from _texts(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from _texts(inner)
 
 
 def _short(columns: Mapping[str, Any]) -> dict[str, str]:

@@ -19,12 +19,13 @@ import numpy as np
 from groundup.config import as_plain
 from groundup.errors import DataError, MachineError
 from groundup.files import fsync_directory, replacing, sha256_file
-from groundup.text.composition import Composition, compose
+from groundup.text.composition import compose
 from groundup.text.document import Document
 from groundup.text.document_store import DocumentStore, document_line, shard_file
 from groundup.text.find_files import PREPARED
 from groundup.text.selection import EXACT, NEAR, Selection
 from groundup.text.settings import DataSettings
+from groundup.text.steps import IN_ORDER
 from groundup.text.tally import Tally
 
 FORMAT_VERSION = 1
@@ -60,7 +61,7 @@ def write_prepared(
         facts = {
             "format": FORMAT_VERSION,
             "settings": as_plain(settings),
-            "funnel": funnel(tally, composition, store, selection),
+            "funnel": funnel(tally, store, selection),
             "tally": {**tally.as_plain(), "kept": composition.documents, "kept_characters": composition.characters},
             "unreadable": store.facts.get("unreadable", {}),
             "left_out": store.facts.get("left_out", {}),
@@ -96,20 +97,22 @@ def read_prepared(folder: Path) -> dict[str, Any]:
     return facts
 
 
-def funnel(tally: Tally, composition: Composition, store: DocumentStore, selection: Selection) -> list[dict[str, Any]]:
-    """What was left after each step: its name, documents, characters."""
+def funnel(tally: Tally, store: DocumentStore, selection: Selection) -> list[dict[str, Any]]:
+    """What was left after each step that changed something: its name, documents, characters; the first row is what was read."""
     lengths = store.index["characters"]
-    rows = [{"step": "read", "documents": tally.documents, "characters": tally.characters}]
-    if len(lengths) < tally.documents or int(lengths.sum()) != tally.characters:
-        rows.append({"step": "after the steps on each", "documents": len(lengths), "characters": int(lengths.sum())})
     left = np.ones(len(lengths), np.bool_)
+    steps: list[tuple[str, int, int]] = [("read", tally.documents, tally.characters)]
+    for name in IN_ORDER:
+        documents, characters = tally.left.get(name, (0, 0))
+        steps.append((name, documents, characters))
     for reason in (EXACT, NEAR):
-        if selection.dropped[reason].any():
-            left = left & ~selection.dropped[reason]
-            name = f"without {reason}s"
-            rows.append({"step": name, "documents": int(left.sum()), "characters": int(lengths[left].sum())})
-    rows.append({"step": "kept", "documents": composition.documents, "characters": composition.characters})
-    return rows
+        left = left & ~selection.dropped[reason]
+        steps.append((f"without {reason}s", int(left.sum()), int(lengths[left].sum())))
+    steps = [step for place, step in enumerate(steps) if not place or step[1:] != steps[place - 1][1:]]
+    return [
+        {"step": name, "documents": documents, "characters": characters}
+        for name, documents, characters in (*steps, ("kept", *steps[-1][1:]))
+    ]
 
 
 def _written(documents: Iterator[Document], folder: Path) -> Iterator[Document]:

@@ -61,10 +61,8 @@ def select(store: DocumentStore, settings: DuplicateSettings) -> Selection:
     copies = exact != itself
     alike = (first != itself) & ~copies
     nothing = np.zeros(len(digests), np.bool_)
-    return Selection(
-        first,
-        {EXACT: copies if settings.exact else nothing, NEAR: alike if settings.near == "drop" else nothing},
-    )
+    near = settings.near == "drop"  # copies are as near as can be
+    return Selection(first, {EXACT: copies if settings.exact or near else nothing, NEAR: alike if near else nothing})
 
 
 @contextmanager

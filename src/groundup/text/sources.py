@@ -69,7 +69,7 @@ def find_sources(settings: DataSettings, cache: Path, say: Say, folder: Path = P
 
 
 def read_sources(
-    sources: Sequence[Source], settings: DataSettings, cache: Path, bad: BadInput, say: Say
+    sources: Sequence[Source], settings: DataSettings, cache: Path, bad: BadInput, say: Say, every_text: bool = False
 ) -> Iterator[Document]:
     """The sources' documents one after the other; a folder's and a pattern's files in the order of their paths.
 
@@ -80,7 +80,7 @@ def read_sources(
     for source in sources:
         seen: Counter[str] = Counter()
         repeated = 0
-        for document in _read(source, settings, cache, bad, say):
+        for document in _read(source, settings, cache, bad, say, every_text):
             found = True
             seen[document.id] += 1
             if (times := seen[document.id]) > 1:
@@ -100,10 +100,15 @@ def read_sources(
         )
 
 
-def read_documents(settings: DataSettings, cache: Path, say: Say, folder: Path = Path()) -> list[Document]:
-    """All documents that `data.source` names, in memory: for texts that are measured, not trained on."""
+def read_documents(
+    settings: DataSettings, cache: Path, say: Say, folder: Path = Path(), every_text: bool = False
+) -> list[Document]:
+    """All documents that `data.source` names, in memory: for texts that are measured, not trained on.
+
+    With `every_text` rows without `data.text_field` give each of their texts.
+    """
     bad = BadInput(settings.skip_bad)
-    documents = list(read_sources(find_sources(settings, cache, say, folder), settings, cache, bad, say))
+    documents = list(read_sources(find_sources(settings, cache, say, folder), settings, cache, bad, say, every_text))
     for repair, count in count_repairs(documents).items():
         say_repair(repair, count, say)
     bad.tell(say)
@@ -124,7 +129,7 @@ def count_repairs(documents: list[Document]) -> dict[str, int]:
 
 def say_repair(repair: str, count: int, say: Say) -> None:
     """Tell what was mended while reading, and in how many texts."""
-    say(f"{repair} in {count} file{'s' if count != 1 else ''}")
+    say(f"{repair} in {count:,} document{'s' if count != 1 else ''}")
 
 
 def _is_catalogue_name(source: str, folder: Path) -> bool:
@@ -152,14 +157,16 @@ def _files_of_hub(source: str, cache: Path, say: Say) -> list[File]:
     return [File(file.name, file.path, source) for file in find_files(str(path), path)]
 
 
-def _read(source: Source, settings: DataSettings, cache: Path, bad: BadInput, say: Say) -> Iterator[Document]:
+def _read(
+    source: Source, settings: DataSettings, cache: Path, bad: BadInput, say: Say, every_text: bool
+) -> Iterator[Document]:
     if source.files is None:
         entry = CATALOGUE[source.name]
         for text in entry.reader(fetch(entry, cache, say)):
             yield Document(text.name, text.text, source.name, entry.license, entry.origin, text.metadata)
     for file in source.files or ():
         empty, skipped = True, sum(bad.counts.values())
-        for document in read_file(file, settings.text_field, bad):
+        for document in read_file(file, settings.text_field, bad, every_text):
             empty = False
             yield document
         if empty and sum(bad.counts.values()) == skipped:

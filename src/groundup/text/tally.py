@@ -12,6 +12,7 @@ from groundup.text.document import Document
 
 EXAMPLES = 3
 EXCERPT = 160
+_pictures = {code: 0x2400 + code for code in range(32) if chr(code) not in "\t\n"} | {0x7F: 0x2421}
 
 Show = Callable[[str, int, int], str]
 """What an example may show of a text from one place to another, `text[start:end]` or less."""
@@ -31,6 +32,8 @@ class Tally:
     characters: int = 0
     kept: int = 0
     kept_characters: int = 0
+    left: dict[str, list[int]] = field(default_factory=dict)
+    """After each step in turn, how many documents were left, and of how many characters."""
     changed: Counter[str] = field(default_factory=Counter)
     """How many documents each kind of change was made in."""
     dropped: Counter[str] = field(default_factory=Counter)
@@ -56,12 +59,22 @@ class Tally:
         self.removed.append({"id": document_id, "source": source, "reason": reason, "detail": detail})
         self._example(reason, document_id, source, detail, partial(self._beginning, text))
 
+    def leave(self, step: str, characters: int) -> None:
+        """A document was still there after a step."""
+        left = self.left.setdefault(step, [0, 0])
+        left[0] += 1
+        left[1] += characters
+
     def add(self, other: Tally) -> None:
         """Count another's in, too. Examples stay the first few, in the order of adding."""
         for name in ("documents", "characters", "kept", "kept_characters"):
             setattr(self, name, getattr(self, name) + getattr(other, name))
         for name in ("changed", "dropped", "personal_data"):
             getattr(self, name).update(getattr(other, name))
+        for step, (documents, characters) in other.left.items():
+            mine_left = self.left.setdefault(step, [0, 0])
+            mine_left[0] += documents
+            mine_left[1] += characters
         for what, examples in other.examples.items():
             mine = self.examples.setdefault(what, [])
             mine += examples[: EXAMPLES - len(mine)]
@@ -79,6 +92,7 @@ class Tally:
             characters=int(values["characters"]),
             kept=int(values["kept"]),
             kept_characters=int(values["kept_characters"]),
+            left=dict(values["left"]),
             changed=Counter(values["changed"]),
             dropped=Counter(values["dropped"]),
             personal_data=Counter(values["personal_data"]),
@@ -102,4 +116,5 @@ class Tally:
 
 
 def _one_line(text: str) -> str:
-    return " ".join(text.split())
+    """On one line, and control characters as pictures: the page shows what was removed, and is no binary file."""
+    return " ".join(text.translate(_pictures).split())

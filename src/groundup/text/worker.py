@@ -31,7 +31,7 @@ def make_shard(
 
 
 class Worker:
-    """One such process; as a context it ends it."""
+    """One such process; as a context it ends it. `said` is what a person is to be told by then."""
 
     def __init__(self, settings: DataSettings, folder: Path, directory: Path, sources: Sequence[str]) -> None:
         self.begin = {
@@ -45,7 +45,7 @@ class Worker:
         command = [sys.executable, "-P", "-m", "groundup.text.worker"]
         self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         try:
-            self._ask(self.begin)
+            self.said: list[str] = self._ask(self.begin)["said"]
         except BaseException:
             self._end()
             raise
@@ -91,7 +91,7 @@ def main() -> None:
     answer: dict[str, Any]
     try:
         steps = Steps(build(DataSettings, first["settings"], "data."), Path(first["folder"]))
-        answer = {}
+        answer = {"said": steps.said}
     except GroundupError as error:
         answer = {"error": str(error)}
     print(json.dumps(answer), file=answers, flush=True)

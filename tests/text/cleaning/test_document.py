@@ -17,14 +17,14 @@ ALL = QualitySettings(rules=RULE_SETS)
 
 
 def test_by_default_all_text_is_kept() -> None:
-    assert clean("#\r\n", MEND, QualitySettings()) == Cleaned("#\n", {"line ends normalized": 1}, {}, None, None)
+    assert clean("#\r\n", MEND, QualitySettings()) == Cleaned("#\n", 2, {"line ends normalized": 1}, {}, None, None)
 
 
 def test_lines_go_before_the_document_is_judged() -> None:
-    cleaned = clean("Menu { }\n" + PROSE + "\x00", MEND, ALL)
+    cleaned = clean("Menu { }\n" + PROSE.replace("smoke.", "smoke.[1]") + "\x00", MEND, ALL)
     assert cleaned.text == PROSE.strip()
     assert cleaned.removed_lines == {"c4.end_marks": 1}
-    assert cleaned.changes == {"control characters removed": 1}
+    assert cleaned.changes == {"control characters removed": 1, "citation markers removed (c4.citation_markers)": 1}
     assert cleaned.fault is None
 
 

@@ -8,7 +8,9 @@ from tests.text.cleaning.languages import SENTENCES
 from groundup.errors import MissingExtraError
 from groundup.recipe.evaluate_languages import evaluate_languages
 from groundup.text.cleaning import language
-from groundup.text.cleaning.language import Language, identify_language
+from groundup.text.cleaning.document import clean
+from groundup.text.cleaning.language import Language, identify_language, said_language
+from groundup.text.cleaning.settings import CleaningSettings, QualitySettings
 
 
 @pytest.mark.parametrize("code", SENTENCES)
@@ -43,3 +45,25 @@ def test_what_is_missing_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
             evaluate_languages("nothing here is read before")
     finally:
         language._identifier.cache_clear()
+
+
+@pytest.mark.parametrize(
+    ("named", "code"),
+    [
+        ("en", "en"),
+        ("EN", "en"),
+        ("en-US", "en"),
+        ("en_GB", "en"),
+        ("deu", "deu"),
+        ("English", ""),
+        ("", ""),
+        ("?", ""),
+    ],
+)
+def test_what_a_document_names_itself(named: str, code: str) -> None:
+    assert said_language(named) == code
+
+
+def test_a_name_that_is_no_code_is_not_believed() -> None:
+    kept = clean(SENTENCES["en"], CleaningSettings(languages=("en",)), QualitySettings(), "English")
+    assert kept.fault is None

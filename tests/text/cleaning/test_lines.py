@@ -40,9 +40,14 @@ def test_sentences_of_all_languages_stay(language: str) -> None:
 
 def test_each_rule_can_be_switched_off() -> None:
     off = C4Settings(
-        end_marks=False, min_words_in_line=0, max_word_length=0, javascript_lines=False, policy_lines=False
+        citation_markers=False,
+        end_marks=False,
+        min_words_in_line=0,
+        max_word_length=0,
+        javascript_lines=False,
+        policy_lines=False,
     )
-    text = f"Home\n{'x' * 2000}\njavascript: terms of use"
+    text = f"Home[1]\n{'x' * 2000}\njavascript: terms of use"
     assert keep_lines(text, off).text == text
 
 
@@ -50,3 +55,9 @@ def test_blank_lines_stay_between_paragraphs() -> None:
     kept = keep_lines("menu\n\nThe first paragraph stays.\n\nmenu\n\n\nThe second one, too.\n\nmenu\n", DEFAULT)
     assert kept.text == "The first paragraph stays.\n\nThe second one, too."
     assert kept.removed == {"c4.end_marks": 3}
+
+
+def test_citation_markers_go_before_lines_are_judged() -> None:
+    kept = keep_lines("It was built in 1820.[1][23]\nIts roof[citation needed] is new.\nThe list [a] is x[i].", DEFAULT)
+    assert kept.text == "It was built in 1820.\nIts roof is new.\nThe list [a] is x[i]."
+    assert (kept.removed, kept.citation_markers) == ({}, 3)

@@ -65,6 +65,32 @@ def test_damaged_twice(language: str, codecs: tuple[str, str]) -> None:
     assert repair_mojibake(damage(damage(text, codecs[0]), codecs[1]))[0] == text
 
 
+@pytest.mark.parametrize(
+    ("text", "codec"),
+    [
+        ("Prikaže", "cp850"),  # as code page 437: ŝ
+        ("nový, starý", "cp850"),  # Û
+        ("það", "cp850"),  # Ý
+        ("běží", "cp437"),  # as code page 850: Ľ
+        ("ktoś", "cp437"),  # Ž
+    ],
+)
+def test_code_pages_with_the_same_characters_are_told_apart(text: str, codec: str) -> None:
+    assert repair_mojibake(damage(text, codec))[0] == text
+
+
+@pytest.mark.parametrize("codec", CODECS)
+def test_a_word_of_another_script_may_touch_a_latin_letter(codec: str) -> None:
+    assert repair_mojibake(damage(r"\fIпараметры\fR", codec))[0] == r"\fIпараметры\fR"
+
+
+@pytest.mark.timeout(20)
+def test_a_long_line_of_single_letters_takes_no_square_of_its_length() -> None:
+    """With a count over the whole line for each letter it takes far longer."""
+    line = damage("слово " + "а 1 " * 40_000, "cp1252")
+    assert repair_mojibake(line)[0].startswith("слово а 1 а")
+
+
 @pytest.mark.parametrize("language", SENTENCES)
 def test_correct_text_stays(language: str) -> None:
     sentence = SENTENCES[language]
@@ -86,6 +112,10 @@ def test_correct_text_stays(language: str) -> None:
         "“Äpfel",
         "SÃO PAULO, MAÇÃ, IRMÃ…",
         "PÅ”",
+        "“Ça va, dit-il.",  # a Cyrillic sign
+        "l’ús",  # an Armenian one
+        "VYPÍŠE",  # a rare mark
+        "LÉŠ",
         "Её",
         "В»",
         "√π and 2√π r",

@@ -30,6 +30,8 @@ def test_correct_text_stays(language: str) -> None:
         ("a\r\nb\rc\x85d", "a\nb\nc\nd", {"line ends normalized": 3}),
         ("page\n\x0cpage\x0bpage", "page\npage\npage", {"line ends normalized": 2}),
         ("\x1b[1;31mred\x1b[0m", "red", {"terminal escapes removed": 2}),
+        ("\x1b]0;a title\x07$ ls\x1b(B\x1b[m", "$ ls", {"terminal escapes removed": 3}),
+        ("N\x08NA\x08AM\x08ME\x08E a\x08a\x08a _\x08b", "NAME a b", {"overstrikes removed": 7}),
         ("a\x00\x08b\x7fc", "abc", {"control characters removed": 2}),
         ("\ufeffa\ufffe\U0001ffff\ud800b", "ab", {"control characters removed": 2}),
         ("cafe\u0301", "café", {"Unicode normalized": 1}),
@@ -59,13 +61,22 @@ def test_whitespace_is_for_those_who_ask() -> None:
     assert normalized.changes == {"whitespace removed": 3}
 
 
+@pytest.mark.timeout(20)
+def test_a_long_row_of_spaces_takes_no_square_of_its_length() -> None:
+    """Tried from each space anew, it takes far longer."""
+    text = "a" + " " * 200_000 + "b"
+    assert normalize(text, EVERYTHING).text == text
+
+
 def test_what_a_repair_brings_to_light_is_normalized() -> None:
     damaged = "cafe\u0301 and \x00".encode().decode("latin-1")
     assert normalize(damaged, DEFAULT).text == "café and "
 
 
 NASTY = st.text(
-    st.sampled_from("ab E.\n\r\t \x00\x0b\x0c\x1b[31m\x85\x80\x9d\xa0ÃÂâ€™©¼√∂√©ﬁ²\u0301\u0303\u200d\ufeff\ud800дР中"),
+    st.sampled_from(
+        "ab E.\n\r\t _\x08]\x07(B \x00\x0b\x0c\x1b[31m\x85\x80\x9d\xa0ÃÂâ€™©¼√∂√©ﬁ²\u0301\u0303\u200d\ufeff\ud800дР中"
+    ),
     max_size=30,
 )
 

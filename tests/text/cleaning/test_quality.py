@@ -202,6 +202,11 @@ def test_counts_by_hand() -> None:
     assert stop_words_found(["x"] * 1500 + ["with", "have"], 2) == 2
 
 
+@pytest.mark.timeout(20)
+def test_a_long_row_of_dots_takes_no_square_of_its_length() -> None:
+    assert count_sentences("." * 100_000 + "a", 101) == 1
+
+
 def test_thresholds_are_settings() -> None:
     values = {"rules": ["gopher", "c4"], "gopher": {"min_words": 5}, "c4": {"min_sentences": 1}}
     settings = build(QualitySettings, values, "data.quality.")

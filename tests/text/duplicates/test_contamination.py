@@ -16,17 +16,23 @@ DEFAULTS = DecontaminationSettings()
 QUESTION = "How many times does the hour hand of a clock turn around in one whole week of seven days?"
 
 
+def characters_in_a_word(text: str) -> int:
+    """2 where more than a third of the characters are Chinese."""
+    return 2 if 3 * text.count("中") > len("".join(text.split())) else 1
+
+
 def brute_force(text: str, evaluation: list[str], settings: DecontaminationSettings) -> Overlap:
     known = set()
     for one in evaluation:
-        length = min(len(reference.words(one)), settings.ngram_words)
-        if length >= settings.shortest_words:
+        in_a_word = characters_in_a_word(one)
+        length = min(len(reference.words(one)), settings.ngram_words * in_a_word)
+        if length >= settings.shortest_words * in_a_word:
             known |= reference.sequences(one, length)
     words, spans = reference.words(text), reference.spans(text)
     covered: set[int] = set()
     example = ""
     for place in range(len(words)):
-        for length in range(settings.ngram_words, settings.shortest_words - 1, -1):
+        for length in range(2 * settings.ngram_words, 0, -1):
             if tuple(words[place : place + length]) in known and place + length <= len(words):
                 covered |= set(range(place, place + length))
                 example = example or text[spans[place][0] : spans[place + length - 1][1]]
@@ -45,7 +51,9 @@ def test_overlap_is_that_of_comparing_all_sequences(
     )
     known = Contamination.from_texts(evaluation, settings)
     assert known.overlap(text) == brute_force(text, evaluation, settings)
-    assert known.too_short == sum(0 < len(reference.words(one)) < settings.shortest_words for one in evaluation)
+    assert known.too_short == sum(
+        0 < len(reference.words(one)) < settings.shortest_words * characters_in_a_word(one) for one in evaluation
+    )
 
 
 def test_a_question_is_found_in_another_dress_and_shown() -> None:
@@ -76,6 +84,15 @@ def test_short_evaluation_texts() -> None:
     assert known.overlap("one two three four five six seven").shared == 0
 
 
+def test_a_name_of_many_chinese_characters_is_no_question() -> None:
+    congress = "中华人民共和国全国人民代表大会"  # 15 characters, of which each counts as a word
+    question = f"下列哪一项关于{congress}的说法是正确的，并且符合宪法的有关规定？"
+    known = Contamination.from_texts([question, congress], DEFAULTS)
+    assert known.too_short == 1
+    assert known.overlap(f"昨天上午，{congress}在北京开幕。").shared == 0
+    assert known.overlap(f"练习：{question}答案：甲。").shared == 40
+
+
 def test_of_sequences_that_begin_together_the_longest_is_shown() -> None:
     known = Contamination.from_texts(
         ["one two", "one two three"], DecontaminationSettings(ngram_words=3, shortest_words=2)
@@ -92,7 +109,7 @@ def test_a_long_text_is_searched_across_its_blocks() -> None:
 
 def test_a_long_evaluation_text_is_known_across_its_blocks() -> None:
     numbers = [f"w{number}" for number in range(30_000)]
-    known = Contamination.from_texts([" ".join(numbers)], DEFAULTS)
+    known = Contamination.from_texts([" ".join(numbers) + " -" * 70_000], DEFAULTS)
     assert {length: len(hashes) for length, hashes in known.sequences.items()} == {13: 30_000 - 12}
     assert known.overlap(" ".join(numbers[5000:25_000])).share == 1
 

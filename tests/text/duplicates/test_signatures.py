@@ -41,6 +41,12 @@ def test_a_long_text_has_the_least_of_its_parts() -> None:
     assert signature(" ".join(numbers), settings).tolist() == least.tolist()
 
 
+def test_signs_at_the_end_of_a_long_text_change_nothing() -> None:
+    """The last block has no words then, and the four of the block before it are no text of their own."""
+    text = "a text of six words only"
+    assert signature(text + " -" * 70_000, DEFAULTS).tolist() == signature(text, DEFAULTS).tolist()
+
+
 def test_a_longer_text_takes_no_more_memory() -> None:
     peaks = []
     for length in (50_000, 50_000, 500_000):  # the tables are made in the first

@@ -22,9 +22,9 @@ def test_examples_of_other_steps_keep_no_personal_data_either(tmp_path: Path) ->
     _, tally = steps.run([Document("1", LETTER, "letters", "unknown")])
     examples = tally.as_plain()["examples"]
     assert set(examples) == {"control characters removed", "gopher.min_words"}
-    assert examples["gopher.min_words"][0]["text"] == "I am\x07 out. Call <PHONE> or write to <EMAIL>."
+    assert examples["gopher.min_words"][0]["text"] == "I am␇ out. Call <PHONE> or write to <EMAIL>."
     assert examples["control characters removed"][0]["text"] == (
-        "I am\x07 out. Call <PHONE> or write to <EMAIL> → I am out. Call <PHONE> or write to <EMAIL>"
+        "I am␇ out. Call <PHONE> or write to <EMAIL> → I am out. Call <PHONE> or write to <EMAIL>"
     )
 
 

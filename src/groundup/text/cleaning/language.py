@@ -11,6 +11,7 @@ from groundup.errors import MissingExtraError
 if TYPE_CHECKING:
     from py3langid.langid import LanguageIdentifier
 
+ENGLISH = "en"
 UNDETERMINED = "und"
 SAMPLE_CHARACTERS = 200
 FEWEST_LETTER_BYTES = 20
@@ -24,6 +25,15 @@ class Language:
     """ISO 639-1, or 639-3 where there is no such code; `und` where it can't be told."""
     confidence: float
     """From 0 to 1, among the languages that are known at all."""
+
+
+def said_language(named: str) -> str:
+    """The code of a language that a document names itself: `en` for `en`, `EN`, `en-US` and `en_GB`.
+
+    Empty for what is no code (`English`): such a document's language is identified.
+    """
+    code = named.strip().replace("_", "-").partition("-")[0].lower()
+    return code if 2 <= len(code) <= 3 and code.isascii() and code.isalpha() else ""
 
 
 def identify_language(text: str) -> Language:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -35,6 +36,7 @@ END_MARKS = (
     ".)",
 )
 ELLIPSIS = ("...", "…")
+_citation_markers = re.compile(r"\[(?:\d+|edit|citation needed)\]")
 POLICIES = ("terms of use", "privacy policy", "cookie policy", "uses cookies", "use of cookies", "use cookies")
 
 
@@ -45,6 +47,8 @@ class KeptLines:
     text: str
     removed: dict[str, int]
     """How many lines each rule removed, e.g. `c4.end_marks`. A line counts for the first rule that it breaks."""
+    citation_markers: int = 0
+    """How many were removed."""
 
 
 def keep_lines(text: str, settings: C4Settings) -> KeptLines:
@@ -52,6 +56,9 @@ def keep_lines(text: str, settings: C4Settings) -> KeptLines:
 
     Where a script has no spaces, two letters count as a word; Thai, Lao and Tibetan lines need no end mark.
     """
+    markers = 0
+    if settings.citation_markers:
+        text, markers = _citation_markers.subn("", text)
     breaks = _line_rule(text, settings)
     removed: dict[str, int] = {}
     kept: list[str] = []
@@ -67,8 +74,8 @@ def keep_lines(text: str, settings: C4Settings) -> KeptLines:
         else:
             kept.append(line)
     if not removed:
-        return KeptLines(text, removed)
-    return KeptLines("\n".join(kept).strip("\n"), removed)
+        return KeptLines(text, removed, markers)
+    return KeptLines("\n".join(kept).strip("\n"), removed, markers)
 
 
 def _line_rule(text: str, settings: C4Settings) -> Callable[[str], str]:

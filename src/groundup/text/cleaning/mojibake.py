@@ -17,10 +17,14 @@ from __future__ import annotations
 import codecs
 import re
 import unicodedata
+from collections import Counter
 from dataclasses import dataclass
 from functools import cache
+from itertools import groupby
 
 MANY_LINES = 10
+A_WORD = 3
+"""So many letters of a script are there on purpose, even beside a Latin letter (`\\fIпараметр`)."""
 SPEAKS_OF_ENCODINGS = re.compile(
     r"mojibake|\bUTF-?8|\bLatin-?1|\bISO-?8859|\bcp-?(?:1252|1251|437|850)|windows-125|mac-?_?roman|\bftfy\b",
     re.IGNORECASE,
@@ -89,21 +93,25 @@ def table_of(encoding: Encoding) -> Table:
 def repair_mojibake(text: str) -> tuple[str, dict[str, int]]:
     """The text with its mojibake undone, and how many lines were repaired, by the encoding that they had been read in.
 
-    Text that was damaged twice is repaired twice; a line counts each time. A text without mojibake comes back as it is.
+    Text that was damaged twice is repaired twice; a line counts each time. A text without mojibake comes back as it is. Where
+    several encodings are possible, the one that mends the most lines is taken, and of equal ones that which gives the fewest
+    unusual letters: code pages 437 and 850 share most characters, and `nov├¢` would be `novÛ` or `nový`.
     """
     repaired: dict[str, int] = {}
     while not text.isascii():
         stretches = "\n".join(_two_beyond_ascii.findall(text))  # all that a sequence could stand in
-        for encoding in ENCODINGS:
-            if not table_of(encoding).sequence.search(stretches):
-                continue
-            changed, lines = _repair_from(text, encoding)
-            if lines:
-                text = changed
-                repaired[encoding.name] = repaired.get(encoding.name, 0) + lines
-                break
-        else:
+        possible = [
+            (encoding, *_repair_from(text, encoding))
+            for encoding in ENCODINGS
+            if table_of(encoding).sequence.search(stretches)
+        ]
+        possible = [one for one in possible if one[2]]
+        if not possible:
             break
+        most = max(lines for _, _, lines in possible)
+        best = [one for one in possible if one[2] == most]
+        encoding, text, lines = best[0] if len(best) == 1 else min(best, key=lambda one: _unusual(one[1]))
+        repaired[encoding.name] = repaired.get(encoding.name, 0) + lines
     return text, repaired
 
 
@@ -140,15 +148,26 @@ def _read_back(line: str, table: Table) -> str | None:
         return None
 
 
+def _unusual(text: str) -> int:
+    """How many letters stand there that are rarer than those which they may be taken for: capitals, and Esperanto's."""
+    return sum(character.isupper() or character in "ĉĝĥĵŝ" for character in text)
+
+
 def _script(character: str) -> str:
-    """A rough script of a letter, enough to see that two belong together; empty for what belongs anywhere."""
+    """A rough script of a letter, enough to see that two belong together; empty for what belongs anywhere.
+
+    Signs of Cyrillic and Armenian belong to them as well, for correct text has their bytes (`“Ça`, `l’ús`).
+    """
     code = ord(character)
-    if unicodedata.category(character)[0] not in "LM" or code < 0x250 or 0x2B0 <= code < 0x370:
+    if code < 0x240 or 0x2B0 <= code < 0x340:
         return ""  # Latin, and marks for letters
+    if code >= 0x600 and unicodedata.category(character)[0] not in "LM":
+        return ""
     if 0x1D00 <= code < 0x1F00 or 0x2000 <= code < 0x2190 or 0x1D400 <= code < 0x1D800:
         return ""  # more of Latin, and letters of formulas
     for name, last in (
-        ("phonetic", 0x2AF),
+        ("phonetic", 0x2AF),  # and Latin letters of few languages
+        ("rare marks", 0x36F),
         ("Greek", 0x3FF),
         ("Cyrillic", 0x52F),
         ("Armenian", 0x58F),
@@ -163,24 +182,26 @@ def _script(character: str) -> str:
 
 def _plausible(decoded: str) -> bool:
     """Whether each character beyond ASCII may stand where it does."""
-    scripts = list(map(_script, decoded))
-    for index, (character, script) in enumerate(zip(decoded, scripts, strict=True)):
-        if not character.isascii() and unicodedata.category(character) in ("Cn", "Co", "Cs"):
-            return False
+    if any(unicodedata.category(character) in ("Cn", "Co", "Cs") for character in decoded if not character.isascii()):
+        return False
+    scripts = [_script(character) for character in decoded]
+    counts = Counter(scripts)
+    end = 0
+    for script, run in groupby(scripts):
+        begin, end = end, end + len(list(run))
         if not script:
             continue
-        before, after = decoded[index - 1 : index], decoded[index + 1 : index + 2]
-        latin = [neighbour.isascii() and neighbour.isalpha() for neighbour in (before, after)]
+        latin = [
+            neighbour.isascii() and neighbour.isalpha()
+            for neighbour in (decoded[begin - 1 : begin], decoded[end : end + 1])
+        ]
         if script == "Greek":  # stands alone in formulas
-            if all(latin):
+            if end - begin == 1 and all(latin):
                 return False
             continue
-        if any(latin) and script != "far east":
+        if any(latin) and script != "far east" and end - begin < A_WORD:
             return False
-        if (
-            script not in scripts[max(0, index - 1) : index] + scripts[index + 1 : index + 2]
-            and scripts.count(script) < 3
-        ):
+        if end - begin == 1 and counts[script] < A_WORD:
             return False
     return True
 

@@ -11,12 +11,16 @@ from groundup.text.cleaning.settings import CleaningSettings
 
 LINE_ENDS = "line ends normalized"
 TERMINAL_ESCAPES = "terminal escapes removed"
+OVERSTRIKES = "overstrikes removed"
 CONTROL_CHARACTERS = "control characters removed"
 UNICODE = "Unicode normalized"
 WHITESPACE = "whitespace removed"
 
 _line_ends = re.compile("\r\n|[\r\x85]|\n?[\x0b\x0c]+\n?")
-_terminal_escapes = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]")
+# Colours and the cursor, a window's title, the choice of a character set, the keypad (ECMA-48, section 5; xterm's control sequences).
+_terminal_escapes = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b\n]*(?:\x07|\x1b\\)|[()*+][0-9A-Z]|[=>78])")
+# Bold and underlined as on a typewriter: what `man` and nroff print.
+_overstrikes = re.compile(r"_\x08(?=[^\x00-\x1f])|([^\x00-\x1f])\x08(?=\1)")
 # Controls but tab and line feed, byte order marks, interlinear marks, surrogates, and code points that will never be characters.
 # What looks invisible but has a meaning stays: joiners, directional marks, soft hyphens, zero-width spaces.
 _never_characters = "".join(
@@ -27,7 +31,7 @@ _unwanted = (
 )
 _control_characters = re.compile(f"[{_unwanted}]+")
 _anything = re.compile(f"[{_unwanted}\x0b-\x0d\x85]")
-_spaces_at_line_ends = re.compile("[ \t\u00a0\u3000]+(?=\n|$)")
+_spaces_at_line_ends = re.compile("(?<![ \t\u00a0\u3000])[ \t\u00a0\u3000]++(?=\n|$)")  # each run is tried once
 _blank_lines = re.compile("\n{4,}")
 
 
@@ -79,6 +83,8 @@ def _remove_control_characters(text: str, changes: dict[str, int]) -> str:
     _add(changes, LINE_ENDS, count)
     text, count = _terminal_escapes.subn("", text)
     _add(changes, TERMINAL_ESCAPES, count)
+    text, count = _overstrikes.subn("", text)
+    _add(changes, OVERSTRIKES, count)
     text, count = _control_characters.subn("", text)
     _add(changes, CONTROL_CHARACTERS, count)
     return text

@@ -25,7 +25,7 @@ BULLETS = ("•", "‣", "◦", "●", "▪", "·", "-", "*", "–")
 ELLIPSES = ("...", "…")
 _letter = re.compile(r"[^\W\d_]")
 _plain_word = re.compile(r"[a-z]+")
-_sentence_end = re.compile(r"[.!?…]+[\"'”’»)\]]*(?=\s|$)|[。！？؟۔।॥։።។။]+")
+_sentence_end = re.compile(r"(?<![.!?…])[.!?…]++[\"'”’»)\]]*+(?=\s|$)|[。！？؟۔।॥։።។။]+")
 
 
 @dataclass(frozen=True)

@@ -106,6 +106,8 @@ class GopherRepetitionSettings:
 class C4Settings:
     """Raffel et al. 2020, Exploring the Limits of Transfer Learning (T5), section 2.2. Lines go first, then documents."""
 
+    citation_markers: bool = True
+    """Remove markers such as `[1]`, `[edit]` and `[citation needed]` from lines, before lines are judged."""
     end_marks: bool = True
     """Remove lines that don't end with an end mark or a closing quotation mark."""
     min_words_in_line: int = 3

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from groundup.errors import DataError
+from groundup.text.cleaning import words as spaced
 from groundup.text.duplicates.settings import DecontaminationSettings
 from groundup.text.duplicates.words import sequence_hashes, windows
 
@@ -48,8 +49,8 @@ class Contamination:
         """Read evaluation texts, each row or question a text of its own.
 
         A text of fewer than `ngram_words` words is one sequence of its own length; with fewer than `shortest_words` it
-        is counted in `too_short` and not looked for. A hash takes 8 bytes and two sequences share one with a
-        probability of 2^-64. Raises `DataError` when there are more than 50 million sequences.
+        is counted in `too_short` and not looked for. In scripts without spaces a word has two characters. A hash takes
+        8 bytes and two sequences share one with a probability of 2^-64. Raises `DataError` when there are more than 50 million sequences.
         """
         sequences: dict[int, NDArray[np.uint64]] = {}
         gathered: dict[int, list[NDArray[np.uint64]]] = {}
@@ -72,8 +73,9 @@ class Contamination:
         total = shared = 0
         example = ""
         covered = np.empty(0, np.bool_)
-        for words in windows(text, self.settings.ngram_words - 1):
-            before = covered[max(0, len(covered) - self.settings.ngram_words + 1) :]
+        overlap = max(self.sequences, default=1) - 1
+        for words in windows(text, overlap):
+            before = covered[max(0, len(covered) - overlap) :]
             covered = np.zeros(len(words.hashes), np.bool_)
             covered[: len(before)] = before
             found: list[tuple[int, int]] = []
@@ -95,14 +97,21 @@ class Contamination:
 
 
 def _sequences(text: str, settings: DecontaminationSettings) -> Iterator[tuple[NDArray[np.uint64], int]]:
-    """The hashed sequences of an evaluation text with their length; a length of 0 for a text that is too short."""
+    """The hashed sequences of an evaluation text with their length; a length of 0 for a text that is too short.
+
+    Where each character counts as a word, twice as many are asked for: thirteen may be no more than a name
+    (中华人民共和国全国人民代表大会).
+    """
+    in_a_word = spaced.Words(text).units_in_a_word
+    longest, shortest = settings.ngram_words * in_a_word, settings.shortest_words * in_a_word
     hashes = np.empty(0, np.uint64)
-    for words in windows(text, settings.ngram_words - 1):
+    whole = True  # in the last window
+    for words in windows(text, longest - 1):
         hashes = words.hashes
-        yield sequence_hashes(hashes, settings.ngram_words), settings.ngram_words
-    if 0 < len(hashes) < settings.ngram_words:  # then this is the whole text
-        length = len(hashes) if len(hashes) >= settings.shortest_words else 0
-        yield sequence_hashes(hashes, len(hashes)), length
+        whole &= len(hashes) < longest
+        yield sequence_hashes(hashes, longest), longest
+    if whole and len(hashes):
+        yield sequence_hashes(hashes, len(hashes)), len(hashes) if len(hashes) >= shortest else 0
 
 
 def _merge(sequences: dict[int, NDArray[np.uint64]], gathered: dict[int, list[NDArray[np.uint64]]]) -> None:

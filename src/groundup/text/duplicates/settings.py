@@ -27,7 +27,7 @@ class DuplicateSettings:
     """Drop a document whose text is, byte for byte, that of one before it."""
     near: Near = "off"
     """What becomes of a document that shares most of its word sequences with one before it.
-    off: nobody looks; together: it stays, on the same side of the split; drop."""
+    off: nobody looks; together: it stays, on the same side of the split; drop (exact copies, too)."""
     threshold: float = 0.8
     """Share of all word sequences of two documents that both must hold (Jaccard similarity) to be near-duplicates."""
     shingle_words: int = 5

@@ -32,10 +32,12 @@ def signature(text: str, settings: DuplicateSettings) -> NDArray[np.uint32]:
     factors, offsets = _permutations(settings.num_permutations, settings.seed)
     least = np.full(settings.num_permutations, NO_WORDS, np.uint32)
     hashes = np.empty(0, np.uint64)
+    whole = True  # in the last window
     for words in windows(text, length - 1):
         hashes = words.hashes
+        whole &= len(hashes) < length
         _lower(least, sequence_hashes(hashes, length), factors, offsets)
-    if 0 < len(hashes) < length:  # then this is the whole text
+    if whole and len(hashes):
         _lower(least, sequence_hashes(hashes, len(hashes)), factors, offsets)
     return least
 
