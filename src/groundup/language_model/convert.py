@@ -19,7 +19,13 @@ from groundup.text.remote import fetch_hub
 from groundup.tokens.existing import HUB_FILES as TOKENIZER_FILES
 
 FORMAT_VERSION = 1
-HUB_FILES = ("config.json", "generation_config.json", "*.safetensors", "*.safetensors.index.json", "chat_template.jinja")
+HUB_FILES = (
+    "config.json",
+    "generation_config.json",
+    "*.safetensors",
+    "*.safetensors.index.json",
+    "chat_template.jinja",
+)
 PICKLES = ("pytorch_model*.bin",)
 CARD_FILE = "README.md"
 
@@ -73,6 +79,10 @@ def _convert(path: Path, sha256: str, directory: Path, say: Say) -> None:
     tokenizer = read_gguf_tokenizer(file.facts)
     try:
         config = from_hf_config(file.hf_config)
+        if tokenizer.vocab_size > config.vocab_size:
+            raise ModelError(
+                f"the tokenizer has {tokenizer.vocab_size} tokens but token_embd.weight only {config.vocab_size} rows; get the file again"
+            )
         model = model_of_tensors(config, file.tensors)
     except ModelError as error:
         raise ModelError(f"{path}: {error}") from None
@@ -99,6 +109,9 @@ def _card(path: Path, sha256: str, facts: Mapping[str, Any], kinds: Mapping[str,
         else "Its weights are as exact as the file's."
     )
     lines = ["---", *front, "library_name: transformers", "pipeline_tag: text-generation", "---", "", f"# {name}", ""]
-    lines += [f"Converted from the GGUF file `{path.name}` (sha256 `{sha256}`), which holds {stored} tensors. {loss}", ""]
+    lines += [
+        f"Converted from the GGUF file `{path.name}` (sha256 `{sha256}`), which holds {stored} tensors. {loss}",
+        "",
+    ]
     lines += ["Groundup did not train this model. What it learned from, and how good it is, its makers say.", ""]
     return "\n".join(lines)

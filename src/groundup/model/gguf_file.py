@@ -18,8 +18,8 @@ from torch import Tensor
 
 from groundup.errors import MachineError, ModelError
 from groundup.model.family_keys import refusal
-from groundup.model.rotary import llama3_frequencies
 from groundup.model.rope_settings import RopeScaling
+from groundup.model.rotary import llama3_frequencies
 
 if TYPE_CHECKING:
     from gguf import GGUFReader, ReaderTensor
@@ -138,7 +138,9 @@ def _told(reader: GGUFReader, facts: Mapping[str, Any], stored: Mapping[str, Rea
         "mlp_bias": "blk.0.ffn_up.bias" in stored,
     }
     if family == "gpt2":
-        config = {name: value for name, value in config.items() if name not in ("hidden_act", "attention_bias", "mlp_bias")}
+        config = {
+            name: value for name, value in config.items() if name not in ("hidden_act", "attention_bias", "mlp_bias")
+        }
         config["activation_function"] = "gelu_new"
     else:
         _read_rotation(config, own, stored)
@@ -224,7 +226,9 @@ class _Dequantized(Mapping[str, Tensor]):
         try:
             values = np.array(dequantize(tensor.data, tensor.tensor_type), dtype=np.float32)
         except NotImplementedError:
-            raise refusal(f"tensor {tensor.name}", tensor.tensor_type.name, "use a file in another quantization") from None
+            raise refusal(
+                f"tensor {tensor.name}", tensor.tensor_type.name, "use a file in another quantization"
+            ) from None
         weights = torch.from_numpy(values.reshape(tensor.shape[::-1].tolist()))
         if self._family == "gpt2":  # there matrices of a block are (in, out), which the file holds as (out, in)
             return weights.t() if name.startswith("transformer.h.") and weights.ndim == 2 else weights

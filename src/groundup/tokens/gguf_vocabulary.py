@@ -29,7 +29,9 @@ def read_gguf_tokenizer(facts: Mapping[str, Any]) -> Tokenizer:
     try:
         marked = list(zip(map(str, pieces), map(Kind, kinds), strict=True))
     except ValueError as error:
-        raise TokenizerError(f"tokenizer.ggml.token_type holds what is no kind of token ({error}): get the file again") from None
+        raise TokenizerError(
+            f"tokenizer.ggml.token_type holds what is no kind of token ({error}): get the file again"
+        ) from None
     ids = {
         ours: number
         for theirs, ours in ROLES.items()
@@ -49,13 +51,17 @@ def _byte_pairs(facts: Mapping[str, Any], marked: list[tuple[str, Kind]], ids: M
     name, merges = facts.get("tokenizer.ggml.pre"), facts.get("tokenizer.ggml.merges")
     if name not in get_args(PreTokenizer):
         known = ", ".join(get_args(PreTokenizer))
-        raise TokenizerError(f"tokenizer.ggml.pre = {name!r} cuts text in a way that we don't know: supported are {known}")
+        raise TokenizerError(
+            f"tokenizer.ggml.pre = {name!r} cuts text in a way that we don't know: supported are {known}"
+        )
     try:
         pairs = [(left, right) for left, right in (str(merge).split(" ") for merge in merges or [])]
         vocab = {piece: number for number, (piece, _) in enumerate(marked)}
         model = models.BPE(vocab=vocab, merges=pairs, ignore_merges=name == "llama-bpe")
     except Exception as error:  # the library raises bare Exception
-        raise TokenizerError(f"tokenizer.ggml.tokens and merges don't belong together ({error}): get the file again") from None
+        raise TokenizerError(
+            f"tokenizer.ggml.tokens and merges don't belong together ({error}): get the file again"
+        ) from None
     tokenizer = tokenizers.Tokenizer(model)
     tokenizer.pre_tokenizer = cut_by(name)  # type: ignore[arg-type]
     tokenizer.decoder = decoders.ByteLevel()
