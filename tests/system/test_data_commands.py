@@ -53,6 +53,7 @@ def test_a_folder_is_prepared_and_one_can_read_what_happened(texts: Path, tmp_pa
     assert facts["funnel"][-1]["documents"] == 3
     assert facts["tally"]["dropped"] == {"near-duplicate": 1}
     assert facts["unreadable"] == {"not JSON": 1}
+    assert f"{texts}/d.jsonl, line 2 is not valid JSON" in (output / "report.html").read_text()
     assert facts["left_out"] == {str(texts): {".png": 1}}
     assert facts["composition"]["groups"]["gender"] == {"female": 60, "male": 60}
     assert facts["composition"]["licenses"] == {"unknown": 2, "CC0": 1}
@@ -109,7 +110,6 @@ def test_settings_are_given_as_in_a_recipe(texts: Path, tmp_path: Path) -> None:
 
 
 def test_standard_input_is_a_source(tmp_path: Path) -> None:
-    done = groundup(
-        "data", "inspect", "-", "--json", stdin="Some text from a pipe.\n", GROUNDUP_CACHE=str(tmp_path / "cache")
-    )
+    rows = '{"text": "Some text from a pipe.\\n"}\n'
+    done = groundup("data", "inspect", "-.jsonl", "--json", stdin=rows, GROUNDUP_CACHE=str(tmp_path / "cache"))
     assert json.loads(done.stdout)["composition"]["characters"] == 23

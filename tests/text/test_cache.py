@@ -19,7 +19,7 @@ def test_named_cache_wins_and_is_created(tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg"))
     assert cache_directory() == tmp_path / "named" / "deep"
     assert (tmp_path / "named" / "deep").is_dir()
-    assert list((tmp_path / "named" / "deep").iterdir()) == []
+    assert [file.name for file in (tmp_path / "named" / "deep").iterdir()] == ["CACHEDIR.TAG"]
     assert not (tmp_path / "xdg").exists()
 
 

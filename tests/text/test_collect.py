@@ -69,7 +69,11 @@ def test_the_same_is_read_once_and_told_again(monkeypatch: pytest.MonkeyPatch) -
     Path("texts/b.txt").write_text("")
     said: list[str] = []
     first = collected(DataSettings("texts"), said)
-    assert said == ["warning: texts/b.txt is empty and is skipped", "line endings normalized in 1 document"]
+    assert said == [
+        "line endings normalized in 1 document",
+        "warning: 1 file or row left out: empty (1)",
+        "  texts/b.txt is empty",
+    ]
 
     def never(*arguments: object) -> None:
         raise AssertionError("it is there already")
@@ -78,6 +82,7 @@ def test_the_same_is_read_once_and_told_again(monkeypatch: pytest.MonkeyPatch) -
     with monkeypatch.context() as patched:
         patched.setattr(collecting, "read_sources", never)
         assert collected(DataSettings("texts", validation_fraction=0.5), again).sha256 == first.sha256
+        assert collected(DataSettings("texts", duplicates=DuplicateSettings(exact=True))).sha256 == first.sha256
     assert again == said
     os.utime("texts/a.txt")  # another date and the same bytes are the same
     Path("texts/b.txt").write_text("two")
@@ -195,7 +200,7 @@ def test_a_prepared_folder_that_cannot_be_written_is_named(tmp_path: Path) -> No
     with pytest.raises(
         MachineError, match=r"file/out cannot be written \(Not a directory\): name a folder on a disk with room"
     ):
-        write_prepared(store, select(store, settings.duplicates), settings, tmp_path / "file" / "out", None)
+        write_prepared(store, select(store, settings.duplicates), settings, tmp_path / "file" / "out", None, print)
 
 
 def test_evaluation_text_is_dropped_and_shown(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -230,7 +235,7 @@ def test_evaluation_rows_have_keys_of_their_own_and_are_mended_as_documents_are(
         decontamination=DecontaminationSettings(("test.jsonl",)),
     )
     assert texts_of(collected(settings, said)) == SENTENCES[:1]
-    assert said[0] == "warning: evaluation texts: 1 file or row could not be read and is left out: not JSON (1)"
+    assert said[0] == "warning: evaluation texts: 1 file or row left out: not JSON (1)"
     assert said[1].startswith("  test.jsonl, line 2 is not valid JSON")
     assert said[2].startswith("warning: evaluation texts: 1 of 3 has fewer than 8 words and is not looked for")
     assert len(said) == 3

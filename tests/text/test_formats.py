@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 
 import groundup.text.decode as decode
 import groundup.text.rows as rows
+import groundup.text.table as table
 from groundup.errors import DataError
 from groundup.text.bad_input import BadInput
 from groundup.text.document import Document
@@ -132,7 +133,10 @@ BAD_ROWS = {
     '{"text": null}': "line 2: 'text' is null, not a text",
     '{"text": 3}': "line 2: 'text' is a int, not a text",
     '{"body": "x"}': "line 2 has no 'text', but 'body'",
-    '{"text": "half \\ud800"}': "line 2: the text holds half of a surrogate pair",
+    '{"text": "a", "id": "\\ud800"}': "line 2: 'id' holds half of a surrogate pair",
+    '{"text": "a", "title": "\\udc00"}': "line 2: 'title' holds half of a surrogate pair",
+    '{"text": "a", "t\\ud800": "b"}': "line 2: the name 't\\ud800' holds half of a surrogate pair",
+    '{"text": "half \\ud800"}': "line 2: 'text' holds half of a surrogate pair",
     "[" * 100_000: "line 2 is not valid JSON (it is nested too deeply)",
 }
 
@@ -145,7 +149,7 @@ def test_a_broken_row_is_named_or_left_out_and_counted(line: str) -> None:
     assert message.endswith("mend it, or leave such files and rows out, counted, with data.skip_bad=true")
     said: list[str] = []
     assert [document.text for document in read("rows.jsonl", skip_bad=True, said=said)] == ["good", "also good"]
-    assert said[0].startswith("warning: 1 file or row could not be read and is left out: ")
+    assert said[0].startswith("warning: 1 file or row left out: ")
     assert BAD_ROWS[line] in said[1]
 
 
@@ -154,6 +158,72 @@ def test_bytes_that_are_not_utf8_within_rows() -> None:
     assert "line 1 is not valid JSON (byte 13 is not UTF-8)" in failure("rows.jsonl")
     Path("rows.csv").write_bytes(b"text\ncaf\xe9\n")
     assert "rows.csv is not UTF-8 text: byte 8 (0xe9, in line 2) does not fit" in failure("rows.csv")
+
+
+def test_a_table_whose_strings_are_no_utf8_is_told_by_its_rows() -> None:
+    ends, content = (
+        pa.py_buffer(b"".join(end.to_bytes(4, "little") for end in (0, 3, 5, 7))),
+        pa.py_buffer(b"abc\xff\xfeab"),
+    )
+    times = pa.array([1, 2, 3], pa.timestamp("ns"))  # finer than Python's
+    pq.write_table(pa.table({"time": times, "text": pa.StringArray.from_buffers(3, ends, content)}), "texts.parquet")
+    assert failure("texts.parquet").startswith(
+        "texts.parquet, row 2 holds what is no value of its column ('utf-8' codec"
+    )
+    assert [document.text for document in read("texts.parquet", skip_bad=True)] == ["abc", "ab"]
+
+
+def test_a_row_of_a_table_with_a_broken_line_in_it_is_left_out_whole() -> None:
+    Path("rows.csv").write_bytes(b'id,text\n1,"first\nbroken \xff\nthird"\n2,good\n3,"never closed\n4,last\n')
+    assert failure("rows.csv").startswith("rows.csv is not UTF-8 text: byte 24 (0xff, in line 3)")
+    said: list[str] = []
+    assert [document.text for document in read("rows.csv", skip_bad=True, said=said)] == ["good"]
+    assert said[0] == "warning: 2 files or rows left out: not UTF-8 (1), not a row (1)"
+    assert said[2].startswith("  rows.csv, lines 6 to 7: this is not a table's row")
+
+
+@pytest.mark.parametrize("content", ["id;text\n1;a, b\n", '\n\nid,text\n1,"a, b"\n', "id\ttext\n1\ta, b\n"])
+def test_tables_as_spreadsheets_write_them(content: str) -> None:
+    Path("rows.csv").write_text(content)
+    assert [(document.id, document.text) for document in read("rows.csv")] == [("1", "a, b")]
+
+
+def test_a_table_whose_first_line_cannot_be_read_has_no_rows() -> None:
+    Path("texts").mkdir()
+    for name in ("texts/a.csv", "texts/b.jsonl"):
+        Path(name).write_text('{"text": "a"}\n{"text": "b"}\n', encoding="utf-16")
+    Path("texts/c.txt").write_text("good")
+    said: list[str] = []
+    assert [document.text for document in read("texts", skip_bad=True, said=said)] == ["good"]
+    assert said[0] == "warning: 2 files or rows left out: not text (2)"
+    assert said[2] == "  texts/b.jsonl is UTF-16 text: convert it, e.g. with  iconv -f utf-16 -t utf-8 FILE > NEW"
+
+
+def test_a_long_line_of_a_table_is_refused_without_reading_it_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(table, "LONGEST_LINE", 1000)
+    Path("rows.csv").write_text("text\na\n%s\nb\n" % ("x" * 5_000_000))
+    assert failure("rows.csv").startswith("rows.csv, line 3 is longer than 0 MB")
+    assert [document.text for document in read("rows.csv", skip_bad=True)] == ["a", "b"]
+
+
+def test_what_was_read_of_a_damaged_file_is_kept_and_said() -> None:
+    Path("texts").mkdir()
+    content = "".join(f'{{"text": "row {number}"}}\n' for number in range(20_000)).encode()
+    Path("texts/rows.jsonl.gz").write_bytes(gzip.compress(content)[:-20_000])
+    said: list[str] = []
+    documents = read("texts", skip_bad=True, said=said)
+    assert said[0] == "warning: 1 file or row left out: damaged (1)"
+    assert said[1].endswith(f"(what was read of it before that, {len(documents):,} documents, is kept)")
+    assert "data.skip_bad=true" in failure("texts")
+
+
+def test_nothing_that_can_be_read_is_an_error_even_if_bad_input_is_left_out() -> None:
+    Path("texts").mkdir()
+    Path("texts/a.jsonl").write_text('no row\n{"text": ""}\n')
+    Path("texts/b.txt").write_text("")
+    assert failure("texts", skip_bad=True).startswith(
+        "data.source = 'texts' holds no text: nothing in it can be read (texts/a.jsonl, line 1 is not valid JSON"
+    )
 
 
 def test_tables_that_are_none() -> None:
@@ -182,7 +252,7 @@ def test_bad_files_of_a_folder_are_left_out_when_asked() -> None:
     assert "texts/a.txt is not text: byte 4 is zero" in failure("texts")
     said: list[str] = []
     assert [document.text for document in read("texts", skip_bad=True, said=said)] == ["good"]
-    assert said[0] == "warning: 3 files or rows could not be read and are left out: not text (2), unreadable (1)"
+    assert said[0] == "warning: 3 files or rows left out: not text (2), unreadable (1)"
     assert failure("texts/b.txt", skip_bad=True).startswith("texts/b.txt is not UTF-8 text")  # it was asked for by name
 
 
@@ -190,6 +260,10 @@ def test_ids_are_made_unique() -> None:
     Path("rows.jsonl").write_text('{"id": 7, "text": "a"}\n{"id": 7, "text": "b"}\n{"id": 7, "text": "c"}\n')
     said: list[str] = []
     assert [document.id for document in read("rows.jsonl", said=said)] == ["7", "7#2", "7#3"]
+    Path("taken.jsonl").write_text(
+        "".join(f'{{"id": "{own}", "text": "a"}}\n' for own in ("a", "a#2", "a", "a", "a#3"))
+    )
+    assert [document.id for document in read("taken.jsonl")] == ["a", "a#2", "a#3", "a#4", "a#3#2"]
     assert said == [
         "warning: rows.jsonl has two documents with the id '7': the later is called 7#2",
         "warning: 2 documents of rows.jsonl had an id that was taken, and got a new one",
@@ -228,6 +302,15 @@ def test_an_html_page_is_what_a_reader_sees() -> None:
         "Heading\n\nOne paragraph over two lines,\nand a third with bold, 5 < 6 é.\n\nfirst\nsecond\n\n  kept\n    as is"
     )
     assert document.metadata == {"title": "A & B"}
+
+
+@pytest.mark.parametrize(
+    "page", ["<head><title>T</title><meta charset=utf-8><p>seen", "<html><head><title>T</title><h1>seen"]
+)
+def test_the_ends_of_a_pages_head_may_be_left_out(page: str) -> None:
+    Path("page.html").write_text(page)
+    (document,) = read("page.html")
+    assert (document.text, document.metadata) == ("seen", {"title": "T"})
 
 
 @settings(max_examples=50, deadline=None)
@@ -272,7 +355,7 @@ def test_only_the_first_few_bad_rows_are_shown() -> None:
     said: list[str] = []
     numbered.tell(said.append)
     assert said[1:] == ["  row 0", "  row 2", "  row 4", "  row 1", "  row 3", "  row 5"]
-    assert "20 files or rows could not be read and are left out: empty (10), broken (10)" in said[0]
+    assert "20 files or rows left out: empty (10), broken (10)" in said[0]
 
 
 def test_line_ends_of_rows_are_mended_and_told(tmp_path: Path) -> None:

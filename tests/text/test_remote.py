@@ -71,6 +71,9 @@ def test_an_address_without_or_with_another_hash(server: str, tmp_path: Path) ->
     message = failure(f"{server}/rows.jsonl#sha256={'0' * 64}", tmp_path)
     assert f"has sha256 {hashlib.sha256(TEXT).hexdigest()}, which is not the one written behind it" in message
     assert not list(tmp_path.glob("addresses/*/*"))
+    assert "is no address (Invalid IPv6 URL): check it" in failure(f"http://[::1#sha256={'0' * 64}", tmp_path)
+    (document,) = read(f"{server}/rows.jsonl#sha256={hashlib.sha256(TEXT).hexdigest().upper()}", tmp_path)
+    assert document.text == "from afar"
 
 
 def test_a_dataset_of_a_hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -80,10 +83,7 @@ def test_a_dataset_of_a_hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> 
         assert read("hf://owner/name@v1", tmp_path) == [
             replace(each, source="hf://owner/name@v1") for each in documents
         ]
-    assert [(document.text, document.source) for document in documents] == [
-        ("about", "hf://owner/name"),
-        ("from afar", "hf://owner/name"),
-    ]
+    assert [(document.text, document.source) for document in documents] == [("from afar", "hf://owner/name")]
     assert not any(path.endswith((".py", ".bin")) for path in asked)
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     assert read("hf://owner/name", tmp_path) == documents  # what was fetched serves without a network
@@ -112,6 +112,6 @@ def test_standard_input(source: str, content: str, tmp_path: Path, monkeypatch: 
     (document,) = read(source, tmp_path)
     assert document.text == "plain Grüße\n"
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"")))
-    assert "is empty: name a file with text in it" in failure(source, tmp_path)
+    assert failure(source, tmp_path) == "standard input is empty: name a file with text in it"
     monkeypatch.setattr(sys, "stdin", None)
     assert "is standard input, where nothing comes from" in failure(source, tmp_path)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import os
 import tempfile
 import time
@@ -179,7 +180,7 @@ def test_empty_files() -> None:
     write("texts/full.txt", "x")
     said: list[str] = []
     assert [document.text for document in read("texts", said=said)] == ["x"]
-    assert said == ["warning: texts/empty.txt is empty and is skipped"]
+    assert said == ["warning: 1 file or row left out: empty (1)", "  texts/empty.txt is empty"]
     write("mark.txt", b"\xef\xbb\xbf")
     assert failure("mark.txt") == "mark.txt is empty: name a file with text in it"
 
@@ -215,6 +216,7 @@ def test_unreadable_files_and_folders() -> None:
         os.chmod(folder, 0o755)
         file, inner = Path(folder, "a.txt"), Path(folder, "inner")
         file.write_text("secret")
+        Path(folder, "c.txt").write_text("open")
         inner.mkdir()
         file.chmod(0)
         inner.chmod(0)
@@ -222,11 +224,17 @@ def test_unreadable_files_and_folders() -> None:
             message = failure(str(file))
             inside = failure(str(inner))
             through = failure(folder)
+            assert "cannot be read (Permission denied)" in failure(f"{folder}/**/c.txt")
+            said: list[str] = []
+            skipping = DataSettings(folder, skip_bad=True)
+            assert [document.text for document in read_documents(skipping, Path("cache"), said.append)] == ["open"]
         file.chmod(0o600)
         inner.chmod(0o700)
     assert message == f"{file} cannot be read (Permission denied): check that it is there and that you may read it"
     assert inside.startswith(f"{inner} cannot be read (Permission denied)")
     assert "cannot be read (Permission denied)" in through
+    assert said[0] == "warning: 2 files or rows left out: unreadable (2)"
+    assert said[2].startswith(f"  {inner} cannot be read (Permission denied)")
 
 
 def test_one_long_line_is_read_at_once() -> None:
@@ -259,6 +267,31 @@ def test_runs_below_a_folder_are_not_its_text() -> None:
     assert [document.id for document in read("here")] == ["mine.txt", "notes/more.md"]
     assert [document.id for document in read("here/**/*.md")] == ["notes/more.md"]
     assert [document.id for document in read("here/runs/first/model/README.md")] == ["README.md"]  # asked for by name
+
+
+def test_what_groundup_wrote_itself_and_links_below_a_folder_are_not_entered_and_named() -> None:
+    write("here/mine.txt", "mine")
+    for folder, mark in {"clean": "prepared.json", "store": "CACHEDIR.TAG"}.items():
+        write(f"here/{folder}/{mark}", "{}")
+        write(f"here/{folder}/documents-00000.jsonl", '{"text": "a copy"}\n')
+    write("there/other.txt", "other")
+    Path("here/linked").symlink_to("../there")
+    said: list[str] = []
+    assert [document.id for document in read("here", said=said)] == ["mine.txt"]
+    assert said == [
+        f"warning: here/{folder} below here is not entered, being {kind}: name it to have it read"
+        for folder, kind in {"clean": "prepared text", "linked": "a link", "store": "a cache"}.items()
+    ]
+    assert [document.text for document in read("here/store")] == ["a copy"]
+
+
+def test_a_prepared_folder_that_is_not_whole_is_refused() -> None:
+    write("clean/documents-00000.jsonl", '{"text": "one"}\n')
+    write("clean/prepared.json", json.dumps({"hashes": {"documents-00000.jsonl": "0" * 64}}))
+    assert failure("clean").startswith(
+        "clean/documents-00000.jsonl is not as it was written: prepare the text again, or name"
+    )
+    assert [document.text for document in read("clean/*.jsonl")] == ["one"]
 
 
 def test_a_link_to_itself_is_named() -> None:

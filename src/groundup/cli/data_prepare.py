@@ -9,16 +9,28 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer.core import TyperCommand
 
 from groundup.errors import DataError
 
 if TYPE_CHECKING:
     from groundup.text.settings import DataSettings
 
-PAGE = "report.html"
+ROWS_OF_STANDARD_INPUT = ("-.jsonl",)
 SETTING = re.compile(r"data\.[a-z0-9_.]+\s*=", re.ASCII)
 SOURCES_HELP = "Files, folders, glob patterns, catalogue names, `-` for standard input; and settings, data.key=value."
 JSON = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
+
+
+class SourcesCommand(TyperCommand):
+    """A command among whose arguments may be `-.jsonl`, standard input with rows, which looks like an option."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Such sources go to the end, behind `--`."""
+        rows = [argument for argument in args if argument in ROWS_OF_STANDARD_INPUT]
+        if rows and "--" not in args:
+            args = [*(argument for argument in args if argument not in rows), "--", *rows]
+        return super().parse_args(ctx, args)
 
 
 def prepare(
@@ -37,12 +49,11 @@ def prepare(
         groundup train shakespeare data.source=./clean
     """
     from groundup.recipe.prepare_text import prepare_text
-    from groundup.report.data_page import write_data_page
+    from groundup.report.data_page import PAGE
     from groundup.text.prepared_folder import require_new_folder
 
     require_new_folder(output)
     facts = prepare_text(_settings(sources, skip_bad), output, say=_say)
-    write_data_page(output, facts, output / PAGE)
     if as_json:
         _print_json(facts)
         return
@@ -64,10 +75,9 @@ def inspect(
     """
     from groundup.recipe.prepare_text import inspect_text
     from groundup.report.data_page import write_data_page
-    from groundup.text.find_files import PREPARED
-    from groundup.text.prepared_folder import read_prepared
+    from groundup.text.prepared_file import is_prepared, read_prepared
 
-    if len(sources) == 1 and (Path(sources[0]) / PREPARED).is_file():
+    if len(sources) == 1 and is_prepared(Path(sources[0])):
         facts = read_prepared(Path(sources[0]))
     else:
         facts = inspect_text(_settings(sources, skip_bad, standard=False), say=_say)
@@ -127,7 +137,7 @@ def _print(facts: Mapping[str, Any]) -> None:
         table.add_column("for example", overflow="fold")
         for row in happened:
             example = row.examples[0] if row.examples else {}
-            shown = example.get("id", "") + (f": {example['detail']}" if example.get("detail") else "")
+            shown = ": ".join(filter(None, (example.get("id"), example.get("detail"))))
             table.add_row(f"{row.kind}: {row.what}", f"{row.count:,}", shown)
         print()
         print_table(table)

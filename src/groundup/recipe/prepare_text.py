@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from groundup.errors import MissingExtraError
+from groundup.report.data_page import PAGE, write_data_page
 from groundup.text.cache import cache_directory
 from groundup.text.cleaning.language import identify_language
 from groundup.text.collect import collect
@@ -29,7 +30,12 @@ STANDARD: dict[str, Any] = {
 def prepare_text(settings: DataSettings, output: Path, say: Say) -> dict[str, Any]:
     """Read, mend, choose, and write what is left to `output`; what `prepared.json` holds. Raises `DataError`, `MachineError`."""
     store = collect(settings, cache_directory(), say)
-    return write_prepared(store, select(store, settings.duplicates), settings, output, language_teller(say))
+    selection = select(store, settings.duplicates)
+
+    def write_page(facts: dict[str, Any], folder: Path) -> None:
+        write_data_page(output, facts, folder / PAGE)
+
+    return write_prepared(store, selection, settings, output, language_teller(say), write_page)
 
 
 def inspect_text(settings: DataSettings, say: Say) -> dict[str, Any]:
@@ -44,6 +50,7 @@ def inspect_text(settings: DataSettings, say: Say) -> dict[str, Any]:
         "funnel": rows if len(rows) > 2 else [],  # nothing but what was read and kept
         "tally": tally.as_plain(),
         "unreadable": store.facts.get("unreadable", {}),
+        "unreadable_examples": store.facts.get("unreadable_examples", {}),
         "left_out": store.facts.get("left_out", {}),
         "composition": compose(store.documents(selection.kept), language_teller(say)).as_plain(),
     }

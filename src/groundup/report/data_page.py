@@ -12,6 +12,8 @@ from groundup.files import replacing
 from groundup.report.pages import html_templates, read_template, size
 from groundup.text.composition import length_classes
 
+PAGE = "report.html"
+"""The page's name within a prepared folder."""
 MOST_ROWS = 30
 SUFFIXES_NAMED = 8
 
@@ -24,7 +26,7 @@ class Happened:
     """One thing that was done to documents."""
 
     kind: str
-    """changed, dropped, unreadable, personal data or not read."""
+    """changed, dropped, personal data replaced or left out."""
     what: str
     count: int
     examples: Sequence[Mapping[str, str]]
@@ -34,11 +36,16 @@ def happened_rows(facts: Mapping[str, Any]) -> list[Happened]:
     """Everything that was changed, dropped or left out, the most frequent first within each kind."""
     tally = facts["tally"]
     examples = tally.get("examples", {})
+    messages = facts.get("unreadable_examples", {})
+    examples = examples | {
+        what: [{"id": "", "source": "", "detail": line, "text": ""} for line in lines]
+        for what, lines in messages.items()
+    }
     kinds = {
         "dropped": tally.get("dropped", {}),
         "changed": tally.get("changed", {}),
         "personal data replaced": tally.get("personal_data", {}),
-        "left out, unreadable": facts.get("unreadable", {}),
+        "left out": facts.get("unreadable", {}),
     }
     rows = [
         Happened(kind, what, count, examples.get(what, []))

@@ -1,4 +1,5 @@
-"""What happens when a file or a row can't be read: the first one ends it, or, when asked for, all are left out and counted."""
+"""What becomes of files and rows without text: the first that can't be read ends it, or, when asked for, all are left out; empty
+ones always are. Each is counted."""
 
 from __future__ import annotations
 
@@ -10,12 +11,17 @@ from dataclasses import dataclass, field
 from groundup.errors import DataError
 
 EXAMPLES = 3
+EMPTY = "empty"
 ADVICE = "mend it, or leave such files and rows out, counted, with data.skip_bad=true"
+
+
+class BadInputError(DataError):
+    """The first file or row that can't be read, where none is to be left out."""
 
 
 @dataclass
 class BadInput:
-    """Told of each file and row that can't be read."""
+    """Told of each file and row that can't be read, or is empty."""
 
     skip: bool = False
     """Whether to leave them out and go on."""
@@ -25,9 +31,13 @@ class BadInput:
     """The first few for each reason, in full."""
 
     def __call__(self, message: str, reason: str) -> None:
-        """Count it, or raise `DataError`. `message` names the file and line, `reason` is what such faults are counted under."""
+        """Count it, or raise `BadInputError`. `message` names the file and line, `reason` is what such faults are counted under."""
         if not self.skip:
-            raise DataError(f"{message}; {ADVICE}")
+            raise BadInputError(f"{message}; {ADVICE}")
+        self.count(message, reason)
+
+    def count(self, message: str, reason: str) -> None:
+        """Count it: nothing is wrong with what is only empty."""
         self.counts[reason] += 1
         examples = self.examples.setdefault(reason, [])
         if len(examples) < EXAMPLES:
@@ -38,7 +48,7 @@ class BadInput:
         if self.counts:
             kinds = ", ".join(f"{reason} ({count:,})" for reason, count in self.counts.most_common())
             total = sum(self.counts.values())
-            what = "files or rows could not be read and are" if total != 1 else "file or row could not be read and is"
+            what = "files or rows" if total != 1 else "file or row"
             say(f"warning: {total:,} {what} left out: {kinds}")
             for example in itertools.chain(*self.examples.values()):
                 say(f"  {example}")

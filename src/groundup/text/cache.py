@@ -8,6 +8,10 @@ from pathlib import Path
 
 from groundup.errors import MachineError
 
+CACHE_MARK = "CACHEDIR.TAG"
+"""A file that says of a folder that it is a cache, to us and to programs that make backups (https://bford.info/cachedir)."""
+SIGNATURE = "Signature: 8a477f597d28d172789f06886806bc55\n# This folder is a cache of Groundup; it may be deleted.\n"
+
 
 def cache_directory() -> Path:
     """The user's cache folder: `$GROUNDUP_CACHE`, else `$XDG_CACHE_HOME/groundup`, else `~/.cache/groundup`.
@@ -25,6 +29,8 @@ def cache_directory() -> Path:
         # Permission bits don't tell of a full disk, a read-only mount or the superuser: write something to find out.
         with tempfile.TemporaryFile(dir=path) as file:
             file.write(b"x")
+        if not (path / CACHE_MARK).exists():
+            (path / CACHE_MARK).write_text(SIGNATURE, encoding="ascii")
     except OSError as error:
         raise unwritable(path, error) from error
     return path

@@ -34,7 +34,7 @@ from groundup.text.steps import Steps, needs_work
 from groundup.text.tally import Tally
 from groundup.text.worker import Worker, make_shard
 
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 SHARD_CHARACTERS = 8 * 2**20
 SHARD_DOCUMENTS = 20_000
 NOT_OF_THE_TEXT = (
@@ -93,6 +93,8 @@ def _key(settings: DataSettings, sources: Sequence[Source], cache: Path, say: Sa
         else:
             described.append([source.name, _described(source.name, cache, say)])
     wanted = {key: value for key, value in dataclasses.asdict(settings).items() if key not in NOT_OF_THE_TEXT}
+    alike = settings.duplicates  # of these the store holds signatures only; which documents stay is decided over it
+    wanted["duplicates"] = alike.near != "off" and [alike.shingle_words, alike.num_permutations, alike.seed]
     if settings.privacy.mode == "pseudonym":  # another key is other work; what the key is can't be told from this
         key = read_key(settings.privacy.key_variable)
         described.append(hmac.digest(key, b"which key", "sha256").hex())
@@ -147,10 +149,11 @@ def _make(directory: Path, settings: DataSettings, sources: Sequence[Source], ca
     others = {
         "left_out": {source.name: dict(source.left_out) for source in sources if source.left_out},
         "unreadable": dict(bad.counts),
+        "unreadable_examples": bad.examples,
         "said": said,
         "tally": tally.as_plain(),
     }
-    finish_store(partial, [source.name for source in sources], others)
+    finish_store(partial, len(facts), [source.name for source in sources], others)
     os.rename(partial, directory)
 
 
@@ -189,6 +192,8 @@ def _shards(
             yield read_shard_facts(directory, number) or make_shard(steps, directory, number, batch, sources)
         return
     with contextlib.ExitStack() as stack:
+        # Left in the other order: the processes are ended first, so that no thread waits for what nobody wants any more.
+        threads = stack.enter_context(ThreadPoolExecutor(available_cores()))
         workers = [stack.enter_context(Worker(settings, folder, directory, sources)) for _ in range(available_cores())]
         for line in workers[0].said:
             say(line)
@@ -203,7 +208,6 @@ def _shards(
             finally:
                 idle.put(worker)
 
-        threads = stack.enter_context(ThreadPoolExecutor(len(workers)))
         waiting: list[Future[dict[str, Any]]] = []
         for number, batch in _chain(first, second, numbered):
             there = read_shard_facts(directory, number)

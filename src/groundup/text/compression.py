@@ -25,9 +25,16 @@ def compression(name: str) -> str:
     return next((suffix for suffix in COMPRESSED if name.lower().endswith(suffix)), "")
 
 
+class DamagedError(DataError):
+    """A file is cut off, or its bytes are not those that were written."""
+
+
 @contextmanager
-def opened(path: Path) -> Iterator[BinaryIO]:
-    """A file's bytes, unpacked as they are read. Raises `DataError` when it turns out to be damaged or cut off."""
+def opened(path: Path, name: str) -> Iterator[BinaryIO]:
+    """A file's bytes, unpacked as they are read; `name` is what messages call it.
+
+    Raises `DamagedError` when it turns out to be damaged or cut off.
+    """
     kind = compression(path.name)
     damaged: tuple[type[Exception], ...] = ()
     opening: Callable[[Path], object] = partial(open, mode="rb")
@@ -43,6 +50,6 @@ def opened(path: Path) -> Iterator[BinaryIO]:
         try:
             yield file
         except damaged as error:
-            raise DataError(
-                f"{path} is cut off or damaged (it cannot be unpacked to its end): fetch or copy it again"
+            raise DamagedError(
+                f"{name} is cut off or damaged (it cannot be unpacked to its end): fetch or copy it again"
             ) from error

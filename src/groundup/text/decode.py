@@ -83,15 +83,16 @@ def _place_to_cut(content: bytes) -> int:
     return cut
 
 
-def lines(file: BinaryIO, limit: int) -> Iterator[tuple[int, bytes | None]]:
-    """Each line as (its number from 1, its bytes without the line end); None for one that is longer than `limit` bytes."""
+def lines(file: BinaryIO, limit: int) -> Iterator[tuple[int, int, bytes | None]]:
+    """Each line as (its number from 1, its first byte's place, its bytes); None for one that is longer than `limit` bytes."""
     reader = io.BufferedReader(file, 2**20) if isinstance(file, io.RawIOBase) else file
-    number = 0
+    number = byte = 0
     while line := reader.readline(limit + 1):
-        number += 1
+        number, first, byte = number + 1, byte, byte + len(line)
         if len(line) > limit and not line.endswith(b"\n"):
             while line and not line.endswith(b"\n"):
                 line = reader.readline(2**20)
-            yield number, None
+                byte += len(line)
+            yield number, first, None
         else:
-            yield number, line.rstrip(b"\r\n")
+            yield number, first, line

@@ -118,17 +118,22 @@ class DocumentStore:
             num_shards = int(facts["num_shards"])
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise DataError(f"{directory / STORE_FILE} is missing or damaged: {PREPARE_AGAIN}") from error
-        indices = []
+        indices: list[NDArray[Any]] = []
         for number in range(num_shards):
             if read_shard_facts(directory, number) is None:
                 raise DataError(f"{shard_file(directory, 'documents', number, '.jsonl')} is damaged: {PREPARE_AGAIN}")
-            indices.append(np.load(shard_file(directory, "index", number, ".npy"), allow_pickle=False))
+            file = shard_file(directory, "index", number, ".npy")
+            indices.append(
+                np.load(file, mmap_mode="r", allow_pickle=False)
+            )  # in memory once only, when they are joined
         return cls(directory, np.concatenate([np.zeros(0, INDEX), *indices]), num_shards, facts)
 
     @property
     def digests(self) -> NDArray[np.uint8]:
-        """(documents, 32) each text's SHA-256."""
-        return np.frombuffer(self.index["sha256"].tobytes(), np.uint8).reshape(len(self.index), 32)
+        """(documents, 32) each text's SHA-256, as it lies in the index."""
+        dtype, offset = self.index.dtype["sha256"], INDEX.fields["sha256"][1]  # type: ignore[index]
+        rows = self.index.view(np.uint8).reshape(len(self.index), INDEX.itemsize)
+        return rows[:, offset : offset + dtype.itemsize]
 
     def documents(self, chosen: NDArray[np.bool_] | None = None) -> Iterator[Document]:
         """The documents, or those where `chosen` (documents,) is true, in order, one in memory at a time."""
@@ -152,10 +157,16 @@ class DocumentStore:
         return [np.load(file, mmap_mode="r", allow_pickle=False) for file in files]
 
 
-def finish_store(directory: Path, sources: Sequence[str], facts: dict[str, Any]) -> None:
-    """Write `documents.json` over the shards that are there: with it the store is whole. `facts` is what else is to be known."""
+def finish_store(directory: Path, num_shards: int, sources: Sequence[str], facts: dict[str, Any]) -> None:
+    """Write `documents.json` over the shards that were made: with it the store is whole. `facts` is what else is to be known.
+
+    Raises `DataError` when one of them has changed meanwhile.
+    """
     shards: list[dict[str, Any]] = []
-    while (shard := read_shard_facts(directory, len(shards))) is not None:
+    for number in range(num_shards):
+        shard = read_shard_facts(directory, number)
+        if shard is None:
+            raise DataError(f"{shard_file(directory, 'shard', number, '.json')} is damaged: try again")
         shards.append(shard)
     known: dict[str, Any] = {}
     for shard in shards:
@@ -186,7 +197,7 @@ def store_documents(documents: Iterable[Document], directory: Path) -> DocumentS
     sources = list(dict.fromkeys(document.source for document in listed))
     write_shard(directory, 0, listed, sources, [], None, {})
     repairs = Counter(repair for document in listed for repair in document.repairs)
-    finish_store(directory, sources, {"tally": {"changed": dict(repairs)}, "said": []})
+    finish_store(directory, 1, sources, {"tally": {"changed": dict(repairs)}, "said": []})
     return DocumentStore.open(directory)
 
 

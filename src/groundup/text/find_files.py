@@ -9,14 +9,24 @@ import itertools
 import os
 import re
 from collections import Counter
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from groundup.errors import DataError
+from groundup.text.cache import CACHE_MARK
 from groundup.text.catalogue import CATALOGUE, MODELS
 from groundup.text.formats import File, is_readable, unreadable
+from groundup.text.prepared_file import is_prepared
 
-PREPARED = "prepared.json"
-"""Marks a folder that `groundup data prepare` wrote; its documents are in `documents-*.jsonl`."""
+
+@dataclass
+class Walk:
+    """What lies below a folder. Hidden files and folders are left out, and so are the folders of `own_folder`."""
+
+    files: list[Path] = field(default_factory=list)
+    """Sorted. A folder that may not be looked into is among them: whoever reads it is told so."""
+    not_entered: dict[str, list[Path]] = field(default_factory=dict)
+    """Folders that were passed by, by what they are."""
 
 
 def find_files(source: str, folder: Path) -> list[File]:
@@ -34,21 +44,26 @@ def find_files(source: str, folder: Path) -> list[File]:
     raise _unknown(source, path, folder)
 
 
-def left_out(source: str, folder: Path) -> Counter[str]:
-    """How many of a folder's files are of no kind that is read, by the end of their name."""
+def left_out(source: str, folder: Path) -> tuple[Counter[str], dict[str, list[Path]]]:
+    """How many of a folder's files are of no kind that is read, by the end of their name; and the folders in it that were passed by,
+    by what they are."""
     path = expand(source, folder)
-    if not path.is_dir() or (path / PREPARED).is_file():
-        return Counter()
-    return Counter(file.suffix.lower() or "no suffix" for file in _walk(path) if not is_readable(file.name))
+    if not path.is_dir() or is_prepared(path):
+        return Counter(), {}
+    found = _walk(path)
+    others = (file for file in found.files if not is_readable(file.name) and not file.is_dir())
+    return Counter(file.suffix.lower() or "no suffix" for file in others), found.not_entered
 
 
 def _files_of_folder(source: str, path: Path) -> list[File]:
-    if (path / PREPARED).is_file():
+    if is_prepared(path):
         return [File(file.name, file, source) for file in sorted(path.glob("documents-*.jsonl"))]
-    files = [file for file in _walk(path) if is_readable(file.name)]
+    found = _walk(path)
+    files = [file for file in found.files if is_readable(file.name) or file.is_dir()]
     if not files:
+        passed = "".join(f" ({folders[0]} is {kind} and is not entered)" for kind, folders in found.not_entered.items())
         raise DataError(
-            f"data.source = {source!r} is a folder without text files: put files ending in .txt or .md in it "
+            f"data.source = {source!r} is a folder without text files{passed}: put files ending in .txt or .md in it "
             "(or .jsonl, .csv, .parquet, .html, .py and the like)"
         )
     return [File(_printable(file.relative_to(path)), file, source) for file in files]
@@ -61,29 +76,40 @@ def _files_of_pattern(source: str, folder: Path) -> list[File]:
     if "**" in pattern.parts:
         matches = _below(root, pattern.parts[len(fixed) :])
     else:
-        matches = [folder / match for match in sorted(glob.glob(str(pattern), root_dir=folder))]
+        found = [folder / match for match in sorted(glob.glob(str(pattern), root_dir=folder))]
+        matches = [match for match in found if not os.path.isdir(match)]
     files = [
         File(_printable(match.relative_to(root)), match, source)
         for match in matches
-        if not match.is_dir() and not any(is_run(root / part) for part in match.relative_to(root).parents)
+        if not any(own_folder(root / part) for part in [*match.relative_to(root).parents][:-1])
     ]
     if not files:
         raise DataError(f"data.source = {source!r}: no file matches this pattern; check it, e.g. with  ls {source}")
     return files
 
 
-def _walk(folder: Path) -> list[Path]:
-    """All files below a folder, sorted; hidden files and folders are left out, linked folders not entered, nor runs,
-    whose model cards are not the user's text."""
+def _walk(folder: Path) -> Walk:
+    """Look below a folder; links to folders are not entered, so that none leads in circles."""
+    found = Walk()
 
-    def stop(error: OSError) -> None:
-        raise unreadable(Path(error.filename), error)
+    def keep(error: OSError) -> None:
+        if Path(error.filename) == folder:
+            raise unreadable(folder, error)
+        found.files.append(Path(error.filename))
 
-    files = []
-    for directory, folders, names in os.walk(folder, onerror=stop):
-        folders[:] = [name for name in folders if not name.startswith(".") and not is_run(Path(directory) / name)]
-        files += [Path(directory) / name for name in names if not name.startswith(".")]
-    return sorted(files)
+    for directory, folders, names in os.walk(folder, onerror=keep):
+        entered = []
+        for name in sorted(folders):
+            path = Path(directory) / name
+            if not name.startswith("."):
+                if kind := "a link" if path.is_symlink() else own_folder(path):
+                    found.not_entered.setdefault(kind, []).append(path)
+                else:
+                    entered.append(name)
+        folders[:] = entered
+        found.files += [Path(directory) / name for name in names if not name.startswith(".")]
+    found.files.sort()
+    return found
 
 
 def _below(root: Path, pattern: tuple[str, ...]) -> list[Path]:
@@ -92,15 +118,20 @@ def _below(root: Path, pattern: tuple[str, ...]) -> list[Path]:
     in_a_name = [fnmatch.translate(part)[4:-3].replace(".*", "[^/]*") for part in pattern]
     parts = ["(?:[^/]+/)*" if part == "**" else f"{name}/" for part, name in zip(pattern, in_a_name, strict=True)]
     matching = re.compile("".join(parts).removesuffix("/")).fullmatch
-    return [path for path in _walk(root) if matching(path.relative_to(root).as_posix())]
+    return [path for path in _walk(root).files if matching(path.relative_to(root).as_posix()) or os.path.isdir(path)]
 
 
-def is_run(folder: Path) -> bool:
-    """Whether a folder is one that a training wrote (`run` is above this layer, so the names of its files stand here once more)."""
+def own_folder(folder: Path) -> str:
+    """What a folder is that Groundup wrote itself, and whose files are nobody's text; nothing if it is another. (`run` is above this
+    layer, so the names of a run's files stand here once more.)"""
     try:
-        return (folder / "manifest.json").is_file() and (folder / "recipe.toml").is_file()
+        if (folder / "manifest.json").is_file() and (folder / "recipe.toml").is_file():
+            return "a training run"
+        if is_prepared(folder):
+            return "prepared text"
+        return "a cache" if (folder / CACHE_MARK).is_file() else ""
     except OSError:  # one that may not be looked into: whoever walks into it will say so
-        return False
+        return ""
 
 
 def _printable(path: Path) -> str:

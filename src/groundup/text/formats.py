@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import os
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from groundup.errors import DataError
-from groundup.text.bad_input import BadInput
-from groundup.text.compression import inner_name, opened
+from groundup.text.bad_input import EMPTY, BadInput, BadInputError
+from groundup.text.compression import DamagedError, inner_name, opened
 from groundup.text.decode import LINE_ENDING_REPAIR, decode_parts, decode_text
 from groundup.text.document import Document
 from groundup.text.html import html_text
-from groundup.text.rows import ROW_READERS, Row
+from groundup.text.rows import ROW_READERS
+from groundup.text.table import Row
 
 PLAIN = (".txt", ".text", ".md", ".markdown", ".rst", ".tex", ".org", ".srt")
 PAGES = (".html", ".htm", ".xhtml")
@@ -28,6 +31,9 @@ SUFFIXES = (*PLAIN, *PAGES, *CODE, *(suffix for suffix in ROW_READERS if suffix 
 """What is read out of a folder; a .json file is read when it is named, for most of them are no texts but settings."""
 LONGEST_VALUE = 500
 """Characters of a row's other columns that are kept as metadata; longer ones are texts of their own."""
+MOST_NAMES, LONGEST_NAME = 12, 40
+"""So many of a row's columns are named in a message, and so many characters of each name."""
+SURROGATE = re.compile("[\ud800-\udfff]")
 LONGEST_PAGE = 256 * 2**20
 
 
@@ -41,6 +47,13 @@ class File:
     source: str
     named: bool = False
     """Whether the settings name this very file, and not only its folder or a pattern."""
+    called: str = ""
+    """What messages call it, where its path would tell the user nothing."""
+
+    @property
+    def shown(self) -> str:
+        """What messages call it."""
+        return self.called or str(self.path)
 
 
 def is_readable(name: str) -> bool:
@@ -57,34 +70,38 @@ def read_file(file: File, text_field: str, bad: BadInput, every_text: bool = Fal
     """
     name = inner_name(file.path.name.lower())
     reader = next((reader for suffix, reader in ROW_READERS.items() if name.endswith(suffix)), None)
+    read = 0
     try:
+        if file.path.is_dir():
+            os.listdir(file.path)  # one that could not be looked into: this says why
         if not file.path.is_file() and file.path.exists():
-            raise DataError(f"{file.path} is not a regular file: name a text file")
+            raise DataError(f"{file.shown} is not a regular file: name a text file")
         if reader is not None:
-            for row in reader(file.path, bad):
-                if every_text and text_field not in row[1]:
-                    for number, text in enumerate(_texts(row[1]), start=1):
-                        yield Document(f"{file.name}, {row[0]}, text {number}", text, file.source, "unknown")
-                elif document := _row_document(file, row, text_field, bad):
-                    yield document
-        elif name.endswith(PAGES):
-            yield from _page(file)
+            documents = _rows(file, reader(file.path, file.shown, bad), text_field, bad, every_text)
         else:
-            yield from _plain(file)
+            documents = _page(file) if name.endswith(PAGES) else _plain(file)
+        for document in documents:
+            read += 1
+            yield document
+    except BadInputError:
+        raise
     except OSError as error:
-        _refuse(file, unreadable(file.path, error), "unreadable", bad)
+        _refuse(file, unreadable(file.shown, error), "unreadable", read, bad)
+    except DamagedError as error:
+        _refuse(file, error, "damaged", read, bad)
     except DataError as error:
-        _refuse(file, error, "not text", bad)
+        _refuse(file, error, "not text", read, bad)
 
 
-def _refuse(file: File, error: DataError, reason: str, bad: BadInput) -> None:
-    """A file that was asked for by its name is not left out without an error."""
-    if file.named or not bad.skip:
+def _refuse(file: File, error: DataError, reason: str, read: int, bad: BadInput) -> None:
+    """A file that was asked for by its name is not left out without an error. `read`: documents that came before the fault."""
+    if file.named:
         raise error
-    bad(str(error), reason)
+    kept = f" (what was read of it before that, {read:,} document{'s' if read != 1 else ''}, is kept)" if read else ""
+    bad(str(error) + (kept if bad.skip else ""), reason)
 
 
-def unreadable(path: Path, error: OSError) -> DataError:
+def unreadable(path: Path | str, error: OSError) -> DataError:
     """The error for a file or folder that the system won't let us read."""
     return DataError(
         f"{path} cannot be read ({error.strerror or error}): check that it is there and that you may read it"
@@ -92,19 +109,19 @@ def unreadable(path: Path, error: OSError) -> DataError:
 
 
 def _plain(file: File) -> Iterator[Document]:
-    with opened(file.path) as content:
-        for part, (text, repairs) in enumerate(decode_parts(content, str(file.path)), start=1):
+    with opened(file.path, file.shown) as content:
+        for part, (text, repairs) in enumerate(decode_parts(content, file.shown), start=1):
             if text:
                 name = file.name if part == 1 else f"{file.name}#{part}"
                 yield Document(name, text, file.source, "unknown", repairs=repairs)
 
 
 def _page(file: File) -> Iterator[Document]:
-    with opened(file.path) as content:
+    with opened(file.path, file.shown) as content:
         page = content.read(LONGEST_PAGE + 1)
     if len(page) > LONGEST_PAGE:
-        raise DataError(f"{file.path} is a page of more than {LONGEST_PAGE // 2**20} MB: split it up")
-    markup, repairs = decode_text(page, str(file.path))
+        raise DataError(f"{file.shown} is a page of more than {LONGEST_PAGE // 2**20} MB: split it up")
+    markup, repairs = decode_text(page, file.shown)
     text, title = html_text(markup)
     if text:
         yield Document(
@@ -112,26 +129,32 @@ def _page(file: File) -> Iterator[Document]:
         )
 
 
+def _rows(file: File, rows: Iterator[Row], text_field: str, bad: BadInput, every_text: bool) -> Iterator[Document]:
+    for row in rows:
+        if every_text and text_field not in row[1]:
+            for number, text in enumerate(_texts(row[1]), start=1):
+                yield Document(f"{file.name}, {row[0]}, text {number}", text, file.source, "unknown")
+        elif document := _row_document(file, row, text_field, bad):
+            yield document
+
+
 def _row_document(file: File, row: Row, text_field: str, bad: BadInput) -> Document | None:
     place, columns = row
     text = columns.get(text_field)
-    where = f"{file.path}, {place}"
+    where = f"{file.shown}, {place}"
     if not isinstance(text, str):
         if text_field in columns:
             bad(f"{where}: {text_field!r} is {_kind(text)}, not a text", "no text")
         else:
-            known = ", ".join(map(repr, columns)) or "nothing"
+            known = ", ".join(f"{name[:LONGEST_NAME]!r}" for name in [*columns][:MOST_NAMES]) or "nothing"
             bad(f"{where} has no {text_field!r}, but {known}: name the text's key with data.text_field", "no text")
         return None
-    if any("\ud800" <= character <= "\udfff" for character in text):
-        bad(f"{where}: the text holds half of a surrogate pair, which no valid Unicode text does", "lone surrogate")
-        return None
     if not text:
-        bad(f"{where}: the text is empty", "empty text") if bad.skip else None
+        bad.count(f"{where}: the text is empty", EMPTY)
         return None
     own_id = columns.get("id")
     others = {key: value for key, value in columns.items() if key not in (text_field, "id", "license")}
-    return Document(
+    document = Document(
         str(own_id) if isinstance(own_id, str | int) and own_id != "" else f"{file.name}:{place.partition(' ')[2]}",
         text.replace("\r\n", "\n"),
         file.source,
@@ -139,12 +162,24 @@ def _row_document(file: File, row: Row, text_field: str, bad: BadInput) -> Docum
         metadata=_short(others),
         repairs=(LINE_ENDING_REPAIR,) if "\r\n" in text else (),
     )
+    for holder, value in _named_texts(document, text_field):
+        if SURROGATE.search(value):
+            bad(f"{where}: {holder} holds half of a surrogate pair, which no valid Unicode text does", "lone surrogate")
+            return None
+    return document
+
+
+def _named_texts(document: Document, text_field: str) -> Iterator[tuple[str, str]]:
+    """All of a document that was read from a row, with what to call it."""
+    yield from ((repr(text_field), document.text), ("'id'", document.id), ("'license'", document.license))
+    for key, value in document.metadata.items():
+        yield from ((f"the name {key!r}", key), (repr(key), value))
 
 
 def _texts(value: Any) -> Iterator[str]:
     """All texts in a value, however deep; half a surrogate pair is in none."""
     if isinstance(value, str):
-        if value.isascii() or not any("\ud800" <= character <= "\udfff" for character in value):
+        if not SURROGATE.search(value):
             yield value
     elif isinstance(value, Mapping):
         for inner in value.values():

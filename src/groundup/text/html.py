@@ -6,6 +6,7 @@ import re
 from html.parser import HTMLParser
 
 UNSEEN = {"script", "style", "template", "noscript", "head", "svg", "nav", "iframe", "object", "select", "button"}
+HEAD = {"base", "link", "meta", "noscript", "script", "style", "template", "title"}
 # fmt: off
 BLOCKS = {
     "address", "article", "aside", "blockquote", "br", "dd", "div", "dl", "dt", "fieldset", "figcaption", "figure",
@@ -28,8 +29,9 @@ class _Reader(HTMLParser):
     def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
         if tag == "title" and not self.title:
             self.in_title = True
-        elif tag == "body":
-            self.unseen = []  # whatever the head left open
+        elif tag == "body" or (self.unseen == ["head"] and tag not in HEAD):
+            self.unseen = []  # whatever the head left open; its end and the body's beginning may be left out
+            self._break(tag)
         elif tag in UNSEEN:
             self.unseen.append(tag)
         elif not self.unseen:

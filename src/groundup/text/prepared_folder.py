@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,7 @@ from groundup.files import fsync_directory, replacing, sha256_file
 from groundup.text.composition import compose
 from groundup.text.document import Document
 from groundup.text.document_store import DocumentStore, document_line, shard_file
-from groundup.text.find_files import PREPARED
+from groundup.text.prepared_file import PREPARED
 from groundup.text.selection import EXACT, NEAR, Selection
 from groundup.text.settings import DataSettings
 from groundup.text.steps import IN_ORDER
@@ -39,10 +39,16 @@ def require_new_folder(output: Path) -> None:
 
 
 def write_prepared(
-    store: DocumentStore, selection: Selection, settings: DataSettings, output: Path, language: Any
+    store: DocumentStore,
+    selection: Selection,
+    settings: DataSettings,
+    output: Path,
+    language: Any,
+    write_page: Callable[[dict[str, Any], Path], None],
 ) -> dict[str, Any]:
     """Write the documents that stay, a list of those that don't, and the counts; what `prepared.json` holds.
 
+    `write_page` is given that and the folder, to put a page into it.
     All of it is written beside the folder and renamed: `output` is whole, or isn't there. Raises `DataError` when it holds something.
     """
     require_new_folder(output)
@@ -64,12 +70,14 @@ def write_prepared(
             "funnel": funnel(tally, store, selection),
             "tally": {**tally.as_plain(), "kept": composition.documents, "kept_characters": composition.characters},
             "unreadable": store.facts.get("unreadable", {}),
+            "unreadable_examples": store.facts.get("unreadable_examples", {}),
             "left_out": store.facts.get("left_out", {}),
             "composition": composition.as_plain(),
             "hashes": {file.name: sha256_file(file) for file in sorted(partial.iterdir())},
         }
         with replacing(partial / PREPARED) as file:
             file.write(json.dumps(facts, ensure_ascii=False, indent=1).encode())
+        write_page(facts, partial)
         if output.exists():
             output.rmdir()
         os.rename(partial, output)
@@ -81,19 +89,6 @@ def write_prepared(
             ) from error
         raise
     fsync_directory(output.absolute().parent)
-    return facts
-
-
-def read_prepared(folder: Path) -> dict[str, Any]:
-    """What `prepared.json` holds. Raises `DataError` when it is missing or damaged, or a file beside it is."""
-    try:
-        facts: dict[str, Any] = json.loads((folder / PREPARED).read_bytes())
-        hashes = facts["hashes"]
-        for name, digest in hashes.items():
-            if sha256_file(folder / name) != digest:
-                raise DataError(f"{folder / name} is not as it was written: prepare the text again")
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise DataError(f"{folder} is no whole folder of prepared text ({error}): prepare the text again") from error
     return facts
 
 

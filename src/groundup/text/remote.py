@@ -18,8 +18,10 @@ from groundup.text.compression import COMPRESSED
 from groundup.text.formats import SUFFIXES, File
 
 SECONDS = 60
+CARDS = ("README*", "LICENSE*")
+"""What a hub's dataset says about itself; it is none of the texts."""
 HUB = "hf://"
-FRAGMENT = re.compile(r"sha256=([0-9a-f]{64})")
+FRAGMENT = re.compile(r"sha256=([0-9a-f]{64})", re.IGNORECASE)
 
 
 def is_address(source: str) -> bool:
@@ -34,7 +36,10 @@ def is_hub_id(source: str) -> bool:
 
 def fetch_address(source: str, cache: Path, say: Callable[[str], None]) -> File:
     """The file at `https://…#sha256=…`, from the cache when it is there. Raises `DataError` when it can't be had or is another."""
-    parts = urlsplit(source)
+    try:
+        parts = urlsplit(source)
+    except ValueError as error:
+        raise DataError(f"data.source = {source!r} is no address ({error}): check it") from None
     name = Path(unquote(parts.path)).name or "file.txt"
     wanted = FRAGMENT.fullmatch(parts.fragment)
     if wanted is None:
@@ -42,11 +47,12 @@ def fetch_address(source: str, cache: Path, say: Callable[[str], None]) -> File:
             f"data.source = {source!r}: write the file's sha256 behind it, {source.partition('#')[0]}#sha256=…, so that it is "
             "known to be the same each time (sha256sum FILE prints it)"
         )
-    target = cache / "addresses" / wanted[1] / name
+    digest = wanted[1].lower()
+    target = cache / "addresses" / digest / name
     try:
-        if not (target.is_file() and sha256_file(target) == wanted[1]):
+        if not (target.is_file() and sha256_file(target) == digest):
             say(f"fetching {name} from {parts.netloc}")
-            _download(source.partition("#")[0], target, wanted[1])
+            _download(source.partition("#")[0], target, digest)
     except OSError as error:
         raise unwritable(target, error) from error
     return File(name, target, source, named=True)
@@ -107,7 +113,12 @@ def fetch_hub(
     try:
         return Path(
             snapshot_download(
-                name, repo_type=kind, revision=revision or None, allow_patterns=list(patterns), cache_dir=cache / "hub"
+                name,
+                repo_type=kind,
+                revision=revision or None,
+                allow_patterns=list(patterns),
+                ignore_patterns=list(CARDS) if kind == "dataset" else None,
+                cache_dir=cache / "hub",
             )
         )
     except (OSError, ValueError, HFValidationError, RuntimeError) as error:

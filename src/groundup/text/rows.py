@@ -1,41 +1,46 @@
-"""Files of rows, each with a text among its columns: JSON lines, JSON lists, CSV, TSV, Parquet, Arrow."""
+"""Files of rows, each with a text among its columns: JSON lines, JSON lists, CSV, TSV, Parquet, Arrow.
+
+A reader takes a file, what messages call it, and whom to tell of a row that can't be read; of a file that can't be, it raises
+`DataError`.
+"""
 
 from __future__ import annotations
 
 import contextlib
-import csv
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from groundup.errors import DataError, MissingExtraError
 from groundup.text.bad_input import BadInput
-from groundup.text.compression import opened
+from groundup.text.compression import DamagedError, compression, opened
 from groundup.text.decode import decode_text, lines
+from groundup.text.table import Row, comma_separated, tab_separated
 
 LONGEST_ROW = 256 * 2**20
 """Bytes; a longer line is no row, and would not fit into memory with its copies."""
 
-Row = tuple[str, Mapping[str, Any]]
-"""Where a row stands (`line 3`), and its columns."""
 
-
-def json_lines(path: Path, bad: BadInput) -> Iterator[Row]:
+def json_lines(path: Path, name: str, bad: BadInput) -> Iterator[Row]:
     """One JSON object a line; blank lines are passed over."""
-    with opened(path) as file:
-        yield from json_lines_of(file, str(path), bad)
+    with opened(path, name) as file:
+        yield from json_lines_of(file, name, bad)
 
 
 def json_lines_of(file: BinaryIO, name: str, bad: BadInput) -> Iterator[Row]:
     """One JSON object a line of an open file."""
-    for number, line in lines(file, LONGEST_ROW):
+    for number, _, line in lines(file, LONGEST_ROW):
         place = f"line {number:,}"
         if line is None:
             bad(f"{name}, {place} is longer than {LONGEST_ROW // 2**20} MB", "line too long")
-        elif line.strip():
+        elif line := line.strip():
+            if number == 1:
+                line = line.removeprefix(b"\xef\xbb\xbf")
+                if line.startswith((b"\xff\xfe", b"\xfe\xff")):
+                    decode_text(line, name)  # says which other form of Unicode it is
             try:
-                row = _parse(line.removeprefix(b"\xef\xbb\xbf") if number == 1 else line)
+                row = _parse(line)
             except ValueError as error:
                 bad(f"{name}, {place} is not valid JSON ({error}): {_excerpt(line)}", "not JSON")
                 continue
@@ -45,77 +50,45 @@ def json_lines_of(file: BinaryIO, name: str, bad: BadInput) -> Iterator[Row]:
                 bad(f"{name}, {place} is not a JSON object with a text in it: {_excerpt(line)}", "not an object")
 
 
-def json_list(path: Path, bad: BadInput) -> Iterator[Row]:
+def json_list(path: Path, name: str, bad: BadInput) -> Iterator[Row]:
     """A JSON list of objects."""
-    with opened(path) as file:
+    with opened(path, name) as file:
         content = file.read(LONGEST_ROW + 1)
     if len(content) > LONGEST_ROW:
-        bad(
-            f"{path} is a JSON list of more than {LONGEST_ROW // 2**20} MB: write one object a line (.jsonl)",
-            "too long",
+        raise DataError(
+            f"{name} is a JSON list of more than {LONGEST_ROW // 2**20} MB: write one object a line (.jsonl)"
         )
+    if not content.strip():
         return
     try:
         rows = _parse(content.removeprefix(b"\xef\xbb\xbf"))
     except ValueError as error:
-        bad(f"{path} is not valid JSON ({error}); if it has one object a line, call it .jsonl", "not JSON")
-        return
+        raise DataError(f"{name} is not valid JSON ({error}); if it has one object a line, call it .jsonl") from None
     if not isinstance(rows, list):
-        bad(f"{path} is not a JSON list of objects", "not a list")
-        return
+        raise DataError(f"{name} is not a JSON list of objects: write one, or one object a line (.jsonl)")
     for index, row in enumerate(rows, start=1):
         if isinstance(row, dict):
             yield f"item {index:,}", row
         else:
-            bad(f"{path}, item {index:,} is not a JSON object with a text in it", "not an object")
+            bad(f"{name}, item {index:,} is not a JSON object with a text in it", "not an object")
 
 
-def comma_separated(path: Path, bad: BadInput, delimiter: str = ",") -> Iterator[Row]:
-    """Columns named by the first line."""
-    csv.field_size_limit(LONGEST_ROW)
-    with opened(path) as file:
-        table = csv.reader(_decoded_lines(file, str(path), bad), delimiter=delimiter, strict=True)
-        columns: list[str] | None = None
-        while True:
-            try:
-                row = next(table)
-            except StopIteration:
-                return
-            except csv.Error as error:
-                bad(f"{path}, line {table.line_num:,}: this is not a table's row ({error})", "not a row")
-                continue
-            if columns is None:
-                columns = row
-            elif len(row) == len(columns):
-                yield f"line {table.line_num:,}", dict(zip(columns, row, strict=True))
-            elif row:
-                bad(
-                    f"{path}, line {table.line_num:,} has {len(row)} columns where the first line has {len(columns)}",
-                    "wrong number of columns",
-                )
-
-
-def tab_separated(path: Path, bad: BadInput) -> Iterator[Row]:
-    """As `comma_separated`, with tabs."""
-    return comma_separated(path, bad, delimiter="\t")
-
-
-def parquet(path: Path, bad: BadInput) -> Iterator[Row]:
+def parquet(path: Path, name: str, bad: BadInput) -> Iterator[Row]:
     """A Parquet file, a batch of rows in memory at a time."""
-    _require_pyarrow(path)
+    _require_plain(path, name)
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     try:
         with pq.ParquetFile(path, memory_map=True) as file:
-            yield from _arrow_rows(file.iter_batches(batch_size=1000))
+            yield from _arrow_rows(file.iter_batches(batch_size=1000), name, bad)
     except (pa.ArrowException, OSError) as error:
-        bad(f"{path} is not a whole Parquet file ({_one_line(error)}): fetch or copy it again", "damaged")
+        raise _damaged(name, "Parquet", error) from error
 
 
-def arrow(path: Path, bad: BadInput) -> Iterator[Row]:
+def arrow(path: Path, name: str, bad: BadInput) -> Iterator[Row]:
     """An Arrow stream or file, as Hugging Face datasets saves them."""
-    _require_pyarrow(path)
+    _require_plain(path, name)
     import pyarrow as pa
 
     def batches() -> Iterator[Any]:
@@ -130,12 +103,12 @@ def arrow(path: Path, bad: BadInput) -> Iterator[Row]:
                 yield file.get_batch(index)
 
     try:
-        yield from _arrow_rows(batches())
+        yield from _arrow_rows(batches(), name, bad)
     except (pa.ArrowException, OSError) as error:
-        bad(f"{path} is not a whole Arrow file ({_one_line(error)}): fetch or copy it again", "damaged")
+        raise _damaged(name, "Arrow", error) from error
 
 
-ROW_READERS: dict[str, Callable[[Path, BadInput], Iterator[Row]]] = {
+ROW_READERS: dict[str, Callable[[Path, str, BadInput], Iterator[Row]]] = {
     ".jsonl": json_lines,
     ".ndjson": json_lines,
     ".json": json_list,
@@ -148,35 +121,48 @@ ROW_READERS: dict[str, Callable[[Path, BadInput], Iterator[Row]]] = {
 
 def _parse(content: bytes) -> Any:
     try:
-        value = json.loads(content)
+        return json.loads(content.decode("utf-8"))
     except UnicodeDecodeError as error:
         raise ValueError(f"byte {error.start:,} is not UTF-8") from None
     except RecursionError:
         raise ValueError("it is nested too deeply") from None
-    return value
 
 
-def _decoded_lines(file: BinaryIO, name: str, bad: BadInput) -> Iterator[str]:
-    byte = 0
-    for number, line in enumerate(file, start=1):
-        text = ""
-        try:
-            text, _ = decode_text(line, name, byte, number)
-        except DataError as error:
-            bad(str(error), "not UTF-8")
-        byte += len(line)
-        yield text
-
-
-def _arrow_rows(batches: Iterable[Any]) -> Iterator[Row]:
+def _arrow_rows(batches: Iterable[Any], name: str, bad: BadInput) -> Iterator[Row]:
     number = 0
     for batch in batches:
-        for row in batch.to_pylist():
+        for row in _values(batch):
             number += 1
-            yield f"row {number:,}", row
+            if isinstance(row, ValueError | OverflowError):
+                bad(f"{name}, row {number:,} holds what is no value of its column ({_one_line(row)})", "not a row")
+            else:
+                yield f"row {number:,}", row
 
 
-def _require_pyarrow(path: Path) -> None:
+def _values(batch: Any) -> Iterator[Any]:
+    """A batch's rows, without times and dates, which are no texts, and which Python can't tell as finely or as far as Arrow; in place
+    of a row with bytes that are no UTF-8, the error."""
+    from pyarrow.types import is_temporal
+
+    batch = batch.select([place for place, column in enumerate(batch.schema) if not is_temporal(column.type)])
+    try:
+        yield from batch.to_pylist()
+    except (ValueError, OverflowError):
+        for place in range(batch.num_rows):
+            try:
+                (row,) = batch.slice(place, 1).to_pylist()
+            except (ValueError, OverflowError) as error:
+                row = error
+            yield row
+
+
+def _damaged(name: str, kind: str, error: Exception) -> DamagedError:
+    return DamagedError(f"{name} is not a whole {kind} file ({_one_line(error)}): fetch or copy it again")
+
+
+def _require_plain(path: Path, name: str) -> None:
+    if packed := compression(path.name):
+        raise DataError(f"{name}: a table of this kind is packed within; unpack the {packed} file first")
     with contextlib.suppress(ImportError):
         import pyarrow  # noqa: F401
 

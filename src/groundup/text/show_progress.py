@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 from groundup.text.compression import compression
+from groundup.text.formats import File
 from groundup.text.sources import Source
 
 WORTH_SHOWING = 32 * 2**20  # bytes; less is done at once
@@ -16,7 +17,7 @@ WORTH_SHOWING = 32 * 2**20  # bytes; less is done at once
 def reading_progress(sources: Sequence[Source]) -> Iterator[Callable[[int], None]]:
     """Gives a function to be told of so many more characters that were read."""
     files = [file for source in sources for file in source.files or ()]
-    total = sum(file.path.stat().st_size for file in files if file.path.exists())
+    total = sum(map(_size, files))
     if total < WORTH_SHOWING or not sys.stderr.isatty():
         yield lambda characters: None
         return
@@ -28,3 +29,10 @@ def reading_progress(sources: Sequence[Source]) -> Iterator[Callable[[int], None
     with Progress(*columns, console=Console(stderr=True)) as bar:
         task = bar.add_task("reading", total=total if known else None)
         yield lambda characters: bar.advance(task, characters)
+
+
+def _size(file: File) -> int:
+    try:
+        return file.path.stat().st_size
+    except OSError:  # whoever reads it will say so
+        return 0

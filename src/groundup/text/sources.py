@@ -9,12 +9,13 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from groundup.errors import DataError
-from groundup.text.bad_input import BadInput
+from groundup.text.bad_input import EMPTY, BadInput
 from groundup.text.catalogue import CATALOGUE
 from groundup.text.document import Document
 from groundup.text.fetch import fetch
-from groundup.text.find_files import find_files, left_out
+from groundup.text.find_files import expand, find_files, left_out
 from groundup.text.formats import File, read_file
+from groundup.text.prepared_file import is_prepared, read_prepared
 from groundup.text.remote import fetch_address, fetch_hub_dataset, is_address, is_hub_id
 from groundup.text.settings import DataSettings
 from groundup.text.standard_input import is_standard_input, keep_standard_input
@@ -54,16 +55,21 @@ def find_sources(settings: DataSettings, cache: Path, say: Say, folder: Path = P
             continue
         if name in CATALOGUE:
             say(f"warning: data.source = {name!r} is read from the path {name} here, not from the catalogue")
+        if not _is_elsewhere(name) and is_prepared(expand(name, folder)):
+            read_prepared(expand(name, folder))  # its files are whole
         files = []
         for file in _files(name, cache, say, folder):
             real = Path(os.path.realpath(file.path))
             if real not in seen:
                 seen.add(real)
                 files.append(file)
-        others = Counter() if _is_elsewhere(name) else left_out(name, folder)
+        others, not_entered = (Counter[str](), {}) if _is_elsewhere(name) else left_out(name, folder)
         if others:
             kinds = ", ".join(f"{suffix} ({count:,})" for suffix, count in others.most_common(5))
             say(f"warning: of the folder {name}, {sum(others.values()):,} files are of no kind that is read: {kinds}")
+        for kind, folders in not_entered.items():
+            more = f" and {len(folders) - 1:,} more" if len(folders) > 1 else ""
+            say(f"warning: {folders[0]}{more} below {name} is not entered, being {kind}: name it to have it read")
         sources.append(Source(name, tuple(files), others))
     return sources
 
@@ -73,8 +79,8 @@ def read_sources(
 ) -> Iterator[Document]:
     """The sources' documents one after the other; a folder's and a pattern's files in the order of their paths.
 
-    Ids are made unique within a source (`id`, `id#2`, …). `say` is told of empty files and of ids that weren't unique, `bad`
-    of what can't be read. Raises `DataError` for what cannot be read as text, and when there is no text at all.
+    Ids are made unique within a source (`id`, `id#2`, …). `say` is told of ids that weren't unique, `bad` of what is empty
+    or can't be read. Raises `DataError` for what cannot be read as text, and when there is no text at all.
     """
     found = False
     for source in sources:
@@ -83,21 +89,25 @@ def read_sources(
         for document in _read(source, settings, cache, bad, say, every_text):
             found = True
             seen[document.id] += 1
-            if (times := seen[document.id]) > 1:
+            if seen[document.id] > 1:
+                while (new := f"{document.id}#{seen[document.id]}") in seen:
+                    seen[document.id] += 1
+                seen[new] = 1
                 if not repeated:
-                    new = f"{document.id}#{times}"
                     say(
                         f"warning: {source.name} has two documents with the id {document.id!r}: the later is called {new}"
                     )
                 repeated += 1
-                document = replace(document, id=f"{document.id}#{times}")
+                document = replace(document, id=new)
             yield document
         if repeated > 1:
             say(f"warning: {repeated:,} documents of {source.name} had an id that was taken, and got a new one")
-    if not found and not bad.counts:
-        raise DataError(
-            f"data.source = {settings.source!r} holds no text: each of its files is empty; name files with text in them"
-        )
+    if not found:
+        if set(bad.counts) <= {EMPTY}:
+            why = "each of its files is empty"
+        else:
+            why = f"nothing in it can be read ({next(example for kind, (example, *_) in bad.examples.items() if kind != EMPTY)})"
+        raise DataError(f"data.source = {settings.source!r} holds no text: {why}; name files with text in them")
 
 
 def read_documents(
@@ -165,11 +175,11 @@ def _read(
         for text in entry.reader(fetch(entry, cache, say)):
             yield Document(text.name, text.text, source.name, entry.license, entry.origin, text.metadata)
     for file in source.files or ():
-        empty, skipped = True, sum(bad.counts.values())
+        told, nothing = sum(bad.counts.values()), True
         for document in read_file(file, settings.text_field, bad, every_text):
-            empty = False
+            nothing = False
             yield document
-        if empty and sum(bad.counts.values()) == skipped:
+        if nothing and sum(bad.counts.values()) == told:
             if file.named:
-                raise DataError(f"{file.path} is empty: name a file with text in it")
-            say(f"warning: {file.path} is empty and is skipped")
+                raise DataError(f"{file.shown} is empty: name a file with text in it")
+            bad.count(f"{file.shown} is empty", EMPTY)

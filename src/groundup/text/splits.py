@@ -31,7 +31,7 @@ class Split:
     validation: NDArray[np.bool_]
     """(documents,) those that something is held out of: with `tail` nearly the same."""
     cuts: NDArray[np.int64]
-    """(documents,) with `tail`, how many characters of each are trained on."""
+    """(documents,) with `tail`, how many characters of each are trained on; else empty."""
 
     def train_documents(self, store: DocumentStore) -> Iterator[Document]:
         """What is trained on, in order."""
@@ -72,13 +72,14 @@ def plan_split(store: DocumentStore, selection: Selection, settings: DataSetting
     kept = selection.kept
     kind = resolve_split(int(kept.sum()), settings)
     lengths = store.index["characters"]
-    cuts = np.array([int(length * (1 - settings.validation_fraction)) for length in lengths.tolist()], np.int64)
+    cuts = np.zeros(0, np.int64)
     if kind == "documents":
         validation = np.zeros(len(kept), np.bool_)
         _, cluster = np.unique(selection.first[kept], return_inverse=True)
-        validation[kept] = held_out(store.digests[kept], cluster, settings.validation_fraction)
+        validation[kept] = held_out(store.digests[kept, :8], cluster, settings.validation_fraction)
         train = kept & ~validation
     else:
+        cuts = (lengths * (1 - settings.validation_fraction)).astype(np.int64)
         train, validation = kept & (cuts > 0), kept & (cuts < lengths)
     count, characters = int(kept.sum()), int(lengths[kept].sum())
     have = f"the text's {characters:,} characters in {count} document{'s' if count != 1 else ''}"

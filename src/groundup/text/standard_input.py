@@ -41,4 +41,4 @@ def keep_standard_input(source: str, cache: Path) -> File:
         os.replace(file.name, target)
     except OSError as error:
         raise unwritable(folder, error) from error
-    return File("standard input", target, source, named=True)
+    return File("standard input", target, source, named=True, called="standard input")

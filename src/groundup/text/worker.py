@@ -43,7 +43,8 @@ class Worker:
 
     def __enter__(self) -> Worker:
         command = [sys.executable, "-P", "-m", "groundup.text.worker"]
-        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        # In a session of its own Ctrl-C doesn't reach it: it ends when we do.
+        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True)
         try:
             self.said: list[str] = self._ask(self.begin)["said"]
         except BaseException:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -25,16 +26,22 @@ def group_documents(store: DocumentStore, split: Split, data: DataSettings) -> t
     if data.mix_by == "source":
         return list(store.facts["sources"]), store.index["source"].astype(np.int64)
     chosen = split.train | split.validation
-    languages = [document.metadata.get("language") or UNKNOWN for document in store.documents(chosen)]
-    names = sorted(set(languages))
+    found: dict[str, int] = {}  # in the order in which they come
+    in_order = array(
+        "q",
+        (
+            found.setdefault(document.metadata.get("language") or UNKNOWN, len(found))
+            for document in store.documents(chosen)
+        ),
+    )
+    names = sorted(found)
     if names == [UNKNOWN]:
         raise DataError(
             "data.mix_by = 'language', and no document says which language it is in: give rows a column `language`, or "
             "have it identified (docs/training-data.md)"
         )
     numbers = np.zeros(len(chosen), np.int64)
-    places = {name: number for number, name in enumerate(names)}
-    numbers[chosen] = [places[language] for language in languages]
+    numbers[chosen] = np.array([names.index(name) for name in found], np.int64)[np.frombuffer(in_order, np.int64)]
     return names, numbers
 
 

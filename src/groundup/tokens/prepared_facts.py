@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from groundup.files import sha256_text
+import numpy as np
+from numpy.typing import NDArray
+
 from groundup.text.catalogue import CATALOGUE
 from groundup.text.decode import BYTE_ORDER_MARK_REPAIR, LINE_ENDING_REPAIR
 from groundup.text.document import Document
@@ -25,6 +28,7 @@ from groundup.tokens.tokenizer import Tokenizer
 UNKNOWN_SHOWN = 10
 UNKNOWN_KEPT = 1000
 DOCUMENTS_NAMED = 1000
+TOGETHER = 2**16
 REPAIRS = (BYTE_ORDER_MARK_REPAIR, LINE_ENDING_REPAIR)
 
 
@@ -95,21 +99,30 @@ def _encoding_facts(tokenizer: Tokenizer) -> dict[str, Any]:
 
 def _source_facts(place: int, name: str, store: DocumentStore) -> dict[str, Any]:
     known = store.facts["sources"][name]
-    mine = store.index[store.index["source"] == place]
-    hashes = [bytes(digest).hex() for digest in mine["sha256"]]
+    mine = np.flatnonzero(store.index["source"] == place)
     facts = {
         "name": name,
         "origin": known["origin"] or name,
         "license": ", ".join(known["licenses"]) or "unknown",
-        "bytes": int(mine["num_bytes"].sum()),
-        "sha256": hashes[0]
-        if len(hashes) == 1
-        else sha256_text("\n".join(hashes)),  # of the text, or of its documents' hashes
+        "bytes": int(store.index["num_bytes"][mine].sum()),
+        "sha256": _hash_of_texts(store.digests, mine),
         "documents": len(mine),
     }
     if known["origin"] and CATALOGUE[name].sha256:
         facts["archive_sha256"] = CATALOGUE[name].sha256
     return facts
+
+
+def _hash_of_texts(digests: NDArray[np.uint8], places: NDArray[np.int64]) -> str:
+    """Of one text its hash, of several the hash of their hashes, one a line; some at a time, for they may be many millions."""
+    if len(places) == 1:
+        return bytes(digests[places[0]]).hex()
+    whole, separator = hashlib.sha256(), ""
+    for start in range(0, len(places), TOGETHER):
+        for digest in digests[places[start : start + TOGETHER]]:
+            whole.update((separator + digest.tobytes().hex()).encode())
+            separator = "\n"
+    return whole.hexdigest()
 
 
 def _unknown_pieces(validation: Iterable[Document], tokenizer: Tokenizer) -> dict[str, int]:

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 
 def held_out(digests: NDArray[np.uint8], cluster: NDArray[np.int64], validation_fraction: float) -> NDArray[np.bool_]:
-    """Which documents are held out for validation: digests (N, 32) and their clusters (N,) -> (N,).
+    """Which documents are held out for validation: digests (N, 32), or their first 8 bytes, and their clusters (N,) -> (N,).
 
     A cluster is held out when the least digest of its members, read as a fraction in [0, 1), is below
     `validation_fraction`: a document that is like no other goes where `split_documents` puts it. What follows from
