@@ -59,7 +59,7 @@ def write(
     family: str,
     kind: GGMLQuantizationType,
     vocabulary: Mapping[str, Any] | None = None,
-    **facts: object,
+    scaling_type: str = "",
 ) -> None:
     """The file that llama.cpp's converter would make of a network."""
     config = model.config
@@ -88,11 +88,15 @@ def write(
     if scaling.type == "llama3":
         plain = 1.0 / config.rope_theta ** (torch.arange(0, config.head_dim, 2).float() / config.head_dim)
         writer.add_tensor("rope_freqs.weight", (plain / rotary_frequencies(config)[0]).numpy())
-    for name, value in facts.items():
-        writer.add_string(name, str(value))
+    if scaling_type:
+        writer.add_string(f"{family}.rope.scaling.type", scaling_type)
     for name, value in (vocabulary or {}).items():
-        add = {str: writer.add_string, int: writer.add_uint32, list: writer.add_array}[type(value)]
-        add(name, value)
+        if isinstance(value, str):
+            writer.add_string(name, value)
+        elif isinstance(value, int):
+            writer.add_uint32(name, value)
+        else:
+            writer.add_array(name, value)
     names = {theirs: ours for ours, theirs in (GPT2_TENSORS if family == "gpt2" else LLAMA_TENSORS).items()}
     for name, tensor in to_hf_tensors(config, model.state_dict()).items():
         module, _, parameter = name.rpartition(".")
@@ -165,7 +169,7 @@ def test_what_is_no_file_of_ours_is_named(tmp_path: Path) -> None:
     assert "general.architecture = 'mamba' is not supported; architectures that we read from GGUF: llama" in refusal(
         path
     )
-    write(path, network("llama"), "llama", GGMLQuantizationType.F32, **{"llama.rope.scaling.type": "longrope"})
+    write(path, network("llama"), "llama", GGMLQuantizationType.F32, scaling_type="longrope")
     assert "rope.scaling.type = 'longrope' is not supported; supported: none, linear, yarn" in refusal(path)
     write(path, network("llama"), "llama", GGMLQuantizationType.F32)
     whole = path.read_bytes()

@@ -179,13 +179,13 @@ def _read_rotation(config: dict[str, Any], own: Mapping[str, Any], stored: Mappi
 def _llama3_settings(divisors: Tensor, theta: float, head_dim: int) -> dict[str, Any]:
     """The settings of Llama 3.1 and 3.2 from which such divisors follow."""
     plain = 1.0 / theta ** (torch.arange(0, head_dim, 2).float() / head_dim)
-    settings = {"low_freq_factor": 1.0, "high_freq_factor": 4.0}
     for original in (8192, 4096, 16384):
-        scaling = RopeScaling("llama3", factor=float(divisors.max()), original_max_seq_len=original, **settings)
+        scaling = RopeScaling("llama3", float(divisors.max()), original, low_freq_factor=1.0, high_freq_factor=4.0)
         expected = plain / llama3_frequencies(plain, scaling, original)
         if divisors.shape == expected.shape and torch.allclose(divisors, expected, rtol=1e-4):
-            theirs = {"original_max_position_embeddings": original, "factor": scaling.factor, **settings}
-            return {"rope_type": "llama3", **theirs}
+            bounds = {"low_freq_factor": scaling.low_freq_factor, "high_freq_factor": scaling.high_freq_factor}
+            theirs = {"original_max_position_embeddings": original, "factor": scaling.factor}
+            return {"rope_type": "llama3", **theirs, **bounds}
     raise refusal(FREQUENCY_FACTORS, divisors.tolist(), "supported: the divisors of Llama 3.1 and 3.2")
 
 
