@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import gguf  # type: ignore[import-not-found]
+import gguf
 import numpy as np
 from benchmarks.generation.task import MODEL, config
 from benchmarks.generation.token_text import token_text

@@ -89,6 +89,8 @@ def test_a_worked_example(preset: Preset) -> None:
         "classic": (40 + 24) + (64 + 16) + (64 + 12) + 3 * 8 + (40 + 10),
         "gpt2": (40 + 24) + (64 + 16) + (64 + 12) + 3 * 8,
         "llama": 40 + 64 + 96 + 3 * 4,
+        "mistral": 40 + 64 + 96 + 3 * 4,
+        "qwen2": 40 + (64 + 12) + 96 + 3 * 4,
         "qwen3": 40 + (64 + 8) + 96 + 3 * 4,
     }
     assert parameter_counts(config)["total"] == by_hand[preset]

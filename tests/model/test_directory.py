@@ -185,7 +185,10 @@ def test_a_directory_without_a_config(saved: Path) -> None:
         (b"\xff\xfe\xfa", "config.json is not JSON"),
         (b"[" * 100_000, "config.json is not JSON"),
         (b"[1, 2]", "config.json should hold a JSON object, not list"),
-        (b"{}", "config.json: model_type = None is not supported; families we have: gpt2, llama, qwen3"),
+        (
+            b"{}",
+            "config.json: model_type = None is not supported; families we have: gpt2, llama, mistral, qwen2, qwen3",
+        ),
     ],
 )
 def test_a_config_that_is_none(content: bytes, message: str, saved: Path) -> None:
@@ -200,8 +203,8 @@ def test_a_config_that_cannot_be_read(saved: Path) -> None:
 
 
 def test_a_refused_setting_is_named_with_its_file(saved: Path) -> None:
-    rewrite_config(saved, use_sliding_window=True)
-    assert refusal(lambda: read_config(saved)).startswith(f"{saved / 'config.json'}: use_sliding_window = True is not")
+    rewrite_config(saved, partial_rotary_factor=0.5)
+    assert refusal(lambda: read_config(saved)).startswith(f"{saved / 'config.json'}: partial_rotary_factor = 0.5 is")
 
 
 @pytest.mark.parametrize("name", ["pytorch_model.bin", "model.pt", "weights.pth", "last.ckpt", "model.pkl"])

@@ -18,7 +18,7 @@ from groundup.model.families import from_hf_config, from_hf_tensors, to_hf_confi
 from groundup.model.settings import PRESET_LIMITS, PRESETS, Preset, TransformerConfig, preset_config
 from groundup.model.transformer import Transformer
 
-FAMILY_NAMES: list[Preset] = ["gpt2", "llama", "qwen3"]
+FAMILY_NAMES: list[Preset] = ["gpt2", "llama", "mistral", "qwen2", "qwen3"]
 
 
 def small_config(preset: Preset, **values: object) -> TransformerConfig:
@@ -69,7 +69,9 @@ def assert_equal_tensors(found: dict[str, Tensor], expected: dict[str, Tensor]) 
 @pytest.mark.parametrize("preset", FAMILY_NAMES)
 @pytest.mark.parametrize("tie_embeddings", [True, False])
 def test_tensors_come_back(preset: Preset, tie_embeddings: bool) -> None:
-    values: dict[str, object] = {} if preset == "gpt2" else {"num_kv_heads": 2, "head_dim": 6, "bias": "attention"}
+    values: dict[str, object] = {} if preset == "gpt2" else {"num_kv_heads": 2, "head_dim": 6}
+    if preset in ("llama", "qwen3"):
+        values["bias"] = "attention"
     config = small_config(preset, tie_embeddings=tie_embeddings, **values)
     ours = random_state(config)
     theirs = to_hf_tensors(config, ours)
@@ -175,7 +177,7 @@ REFUSED: list[tuple[Preset, dict[str, object], str]] = [
     (
         "llama",
         {"model_type": "mixtral"},
-        "model_type = 'mixtral' is not supported; families we have: gpt2, llama, qwen3",
+        "model_type = 'mixtral' is not supported; families we have: gpt2, llama, mistral, qwen2, qwen3",
     ),
     ("llama", {"model_type": ...}, "model_type = None is not supported; families we have"),
     ("llama", {"model_type": ["llama"]}, "model_type = ['llama'] is not supported"),
@@ -183,14 +185,35 @@ REFUSED: list[tuple[Preset, dict[str, object], str]] = [
     (
         "llama",
         {"rope_scaling": {"type": "linear", "factor": 2.0}},
-        "rope_scaling = {'type': 'linear', 'factor': 2.0} is not",
+        "rope_scaling ('linear') and rope_parameters ('default') stretch positions differently: readers differ",
     ),
     (
         "llama",
-        {"rope_parameters": {"rope_type": "yarn", "factor": 2.0}},
-        "supported: rope_type 'default' with a rope_theta",
+        {"rope_parameters": {"rope_type": "dynamic", "factor": 2.0}},
+        "rope_parameters.rope_type = 'dynamic' is not supported; supported: default, linear, llama3, yarn",
     ),
-    ("qwen3", {"rope_parameters": {"full_attention": {"rope_theta": 1.0}}}, "rope_parameters = {'full_attention'"),
+    (
+        "llama",
+        {"rope_parameters": {"rope_type": "yarn"}},
+        "rope_parameters.factor is missing; rope_type 'yarn' needs it",
+    ),
+    (
+        "llama",
+        {"rope_parameters": {"rope_type": "linear", "factor": 2, "beta_fast": 3}},
+        "rope_parameters.beta_fast = 3 is not supported; rope_type 'linear' has factor",
+    ),
+    (
+        "llama",
+        {"rope_parameters": {"rope_type": "linear", "factor": "2"}},
+        "rope_parameters fits no rotation (rope_parameters.factor = '2'",
+    ),
+    ("llama", {"rope_parameters": {"rope_type": "linear", "factor": 0.5}}, "model.rope_scaling.factor = 0.5"),
+    (
+        "llama",
+        {"rope_parameters": {"rope_type": "yarn", "factor": 2, "mscale": "a", "mscale_all_dim": 1}},
+        "= 'a' is not supported; these should be numbers above 0",
+    ),
+    ("qwen3", {"rope_parameters": {"full_attention": {"rope_theta": 1.0}}}, "rope_parameters.full_attention = {"),
     ("llama", {"rope_parameters": 7}, "rope_parameters = 7 is not supported"),
     ("llama", {"rope_theta": 5.0}, "rope_theta = 5.0 but rope_parameters.rope_theta = 10000.0: readers differ"),
     ("llama", {"rope_theta": -5, "rope_parameters": ...}, "model.rope_theta = -5.0"),
@@ -200,8 +223,16 @@ REFUSED: list[tuple[Preset, dict[str, object], str]] = [
         {"sliding_window": 4096},
         "sliding_window = 4096 is not supported; it changes the maths; supported: None",
     ),
-    ("qwen3", {"use_sliding_window": True}, "use_sliding_window = True is not supported; it changes the maths"),
-    ("qwen3", {"layer_types": ["full_attention", "sliding_attention"]}, "supported: 'full_attention' in every layer"),
+    ("qwen3", {"use_sliding_window": 1}, "use_sliding_window = 1 is not supported; this should be true or false"),
+    ("mistral", {"sliding_window": -1}, "sliding_window = -1 is not supported; this should be a whole number"),
+    ("qwen2", {"max_window_layers": -1}, "max_window_layers = -1 is not supported"),
+    ("qwen3", {"layer_types": ["full_attention", "sliding_attention"]}, "above them, with use_sliding_window"),
+    (
+        "qwen3",
+        {"layer_types": ["sliding_attention", "full_attention"], "use_sliding_window": True},
+        "supported: 'full_attention' in the lower layers",
+    ),
+    ("mistral", {"layer_types": ["sliding_attention"] * 2}, "supported: 'full_attention' in every layer"),
     ("qwen3", {"layer_types": 3}, "layer_types = 3 is not supported"),
     ("gpt2", {"scale_attn_by_inverse_layer_idx": True}, "scale_attn_by_inverse_layer_idx = True is not supported"),
     ("gpt2", {"scale_attn_weights": False}, "scale_attn_weights = False is not supported"),
@@ -269,7 +300,7 @@ def test_no_config_does_worse_than_a_model_error(preset: Preset, data: st.DataOb
 
 def test_classic_has_no_stock_class() -> None:
     config = small_config("classic")
-    message = "preset 'classic' has no stock Hugging Face class.* train with preset gpt2, llama, qwen3"
+    message = "preset 'classic' has no stock Hugging Face class.* train with preset gpt2, llama, mistral, qwen2, qwen3"
     with pytest.raises(ModelError, match=message):
         to_hf_config(config, end_id=None, pad_id=None)
     with pytest.raises(ModelError, match=message):
@@ -277,7 +308,9 @@ def test_classic_has_no_stock_class() -> None:
 
 
 def test_llama_wants_heads_that_divide_the_width() -> None:
-    with pytest.raises(SettingError, match=r"model\.num_heads = 3: it must divide d_model = 16: LlamaForCausalLM"):
+    with pytest.raises(
+        SettingError, match=r"model\.num_heads = 3: it must divide d_model = 16: its Hugging Face class"
+    ):
         small_config("llama", num_heads=3, head_dim=6)
     assert to_hf_config(small_config("qwen3", num_heads=3, head_dim=6), end_id=None, pad_id=None)["head_dim"] == 6
 

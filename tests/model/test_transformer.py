@@ -9,8 +9,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from groundup.model.rotary import rotary_table
 from groundup.model.settings import PRESETS, Preset, TransformerConfig, preset_config
-from groundup.model.transformer import KVCache, Rotation, Transformer, rotary_table
+from groundup.model.transformer import KVCache, Rotation, Transformer
 
 EVERY_PRESET = pytest.mark.parametrize("preset", sorted(PRESETS))
 VOCABULARY = 31
@@ -27,6 +28,10 @@ def small_config(preset: Preset, **values: object) -> TransformerConfig:
     }
     if preset in ("llama", "qwen3"):
         shape |= {"num_kv_heads": 2, "head_dim": 6}
+    if preset == "mistral":
+        shape |= {"sliding_window": 4}
+    if preset == "qwen2":
+        shape |= {"sliding_window": 3, "first_windowed_layer": 1}
     return preset_config(preset, **(shape | {"dropout": 0.0} | values))
 
 

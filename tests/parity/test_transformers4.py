@@ -16,6 +16,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from groundup.model.directory import load_model, save_model
+from groundup.model.rope_settings import RopeScaling
 from groundup.model.settings import Preset, preset_config
 from groundup.model.transformer import Transformer
 
@@ -34,10 +35,26 @@ OURS: dict[str, tuple[Preset, dict[str, Any]]] = {
         "llama",
         {"bias": "all", "num_kv_heads": 2, "head_dim": 10, "tie_embeddings": False, "rope_theta": 100.0},
     ),
+    "llama3": (
+        "llama",
+        {"rope_theta": 5e5, "rope_scaling": RopeScaling("llama3", factor=8.0, original_max_seq_len=16)},
+    ),
+    "mistral": ("mistral", {"sliding_window": 5, "rope_theta": 1e4}),
+    "qwen2": ("qwen2", {"rope_theta": 1e4, "rope_scaling": RopeScaling("yarn", factor=4.0, original_max_seq_len=6)}),
+    "qwen2-windowed": ("qwen2", {"rope_theta": 1e4, "sliding_window": 5, "first_windowed_layer": 1}),
     "qwen3": ("qwen3", {"rope_theta": 1e6, "num_kv_heads": 1, "head_dim": 10}),
     "qwen3-uneven": ("qwen3", {"num_heads": 5, "head_dim": 6, "bias": "attention", "activation": "geglu_tanh"}),
 }
-THEIRS = ["gpt2", "gpt2-untied", "llama", "llama-biased", "qwen3"]  # made by the reference script
+THEIRS = [
+    "gpt2",
+    "gpt2-untied",
+    "llama",
+    "llama-biased",
+    "llama3",
+    "mistral",
+    "qwen2",
+    "qwen3",
+]  # made by the reference script
 
 
 @dataclass(frozen=True)

@@ -19,15 +19,22 @@ from transformers import AutoConfig, AutoModelForCausalLM
 
 from groundup.model.directory import load_model, read_config, save_model
 from groundup.model.families import from_hf_config, from_hf_tensors, to_hf_config, to_hf_tensors
+from groundup.model.rope_settings import RopeScaling
 from groundup.model.settings import Preset, preset_config
 from groundup.model.transformer import Transformer
 
 BOUND = 1e-4  # of the largest difference between two logits
-FAMILY_NAMES: list[Preset] = ["gpt2", "llama", "qwen3"]
+FAMILY_NAMES: list[Preset] = ["gpt2", "llama", "mistral", "qwen2", "qwen3"]
 EVERY_FAMILY = pytest.mark.parametrize("preset", FAMILY_NAMES)
 IDS = torch.randint(31, (2, 12), generator=torch.Generator().manual_seed(0))
 END, PAD = 1, 0
 
+OURS_LIKE_LLAMA: dict[str, list[Any]] = {
+    "activation": ["reglu", "geglu", "geglu_tanh", "swiglu"],
+    "tie_embeddings": [True, False],
+    "num_kv_heads": [1, 2, 4],
+    "head_dim": [0, 10],
+}
 # Every choice that a family leaves open, in our terms and in theirs; the two columns belong together.
 OURS: dict[Preset, dict[str, list[Any]]] = {
     "gpt2": {
@@ -36,27 +43,34 @@ OURS: dict[Preset, dict[str, list[Any]]] = {
         "d_ff": [0, 20],
         "norm_eps": [1e-5, 0.1],
     },
-    "llama": {
-        "activation": ["reglu", "geglu", "geglu_tanh", "swiglu"],
-        "tie_embeddings": [True, False],
-        "num_kv_heads": [1, 2, 4],
-        "head_dim": [0, 10],
-        "bias": ["none", "attention", "mlp", "all"],
-    },
-    "qwen3": {
-        "activation": ["reglu", "geglu", "geglu_tanh", "swiglu"],
-        "tie_embeddings": [True, False],
-        "num_kv_heads": [1, 2, 4],
-        "head_dim": [0, 10],
-        "bias": ["none", "attention"],
-    },
+    "llama": OURS_LIKE_LLAMA | {"bias": ["none", "attention", "mlp", "all"]},
+    "mistral": OURS_LIKE_LLAMA,
+    "qwen2": OURS_LIKE_LLAMA,
+    "qwen3": OURS_LIKE_LLAMA | {"bias": ["none", "attention"]},
 }
+# Rotations and windows take turns among those combinations: 7 and 5 of them, numbers that no product above divides, so that
+# each meets each choice.
+ROTATIONS = [
+    RopeScaling(),
+    RopeScaling("linear", factor=2.5),
+    RopeScaling("llama3", factor=8.0, original_max_seq_len=16, low_freq_factor=1.0, high_freq_factor=4.0),
+    RopeScaling("llama3", factor=3.0, original_max_seq_len=20, low_freq_factor=0.5, high_freq_factor=1.5),
+    RopeScaling("yarn", factor=4.0, original_max_seq_len=6),
+    RopeScaling("yarn", factor=1.5, original_max_seq_len=16, attention_factor=1.25, truncate=False),
+    RopeScaling("yarn", factor=2.0, original_max_seq_len=12, beta_fast=2.0, beta_slow=0.5),
+]
+WINDOWS = [(0, 0), (5, 0), (5, 1), (1, 1), (11, 0)]  # the window, the first layer that has it
 LLAMA_CHOICES: dict[str, list[Any]] = {
     "hidden_act": ["relu", "gelu", "gelu_pytorch_tanh", "silu"],
     "tie_word_embeddings": [True, False],
     "num_key_value_heads": [1, 2, 4],
     "head_dim": [4, 10],
     "attention_bias": [False, True],
+}
+QWEN_WINDOWS: dict[str, list[Any]] = {
+    "use_sliding_window": [True, False],
+    "sliding_window": [5, None],
+    "max_window_layers": [0, 1, 9],
 }
 THEIRS: dict[Preset, dict[str, list[Any]]] = {
     "gpt2": {
@@ -67,8 +81,23 @@ THEIRS: dict[Preset, dict[str, list[Any]]] = {
         "reorder_and_upcast_attn": [False, True],
     },
     "llama": LLAMA_CHOICES | {"mlp_bias": [False, True]},
-    "qwen3": LLAMA_CHOICES,
+    "mistral": LLAMA_CHOICES | {"attention_bias": [False], "sliding_window": [None, 1, 5, 30]},
+    "qwen2": LLAMA_CHOICES | {"attention_bias": [False]} | QWEN_WINDOWS,
+    "qwen3": LLAMA_CHOICES | QWEN_WINDOWS,
 }
+THEIR_ROTATIONS: list[dict[str, Any]] = [
+    {"rope_type": "default"},
+    {"rope_type": "linear", "factor": 2.5},
+    {
+        "rope_type": "llama3",
+        "factor": 8,
+        "original_max_position_embeddings": 16,
+        "low_freq_factor": 1,
+        "high_freq_factor": 4,
+    },
+    {"rope_type": "yarn", "factor": 4.0},
+    {"rope_type": "yarn", "factor": 4.0, "original_max_position_embeddings": 6, "mscale": 0.7, "mscale_all_dim": 0.3},
+]
 
 
 def combinations(choices: dict[str, list[Any]]) -> list[dict[str, Any]]:
@@ -133,8 +162,13 @@ def test_this_is_transformers_5() -> None:
 
 @EVERY_FAMILY
 def test_every_network_of_ours_in_their_class(preset: Preset) -> None:
-    for values in combinations(OURS[preset]):
-        ours = our_model(preset, num_layers=1, **values)
+    for number, values in enumerate(combinations(OURS[preset])):
+        if preset != "gpt2":
+            values["rope_scaling"] = ROTATIONS[number % 7]
+        if preset in ("mistral", "qwen2", "qwen3"):
+            window, first = WINDOWS[number % 5]
+            values |= {"sliding_window": window, "first_windowed_layer": 0 if preset == "mistral" else first}
+        ours = our_model(preset, **values)
         theirs = AutoModelForCausalLM.from_config(AutoConfig.for_model(**to_hf_config(ours.config, END, PAD))).eval()
         found = theirs.load_state_dict(to_hf_tensors(ours.config, ours.state_dict()), strict=False)
         assert found.unexpected_keys == []
@@ -146,7 +180,9 @@ def test_every_network_of_ours_in_their_class(preset: Preset) -> None:
 @EVERY_FAMILY
 def test_networks_of_theirs_in_ours_and_back(preset: Preset) -> None:
     """A sample of all combinations, described in their terms alone; each comes back byte for byte."""
-    for values in random.Random(0).sample(combinations(THEIRS[preset]), k=25):
+    for number, values in enumerate(random.Random(0).sample(combinations(THEIRS[preset]), k=25)):
+        if preset != "gpt2":
+            values["rope_parameters"] = {"rope_theta": 500.0, **THEIR_ROTATIONS[number % 5]}
         theirs = their_model(preset, **values)
         config = from_hf_config(theirs.config.to_dict())
         ours = Transformer(config).eval()
@@ -166,7 +202,11 @@ SAMPLE: list[tuple[Preset, dict[str, Any]]] = [
     ("gpt2", {"tie_embeddings": False, "activation": "relu", "d_ff": 20, "norm_eps": 0.1, "dropout": 0.1}),
     ("llama", {}),
     ("llama", {"tie_embeddings": False, "bias": "all", "num_kv_heads": 2, "head_dim": 10, "rope_theta": 1e6}),
+    ("llama", {"rope_scaling": ROTATIONS[2]}),
+    ("mistral", {"sliding_window": 4, "num_kv_heads": 2, "rope_scaling": ROTATIONS[4]}),
+    ("qwen2", {"sliding_window": 6, "first_windowed_layer": 1, "tie_embeddings": False, "rope_scaling": ROTATIONS[5]}),
     ("qwen3", {}),
+    ("qwen3", {"sliding_window": 3, "rope_scaling": ROTATIONS[1]}),
     ("qwen3", {"tie_embeddings": False, "bias": "attention", "num_kv_heads": 1, "activation": "geglu", "dropout": 0.1}),
     ("qwen3", {"num_heads": 5, "head_dim": 6}),  # heads that don't divide the width
 ]

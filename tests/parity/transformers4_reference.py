@@ -37,6 +37,20 @@ THEIRS: dict[str, dict[str, Any]] = {
     "gpt2-untied": GPT2 | {"tie_word_embeddings": False, "n_inner": 20, "activation_function": "relu"},
     "llama": LLAMA,
     "llama-biased": LLAMA | {"attention_bias": True, "mlp_bias": True, "head_dim": 10, "hidden_act": "gelu_new"},
+    "llama3": LLAMA
+    | {
+        "rope_scaling": {
+            "rope_type": "llama3",
+            "factor": 8.0,
+            "original_max_position_embeddings": 16,
+            "low_freq_factor": 1.0,
+            "high_freq_factor": 4.0,
+        }
+    },
+    "mistral": LLAMA | {"model_type": "mistral", "sliding_window": 5},
+    "qwen2": LLAMA
+    | {"model_type": "qwen2", "use_sliding_window": True, "sliding_window": 5, "max_window_layers": 1}
+    | {"rope_scaling": {"rope_type": "yarn", "factor": 2.0, "original_max_position_embeddings": 12}},
     "qwen3": LLAMA | {"model_type": "qwen3", "head_dim": 10, "tie_word_embeddings": True},
 }
 

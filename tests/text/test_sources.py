@@ -112,7 +112,9 @@ def test_a_misspelt_name_gets_a_hint() -> None:
         f"data.source = 'shakespere': there is no such file or folder here (in {Path.cwd()}) and no such catalogue entry; "
         "did you mean shakespeare?"
     )
-    assert failure("smollm2").startswith("data.source = 'smollm2' is a model of the catalogue, not a text; its texts: ")
+    assert failure("smollm2-135m-instruct").startswith(
+        "data.source = 'smollm2-135m-instruct' is a model of the catalogue, not a text; its texts: "
+    )
     assert failure("zebra").endswith(f"the catalogue has: {', '.join(CATALOGUE)}")
     assert "there is no such file or folder; check the path" in failure("./shakespeare")
 

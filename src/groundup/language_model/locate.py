@@ -6,19 +6,28 @@ import difflib
 from pathlib import Path
 
 from groundup.errors import ModelError
+from groundup.language_model.convert import directory_of_catalogue, directory_of_gguf, directory_of_hub
 from groundup.run.checkpoints import STATE_FILE, list_checkpoints, verify_checkpoint
 from groundup.run.directory import MODEL_FOLDER, RunDirectory
 from groundup.text.catalogue import CATALOGUE, MODELS
+from groundup.text.remote import is_hub_id
 
 CONFIG_FILE = "config.json"
 
 
 def find_model(path: str | Path) -> Path:
-    """The Hugging Face directory that a run's folder, a checkpoint or such a directory itself stands for.
+    """The Hugging Face directory that a run's folder, a checkpoint, such a directory itself, a .gguf file, a model of the catalogue
+    or one of the hub (`hf://owner/name`) stands for.
 
     Of a run: its `model/` (the best checkpoint, written when the run is done), else its newest checkpoint.
     """
     directory = Path(path)
+    if is_hub_id(str(path)):
+        return directory_of_hub(str(path))
+    if str(path) in MODELS and not directory.exists():
+        return directory_of_catalogue(str(path))
+    if directory.suffix == ".gguf":
+        return directory_of_gguf(directory)
     if (directory / CONFIG_FILE).is_file():
         return directory
     candidates = [directory / MODEL_FOLDER, *reversed(list_checkpoints(directory))]
@@ -35,14 +44,11 @@ def find_model(path: str | Path) -> Path:
             f"{path} holds only {pickles[0]}, a pickle, which can run code when it is loaded, so we don't: "
             "convert it to safetensors with the program that wrote it"
         )
-    if directory.suffix == ".gguf" or str(path) in MODELS:
-        raise ModelError(
-            f"{path} is a model in a GGUF file, and those are for other programs: Groundup does not open them yet"
-        )
     raise ModelError(
         f"{path} is not a model: name a run's folder (runs/NAME), "
         "a checkpoint in it (runs/NAME/checkpoints/step-NNNNNN), "
-        f"or a Hugging Face directory (config.json, model.safetensors, tokenizer.json){_hint(directory)}"
+        f"a Hugging Face directory (config.json, model.safetensors, tokenizer.json), a .gguf file, "
+        f"a model of the catalogue ({', '.join(MODELS)}) or of the hub (hf://owner/name){_hint(directory)}"
     )
 
 

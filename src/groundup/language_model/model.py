@@ -57,7 +57,8 @@ class LanguageModel:
         """
         directory = find_model(path)
         verify_as_written(directory.resolve())
-        model, tokenizer = load_model(directory), Tokenizer.load(directory)
+        tokenizer = Tokenizer.load(directory)  # first: reading it takes memory for a moment
+        model = load_model(directory)
         return cls(model.to(pick_device(device, "device")).eval(), tokenizer, _has_chat_template(directory))
 
     def generate(self, prompt: str, **fields: object) -> str:

@@ -15,8 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
@@ -25,15 +24,17 @@ from groundup.errors import ModelError, SettingError
 from groundup.model.families import (
     check_num_layers,
     check_tensors,
+    checked_hf_tensors,
+    copy_hf_tensors,
     from_hf_config,
-    from_hf_tensors,
     parameter_shapes,
     to_hf_config,
     to_hf_tensors,
 )
-from groundup.model.family_tables import LARGEST
+from groundup.model.family_keys import LARGEST
 from groundup.model.settings import TransformerConfig
 from groundup.model.transformer import Transformer
+from groundup.model.weights import StoredTensors
 
 CLASSIC = "groundup-classic"  # the model_type of a directory that only we can open
 CLASSIC_NOTE = (
@@ -72,14 +73,28 @@ def load_model(directory: Path) -> Transformer:
     Raises `ModelError` where the path, its config or its weights can't be used; every weight comes from the files.
     """
     config = read_config(directory)
-    tensors = _read_tensors(directory)
+    stored = StoredTensors(_weight_files(directory))
     try:
-        state = from_hf_tensors(config, tensors) if config.preset != "classic" else _own_state(config, tensors)
+        return model_of_tensors(config, stored)
     except ModelError as error:
         raise ModelError(f"{directory}: {error}") from None
+
+
+def model_of_tensors(config: TransformerConfig, stored: Mapping[str, Tensor]) -> Transformer:
+    """The model with these weights, which are read one at a time: on the CPU, in fp32 and in evaluation mode.
+
+    Their names are those of the stock class, or, for preset classic, ours. Raises `ModelError` where they don't fit.
+    """
+    tensors = _checked(config, stored)
     with WithoutInitialization():
         model = Transformer(config)
-    model.load_state_dict(state)  # copies: the file may be written anew while the model lives
+    state = model.state_dict()
+    with torch.no_grad():  # copies: the file may be written anew while the model lives
+        if config.preset == "classic":
+            for name, tensor in tensors.items():
+                state[name].copy_(tensor)
+        else:
+            copy_hf_tensors(config, tensors, state)
     return model.eval()
 
 
@@ -127,20 +142,20 @@ def _own_config(values: Mapping[str, Any]) -> TransformerConfig:
         raise ModelError(f"{error}; get the file again") from None
 
 
-def _own_state(config: TransformerConfig, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+def _checked(config: TransformerConfig, tensors: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+    if config.preset != "classic":
+        return checked_hf_tensors(config, tensors)
     check_num_layers(config, tensors, "blocks", "num_layers")
     check_tensors(parameter_shapes(config), tensors)
-    if config.tie_embeddings:
-        return {**tensors, "output_projection.weight": tensors["token_embedding.weight"]}
     return tensors
 
 
-def _read_tensors(directory: Path) -> dict[str, Tensor]:
+def _weight_files(directory: Path) -> list[Path]:
     whole, index = directory / "model.safetensors", directory / "model.safetensors.index.json"
     if whole.exists():
-        return _read_safetensors(whole)
+        return [whole]
     if index.exists():
-        return _read_shards(directory, index)
+        return _shards(directory, index)
     pickles = sorted(path.name for path in directory.iterdir() if path.suffix in PICKLES)
     if pickles:
         raise ModelError(
@@ -150,36 +165,22 @@ def _read_tensors(directory: Path) -> dict[str, Tensor]:
     raise ModelError(f"{directory} holds no model.safetensors; its weights are missing, so get the directory again")
 
 
-def _read_shards(directory: Path, index: Path) -> dict[str, Tensor]:
+def _shards(directory: Path, index: Path) -> list[Path]:
     places = _read_json(index).get("weight_map")
     if not isinstance(places, dict) or not all(isinstance(place, str) for place in places.values()):
         raise ModelError(f"{index} has no weight_map that says which file holds which tensor; get the file again")
-    tensors: dict[str, Tensor] = {}
+    files = []
     for name in sorted(set(places.values())):
         if Path(name).name != name or not name.endswith(".safetensors"):
             raise ModelError(
                 f"{index} names {name!r}, which is not a safetensors file of its own directory; get the file again"
             )
-        tensors |= _read_safetensors(directory / name)
-    if absent := sorted(places.keys() - tensors.keys()):
+        files.append(directory / name)
+    if absent := sorted(places.keys() - StoredTensors(files).keys()):
         raise ModelError(
             f"{index} names tensor {absent[0]}, but {places[absent[0]]} does not hold it; get the directory again"
         )
-    return tensors
-
-
-def _read_safetensors(path: Path) -> dict[str, Tensor]:
-    try:
-        return load_file(path)  # type: ignore[no-any-return]
-    except SafetensorError as error:
-        raise ModelError(f"{path} is damaged or cut short ({error}); get the file again") from None
-    except OSError:
-        try:
-            path.open("rb").close()  # safetensors says "no such file" whatever the reason
-            why = "the system could not map it into memory"
-        except OSError as error:
-            why = error.strerror or str(error)
-        raise ModelError(f"{path} cannot be read ({why}); check its permissions, or get the file again") from None
+    return files
 
 
 def _read_json(path: Path) -> dict[str, Any]:

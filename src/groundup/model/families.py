@@ -17,18 +17,15 @@ import torch
 from torch import Tensor
 
 from groundup.errors import ModelError, SettingError
-from groundup.model.family_tables import (
-    ACTIVATION_SPELLINGS,
-    BUFFERS,
-    FAMILIES,
-    LARGEST,
-    NEUTRAL,
-    REQUIRED,
-    Family,
-    Key,
-)
+from groundup.model.family_keys import Key, read_key, refusal
+from groundup.model.family_rope import read_rope, write_rope
+from groundup.model.family_tables import ACTIVATION_SPELLINGS, BUFFERS, FAMILIES, NEUTRAL, Family
+from groundup.model.family_windows import read_windows, write_windows
 from groundup.model.settings import Bias, TransformerConfig, preset_config
+from groundup.model.weights import RenamedTensors
 
+MOST_NUMBERS = 2**22  # of a tensor that are copied at once
+ATTENTION_BIAS = ("llama", "qwen3")  # families in which it is a choice
 _Module = tuple[tuple[int, ...], bool]  # the shape of its weight, and whether it has a bias
 
 
@@ -42,9 +39,8 @@ def to_hf_config(config: TransformerConfig, end_id: int | None, pad_id: int | No
     written: dict[str, Any] = {key.name: getattr(config, name) for name, key in family.keys.items()}
     written[family.keys["activation"].name] = family.activations[config.activation]
     if config.position == "rope":
-        # Version 4 reads only the first of these, version 5 writes only the second; each guesses 10000 without its own.
-        written["rope_theta"] = config.rope_theta
-        written["rope_parameters"] = {"rope_theta": config.rope_theta, "rope_type": "default"}
+        written |= {**write_rope(config), **write_windows(config)}
+    if config.preset in ATTENTION_BIAS:
         written["attention_bias"] = config.attention_output_bias
     if config.preset == "llama":
         written["mlp_bias"] = config.mlp_bias
@@ -71,16 +67,20 @@ def from_hf_config(hf_config: Mapping[str, Any]) -> TransformerConfig:
     """
     name = hf_config.get("model_type")
     if not isinstance(name, str) or name not in FAMILIES:
-        raise _refusal("model_type", name, f"families we have: {', '.join(FAMILIES)}")
+        raise refusal("model_type", name, f"families we have: {', '.join(FAMILIES)}")
     family = FAMILIES[name]
     hf_config = _with_first_names(family, hf_config)
     _check_neutral(family, hf_config)
-    values = {ours: _read_key(key, hf_config) for ours, key in family.keys.items()}
+    values = {ours: read_key(key, hf_config) for ours, key in family.keys.items()}
     values["activation"] = _read_activation(family, values["activation"])
     if name != "gpt2":
-        values["rope_theta"] = _read_rope_theta(hf_config)
-        attention_bias = _read_key(Key("attention_bias", bool, False), hf_config)
-        mlp_bias = name == "llama" and _read_key(Key("mlp_bias", bool, False), hf_config)
+        values["rope_theta"], values["rope_scaling"] = read_rope(hf_config)
+        values["sliding_window"], values["first_windowed_layer"] = read_windows(name, values["num_layers"], hf_config)
+    if name == "qwen2":
+        values["bias"] = "qkv"
+    elif name in ATTENTION_BIAS:
+        attention_bias = read_key(Key("attention_bias", bool, False), hf_config)
+        mlp_bias = name == "llama" and read_key(Key("mlp_bias", bool, False), hf_config)
         names: dict[tuple[bool, bool], Bias] = {(True, True): "all", (True, False): "attention", (False, True): "mlp"}
         values["bias"] = names.get((attention_bias, mlp_bias), "none")
     try:
@@ -106,27 +106,43 @@ def to_hf_tensors(config: TransformerConfig, state: Mapping[str, Tensor]) -> dic
 
 
 def from_hf_tensors(config: TransformerConfig, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The stock class's tensors as our state dict, in the types they have; a tied output projection is the embedding.
+    """The stock class's tensors as our state dict, in fp32; a tied output projection is the embedding.
 
     Raises `ModelError` naming the tensors that are missing, unexpected or of another shape: no weight is left random.
     """
+    tensors = checked_hf_tensors(config, tensors)
+    state = {name: torch.empty(shape) for name, shape in parameter_shapes(config).items()}
+    copy_hf_tensors(config, tensors, state)
+    if config.tie_embeddings:
+        state["output_projection.weight"] = state["token_embedding.weight"]
+    return state
+
+
+def checked_hf_tensors(config: TransformerConfig, tensors: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+    """Exactly the tensors that the stock class of this network has, under its names. Raises `ModelError` as above."""
     family = _family_of(config)
     tensors = _tidied(family, config, tensors)
     check_num_layers(config, tensors, family.prefix + family.layers, family.keys["num_layers"].name)
-    state: dict[str, Tensor] = {}
     expected: dict[str, tuple[int, ...]] = {}
-    layout = _pieces(family, config)
-    for ours, pieces in layout.items():
+    for ours, pieces in _pieces(family, config).items():
         expected |= {
             name: shape[::-1] if _is_transposed(family, ours, shape) else shape for name, shape in pieces.items()
         }
     check_tensors(expected, tensors)
-    for ours, pieces in layout.items():
-        parts = [_laid_out(family, ours, tensors[theirs]) for theirs in pieces]
-        state[ours] = parts[0] if len(parts) == 1 else torch.cat(parts)
-    if config.tie_embeddings:
-        state["output_projection.weight"] = state["token_embedding.weight"]
-    return state
+    return tensors
+
+
+def copy_hf_tensors(config: TransformerConfig, tensors: Mapping[str, Tensor], state: Mapping[str, Tensor]) -> None:
+    """Fill our `state` with checked tensors of theirs, which are read one at a time."""
+    family = _family_of(config)
+    for ours, pieces in _pieces(family, config).items():
+        parts = torch.split(state[ours], [rows for rows, *_ in pieces.values()])
+        for theirs, part in zip(pieces, parts, strict=True):
+            step = max(1, MOST_NUMBERS // part[0].numel())
+            for start in range(0, len(part), step):
+                # Asked for anew each time: what was mapped from a file leaves the memory with the tensor.
+                tensor = tensors[theirs].t() if _is_transposed(family, ours, part.shape) else tensors[theirs]
+                part[start : start + step].copy_(tensor[start : start + step])
 
 
 def parameter_shapes(config: TransformerConfig) -> dict[str, tuple[int, ...]]:
@@ -194,47 +210,21 @@ def _family_of(config: TransformerConfig) -> Family:
     return FAMILIES[config.preset]
 
 
-def _refusal(key: str, value: object, supported: str) -> ModelError:
-    shown = repr(value)
-    return ModelError(f"{key} = {shown if len(shown) <= 80 else shown[:79] + '…'} is not supported; {supported}")
-
-
 def _with_first_names(family: Family, hf_config: Mapping[str, Any]) -> dict[str, Any]:
     config = {key: value for key, value in hf_config.items() if key not in family.other_names}
     for second, first in family.other_names.items():
         if second in hf_config and config.setdefault(first, hf_config[second]) != hf_config[second]:
-            raise _refusal(second, hf_config[second], f"{first} = {config[first]!r} says otherwise; keep one of them")
+            raise refusal(second, hf_config[second], f"{first} = {config[first]!r} says otherwise; keep one of them")
     return config
 
 
 def _check_neutral(family: Family, hf_config: Mapping[str, Any]) -> None:
     architectures = hf_config.get("architectures")
     if architectures not in (None, [family.architecture], [family.base]):
-        raise _refusal("architectures", architectures, f"supported: {[family.architecture]!r}")
+        raise refusal("architectures", architectures, f"supported: {[family.architecture]!r}")
     for key, values in {**NEUTRAL, **{key: (value,) for key, value in family.fixed.items()}}.items():
         if key in hf_config and hf_config[key] not in values:
-            raise _refusal(key, hf_config[key], f"it changes the maths; supported: {' or '.join(map(repr, values))}")
-    kinds = hf_config.get("layer_types", [])
-    if kinds is not None and not (isinstance(kinds, list) and all(kind == "full_attention" for kind in kinds)):
-        raise _refusal("layer_types", kinds, "supported: 'full_attention' in every layer")
-
-
-def _read_key(key: Key, hf_config: Mapping[str, Any]) -> Any:
-    value = hf_config.get(key.name, key.default)
-    if value is REQUIRED:
-        raise ModelError(f"{key.name} is missing; it is needed to know the network's shape, so get the file again")
-    if value is None and key.kind is int and key.default is not REQUIRED:
-        return 0  # derived
-    number = isinstance(value, int | float) and not isinstance(value, bool)
-    if key.kind is int and not (number and isinstance(value, int) and 1 <= value <= LARGEST):
-        raise _refusal(key.name, value, f"this should be a whole number from 1 to {LARGEST}")
-    if key.kind is float:
-        if not number or abs(value) > 1e38:
-            raise _refusal(key.name, value, "this should be a number")
-        return float(value)
-    if not isinstance(value, key.kind):
-        raise _refusal(key.name, value, "this should be " + ("true or false" if key.kind is bool else "text"))
-    return value
+            raise refusal(key, hf_config[key], f"it changes the maths; supported: {' or '.join(map(repr, values))}")
 
 
 def _read_activation(family: Family, name: str) -> str:
@@ -243,25 +233,7 @@ def _read_activation(family: Family, name: str) -> str:
     try:
         return spelled[ACTIVATION_SPELLINGS.get(name, name)]
     except KeyError:
-        raise _refusal(family.keys["activation"].name, name, f"supported: {', '.join(known)}") from None
-
-
-def _read_rope_theta(hf_config: Mapping[str, Any]) -> float:
-    """The base of the wavelengths, which transformers 4 writes at the top level and 5 inside `rope_parameters`."""
-    found = {"rope_theta": hf_config.get("rope_theta")}
-    for key in ("rope_parameters", "rope_scaling"):
-        rope = hf_config.get(key) or {}
-        neutral = {"rope_type": ("default",), "type": ("default",), "partial_rotary_factor": (None, 1)}
-        if not isinstance(rope, Mapping) or any(
-            rope[name] not in neutral.get(name, ()) for name in rope.keys() - {"rope_theta"}
-        ):
-            raise _refusal(key, rope, "supported: rope_type 'default' with a rope_theta, and no scaling")
-        found[f"{key}.rope_theta"] = rope.get("rope_theta")
-    thetas = {name: _read_key(Key(name, float), {name: value}) for name, value in found.items() if value is not None}
-    if len(set(thetas.values())) > 1:
-        said = " but ".join(f"{name} = {value!r}" for name, value in thetas.items())
-        raise ModelError(f"{said}: readers differ in which of them they follow; make them equal")
-    return next(iter(thetas.values()), 10000.0)
+        raise refusal(family.keys["activation"].name, name, f"supported: {', '.join(known)}") from None
 
 
 def _pieces(family: Family, config: TransformerConfig) -> dict[str, dict[str, tuple[int, ...]]]:
@@ -294,18 +266,16 @@ def _laid_out(family: Family, ours: str, tensor: Tensor) -> Tensor:
     return tensor.t().contiguous() if _is_transposed(family, ours, tensor.shape) else tensor
 
 
-def _tidied(family: Family, config: TransformerConfig, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def _tidied(family: Family, config: TransformerConfig, tensors: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
     """Their tensors under their full names, without what follows from the rest: buffers, a tied projection's copy."""
-    if not any(name.startswith(family.prefix) for name in tensors):  # saved from the class without the projection
-        tensors = {
-            name if name.startswith("lm_head.") else family.prefix + name: tensor for name, tensor in tensors.items()
-        }
-    tidied = {name: tensor for name, tensor in tensors.items() if not BUFFERS.search(name)}
-    if config.tie_embeddings and "lm_head.weight" in tidied:
-        projection = tidied.pop("lm_head.weight")
-        embedding = tidied.setdefault(f"{family.top['token_embedding']}.weight", projection)
-        if projection is not embedding and not torch.equal(projection, embedding):
+    whole = any(name.startswith(family.prefix) for name in tensors)  # else saved from the class without the projection
+    names = {name if whole or name.startswith("lm_head.") else family.prefix + name: name for name in tensors}
+    names = {full: name for full, name in names.items() if not BUFFERS.search(full)}
+    if config.tie_embeddings and "lm_head.weight" in names:
+        projection = names.pop("lm_head.weight")
+        embedding = names.setdefault(f"{family.top['token_embedding']}.weight", projection)
+        if projection != embedding and not torch.equal(tensors[projection], tensors[embedding]):
             raise ModelError(
                 "tie_word_embeddings = True, but lm_head.weight is not the embedding; set it to false in config.json"
             )
-    return tidied
+    return RenamedTensors(tensors, names)

@@ -10,17 +10,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-REQUIRED = object()  # a key without a default: its absence is an error
-LARGEST = 2**22  # of any size in a config: a damaged or hostile file must not make us reserve the machine's memory
-
-
-@dataclass(frozen=True)
-class Key:
-    """One key of a config.json that is one field of ours; `default` is the stock class's own for an absent key."""
-
-    name: str
-    kind: type
-    default: object = REQUIRED  # None: derived from the other fields, as a 0 is in ours
+from groundup.model.family_keys import Key
 
 
 @dataclass(frozen=True)
@@ -120,6 +110,26 @@ FAMILIES: dict[str, Family] = {
         block=LLAMA_BLOCK,
         fixed={"sliding_window": None},
     ),
+    "mistral": Family(
+        architecture="MistralForCausalLM",
+        base="MistralModel",
+        keys={**LLAMA_KEYS, "num_kv_heads": Key("num_key_value_heads", int, 8)},
+        activations=LLAMA_ACTIVATIONS,
+        prefix="model.",
+        top=LLAMA_TOP,
+        layers="layers",
+        block=LLAMA_BLOCK,
+    ),
+    "qwen2": Family(
+        architecture="Qwen2ForCausalLM",
+        base="Qwen2Model",
+        keys={**LLAMA_KEYS, "num_kv_heads": Key("num_key_value_heads", int, 32)},
+        activations=LLAMA_ACTIVATIONS,
+        prefix="model.",
+        top=LLAMA_TOP,
+        layers="layers",
+        block=LLAMA_BLOCK,
+    ),
     "qwen3": Family(
         architecture="Qwen3ForCausalLM",
         base="Qwen3Model",
@@ -133,7 +143,6 @@ FAMILIES: dict[str, Family] = {
             "attention.query_norm": ("self_attn.q_norm",),
             "attention.key_norm": ("self_attn.k_norm",),
         },
-        fixed={"use_sliding_window": False},
     ),
 }
 
@@ -161,6 +170,7 @@ NEUTRAL: dict[str, tuple[object, ...]] = {
     "kv_sharing_modes": (None,),
     "logit_scale": (None, 1),
     "logits_scaling": (None, 1),
+    "original_max_position_embeddings": (None,),
     "n_routed_experts": (None, 0),
     "num_experts": (None, 0),
     "num_local_experts": (None, 0),

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from groundup.config import require, require_finite
+from groundup.model.rope_settings import RopeScaling
 
-Preset = Literal["classic", "gpt2", "llama", "qwen3"]
+Preset = Literal["classic", "gpt2", "llama", "mistral", "qwen2", "qwen3"]
 Norm = Literal["layernorm", "rmsnorm"]
 NormPosition = Literal["pre", "post"]
 Position = Literal["learned", "rope"]
@@ -25,7 +26,8 @@ class TransformerConfig:
     """The [model] section of a recipe: a decoder-only transformer. A 0 means: derive it (see the field)."""
 
     preset: Preset = "qwen3"
-    """Which layout: classic (as first taught; no stock class), gpt2, llama or qwen3. It sets the fields below that you don't."""
+    """Which layout: classic (as first taught; no stock class), gpt2, llama, mistral, qwen2 or qwen3. It sets the fields below
+    that you don't."""
     vocab_size: int = 0
     """Number of different tokens; 0 takes it from the tokenizer."""
     d_model: int = 128
@@ -54,6 +56,12 @@ class TransformerConfig:
     """How order is told: learned (one vector a position) or rope (queries and keys are rotated)."""
     rope_theta: float = 10000.0
     """Base of the rotary wavelengths."""
+    rope_scaling: RopeScaling = field(default_factory=RopeScaling)
+    """How rotary positions are stretched over a longer context than they were learned with."""
+    sliding_window: int = 0
+    """How many tokens each token sees, itself counted; 0: all before it."""
+    first_windowed_layer: int = 0
+    """The first layer with that window; those below it see all. Counted from 0."""
     activation: Activation = "swiglu"
     """Feed-forward activation; reglu, geglu, geglu_tanh and swiglu multiply it with a second, ungated projection."""
     qk_norm: bool = True
@@ -90,7 +98,21 @@ class TransformerConfig:
             )
             require(room <= 2**28, "model.max_seq_len", self.max_seq_len, advice)
             require(self.head_dim % 2 == 0, "model.head_dim", self.head_dim, "rotary positions need an even head_dim")
+        self._check_attention()
         self._check_preset()
+
+    def _check_attention(self) -> None:
+        require(self.sliding_window >= 0, "model.sliding_window", self.sliding_window, "use 0 (none) or more")
+        most = self.num_layers - 1 if self.sliding_window else 0
+        require(
+            0 <= self.first_windowed_layer <= most,
+            "model.first_windowed_layer",
+            self.first_windowed_layer,
+            f"use a whole number from 0 to {most}" if self.sliding_window else "leave it out: sliding_window is 0",
+        )
+        if self.position == "learned":
+            advice = "leave it out: only rotary positions (model.position = 'rope') are stretched"
+            require(self.rope_scaling == RopeScaling(), "model.rope_scaling.type", self.rope_scaling.type, advice)
 
     def _derive(self) -> None:
         derived: dict[str, int] = {}
@@ -124,7 +146,7 @@ class TransformerConfig:
                 self.d_model % self.num_heads == 0,
                 "model.num_heads",
                 self.num_heads,
-                f"it must divide d_model = {self.d_model}: LlamaForCausalLM asks for it even where head_dim is given",
+                f"it must divide d_model = {self.d_model}: its Hugging Face class asks for it even where head_dim is given",
             )
         if self.preset == "gpt2":
             advice = (
@@ -185,7 +207,16 @@ PRESETS: dict[str, dict[str, Any]] = {
         "initialization": "scaled",
     },
     "llama": {"qk_norm": False},
+    "mistral": {"qk_norm": False},
+    "qwen2": {"qk_norm": False, "bias": "qkv"},
     "qwen3": {},
+}
+
+LLAMA_LIKE: dict[str, tuple[Any, ...]] = {
+    "norm": ("rmsnorm",),
+    "norm_position": ("pre",),
+    "position": ("rope",),
+    "activation": GATED_ACTIVATIONS,
 }
 
 # What each preset's stock class can express; a field that is not named here is free.
@@ -198,23 +229,17 @@ PRESET_LIMITS: dict[str, dict[str, tuple[Any, ...]]] = {
         "activation": PLAIN_ACTIVATIONS,
         "qk_norm": (False,),
         "bias": ("all",),
+        "sliding_window": (0,),
     },
     "llama": {
-        "norm": ("rmsnorm",),
-        "norm_position": ("pre",),
-        "position": ("rope",),
-        "activation": GATED_ACTIVATIONS,
+        **LLAMA_LIKE,
         "qk_norm": (False,),
         "bias": ("none", "attention", "mlp", "all"),
+        "sliding_window": (0,),
     },
-    "qwen3": {
-        "norm": ("rmsnorm",),
-        "norm_position": ("pre",),
-        "position": ("rope",),
-        "activation": GATED_ACTIVATIONS,
-        "qk_norm": (True,),
-        "bias": ("none", "attention"),
-    },
+    "mistral": {**LLAMA_LIKE, "qk_norm": (False,), "bias": ("none",), "first_windowed_layer": (0,)},
+    "qwen2": {**LLAMA_LIKE, "qk_norm": (False,), "bias": ("qkv",)},
+    "qwen3": {**LLAMA_LIKE, "qk_norm": (True,), "bias": ("none", "attention")},
 }
 
 

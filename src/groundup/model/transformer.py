@@ -17,6 +17,7 @@ from torch.utils.checkpoint import checkpoint
 from groundup.errors import ModelError
 from groundup.model.dropout import Dropout, attention_with_dropout
 from groundup.model.fused_attention import fused_attention
+from groundup.model.rotary import rotary_table
 from groundup.model.settings import TransformerConfig
 
 
@@ -66,13 +67,20 @@ class KVCache:
         self.places = torch.tensor(starts, device=self.keys.device)[:, None] + steps
         return self.places
 
-    def mask(self, num_new: int) -> Tensor | None:
-        """Which keys each new token may see: (B, 1, T, S). None: all that is there, or, of an empty cache, plainly causal."""
-        if max(self.lengths) == 0 or (num_new == 1 and len(set(self.lengths)) == 1):
+    def mask(self, num_new: int, window: int = 0) -> Tensor | None:
+        """Which keys each new token may see: (B, 1, T, S). None: all that is there, or, of an empty cache, plainly causal.
+
+        With a `window` no more than so many, the token itself counted.
+        """
+        total = max(self.lengths) + num_new
+        if (not window or total <= window) and (
+            max(self.lengths) == 0 or (num_new == 1 and len(set(self.lengths)) == 1)
+        ):
             return None
-        seen = torch.arange(max(self.lengths) + num_new, device=self.keys.device)
+        seen = torch.arange(total, device=self.keys.device)
         assert self.places is not None
-        return seen <= self.places[:, None, :, None]  # (1 or B, 1, T, S)
+        places = self.places[:, None, :, None]  # (1 or B, 1, T, 1)
+        return (seen <= places) & (seen > places - (window or total))  # (1 or B, 1, T, S)
 
     def write(self, layer: int, key: Tensor, value: Tensor) -> tuple[Tensor, Tensor]:
         """Put the new keys and values (B, G, T, K) in their places; all that each row holds now: (B, G, S, K)."""
@@ -251,14 +259,16 @@ class Transformer(nn.Module):
                 f"input_ids has the shape {tuple(input_ids.shape)}: give a batch of rows, (rows, tokens), of at most "
                 f"{self.config.max_seq_len} tokens each, the model's context"
             )
-        T = input_ids.shape[1]
+        T, window = input_ids.shape[1], self.config.sliding_window
         if cache is not None:
             assert attention_mask is None, "a cache knows its rows' lengths; it takes no other mask"
             assert segment_ids is None, "a cache holds one document a row"
             positions, mask = cache.begin(T), cache.mask(T)
+            windowed = cache.mask(T, window) if window else mask
         else:
             positions = token_positions(T, attention_mask, segment_ids, input_ids.device)  # (1 or B, T)
-            mask = attention_matrix(T, attention_mask, segment_ids)  # (B, 1, T, T) or None
+            mask = attention_matrix(positions, attention_mask, segment_ids)  # (B, 1, T, T) or None
+            windowed = attention_matrix(positions, attention_mask, segment_ids, window) if window else mask
         x = self.token_embedding(input_ids)  # (B, T, D)
         rotation = None
         if self.position_embedding is not None:
@@ -267,12 +277,13 @@ class Transformer(nn.Module):
             cosine, sine = self.rotary_cosine[positions], self.rotary_sine[positions]  # type: ignore[index]  # (1 or B, T, K)
             rotation = Rotation(cosine[:, None].to(x.dtype), sine[:, None].to(x.dtype))
         x = self.dropout(x)
-        causal = mask is None and T > 1
         for layer, block in enumerate(self.blocks):
+            seen = mask if layer < self.config.first_windowed_layer else windowed
+            causal = seen is None and T > 1
             if self.activation_checkpointing and self.training:
-                x = checkpoint(block, x, mask, rotation, cache, layer, causal, use_reentrant=False)
+                x = checkpoint(block, x, seen, rotation, cache, layer, causal, use_reentrant=False)
             else:
-                x = block(x, mask, rotation, cache, layer, causal)
+                x = block(x, seen, rotation, cache, layer, causal)
         if cache is not None:
             cache.lengths = [length + T for length in cache.lengths]
         return self.final_norm(x)  # type: ignore[no-any-return]  # (B, T, D)
@@ -299,35 +310,29 @@ def token_positions(
     return places
 
 
-def attention_matrix(num_tokens: int, attention_mask: Tensor | None, segment_ids: Tensor | None) -> Tensor | None:
-    """Who may look at whom, True where allowed: (B, 1, T, T). None means plainly causal, which has a faster path.
+def attention_matrix(
+    positions: Tensor, attention_mask: Tensor | None, segment_ids: Tensor | None, window: int = 0
+) -> Tensor | None:
+    """Who may look at whom, True where allowed: (1 or B, 1, T, T). None means plainly causal, which has a faster path.
+
+    `positions` (1 or B, T) are the tokens' places in their own texts. With a `window`, each token sees no more than so many,
+    itself counted (Beltagy et al. 2020, Longformer, §3.1).
 
     Every token may see itself, padding too, so that no row of the softmax is empty (an empty row would be NaN).
     """
-    if attention_mask is None and segment_ids is None:
+    num_tokens = positions.shape[1]
+    narrow = 0 < window < num_tokens
+    if attention_mask is None and segment_ids is None and not narrow:
         return None
-    given = attention_mask if attention_mask is not None else segment_ids
-    assert given is not None
-    places = torch.arange(num_tokens, device=given.device)
+    places = torch.arange(num_tokens, device=positions.device)
     allowed = (places[:, None] >= places[None, :])[None]  # (1, T, T)
+    if narrow:
+        allowed = allowed & (positions[:, :, None] - positions[:, None, :] < window)
     if attention_mask is not None:
         allowed = allowed & (attention_mask != 0)[:, None, :]
     if segment_ids is not None:
         allowed = allowed & (segment_ids[:, :, None] == segment_ids[:, None, :])
     return (allowed | (places[:, None] == places[None, :]))[:, None]
-
-
-def rotary_table(config: TransformerConfig) -> tuple[Tensor, Tensor]:
-    """Cosine and sine of position · theta^(-2i/K), each pair's angle twice, the first sine negative: two tables (max_seq_len, K).
-
-    A pair (x, y) turns into (x cos - y sin, y cos + x sin): with that sign in the table, each number times the cosine plus
-    its partner times the sine.
-    """
-    exponents = torch.arange(0, config.head_dim, 2, dtype=torch.int64).float() / config.head_dim
-    frequencies = 1.0 / (config.rope_theta**exponents)  # (K/2,)
-    angles = torch.outer(torch.arange(config.max_seq_len).float(), frequencies)  # (max_seq_len, K/2)
-    cosine, sine = angles.cos(), angles.sin()
-    return torch.cat((cosine, cosine), dim=-1), torch.cat((-sine, sine), dim=-1)
 
 
 def initialize(model: Transformer) -> None:

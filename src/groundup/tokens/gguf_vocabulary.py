@@ -1,0 +1,99 @@
+"""The tokenizer that a GGUF file carries, as a tokenizer.json with the same ids."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, get_args
+
+import tokenizers
+from tokenizers import AddedToken, decoders, models
+
+from groundup.errors import TokenizerError
+from groundup.tokens.byte_pair import cut_by
+from groundup.tokens.sentencepiece_file import BPE, Kind, SentencePieceModel, tokenizer_of
+from groundup.tokens.settings import PreTokenizer
+from groundup.tokens.tokenizer import Tokenizer
+
+ROLES = {"bos": "bos", "eos": "eos", "unknown": "unk", "padding": "pad"}  # the file's names of special tokens, and ours
+
+
+def read_gguf_tokenizer(facts: Mapping[str, Any]) -> Tokenizer:
+    """The tokenizer of a GGUF file's settings: byte pairs (`gpt2`), or SentencePiece's BPE (`llama`).
+
+    Raises `TokenizerError` for another kind, and for one that doesn't hold together.
+    """
+    kind = facts.get("tokenizer.ggml.model")
+    pieces, kinds = facts.get("tokenizer.ggml.tokens"), facts.get("tokenizer.ggml.token_type")
+    if not isinstance(pieces, list) or not isinstance(kinds, list) or len(pieces) != len(kinds) or not pieces:
+        raise TokenizerError("the file has no tokenizer.ggml.tokens with their token_type: get another one")
+    try:
+        marked = list(zip(map(str, pieces), map(Kind, kinds), strict=True))
+    except ValueError as error:
+        raise TokenizerError(
+            f"tokenizer.ggml.token_type holds what is no kind of token ({error}): get the file again"
+        ) from None
+    ids = {
+        ours: number
+        for theirs, ours in ROLES.items()
+        if isinstance(number := facts.get(f"tokenizer.ggml.{theirs}_token_id"), int) and 0 <= number < len(pieces)
+    }
+    if kind == "gpt2":
+        tokenizer = _byte_pairs(facts, marked, ids)
+    elif kind == "llama":
+        tokenizer = _sentencepiece(facts, marked, ids)
+    else:
+        raise TokenizerError(f"tokenizer.ggml.model = {kind!r} is not supported: gpt2 and llama are")
+    template = facts.get("tokenizer.chat_template")
+    return tokenizer.with_config({"chat_template": template}) if isinstance(template, str) else tokenizer
+
+
+def _byte_pairs(facts: Mapping[str, Any], marked: list[tuple[str, Kind]], ids: Mapping[str, int]) -> Tokenizer:
+    name, merges = facts.get("tokenizer.ggml.pre"), facts.get("tokenizer.ggml.merges")
+    if name not in get_args(PreTokenizer):
+        known = ", ".join(get_args(PreTokenizer))
+        raise TokenizerError(
+            f"tokenizer.ggml.pre = {name!r} cuts text in a way that we don't know: supported are {known}"
+        )
+    try:
+        pairs = [(left, right) for left, right in (str(merge).split(" ") for merge in merges or [])]
+        vocab = {piece: number for number, (piece, _) in enumerate(marked)}
+        model = models.BPE(vocab=vocab, merges=pairs, ignore_merges=name == "llama-bpe")
+    except Exception as error:  # the library raises bare Exception
+        raise TokenizerError(
+            f"tokenizer.ggml.tokens and merges don't belong together ({error}): get the file again"
+        ) from None
+    tokenizer = tokenizers.Tokenizer(model)
+    tokenizer.pre_tokenizer = cut_by(name)  # type: ignore[arg-type]
+    tokenizer.decoder = decoders.ByteLevel()
+    for special, wanted in ((True, (Kind.CONTROL, Kind.UNKNOWN)), (False, (Kind.USER_DEFINED,))):
+        tokenizer.add_tokens(
+            [AddedToken(piece, special=special, normalized=False) for piece, kind in marked if kind in wanted]
+        )
+    config = {
+        "tokenizer_class": "PreTrainedTokenizerFast",
+        **{f"{role}_token": marked[number][0] for role, number in ids.items()},
+        "clean_up_tokenization_spaces": False,
+        "model_input_names": ["input_ids", "attention_mask"],
+        "split_special_tokens": True,
+    }
+    roles = {"end": ids.get("eos"), "pad": ids.get("pad"), "unknown": ids.get("unk")}
+    return Tokenizer(tokenizer.to_str(pretty=True).encode("utf-8"), config, roles)
+
+
+def _sentencepiece(facts: Mapping[str, Any], marked: list[tuple[str, Kind]], ids: Mapping[str, int]) -> Tokenizer:
+    scores = facts.get("tokenizer.ggml.scores")
+    if not isinstance(scores, list) or len(scores) != len(marked):
+        raise TokenizerError("the file has no tokenizer.ggml.scores for its tokens: get another one")
+    return tokenizer_of(
+        SentencePieceModel(
+            pieces=[(piece, float(score), kind) for (piece, kind), score in zip(marked, scores, strict=True)],
+            model_type=BPE,
+            byte_fallback=any(kind == Kind.BYTE for _, kind in marked),
+            space_at_the_end=False,
+            special_ids=dict(ids),
+            character_map=b"",
+            space_before=bool(facts.get("tokenizer.ggml.add_space_prefix", True)),
+            one_space_only=bool(facts.get("tokenizer.ggml.remove_extra_whitespaces", False)),
+        ),
+        "the file's SentencePiece model",
+    )

@@ -1,0 +1,65 @@
+"""Models in other forms become directories that everything opens."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from gguf import GGMLQuantizationType
+from tests.hub_server import hub
+from tests.model.test_gguf_file import network, write
+from tests.tokens.test_gguf_vocabulary import byte_pair_facts
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+from groundup.errors import ModelError
+from groundup.language_model import LanguageModel
+from groundup.language_model.locate import find_model
+from groundup.model.directory import save_model
+
+
+@pytest.fixture(autouse=True)
+def own_cache(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("GROUNDUP_CACHE", str(tmp_path / "cache"))
+
+
+def test_a_gguf_file_is_converted_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    made, facts = byte_pair_facts("qwen2")
+    model = network("llama", vocab_size=made.vocab_size + 1)
+    write(tmp_path / "tiny.gguf", model, "llama", GGMLQuantizationType.Q8_0, vocabulary=facts)
+    directory = find_model(tmp_path / "tiny.gguf")
+    assert "converting tiny.gguf" in capsys.readouterr().err
+    assert find_model(tmp_path / "tiny.gguf") == directory
+    assert capsys.readouterr().err == ""
+    ours, theirs = LanguageModel.load(tmp_path / "tiny.gguf"), AutoModelForCausalLM.from_pretrained(directory).eval()
+    ids = torch.tensor([made.encode("The License")])
+    assert AutoTokenizer.from_pretrained(directory)("The License").input_ids == ids[0].tolist()
+    with torch.no_grad():
+        torch.testing.assert_close(ours.model(ids), theirs(ids).logits, atol=1e-4, rtol=1e-4)
+    card = (directory / "README.md").read_text()
+    assert "**dequantized** from Q8_0" in card
+    assert AutoTokenizer.from_pretrained(directory).chat_template == "{{ messages }}"
+
+
+def test_a_vocabulary_of_another_size_is_named(tmp_path: Path) -> None:
+    _, facts = byte_pair_facts("qwen2")
+    write(tmp_path / "tiny.gguf", network("llama"), "llama", GGMLQuantizationType.F32, vocabulary=facts)
+    with pytest.raises(ModelError, match=r"tiny.gguf: the tokenizer has 401 tokens but token_embd.weight only 31 rows"):
+        find_model(tmp_path / "tiny.gguf")
+    assert not list((tmp_path / "cache" / "models").glob("[!.]*gguf*/"))
+
+
+def test_a_model_of_a_hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    made, _ = byte_pair_facts("qwen2")
+    save_model(network("qwen2", vocab_size=made.vocab_size), tmp_path / "made")
+    made.save(tmp_path / "made")
+    files = {file.name: file.read_bytes() for file in (tmp_path / "made").iterdir()}
+    with hub({**files, "pytorch_model.bin": b"", "modeling.py": b"raise SystemExit"}, monkeypatch) as asked:
+        language_model = LanguageModel.load("hf://owner/name")
+    assert language_model.model.config.preset == "qwen2"
+    assert not any(path.endswith((".py", ".bin")) for path in asked)
+    with (
+        hub({"config.json": files["config.json"], "pytorch_model.bin": b""}, monkeypatch),
+        pytest.raises(ModelError, match=r"^hf://owner/pickled has no safetensors: its weights, if any, are a pickle"),
+    ):
+        find_model("hf://owner/pickled")

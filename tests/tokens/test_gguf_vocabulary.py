@@ -1,0 +1,108 @@
+"""The tokenizers of GGUF files give the ids of those that they were written from."""
+
+from __future__ import annotations
+
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sentencepiece
+
+from groundup.errors import TokenizerError
+from groundup.tokens.byte_pair import train_byte_pair_tokenizer
+from groundup.tokens.gguf_vocabulary import read_gguf_tokenizer
+from groundup.tokens.settings import PreTokenizer
+
+LICENSE = Path(__file__).parents[2].joinpath("LICENSE").read_text(encoding="utf-8")
+TEXTS = ["Hello  world! 123 isn't\n\n it?", "Короли 国王 ½ 🚀", "<|endoftext|> a<|pad|>b <think>", "", LICENSE]
+
+
+def byte_pair_facts(pre_tokenizer: PreTokenizer) -> tuple[Any, dict[str, Any]]:
+    made = train_byte_pair_tokenizer([LICENSE], 400, pre_tokenizer=pre_tokenizer)
+    description = json.loads(made._json)
+    vocab: dict[str, int] = description["model"]["vocab"]
+    merges = [" ".join(pair) for pair in description["model"]["merges"]]
+    tokens = sorted(vocab, key=lambda token: vocab[token])
+    facts = {
+        "tokenizer.ggml.model": "gpt2",
+        "tokenizer.ggml.pre": pre_tokenizer,
+        "tokenizer.ggml.tokens": [*tokens, "<think>"],
+        "tokenizer.ggml.token_type": [3 if token.startswith("<|") else 1 for token in tokens] + [4],
+        "tokenizer.ggml.merges": merges,
+        "tokenizer.ggml.eos_token_id": made.end_id,
+        "tokenizer.ggml.padding_token_id": made.pad_id,
+        "tokenizer.chat_template": "{{ messages }}",
+    }
+    return made, facts
+
+
+@pytest.mark.parametrize("pre_tokenizer", ["gpt-2", "smollm", "qwen2", "llama-bpe"])
+def test_byte_pairs(pre_tokenizer: PreTokenizer) -> None:
+    made, facts = byte_pair_facts(pre_tokenizer)
+    found = read_gguf_tokenizer(facts)
+    assert (found.end_id, found.pad_id, found.vocab_size) == (made.end_id, made.pad_id, made.vocab_size + 1)
+    for text in TEXTS:
+        plain = text.replace("<think>", "")
+        assert found.encode(plain) == made.encode(plain)
+        assert found.decode(found.encode(text)) == text
+    assert (
+        found.encode("a<think>b")[1] == made.vocab_size
+    )  # a user-defined token is found in text, a control token never
+
+
+def test_sentencepiece_byte_pairs() -> None:
+    file = io.BytesIO()
+    sentencepiece.SentencePieceTrainer.train(
+        sentence_iterator=iter(LICENSE.splitlines()),
+        model_writer=file,
+        vocab_size=400,
+        model_type="bpe",
+        byte_fallback=True,
+        normalization_rule_name="identity",
+        remove_extra_whitespaces=False,
+        minloglevel=2,
+    )
+    theirs = sentencepiece.SentencePieceProcessor(model_proto=file.getvalue())
+    numbers = range(theirs.vocab_size())
+    kinds = [
+        6
+        if theirs.IsByte(n)
+        else 2
+        if theirs.IsUnknown(n)
+        else 3
+        if theirs.IsControl(n)
+        else 1  # as llama.cpp numbers them
+        for n in numbers
+    ]
+    facts = {
+        "tokenizer.ggml.model": "llama",
+        "tokenizer.ggml.tokens": [theirs.IdToPiece(n) for n in numbers],
+        "tokenizer.ggml.scores": [theirs.GetScore(n) for n in numbers],
+        "tokenizer.ggml.token_type": kinds,
+        "tokenizer.ggml.bos_token_id": 1,
+        "tokenizer.ggml.eos_token_id": 2,
+        "tokenizer.ggml.unknown_token_id": 0,
+    }
+    found = read_gguf_tokenizer(facts)
+    assert (found.end_id, found.unknown_id) == (2, 0)
+    for text in TEXTS:
+        assert found.encode(text) == theirs.EncodeAsIds(text), text
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"tokenizer.ggml.model": "bert"}, "tokenizer.ggml.model = 'bert' is not supported: gpt2 and llama are"),
+        ({"tokenizer.ggml.pre": "tekken"}, "tokenizer.ggml.pre = 'tekken' cuts text in a way that we don't know"),
+        ({"tokenizer.ggml.tokens": None}, "the file has no tokenizer.ggml.tokens with their token_type"),
+        ({"tokenizer.ggml.token_type": [1]}, "the file has no tokenizer.ggml.tokens with their token_type"),
+        ({"tokenizer.ggml.merges": ["a b c"]}, "tokenizer.ggml.tokens and merges don't belong together"),
+        ({"tokenizer.ggml.model": "llama"}, "the file has no tokenizer.ggml.scores for its tokens"),
+    ],
+)
+def test_what_does_not_hold_together_is_named(changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(TokenizerError) as caught:
+        read_gguf_tokenizer(byte_pair_facts("qwen2")[1] | changes)
+    assert message in str(caught.value)
