@@ -220,15 +220,29 @@ def test_what_is_not_a_conversation_is_refused(language_model: LanguageModel, me
         language_model.chat(messages)
 
 
-def test_a_chat_template_is_not_ignored(directory: Path) -> None:
-    messages = [{"role": "user", "content": "Speak"}]
-    load(directory).chat(messages, max_new_tokens=1)
+def test_a_model_with_a_chat_template_reads_what_that_writes(directory: Path) -> None:
     config = directory / "tokenizer_config.json"
     values = json.loads(config.read_text())
-    config.write_text(json.dumps({**values, "chat_template": "{{ messages }}"}))
-    with pytest.raises(GenerationError, match="has a chat template, which this version does not support: use generate"):
-        load(directory).chat(messages)
+    template = "{% for m in messages %}{{ m.content }}{% endfor %}{% if add_generation_prompt %}:{% endif %}"
+    config.write_text(json.dumps({**values, "chat_template": template}))
+    language_model = load(directory)
+    messages = [
+        {"role": "user", "content": "Speak"},
+        {"role": "assistant", "content": "e"},
+        {"role": "user", "content": "ak"},
+    ]
+    assert language_model.chat(messages, max_new_tokens=8, temperature=0.0, seed=0) == language_model.generate(
+        "Speakeak:", max_new_tokens=8, temperature=0.0
+    )
+    long = [{"role": "system", "content": "Be"}, *messages[:2] * 40, messages[2]]
+    kept = language_model._encode_conversation(long)
+    assert len(kept) < language_model.model.config.max_seq_len
+    assert language_model.tokenizer.decode(kept).startswith(
+        "Be"
+    )  # the oldest are left out, but not what the system says
+    with pytest.raises(GenerationError, match=r"the last message is .* tokens long but the model's context only"):
+        language_model.chat([{"role": "user", "content": "Speak" * 200}])
     config.write_text(json.dumps(values))
-    (directory / "chat_template.jinja").write_text("{{ messages }}")
-    with pytest.raises(GenerationError, match="has a chat template"):
+    (directory / "chat_template.jinja").write_text("{{ raise_exception('never') }}")
+    with pytest.raises(TokenizerError, match="TemplateError: never"):
         load(directory).chat(messages)

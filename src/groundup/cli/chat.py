@@ -39,7 +39,9 @@ def chat(
         from groundup.language_model.model import LanguageModel
 
     language_model = LanguageModel.load(model)
-    print("This model continues text; it was not taught to converse. An empty line or Ctrl-D ends.", file=sys.stderr)
+    if language_model.chat_template is None:
+        print("This model continues text; it was not taught to converse.", file=sys.stderr)
+    print("An empty line or Ctrl-D ends.", file=sys.stderr)
     if isinstance(sys.stdin, io.TextIOWrapper):
         sys.stdin.reconfigure(errors="replace")
     messages: list[dict[str, str]] = []

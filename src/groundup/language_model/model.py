@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -20,6 +19,7 @@ from groundup.language_model.score import Score, log_likelihoods
 from groundup.language_model.text_stream import TextStream
 from groundup.model.directory import load_model
 from groundup.model.transformer import Transformer
+from groundup.tokens.conversation import encode_conversation
 from groundup.tokens.language_tags import opening
 from groundup.tokens.tokenizer import Tokenizer
 
@@ -39,13 +39,15 @@ class LanguageModel:
     Keywords of `generate`, `stream`, `chat` and `chat_stream` are the fields of `GenerationSettings`.
     """
 
-    def __init__(self, model: Transformer, tokenizer: Tokenizer, has_chat_template: bool = False) -> None:
+    def __init__(self, model: Transformer, tokenizer: Tokenizer) -> None:
         if tokenizer.vocab_size > model.config.vocab_size:
             raise TokenizerError(
                 f"the tokenizer has {tokenizer.vocab_size} tokens but the model only {model.config.vocab_size}: "
                 "use the tokenizer that the model was trained with"
             )
-        self.model, self.tokenizer, self.has_chat_template = model, tokenizer, has_chat_template
+        self.model, self.tokenizer = model, tokenizer
+        self.chat_template = tokenizer.chat_template
+        """How conversations are written for this model; None if it was not taught to converse."""
 
     @classmethod
     def load(cls, path: str | Path, device: str = "auto") -> LanguageModel:
@@ -59,7 +61,7 @@ class LanguageModel:
         verify_as_written(directory.resolve())
         tokenizer = Tokenizer.load(directory)  # first: reading it takes memory for a moment
         model = load_model(directory)
-        return cls(model.to(pick_device(device, "device")).eval(), tokenizer, _has_chat_template(directory))
+        return cls(model.to(pick_device(device, "device")).eval(), tokenizer)
 
     def generate(self, prompt: str, **fields: object) -> str:
         """The text that the model adds to the prompt; without the prompt, the end token and the stop text.
@@ -127,26 +129,39 @@ class LanguageModel:
     def chat(self, messages: Sequence[Message], **fields: object) -> str:
         """The model's reply to a conversation: `[{"role": "user", "content": "Good morrow."}, …]`.
 
-        The model reads a plain transcript, one blank line between the turns, and its turn lasts until it writes a blank
-        line. Of a conversation that is longer than the context, the oldest messages are left out. Raises
-        `GenerationError` for messages that aren't, and for a model with a chat template: this version supports none.
+        A model with a chat template reads the conversation as that writes it, and its turn lasts until it ends it. Another reads a
+        plain transcript, one blank line between the turns, and its turn lasts until it writes a blank line. Of a conversation that is
+        longer than the context, the oldest messages are left out, a system message last. Raises `GenerationError` for messages that
+        aren't, `TokenizerError` for a template that refuses them.
         """
         return "".join(self.chat_stream(messages, **fields))
 
     def chat_stream(self, messages: Sequence[Message], **fields: object) -> Iterator[str]:
         """What `chat` returns, in pieces as they come."""
-        if self.has_chat_template:
-            raise GenerationError("this model has a chat template, which this version does not support: use generate")
         check_messages(messages)
         settings = _settings(fields)
         # Each turn draws other numbers, or replies would resemble each other.
-        turn_seed = (settings.seed + len(messages) - 1) % 2**63
-        settings = replace(settings, stop=(TURN_END, *settings.stop), seed=turn_seed)
+        settings = replace(settings, seed=(settings.seed + len(messages) - 1) % 2**63)
+        if self.chat_template is not None:
+            return (text for _, text in self._pieces(self._encode_conversation(messages), settings))
+        settings = replace(settings, stop=(TURN_END, *settings.stop))
         tag = opening(self.tokenizer, settings.language) if settings.language else []
         kept, room = list(messages), self.model.config.max_seq_len - len(tag)
         while len(kept) > 1 and len(self.tokenizer.encode(transcript(kept))) > room:
             del kept[0]
         return self.stream_with(transcript(kept), settings)
+
+    def _encode_conversation(self, messages: Sequence[Message]) -> list[int]:
+        assert self.chat_template is not None
+        kept, room = list(messages), self.model.config.max_seq_len - 1
+        while len(ids := encode_conversation(self.tokenizer, self.chat_template, kept, True)) > room:
+            oldest = 1 if kept[0]["role"] == "system" else 0
+            if oldest >= len(kept) - 1:
+                raise GenerationError(
+                    f"the last message is {len(ids):,} tokens long but the model's context only {room + 1:,}: shorten it"
+                )
+            del kept[oldest]
+        return ids
 
     def _pieces(self, prompt_ids: list[int], settings: GenerationSettings) -> Iterator[tuple[int, str]]:
         """(row, new text) as it comes, for each of `num_samples` rows."""
@@ -206,10 +221,3 @@ def _settings(fields: Mapping[str, object]) -> GenerationSettings:
     if isinstance(fields.get("stop"), str):
         fields = {**fields, "stop": (fields["stop"],)}
     return build(GenerationSettings, fields, prefix="generation.")
-
-
-def _has_chat_template(directory: Path) -> bool:
-    config = directory / "tokenizer_config.json"
-    if (directory / "chat_template.jinja").exists():
-        return True
-    return config.is_file() and "chat_template" in json.loads(config.read_text(encoding="utf-8"))

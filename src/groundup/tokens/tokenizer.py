@@ -16,10 +16,12 @@ from numpy.typing import NDArray
 from groundup.errors import TokenizerError
 from groundup.files import replacing
 from groundup.tokens.byte_pair_engine import BytePairEngine, cut
+from groundup.tokens.chat_template import ChatTemplate
 from groundup.tokens.code_points import CodePointTable
 
 TOKENIZER_FILE = "tokenizer.json"
 CONFIG_FILE = "tokenizer_config.json"
+TEMPLATE_FILE = "chat_template.jinja"
 PIECE_CHARACTERS = 2**20
 LONG_TEXT = 2**16  # characters: from here on an engine of our own is worth its preparation
 FIRST_PIECE_CHARACTERS = 1000  # enough for the longest token that any tokenizer will have
@@ -98,6 +100,23 @@ class Tokenizer:
         # The quick call, which doesn't count where each token stood, is there for many texts only.
         ids: list[int] = self._tokenizer.encode_batch_fast([text], add_special_tokens=whole)[0].ids
         return ids
+
+    @functools.cached_property
+    def _with_special(self) -> tokenizers.Tokenizer:
+        return tokenizers.Tokenizer.from_str(self._json.decode("utf-8"))
+
+    def encode_with_special_tokens(self, text: str) -> list[int]:
+        """The ids of a text of ours, such as a chat template's, in which special tokens are spelled and are meant."""
+        ids: list[int] = self._with_special.encode(text, add_special_tokens=False).ids
+        return ids
+
+    @property
+    def chat_template(self) -> ChatTemplate | None:
+        """How conversations are written for the model that it came with; None if nothing says so."""
+        source = self._config.get("chat_template")
+        names = {key: _content(self._config.get(key)) for key in ("bos_token", "eos_token", "unk_token", "pad_token")}
+        special = {key: name for key, name in names.items() if name is not None}
+        return ChatTemplate(source, special) if isinstance(source, str) else None
 
     def unknown_pieces(self, text: str) -> Iterator[str]:
         """What becomes the unknown token, piece by piece: characters of a character tokenizer, words of a word tokenizer."""
@@ -199,6 +218,8 @@ class Tokenizer:
             raise _missing(directory)
         tokenizer_json = file.read_bytes()
         config = _read_json(directory / CONFIG_FILE)
+        if (directory / TEMPLATE_FILE).is_file():
+            config["chat_template"] = (directory / TEMPLATE_FILE).read_text(encoding="utf-8", errors="replace")
         # transformers 5 writes a name that 4.x doesn't know; without one, 4.x may pick a class that gives other ids.
         if config.get("tokenizer_class") in (None, "TokenizersBackend"):
             config["tokenizer_class"] = "PreTrainedTokenizerFast"

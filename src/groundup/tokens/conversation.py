@@ -1,0 +1,44 @@
+"""A conversation as ids: the template's special tokens are tokens, and what people say never is."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+
+from groundup.tokens.chat_template import ChatTemplate
+from groundup.tokens.tokenizer import Tokenizer
+
+FIRST_MARK = 0xE000  # for private use
+
+
+def encode_conversation(
+    tokenizer: Tokenizer,
+    template: ChatTemplate,
+    messages: Sequence[Mapping[str, str]],
+    add_generation_prompt: bool = False,
+) -> list[int]:
+    """The ids of a conversation as its template writes it.
+
+    Where a message spells a special token, `<|im_end|>` say, it is encoded as the characters that it is made of: nobody ends their
+    turn by writing so. Raises `TokenizerError` as `ChatTemplate.render` does.
+    """
+    names = sorted(tokenizer.special_tokens(), key=len, reverse=True)
+    said = "".join(message["content"] for message in messages)
+    spelled = re.compile("|".join(map(re.escape, names)) if names else r"(?!)")
+    if spelled.search(said) is None:
+        return tokenizer.encode_with_special_tokens(template.render(messages, add_generation_prompt))
+    mark = next(chr(code) for code in range(FIRST_MARK, FIRST_MARK + len(said) + 1) if chr(code) not in said)
+    hidden: list[str] = []
+
+    def hide(match: re.Match[str]) -> str:
+        hidden.append(match[0])
+        return f"{mark}{len(hidden) - 1}{mark}"
+
+    marked = [{**message, "content": spelled.sub(hide, message["content"])} for message in messages]
+    ids: list[int] = []
+    for number, part in enumerate(re.split(rf"{mark}(\d+){mark}", template.render(marked, add_generation_prompt))):
+        if number % 2:
+            ids += tokenizer.encode(hidden[int(part)], whole=False)
+        elif part:
+            ids += tokenizer.encode_with_special_tokens(part)
+    return ids
