@@ -60,7 +60,10 @@ from groundup.text.settings import DataSettings
             "training.weight_decay = 1e+39: with learning_rate = 0.006 a step would take away",
         ),
         ("training.max_steps=5\nx=3", "training.max_steps = '5\\nx=3': this should be a whole number"),
-        ("model.preset=gpt3", "model.preset = 'gpt3': this should be 'classic', 'gpt2', 'llama' or 'qwen3'"),
+        (
+            "model.preset=gpt3",
+            "model.preset = 'gpt3': this should be 'classic', 'gpt2', 'llama', 'mistral', 'qwen2' or 'qwen3'",
+        ),
         ("model.norm=layernorm", "model.norm = 'layernorm': preset 'qwen3' only has 'rmsnorm'"),
         ("model=3", "model: this is a section; name a key in it, e.g. model.preset=…"),
         ("training.seed.x=1", "training.seed.x: training.seed is a single setting, not a section"),
