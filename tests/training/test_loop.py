@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import os
 import signal
@@ -277,10 +278,11 @@ def test_tensorboard_missing_names_the_extra(tmp_path: Path, monkeypatch: pytest
 
 
 def test_figures_add_up(tmp_path: Path) -> None:
-    train(make_task(tmp_path))
+    task = make_task(tmp_path)
+    train(dataclasses.replace(task, peak_flops=1.0))  # as if measured in a very busy moment: it is measured again
     lines = [line for line in read_records(tmp_path / "metrics.jsonl") if line["kind"] == "train"]
     assert [line["step"] for line in lines] == list(range(1, 9))
     assert [line["tokens"] for line in lines] == [32 * step for step in range(1, 9)]
-    assert all(line["tokens_per_second"] > 0 and line["mfu"] > 0 for line in lines)
+    assert all(line["tokens_per_second"] > 0 and 1 > line["mfu"] >= 0 for line in lines)
     assert lines[0]["loss"] == pytest.approx(math.log(7), abs=0.1), "an untrained model guesses"
     assert lines[-1]["seconds"] > lines[0]["seconds"]

@@ -92,7 +92,10 @@ def train(task: Task, resume_from: Path | None = None) -> Outcome:
                 _tell_of_spikes(task, machinery)
                 elapsed = time.perf_counter() - clock
                 progress = replace(progress, seconds=progress.seconds + elapsed)
-                speed, mfu = tokens / max(elapsed, 1e-9), flops / max(elapsed, 1e-9) / machinery.peak_flops
+                speed, reached = tokens / max(elapsed, 1e-9), flops / max(elapsed, 1e-9)
+                if reached > machinery.peak_flops:
+                    _measure_peak_again(machinery)
+                mfu = reached / machinery.peak_flops
                 if step % settings.logging_steps == 0 or last:
                     _log(task, machinery, progress, taken, factor, speed, mfu, display, tensorboard)
                 clock, tokens, flops = time.perf_counter(), 0, 0
@@ -111,10 +114,7 @@ def train(task: Task, resume_from: Path | None = None) -> Outcome:
                 _save(task, machinery, progress)
             if due_to_evaluate:
                 task.show()
-                # On a machine that others use, the first measurement may have met a busy moment; the best one counts.
-                with machinery.shards.at_rest():
-                    again = matmul_flops_per_second(machinery.device, machinery.dtype or torch.float32, seconds=0.02)
-                machinery.peak_flops = max(machinery.peak_flops, again)
+                _measure_peak_again(machinery)
 
             # 7. A reason to stop.
             if out_of_patience:
@@ -173,6 +173,13 @@ def _tell_of_spikes(task: Task, machinery: Machinery) -> None:
         count = spikes - machinery.spikes_told
         task.run.log_event("skipped_spike", int(machinery.guard.last_spike) + 1, why=why, count=count)
         machinery.spikes_told = spikes
+
+
+def _measure_peak_again(machinery: Machinery) -> None:
+    """On a machine that others use, the first measurement may have met a busy moment; the best one counts."""
+    with machinery.shards.at_rest():
+        again = matmul_flops_per_second(machinery.device, machinery.dtype or torch.float32, seconds=0.02)
+    machinery.peak_flops = max(machinery.peak_flops, again)
 
 
 def _log(
