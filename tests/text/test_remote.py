@@ -76,6 +76,12 @@ def test_an_address_without_or_with_another_hash(server: str, tmp_path: Path) ->
     assert document.text == "from afar"
 
 
+def test_an_address_with_a_password_is_not_written_into_every_document(server: str, tmp_path: Path) -> None:
+    message = failure(f"{server.replace('//', '//me:secret@')}/rows.jsonl#sha256={'0' * 64}", tmp_path)
+    assert message.startswith("the address at 127.0.0.1 holds a name or a password")
+    assert "secret" not in message
+
+
 def test_a_dataset_of_a_hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     files = {"data/rows.jsonl": TEXT, "load.py": b"raise SystemExit", "README.md": b"about", "weights.bin": b"\0"}
     with hub(files, monkeypatch) as asked:

@@ -296,6 +296,7 @@ def test_what_is_no_tokenizer_is_named(tmp_path: Path) -> None:
 def test_damaged_gpt2_files_are_named(vocabulary: str, merges: str, message: str, tmp_path: Path) -> None:
     (tmp_path / "vocab.json").write_text(vocabulary)
     (tmp_path / "merges.txt").write_text(merges)
+    (tmp_path / "tokenizer_config.json").write_text('{"tokenizer_class": "GPT2TokenizerFast"}')
     with pytest.raises(TokenizerError, match=message):
         read_tokenizer(tmp_path)
 
@@ -370,3 +371,14 @@ def test_a_relative_tokenizer_begins_at_the_folder_that_a_run_began_in(tmp_path:
     assert prepared.tokenizer.vocab_size == 300
     with pytest.raises(TokenizerError, match="made is no file or folder here"):
         prepare(store, DataSettings("x"), existing, 8, 1, tmp_path, print)
+
+
+def test_other_byte_pairs_in_gpt2s_two_files_are_not_taken_for_gpt2s(tmp_path: Path) -> None:
+    made = json.loads(train_byte_pair_tokenizer([LICENSE], 300)._json)["model"]
+    (tmp_path / "vocab.json").write_text(json.dumps(made["vocab"]), encoding="utf-8")
+    (tmp_path / "merges.txt").write_text("\n".join(map(" ".join, made["merges"])), encoding="utf-8")
+    with pytest.raises(TokenizerError, match=r"is not GPT-2's \(it has 300 tokens, not 50,257\), and doesn't say how"):
+        read_tokenizer(tmp_path)
+    (tmp_path / "tokenizer_config.json").write_text('{"tokenizer_class": "CodeTokenizer"}', encoding="utf-8")
+    with pytest.raises(TokenizerError, match=r"is not GPT-2's \(tokenizer_config.json names the class CodeTokenizer\)"):
+        read_tokenizer(tmp_path)

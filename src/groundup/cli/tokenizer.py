@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +15,7 @@ from groundup.tokens.settings import USED_BY_KIND, PreTokenizer, TrainedKind
 
 if TYPE_CHECKING:
     from groundup.text.document import Document
+    from groundup.text.document_store import DocumentStore
     from groundup.tokens.tokenizer import Tokenizer
 
 app = typer.Typer(
@@ -53,6 +55,8 @@ def train(
 
         groundup tokenizer train ./my-texts --vocab-size 8192 --output ./my-tokenizer
     """
+    from groundup.text.splits import all_of
+    from groundup.tokens.prepare import to_learn_from
     from groundup.tokens.report import report_tokenizer
     from groundup.tokens.settings import TokenizerSettings
     from groundup.tokens.train import train_tokenizer
@@ -77,11 +81,19 @@ def train(
     settings = TokenizerSettings(kind=kind, **given)  # type: ignore[arg-type]
     if output.exists() and (not output.is_dir() or any(output.iterdir())):
         raise DataError(f"{output} is there already and is not an empty folder: name a new one with --output")
-    documents = _read(source)
+    store = _read(source)
+    there = output.is_dir()
     output.mkdir(parents=True, exist_ok=True)  # now: training may take minutes
-    tokenizer = train_tokenizer((document.text for document in documents), settings)
-    figures = report_tokenizer(tokenizer, (document.text for document in documents)).whole
-    tokenizer.save(output)
+    try:
+        tokenizer = train_tokenizer(
+            (document.text for document in to_learn_from(store, all_of(store), settings)), settings
+        )
+        figures = report_tokenizer(tokenizer, (document.text for document in store.documents())).whole
+        tokenizer.save(output)
+    except BaseException:
+        if not there:
+            shutil.rmtree(output, ignore_errors=True)
+        raise
     print(
         f"{tokenizer.vocab_size:,} tokens in {output}; on its own text {figures.bytes_per_token:.2f} bytes a token, "
         f"{figures.tokens_per_word:.2f} tokens a word"
@@ -162,9 +174,13 @@ def report(
     from groundup.tokens.report import report_tokenizer
 
     loaded = {name: find_tokenizer(name, say=_say) for name in [tokenizer, *(beside or [])]}
-    documents = _read(data)
-    texts, languages = [document.text for document in documents], list(map(_language, documents))
-    reports = {name: report_tokenizer(each, texts, languages) for name, each in loaded.items()}
+    store = _read(data)
+    reports = {
+        name: report_tokenizer(
+            each, (document.text for document in store.documents()), map(_language, store.documents())
+        )
+        for name, each in loaded.items()
+    }
     if as_json:
         print(json.dumps({name: asdict(each) for name, each in reports.items()}))
         return
@@ -205,12 +221,12 @@ def _language(document: Document) -> str:
     return str(document.metadata.get("language", ""))
 
 
-def _read(source: str) -> list[Document]:
+def _read(source: str) -> DocumentStore:
     from groundup.text.cache import cache_directory
+    from groundup.text.collect import collect
     from groundup.text.settings import DataSettings
-    from groundup.text.sources import read_documents
 
-    return read_documents(DataSettings(source=source), cache_directory(), _say)
+    return collect(DataSettings(source=source), cache_directory(), _say, Path())
 
 
 def _say(line: str) -> None:

@@ -40,6 +40,11 @@ def fetch_address(source: str, cache: Path, say: Callable[[str], None]) -> File:
         parts = urlsplit(source)
     except ValueError as error:
         raise DataError(f"data.source = {source!r} is no address ({error}): check it") from None
+    if parts.username is not None:
+        raise DataError(
+            f"the address at {parts.hostname} holds a name or a password, which would stand in every file that is made of it: fetch "
+            "the file by hand and name it"
+        )
     name = Path(unquote(parts.path)).name or "file.txt"
     wanted = FRAGMENT.fullmatch(parts.fragment)
     if wanted is None:

@@ -42,12 +42,12 @@ def json_lines_of(file: BinaryIO, name: str, bad: BadInput) -> Iterator[Row]:
             try:
                 row = _parse(line)
             except ValueError as error:
-                bad(f"{name}, {place} is not valid JSON ({error}): {_excerpt(line)}", "not JSON")
+                bad(f"{name}, {place} is not valid JSON ({error})", "not JSON")
                 continue
             if isinstance(row, dict):
                 yield place, row
             else:
-                bad(f"{name}, {place} is not a JSON object with a text in it: {_excerpt(line)}", "not an object")
+                bad(f"{name}, {place} is not a JSON object with a text in it", "not an object")
 
 
 def json_list(path: Path, name: str, bad: BadInput) -> Iterator[Row]:
@@ -168,10 +168,6 @@ def _require_plain(path: Path, name: str) -> None:
 
         return
     raise MissingExtraError(f"reading {path.name}", "data")
-
-
-def _excerpt(line: bytes) -> str:
-    return repr(line[:60].decode("utf-8", "replace")) + ("…" if len(line) > 60 else "")
 
 
 def _one_line(error: Exception) -> str:

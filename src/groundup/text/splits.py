@@ -53,6 +53,12 @@ class Split:
         return {"train": int(train), "validation": int(validation)}
 
 
+def all_of(store: DocumentStore) -> Split:
+    """All documents for training, none held out: for what needs no validation."""
+    every = np.ones(len(store.index), np.bool_)
+    return Split("documents", every, ~every, np.zeros(0, np.int64))
+
+
 def resolve_split(num_documents: int, settings: DataSettings) -> Kind:
     """What `auto` comes to: whole documents when there are 10 or more, else the tail of each."""
     if settings.split != "auto":

@@ -24,6 +24,7 @@ ENCODINGS: dict[str, tuple[str, dict[str, int]]] = {
     "cl100k_base": (CL100K, {END: 100257, **FILL_IN}),
     "o200k_base": (O200K, {END: 199999, "<|endofprompt|>": 200018}),
 }
+GPT2_VOCABULARY = 50257
 
 
 def read_tiktoken_file(path: Path) -> Tokenizer:
@@ -92,6 +93,18 @@ def read_gpt2_files(vocabulary: Path, merges: Path) -> Tokenizer:
     if END not in vocab:
         raise TokenizerError(
             f"{vocabulary} is not GPT-2's: it has no {END}, and doesn't say how its text is cut; save the tokenizer as tokenizer.json"
+        )
+    told = vocabulary.with_name("tokenizer_config.json")
+    try:
+        kind = json.loads(told.read_text(encoding="utf-8")).get("tokenizer_class") if told.is_file() else None
+    except (ValueError, AttributeError):
+        kind = "unreadable"
+    if (kind is None and len(vocab) != GPT2_VOCABULARY) or (kind and not str(kind).startswith("GPT2Tokenizer")):
+        what = (
+            f"{told.name} names the class {kind}" if kind else f"it has {len(vocab):,} tokens, not {GPT2_VOCABULARY:,}"
+        )
+        raise TokenizerError(
+            f"{vocabulary} is not GPT-2's ({what}), and doesn't say how its text is cut: save the tokenizer as tokenizer.json"
         )
     return byte_level_tokenizer(ranks, spelled, GPT2, {END: vocab[END]})
 
