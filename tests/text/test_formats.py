@@ -363,3 +363,10 @@ def test_line_ends_of_rows_are_mended_and_told(tmp_path: Path) -> None:
     first, second = read_file(File("rows.jsonl", tmp_path / "rows.jsonl", "here"), "text", BadInput(False))
     assert (first.text, first.repairs) == ("one\ntwo", ("line endings normalized",))
     assert second.repairs == ()
+
+
+def test_two_columns_of_one_name_are_named() -> None:
+    Path("rows.csv").write_text("text,id,text\na,1,b\n")
+    assert failure("rows.csv") == "rows.csv, line 1: two columns are called 'text': give one of them another name"
+    Path("rows.csv").write_text("text,,\na,1,b\n")
+    assert [document.text for document in read("rows.csv")] == ["a"]

@@ -58,6 +58,10 @@ def _rows(path: Path, name: str, bad: BadInput, delimiter: str) -> Iterator[Row]
                 continue
             if not columns:
                 columns = row
+                if twice := [column for column in columns if column and columns.count(column) > 1]:
+                    raise DataError(
+                        f"{name}, {place}: two columns are called {twice[0]!r}: give one of them another name"
+                    )
             elif len(row) == len(columns):
                 yield place, dict(zip(columns, row, strict=True))
             else:
