@@ -8,7 +8,10 @@ import typer
 
 from groundup.cli.loading import loading
 
-MODEL_HELP = "A run's folder, a checkpoint, or a Hugging Face directory."
+MODEL_HELP = (
+    "A run's folder, a checkpoint, a Hugging Face directory, a .gguf file, a model of the catalogue "
+    "(smollm2-135m-instruct) or of the Hugging Face hub (hf://owner/name)."
+)
 
 
 def generate(
