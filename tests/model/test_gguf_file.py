@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from gguf import GGMLQuantizationType, GGUFWriter, quantize
 from torch import Tensor
 from transformers.modeling_gguf_pytorch_utils import load_gguf_checkpoint
 
-from groundup.errors import ModelError
+from groundup.errors import MissingExtraError, ModelError
 from groundup.model.directory import model_of_tensors
 from groundup.model.families import from_hf_config, to_hf_config, to_hf_tensors
 from groundup.model.gguf_file import GPT2_TENSORS, LLAMA_TENSORS, read_gguf
@@ -151,6 +152,12 @@ def test_quantized_weights_are_those_that_transformers_reads(preset: Preset, kin
     assert found.keys() == ours.tensors.keys()
     assert all(torch.equal(ours.tensors[name], tensor) for name, tensor in found.items())
     assert kind in ours.kinds
+
+
+def test_the_missing_package_names_the_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "gguf", None)
+    with pytest.raises(MissingExtraError, match=r"reading tiny.gguf .*pip install 'groundup\[gguf\]'"):
+        read_gguf(tmp_path / "tiny.gguf")
 
 
 def refusal(path: Path) -> str:

@@ -56,7 +56,8 @@ def directory_of_hub(name: str, say: Say = tell) -> Path:
 def directory_of_gguf(path: Path, say: Say = tell) -> Path:
     """The Hugging Face directory of a GGUF file, its weights dequantized to fp32: made once, and kept under the file's hash.
 
-    Raises `ModelError` or `TokenizerError` for what can't be read, `MachineError` without the gguf package or a writable cache.
+    Raises `ModelError` or `TokenizerError` for what can't be read, `MissingExtraError` without the gguf package, `MachineError`
+    without a writable cache.
     """
     if not path.is_file():
         raise ModelError(f"{path}: there is no such file; name a .gguf file")

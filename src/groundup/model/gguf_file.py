@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from groundup.errors import MachineError, ModelError
+from groundup.errors import MissingExtraError, ModelError
 from groundup.model.family_keys import refusal
 from groundup.model.rope_settings import RopeScaling
 from groundup.model.rotary import llama3_frequencies
@@ -81,7 +81,6 @@ GPT2_TENSORS = {
 }
 FREQUENCY_FACTORS = "rope_freqs.weight"
 NAME = re.compile(r"(?:blk\.(\d+)\.)?([a-z_]+)\.(weight|bias)")
-EXTRA = "reading a .gguf file needs the gguf package: pip install 'groundup[gguf]'"
 
 
 @dataclass(frozen=True)
@@ -98,12 +97,12 @@ class GgufFile:
 def read_gguf(path: Path) -> GgufFile:
     """Open a GGUF file; its weights are read when they are asked for.
 
-    Raises `ModelError` for a file that is none, is damaged, or holds a network that we don't have, `MachineError` without the package.
+    Raises `ModelError` for a file that is none, is damaged, or holds a network that we don't have, `MissingExtraError` without the package.
     """
     try:
         from gguf import GGUFReader
     except ModuleNotFoundError:
-        raise MachineError(EXTRA) from None
+        raise MissingExtraError(f"reading {path.name}", "gguf") from None
     if not path.is_file():
         raise ModelError(f"{path}: there is no such file; name a .gguf file")
     try:
