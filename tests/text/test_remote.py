@@ -102,7 +102,8 @@ def test_a_hub_that_cannot_be_reached_is_named(monkeypatch: pytest.MonkeyPatch, 
     message = failure("hf://owner/name", tmp_path)
     assert message.startswith("hf://owner/name could not be fetched from the hub (")
     assert message.endswith("check the name (owner/name) and the network, or name files that you have")
-    assert "could not be fetched from the hub" in failure("hf://no such name", tmp_path)
+    for wrong in ("hf://", "hf://name", "hf://a/b/c", "hf://../..", "hf://no such/name", "hf://owner/name@"):
+        assert failure(wrong, tmp_path).startswith(f"{wrong!r} is no name on the hub: write hf://owner/name, or")
 
 
 def test_a_name_that_could_be_a_hubs_gets_a_hint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

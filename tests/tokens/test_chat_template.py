@@ -121,3 +121,12 @@ def test_the_process_ends_with_its_template() -> None:
     assert process.poll() is None
     del template
     assert process.poll() is not None
+
+
+def test_a_template_that_is_no_text_is_named_and_an_empty_one_is_none(tokenizer: Tokenizer, tmp_path: Path) -> None:
+    tokenizer.save(tmp_path)
+    (tmp_path / "chat_template.jinja").write_bytes(b"\xff\xfe{{ messages }}")
+    with pytest.raises(TokenizerError, match=r"chat_template.jinja is not UTF-8 text \(invalid start byte\)"):
+        Tokenizer.load(tmp_path)
+    (tmp_path / "chat_template.jinja").write_bytes(b" \n")
+    assert Tokenizer.load(tmp_path).chat_template is None

@@ -21,6 +21,7 @@ SECONDS = 60
 CARDS = ("README*", "LICENSE*")
 """What a hub's dataset says about itself; it is none of the texts."""
 HUB = "hf://"
+HUB_NAME = re.compile(r"\w[\w.-]*/\w[\w.-]*")
 FRAGMENT = re.compile(r"sha256=([0-9a-f]{64})", re.IGNORECASE)
 
 
@@ -113,7 +114,9 @@ def fetch_hub(
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HFValidationError
 
-    name, _, revision = source.removeprefix(HUB).partition("@")
+    name, at, revision = source.removeprefix(HUB).partition("@")
+    if HUB_NAME.fullmatch(name) is None or (at and not revision):
+        raise DataError(f"{source!r} is no name on the hub: write hf://owner/name, or hf://owner/name@revision")
     say(f"fetching the {kind} {source}")
     try:
         return Path(

@@ -286,7 +286,8 @@ def _require_batch(prepared: PreparedData, sequence_length: int, batch_size: int
     if not isinstance(prepared.plan.rows, Windows):
         if num_rows < batch_size:
             raise DataError(
-                f"the training text makes {num_rows:,} rows, fewer than training.batch_size = {batch_size}: lower it, or "
+                f"the training text makes {num_rows:,} row{'s' if num_rows != 1 else ''}, fewer than "
+                f"training.batch_size = {batch_size}: lower it, or "
                 "add text to data.source"
             )
         return

@@ -116,7 +116,7 @@ class Tokenizer:
         source = self._config.get("chat_template")
         names = {key: _content(self._config.get(key)) for key in ("bos_token", "eos_token", "unk_token", "pad_token")}
         special = {key: name for key, name in names.items() if name is not None}
-        return ChatTemplate(source, special) if isinstance(source, str) else None
+        return ChatTemplate(source, special) if isinstance(source, str) and source.strip() else None
 
     def unknown_pieces(self, text: str) -> Iterator[str]:
         """What becomes the unknown token, piece by piece: characters of a character tokenizer, words of a word tokenizer."""
@@ -219,7 +219,7 @@ class Tokenizer:
         tokenizer_json = file.read_bytes()
         config = _read_json(directory / CONFIG_FILE)
         if (directory / TEMPLATE_FILE).is_file():
-            config["chat_template"] = (directory / TEMPLATE_FILE).read_text(encoding="utf-8", errors="replace")
+            config["chat_template"] = _read_template(directory / TEMPLATE_FILE)
         # transformers 5 writes a name that 4.x doesn't know; without one, 4.x may pick a class that gives other ids.
         if config.get("tokenizer_class") in (None, "TokenizersBackend"):
             config["tokenizer_class"] = "PreTrainedTokenizerFast"
@@ -265,6 +265,13 @@ def _missing(directory: Path) -> TokenizerError:
             f"convert it with transformers, AutoTokenizer.from_pretrained(…).save_pretrained(…)"
         )
     return TokenizerError(f"{directory} holds no {TOKENIZER_FILE}: name a model directory with a tokenizer in it")
+
+
+def _read_template(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise TokenizerError(f"{path} is not UTF-8 text ({error.reason}): get it again") from None
 
 
 def _read_json(path: Path) -> dict[str, Any]:
