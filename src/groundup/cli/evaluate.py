@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from typing import Annotated
+from collections.abc import Mapping
+from typing import Annotated, Any
 
 import typer
 
@@ -71,6 +72,10 @@ def evaluate(
     figures = evaluate_model(
         model, data=data, metrics=names, say=lambda text: print(f"groundup: {text}", file=sys.stderr)
     )
+    _print(figures, as_json)
+
+
+def _print(figures: Mapping[str, Any], as_json: bool) -> None:
     if as_json:
         import json
 

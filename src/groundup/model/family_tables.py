@@ -56,6 +56,27 @@ LLAMA_BLOCK = {
     "feed_forward.output": ("mlp.down_proj",),
 }
 
+
+def _like_llama(
+    name: str,
+    keys: Mapping[str, Key] | None = None,
+    block: Mapping[str, tuple[str, ...]] | None = None,
+    fixed: Mapping[str, object] | None = None,
+) -> Family:
+    """A family laid out as Llama's; what it has otherwise, or besides."""
+    return Family(
+        architecture=f"{name}ForCausalLM",
+        base=f"{name}Model",
+        keys={**LLAMA_KEYS, **(keys or {})},
+        activations=LLAMA_ACTIVATIONS,
+        prefix="model.",
+        top=LLAMA_TOP,
+        layers="layers",
+        block={**LLAMA_BLOCK, **(block or {})},
+        fixed=fixed or {},
+    )
+
+
 FAMILIES: dict[str, Family] = {
     "gpt2": Family(
         architecture="GPT2LMHeadModel",
@@ -99,50 +120,13 @@ FAMILIES: dict[str, Family] = {
             "num_hidden_layers": "n_layer",
         },
     ),
-    "llama": Family(
-        architecture="LlamaForCausalLM",
-        base="LlamaModel",
-        keys=LLAMA_KEYS,
-        activations=LLAMA_ACTIVATIONS,
-        prefix="model.",
-        top=LLAMA_TOP,
-        layers="layers",
-        block=LLAMA_BLOCK,
-        fixed={"sliding_window": None},
-    ),
-    "mistral": Family(
-        architecture="MistralForCausalLM",
-        base="MistralModel",
-        keys={**LLAMA_KEYS, "num_kv_heads": Key("num_key_value_heads", int, 8)},
-        activations=LLAMA_ACTIVATIONS,
-        prefix="model.",
-        top=LLAMA_TOP,
-        layers="layers",
-        block=LLAMA_BLOCK,
-    ),
-    "qwen2": Family(
-        architecture="Qwen2ForCausalLM",
-        base="Qwen2Model",
-        keys={**LLAMA_KEYS, "num_kv_heads": Key("num_key_value_heads", int, 32)},
-        activations=LLAMA_ACTIVATIONS,
-        prefix="model.",
-        top=LLAMA_TOP,
-        layers="layers",
-        block=LLAMA_BLOCK,
-    ),
-    "qwen3": Family(
-        architecture="Qwen3ForCausalLM",
-        base="Qwen3Model",
-        keys={**LLAMA_KEYS, "num_kv_heads": Key("num_key_value_heads", int, 32), "head_dim": Key("head_dim", int, 128)},
-        activations=LLAMA_ACTIVATIONS,
-        prefix="model.",
-        top=LLAMA_TOP,
-        layers="layers",
-        block={
-            **LLAMA_BLOCK,
-            "attention.query_norm": ("self_attn.q_norm",),
-            "attention.key_norm": ("self_attn.k_norm",),
-        },
+    "llama": _like_llama("Llama", fixed={"sliding_window": None}),
+    "mistral": _like_llama("Mistral", {"num_kv_heads": Key("num_key_value_heads", int, 8)}),
+    "qwen2": _like_llama("Qwen2", {"num_kv_heads": Key("num_key_value_heads", int, 32)}),
+    "qwen3": _like_llama(
+        "Qwen3",
+        {"num_kv_heads": Key("num_key_value_heads", int, 32), "head_dim": Key("head_dim", int, 128)},
+        {"attention.query_norm": ("self_attn.q_norm",), "attention.key_norm": ("self_attn.k_norm",)},
     ),
 }
 

@@ -12,6 +12,7 @@ from groundup.errors import TokenizerError
 from groundup.tokens.byte_pair import cut_by
 from groundup.tokens.sentencepiece_file import BPE, Kind, SentencePieceModel, tokenizer_of
 from groundup.tokens.settings import PreTokenizer
+from groundup.tokens.special import tokenizer_config
 from groundup.tokens.tokenizer import Tokenizer
 
 ROLES = {"bos": "bos", "eos": "eos", "unknown": "unk", "padding": "pad"}  # the file's names of special tokens, and ours
@@ -69,13 +70,7 @@ def _byte_pairs(facts: Mapping[str, Any], marked: list[tuple[str, Kind]], ids: M
         tokenizer.add_tokens(
             [AddedToken(piece, special=special, normalized=False) for piece, kind in marked if kind in wanted]
         )
-    config = {
-        "tokenizer_class": "PreTrainedTokenizerFast",
-        **{f"{role}_token": marked[number][0] for role, number in ids.items()},
-        "clean_up_tokenization_spaces": False,
-        "model_input_names": ["input_ids", "attention_mask"],
-        "split_special_tokens": True,
-    }
+    config = tokenizer_config({f"{role}_token": marked[number][0] for role, number in ids.items()})
     roles = {"end": ids.get("eos"), "pad": ids.get("pad"), "unknown": ids.get("unk")}
     return Tokenizer(tokenizer.to_str(pretty=True).encode("utf-8"), config, roles)
 

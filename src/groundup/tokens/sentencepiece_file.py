@@ -16,6 +16,7 @@ import tokenizers
 from tokenizers import AddedToken, Regex, decoders, models, normalizers, pre_tokenizers
 
 from groundup.errors import TokenizerError
+from groundup.tokens.special import tokenizer_config
 from groundup.tokens.tokenizer import Tokenizer
 
 SPACE = "▁"
@@ -94,13 +95,7 @@ def tokenizer_of(model: SentencePieceModel, name: str) -> Tokenizer:
     tokenizer.add_special_tokens([AddedToken(text, special=True, normalized=False) for text in special])
     tokenizer.add_tokens([AddedToken(text, special=False, normalized=True) for text in user_defined])
     ids = {name: number for name, number in model.special_ids.items() if 0 <= number < len(model.pieces)}
-    config = {
-        "tokenizer_class": "PreTrainedTokenizerFast",
-        **{f"{name}_token": model.pieces[number][0] for name, number in ids.items()},
-        "clean_up_tokenization_spaces": False,
-        "model_input_names": ["input_ids", "attention_mask"],
-        "split_special_tokens": True,
-    }
+    config = tokenizer_config({f"{name}_token": model.pieces[number][0] for name, number in ids.items()})
     roles = {"end": ids.get("eos"), "pad": ids.get("pad"), "unknown": ids.get("unk")}
     return Tokenizer(tokenizer.to_str(pretty=True).encode("utf-8"), config, roles)
 
