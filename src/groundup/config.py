@@ -252,10 +252,13 @@ def _type_name(kind: Any) -> str:
 
 
 def field_sentences(settings_class: type) -> dict[str, str]:
-    """The sentence written under each field of a settings class, by field name (read from its source)."""
+    """The sentence written under each field of a settings class, its parents' too, by field name (read from its source)."""
+    sentences = {}
+    for parent in settings_class.__bases__:
+        if dataclasses.is_dataclass(parent):
+            sentences |= field_sentences(parent)
     tree = ast.parse(inspect.getsource(settings_class).lstrip())
     body = tree.body[0].body  # type: ignore[attr-defined]
-    sentences = {}
     for field, text in itertools.pairwise(body):
         if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name) and isinstance(text, ast.Expr):
             sentences[field.target.id] = inspect.cleandoc(ast.literal_eval(text.value))

@@ -23,7 +23,7 @@ PLAIN_ACTIVATIONS = ("relu", "gelu", "gelu_tanh", "silu")
 
 @dataclass(frozen=True)
 class TransformerConfig:
-    """The [model] section of a recipe: a decoder-only transformer. A 0 means: derive it (see the field)."""
+    """The shape of a decoder-only transformer. A 0 means: derive it (see the field)."""
 
     preset: Preset = "qwen3"
     """Which layout: classic (as first taught; no stock class), gpt2, llama, mistral, qwen2 or qwen3. It sets the fields below
@@ -181,6 +181,15 @@ class TransformerConfig:
     def output_bias(self) -> bool:
         """Only the classic layout has a bias on the projection to the vocabulary."""
         return self.preset == "classic" and self.bias == "all" and not self.tie_embeddings
+
+
+@dataclass(frozen=True)
+class ModelSettings(TransformerConfig):
+    """The [model] section of a recipe: a network to be made, or one to start from."""
+
+    base: str = ""
+    """The model to start from: a run, a Hugging Face directory, a .gguf file, a catalogue name or `hf://owner/name`. It decides all
+    of this section but max_seq_len (the tokens of a training row) and dropout."""
 
 
 # What a preset sets unless the recipe says otherwise. qwen3 is the default: the field defaults above.

@@ -23,7 +23,7 @@ from groundup.config import (
 from groundup.errors import RunError, SettingError
 from groundup.evaluation.settings import EvaluationSettings
 from groundup.generation.settings import GenerationSettings
-from groundup.model.settings import TransformerConfig, with_preset
+from groundup.model.settings import ModelSettings, with_preset
 from groundup.run.directory import MANIFEST_FILE, RECIPE_FILE, RunDirectory
 from groundup.text.catalogue import CATALOGUE
 from groundup.text.settings import DataSettings
@@ -37,7 +37,7 @@ class Recipe:
 
     data: DataSettings = field(default_factory=DataSettings)
     tokenizer: TokenizerSettings = field(default_factory=TokenizerSettings)
-    model: TransformerConfig = field(default_factory=TransformerConfig)
+    model: ModelSettings = field(default_factory=ModelSettings)
     training: TrainingSettings = field(default_factory=TrainingSettings)
     evaluation: EvaluationSettings = field(default_factory=EvaluationSettings)
     generation: GenerationSettings = field(default_factory=GenerationSettings)

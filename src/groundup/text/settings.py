@@ -12,6 +12,7 @@ from groundup.text.privacy.settings import PrivacySettings
 
 Split = Literal["auto", "documents", "tail"]
 Packing = Literal["stream", "best_fit", "documents"]
+Template = Literal["auto", "chatml", "llama3", "alpaca"]
 MOST_TEMPERATURE = 100
 
 
@@ -23,6 +24,8 @@ class DataSettings:
     """A catalogue name, a file, a folder, a glob pattern, an address with its sha256, `-` (standard input), or a list of these."""
     validation_fraction: float = 0.1
     """Share of the text held out for validation."""
+    validation_source: str | tuple[str, ...] = ()
+    """Hold out this text instead, and nothing of `source`; written as `source` is."""
     split: Split = "auto"
     """documents: whole ones, chosen by hash; tail: the end of each; auto: documents when there are 10 or more."""
     text_field: str = "text"
@@ -42,6 +45,10 @@ class DataSettings:
     documents: a row for each, batches of like lengths, as wide as their longest."""
     document_attention: Literal["all", "own"] = "all"
     """What a token sees of a row with several documents: all before it, or its own document only, whose positions count from 0."""
+    template: Template = "auto"
+    """How conversations are written: chatml, llama3 or alpaca; auto: as the base model's tokenizer says, else alpaca."""
+    check_labels: bool = True
+    """Refuse conversations that teach nothing, or that never teach where an answer ends; false: train all the same."""
     fim_rate: float = 0.0
     """Share of training documents whose middle is put last, to learn to fill it in (for code about 0.5); 0 for none."""
     fim_suffix_first_rate: float = 0.5

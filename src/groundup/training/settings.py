@@ -2,25 +2,50 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from groundup.config import require, require_finite
+from groundup.model.lora_settings import LoraSettings
 
 Optimizer = Literal["adamw", "muon"]
 Schedule = Literal["cosine", "trapezoid", "linear", "constant"]
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
+Objective = Literal["language_model", "instruction", "preference"]
+Method = Literal["full", "lora"]
 MOST_THREADS = 1024  # systems refuse to start many thousands, and not politely
+
+
+@dataclass(frozen=True)
+class PreferenceSettings:
+    """Direct preference optimization (Rafailov et al. 2023)."""
+
+    beta: float = 0.1
+    """How dearly leaving the model one began with is paid for: a small one lets it go far."""
+    label_smoothing: float = 0.0
+    """Share of pairs that are taken to be the wrong way round (Mitchell 2023, conservative DPO)."""
+
+    def __post_init__(self) -> None:
+        require_finite("training.preference.beta", self.beta, exclusive=True, maximum=1000.0)
+        smoothing = self.label_smoothing
+        require(
+            0 <= smoothing < 0.5, "training.preference.label_smoothing", smoothing, "use a share from 0 to below 0.5"
+        )
 
 
 @dataclass(frozen=True)
 class TrainingSettings:
     """How the weights are found."""
 
-    objective: Literal["language_model"] = "language_model"
-    """What is learned: language_model predicts each next token."""
+    objective: Objective = "language_model"
+    """What is learned: language_model, each next token of a text; instruction, an assistant's answers; preference, to write rather the
+    chosen answer of two than the rejected one."""
+    method: Method = "full"
+    """full: all weights change; lora: they stay, and small matrices beside them are learned (needs model.base)."""
     max_steps: int = 1000
     """Optimizer steps to take."""
+    epochs: float = 0.0
+    """How often to read all rows, instead of max_steps; 0: max_steps decides."""
     batch_size: int = 8
     """Sequences in one optimizer step, over all accumulation steps."""
     length_warmup_fraction: float = 0.0
@@ -81,6 +106,10 @@ class TrainingSettings:
     """What the samples at each evaluation continue; empty starts from the end-of-text token."""
     sample_tokens: int = 200
     """Length of those samples in tokens; 0 for none."""
+    lora: LoraSettings = field(default_factory=LoraSettings)
+    """With method = "lora": the small matrices."""
+    preference: PreferenceSettings = field(default_factory=PreferenceSettings)
+    """With objective = "preference": its loss."""
 
     def __post_init__(self) -> None:
         at_least_one = (
@@ -106,7 +135,7 @@ class TrainingSettings:
             require(
                 getattr(self, name) >= 0, f"training.{name}", getattr(self, name), "use a whole number of at least 0"
             )
-        for name in ("weight_decay", "max_grad_norm", "spike_sigmas"):
+        for name in ("weight_decay", "max_grad_norm", "spike_sigmas", "epochs"):
             require_finite(f"training.{name}", getattr(self, name))
         for name in ("learning_rate", "matrix_learning_rate"):
             value = getattr(self, name)
