@@ -253,7 +253,7 @@ def _type_name(kind: Any) -> str:
 
 def field_sentences(settings_class: type) -> dict[str, str]:
     """The sentence written under each field of a settings class, its parents' too, by field name (read from its source)."""
-    sentences = {}
+    sentences: dict[str, str] = {}
     for parent in settings_class.__bases__:
         if dataclasses.is_dataclass(parent):
             sentences |= field_sentences(parent)
