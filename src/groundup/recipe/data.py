@@ -7,12 +7,14 @@ from pathlib import Path
 
 import numpy as np
 
+from groundup.recipe.base import tokenizer_of_base
 from groundup.recipe.settings import Recipe
 from groundup.text.cache import cache_directory
 from groundup.text.collect import collect
 from groundup.text.selection import select
 from groundup.text.splits import plan_split
 from groundup.tokens.prepare import PreparedData, prepare
+from groundup.tokens.settings import TokenizerSettings
 from groundup.tokens.sharded_ids import TokenIds
 
 
@@ -24,7 +26,11 @@ def prepare_data(settings: Recipe, folder: Path, say: Callable[[str], None]) -> 
     cache = cache_directory()
     documents = collect(settings.data, cache, say, folder)
     window, batch_size = settings.model.max_seq_len, settings.training.batch_size
-    return prepare(documents, settings.data, settings.tokenizer, window, batch_size, cache, say, folder)
+    tokenizer, existing = settings.tokenizer, None
+    if settings.model.base:
+        tokenizer = TokenizerSettings("existing", settings.model.base)
+        existing = tokenizer_of_base(settings, folder)
+    return prepare(documents, settings.data, tokenizer, window, batch_size, cache, say, folder, existing)
 
 
 def plain_training_ids(prepared: PreparedData, settings: Recipe, folder: Path, say: Callable[[str], None]) -> TokenIds:

@@ -52,11 +52,13 @@ def evaluate(
     data: str | Path | Sequence[str | Path] | None = None,
     metrics: str | Sequence[str] = DEFAULT_METRICS,
     say: Callable[[str], None] = _warn,
+    window: int = 0,
 ) -> dict[str, Any]:
     """The figures asked for, and over what: tokens, bytes, window, data.
 
-    `data`: a text file, a folder, a glob, or a catalogue name; without it, a run's own validation text. Non-overlapping windows
-    of the model's context; each token but the text's first is predicted once. A model of a run with data.document_attention = "own"
+    `data`: a text file, a folder, a glob, or a catalogue name; without it, a run's own validation text. Non-overlapping windows of
+    `window` tokens (0: as many as the run's rows have, or, of no run, the model's context); each token but the text's first is
+    predicted once. A model of a run with data.document_attention = "own"
     sees of a window its own document only.
 
     `ngram_bits_per_byte` is what an n-gram model of order 5 with Kneser-Ney smoothing, counted on the run's training text,
@@ -90,6 +92,7 @@ def evaluate(
         text.first_piece,
         batch_size=batch_size,
         document_ends=text.document_ends,
+        window=window or _row_length(path),
     )
     if math.isnan(measured.loss):
         raise ModelError(
@@ -124,6 +127,12 @@ def _count_ngrams(
     assert run is not None  # else there would be no prepared data
     ids = plain_training_ids(prepared, settings, RunDirectory(run).working_folder(), say)
     return train_ngram_model(ids, prepared.tokenizer.vocab_size, prepared.tokenizer.end_id)
+
+
+def _row_length(path: Path | None) -> int:
+    """How many tokens a row has of the run that a model is of; 0 for one of none."""
+    run = _run_of(path)
+    return 0 if run is None else load_recipe(str(run / RECIPE_FILE)).model.max_seq_len
 
 
 def _run_of(path: Path | None) -> Path | None:
