@@ -4,29 +4,26 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
-from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 from groundup.errors import CheckpointError
 from groundup.files import sha256_file
-from groundup.language_model import LanguageModel
-from groundup.recipe.measure import measure_validation
+from groundup.recipe.compose import Composition
 from groundup.recipe.save import ModelFiles
 from groundup.recipe.settings import Recipe
 from groundup.report.card import write_card
 from groundup.run.checkpoints import OPTIMIZER_FILE, checkpoint_path, verify_checkpoint
 from groundup.run.directory import MODEL_FOLDER, RunDirectory
 from groundup.run.files import explain_os_errors, publish_directory
-from groundup.tokens.prepare import PreparedData
 from groundup.training.loop import Outcome
 
 
 def finish(
     settings: Recipe,
     directory: RunDirectory,
-    data: PreparedData,
     files: ModelFiles,
+    composition: Composition,
     outcome: Outcome,
     say: Callable[[str], None],
 ) -> None:
@@ -37,10 +34,9 @@ def finish(
     progress = outcome.progress
     best, state = _best_checkpoint(directory, outcome, say)
     files.load(best)
-    model = files.model.eval()  # once: the sample would switch it at every token
-    measured = measure_validation(model, data, settings.evaluation.batch_size)
-    sampling = replace(settings.generation, num_samples=1)
-    sample = LanguageModel(model, data.tokenizer).generate_samples(settings.training.sample_prompt, sampling)[0]
+    files.model.eval()  # once: the sample would switch it at every token
+    measured = composition.measure()
+    prompt, sample = composition.write(settings.generation)
     temporary = directory.path / f".writing-{MODEL_FOLDER}"
     shutil.rmtree(temporary, ignore_errors=True)
     with explain_os_errors(directory.path / MODEL_FOLDER):
@@ -60,9 +56,9 @@ def finish(
             "best_step": state["step"],
             "tokens": progress.tokens,
             "seconds": round(progress.seconds, 2),
-            "validation": asdict(measured),
+            "validation": measured,
             "sample": sample,
-            "sample_prompt": settings.training.sample_prompt,
+            "sample_prompt": prompt,
             "model_files": hashes,
         }
     )

@@ -19,11 +19,12 @@ from groundup.model.lora import add_lora, parameter_split
 from groundup.model.settings import TransformerConfig
 from groundup.model.transformer import Transformer
 from groundup.recipe.base import made_ready, open_base
-from groundup.recipe.compose import compose_text
+from groundup.recipe.compose import compose
 from groundup.recipe.data import prepare_data
 from groundup.recipe.finish import finish
 from groundup.recipe.identity import require_same_recipe
 from groundup.recipe.precision import warn_of_slow_precision
+from groundup.recipe.reference import find_reference
 from groundup.recipe.resume import open_run
 from groundup.recipe.save import ModelFiles
 from groundup.recipe.settings import Recipe, check_start, load_recipe, sources_folder
@@ -31,6 +32,7 @@ from groundup.report.page import report_is_stale, write_report
 from groundup.run.directory import RunDirectory
 from groundup.run.files import explain_os_errors
 from groundup.tokens.mixture import describe
+from groundup.tokens.prepared_examples import PreparedExamples
 from groundup.tokens.prepared_facts import describe_steps
 from groundup.tokens.tokenizer import Tokenizer
 from groundup.training.loop import train as train_loop
@@ -105,14 +107,17 @@ def _train_locked(
     warn_of_slow_precision(settings.training, device, say)
     say(f"{_size(files)}, {len(data.train.ids):,} training tokens, {device.type}; the run is in {directory.path}")
     model.to(device)
-    task = compose_text(settings, directory, data, files, peak_flops)
+    reference = None
+    if settings.training.objective == "preference" and isinstance(data, PreparedExamples):
+        reference = find_reference(model, data, directory, checkpoint, settings.evaluation.batch_size)
+    composition = compose(settings, directory, data, files, peak_flops, reference)
     try:
-        outcome = train_loop(task, checkpoint)
+        outcome = train_loop(composition.task, checkpoint)
     except TrainingError:
         write_report(directory.path)  # a picture of how it went wrong
         raise
     if outcome.finished:
-        finish(settings, directory, data, files, outcome, say)
+        finish(settings, directory, files, composition, outcome, say)
     with explain_os_errors(directory.path):
         write_report(directory.path)
     return TrainedRun(directory.path, outcome.stopped_because)
