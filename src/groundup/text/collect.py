@@ -18,7 +18,7 @@ from typing import Any
 
 from groundup.cores import available_cores
 from groundup.errors import DataError
-from groundup.files import sha256_file, sha256_text
+from groundup.files import sha256_text
 from groundup.text.bad_input import BadInput
 from groundup.text.cache import unwritable
 from groundup.text.catalogue import CATALOGUE
@@ -29,7 +29,7 @@ from groundup.text.fetch import fetch
 from groundup.text.privacy.pseudonyms import read_key
 from groundup.text.settings import DataSettings
 from groundup.text.show_progress import reading_progress
-from groundup.text.sources import Say, Source, find_sources, read_sources, say_repair
+from groundup.text.sources import Say, Source, find_sources, read_sources, say_repair, source_hashes
 from groundup.text.steps import Steps, needs_work
 from groundup.text.tally import Tally
 from groundup.text.worker import Worker, make_shard
@@ -103,7 +103,7 @@ def _key(settings: DataSettings, sources: Sequence[Source], cache: Path, say: Sa
     tests = dataclasses.replace(settings, source=settings.decontamination.files or "-")
     for source in [*sources, *(find_sources(tests, cache, say, folder) if settings.decontamination.files else ())]:
         if source.files is not None:
-            described.append([source.name, [[file.name, _hash(file.path)] for file in source.files]])
+            described.append([source.name, source_hashes(source)])
         else:
             described.append([source.name, _described(source.name, cache, say)])
     wanted = {key: value for key, value in dataclasses.asdict(settings).items() if key not in NOT_OF_THE_TEXT}
@@ -113,14 +113,6 @@ def _key(settings: DataSettings, sources: Sequence[Source], cache: Path, say: Sa
         key = read_key(settings.privacy.key_variable)
         described.append(hmac.digest(key, b"which key", "sha256").hex())
     return hashlib.sha256(json.dumps([FORMAT_VERSION, described, wanted]).encode()).hexdigest()[:32]
-
-
-def _hash(path: Path) -> str:
-    """A file's hash; of one that can't be read none, for whoever reads it tells of that."""
-    try:
-        return sha256_file(path) if path.is_file() else "no file"
-    except OSError:
-        return "unreadable"
 
 
 def _described(name: str, cache: Path, say: Say) -> dict[str, Any]:
