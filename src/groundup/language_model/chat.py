@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from groundup.errors import GenerationError
-from groundup.text.conversations import Message
 
 TURN_END = "\n\n"
 ROLES = ("system", "user", "assistant")
+
+Message = Mapping[str, str]
+"""`role` (system, user or assistant) and `content`, the text."""
 
 
 def transcript(messages: Sequence[Message]) -> str:

@@ -101,10 +101,8 @@ def mark_conversation(
 ) -> MarkedRow:
     """A conversation, system message or none, then user and assistant by turns, as marked ids, at most `limit`."""
     marked, ends = _mark(messages, tokenizer, template)
-    if ends[-1] <= limit:
-        return replace(
-            marked, ids=marked.ids[:limit]
-        )  # of a last line break, which nothing is learned from, there may be no room
+    if ends[-1] <= limit:  # there may be no room for what stands behind the answer, and teaches nothing
+        return replace(marked, ids=marked.ids[:limit])
     system = messages[0]["role"] == "system"
     for kept in range(sum(end <= limit for end in ends), 0, -1):
         fewer, ends = _mark(messages[: system + 2 * kept], tokenizer, template)
