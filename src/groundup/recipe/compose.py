@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from groundup.generation.settings import GenerationSettings
 from groundup.language_model import LanguageModel
 from groundup.model.transformer import Transformer
+from groundup.recipe.data import Prepared
 from groundup.recipe.identity import fingerprint
 from groundup.recipe.measure import measure_validation
 from groundup.recipe.measure_examples import measure_examples, validation_batches
@@ -41,7 +42,6 @@ from groundup.training.settings import TrainingSettings
 from groundup.training.step import Task
 
 FIGURES = ("loss", "perplexity", "bits_per_byte", "tokens")
-Prepared = PreparedData | PreparedExamples
 
 
 @dataclass(frozen=True)

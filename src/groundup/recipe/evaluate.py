@@ -17,6 +17,7 @@ from groundup.evaluation.ngram import NgramModel, train_ngram_model
 from groundup.evaluation.settings import EvaluationSettings
 from groundup.language_model import LanguageModel
 from groundup.recipe.data import plain_training_ids, prepare_data
+from groundup.recipe.evaluate_rows import evaluate_rows, trains_on_rows
 from groundup.recipe.identity import require_same_data
 from groundup.recipe.measure import measure_tokens
 from groundup.recipe.metrics import DEFAULT_METRICS, NGRAM, read_metric_names
@@ -54,9 +55,9 @@ def evaluate(
     say: Callable[[str], None] = _warn,
     window: int = 0,
 ) -> dict[str, Any]:
-    """The figures asked for, and over what: tokens, bytes, window, data.
+    """The figures asked for, and over what: tokens, bytes, window, data. Of a run of preferences: loss, accuracy and rewards.
 
-    `data`: a text file, a folder, a glob, or a catalogue name; without it, a run's own validation text. Non-overlapping windows of
+    `data`: a text file, a folder, a glob, or a catalogue name; without it, a run's own validation text, or its held-out rows. Non-overlapping windows of
     `window` tokens (0: as many as the run's rows have, or, of no run, the model's context); each token but the text's first is
     predicted once. A model of a run with data.document_attention = "own"
     sees of a window its own document only.
@@ -69,6 +70,11 @@ def evaluate(
     language_model = model if isinstance(model, LanguageModel) else LanguageModel.load(model)
     path = None if isinstance(model, LanguageModel) else Path(model)
     batch_size = EvaluationSettings().batch_size
+    run = _run_of(path)
+    if data is None and run is not None and trains_on_rows(run):
+        if NGRAM in names:
+            raise DataError(f"{NGRAM} counts a training text, and {run} was trained on rows: leave it out")
+        return evaluate_rows(language_model.model, run, names, say)
     if data is None:
         prepared, settings = data_of_run(
             path, "it has no validation text of its own: name a text (--data, or data=), or", say
@@ -115,6 +121,8 @@ def data_of_run(path: Path | None, otherwise: str, say: Callable[[str], None]) -
             "the model"
         )
     settings = load_recipe(str(run / RECIPE_FILE))
+    if trains_on_rows(run):
+        raise DataError(f"{run} was trained on rows, not on a text, so {otherwise} a run that was trained on text")
     prepared = prepare_data(settings, RunDirectory(run).working_folder(), say)
     require_same_data(RunDirectory(run), prepared)
     return prepared, settings

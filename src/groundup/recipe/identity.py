@@ -18,10 +18,10 @@ from groundup.errors import RunError
 from groundup.files import sha256_file, sha256_text
 from groundup.model.counts import parameter_counts, training_flops
 from groundup.model.lora import parameter_split
+from groundup.recipe.data import Prepared
 from groundup.recipe.save import ModelFiles
 from groundup.recipe.settings import Recipe
 from groundup.run.directory import RECIPE_FILE, RunDirectory, now
-from groundup.tokens.prepare import PreparedData
 
 LIBRARIES = ("torch", "numpy", "safetensors", "tokenizers", "pydantic")
 FORMAT_VERSION = 1
@@ -31,7 +31,7 @@ def describe_run(
     settings: Recipe,
     recipe_text: str,
     folder: Path,
-    data: PreparedData,
+    data: Prepared,
     files: ModelFiles,
     device: torch.device,
     peak_flops: float,
@@ -66,13 +66,13 @@ def describe_run(
     }
 
 
-def fingerprint(settings: Recipe, data: PreparedData, base_sha256: str) -> dict[str, str]:
+def fingerprint(settings: Recipe, data: Prepared, base_sha256: str) -> dict[str, str]:
     """What a checkpoint must have been made with to belong to a run; in every checkpoint's state."""
     made_with = {"recipe": sha256_text(write_toml(settings)), "tokenizer": data.tokenizer.sha256}
     return {**made_with, "data": data.train.sha256, **({"base": base_sha256} if base_sha256 else {})}
 
 
-def data_hashes(data: PreparedData) -> dict[str, str]:
+def data_hashes(data: Prepared) -> dict[str, str]:
     """Hashes of all that prepared data consists of, as the manifest names them."""
     return {
         "tokenizer": data.tokenizer.sha256,
@@ -115,7 +115,7 @@ def require_same_base(directory: RunDirectory, files: ModelFiles) -> None:
         )
 
 
-def require_same_data(directory: RunDirectory, data: PreparedData) -> None:
+def require_same_data(directory: RunDirectory, data: Prepared) -> None:
     """Raise `RunError` if text or tokenizer are not those that the run was begun with, naming what changed."""
     manifest = directory.manifest()
     known = manifest.get("hashes", {})

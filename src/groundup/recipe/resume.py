@@ -11,13 +11,13 @@ import torch
 from groundup.config import write_toml
 from groundup.device import autocast_dtype, precision_name
 from groundup.errors import CheckpointError
+from groundup.recipe.data import Prepared
 from groundup.recipe.identity import describe_run, fingerprint, require_same_base, require_same_data
 from groundup.recipe.save import ModelFiles
 from groundup.recipe.settings import Recipe
 from groundup.run.checkpoints import list_checkpoints, read_state, set_aside, step_of, sweep, verify_checkpoint
 from groundup.run.directory import RECIPE_FILE, RunDirectory
 from groundup.run.files import write_atomic
-from groundup.tokens.prepare import PreparedData
 
 Say = Callable[[str], None]
 
@@ -26,7 +26,7 @@ def open_run(
     settings: Recipe,
     directory: RunDirectory,
     folder: Path,
-    data: PreparedData,
+    data: Prepared,
     files: ModelFiles,
     device: torch.device,
     peak_flops: float,

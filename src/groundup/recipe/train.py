@@ -20,7 +20,7 @@ from groundup.model.settings import TransformerConfig
 from groundup.model.transformer import Transformer
 from groundup.recipe.base import made_ready, open_base
 from groundup.recipe.compose import compose
-from groundup.recipe.data import prepare_data
+from groundup.recipe.data import prepare_recipe
 from groundup.recipe.finish import finish
 from groundup.recipe.identity import require_same_recipe
 from groundup.recipe.precision import warn_of_slow_precision
@@ -32,6 +32,7 @@ from groundup.report.page import report_is_stale, write_report
 from groundup.run.directory import RunDirectory
 from groundup.run.files import explain_os_errors
 from groundup.tokens.mixture import describe
+from groundup.tokens.prepare import PreparedData
 from groundup.tokens.prepared_examples import PreparedExamples
 from groundup.tokens.prepared_facts import describe_steps
 from groundup.tokens.tokenizer import Tokenizer
@@ -90,8 +91,9 @@ def train(
 def _train_locked(
     settings: Recipe, directory: RunDirectory, folder: Path, device: torch.device, say: Say
 ) -> TrainedRun:
-    data = prepare_data(settings, folder, say)
-    for line in (*describe_steps(data.facts), *describe(data.facts)):
+    data = prepare_recipe(settings, folder, say)
+    mixed = describe(data.facts) if isinstance(data, PreparedData) else []
+    for line in (*describe_steps(data.facts), *mixed):
         say(line)
     files = _starting_model(settings, data.tokenizer, folder)
     model = files.model
