@@ -57,10 +57,9 @@ def evaluate(
 ) -> dict[str, Any]:
     """The figures asked for, and over what: tokens, bytes, window, data. Of a run of preferences: loss, accuracy and rewards.
 
-    `data`: a text file, a folder, a glob, or a catalogue name; without it, a run's own validation text, or its held-out rows. Non-overlapping windows of
-    `window` tokens (0: as many as the run's rows have, or, of no run, the model's context); each token but the text's first is
-    predicted once. A model of a run with data.document_attention = "own"
-    sees of a window its own document only.
+    `data`: a text file, a folder, a glob, or a catalogue name; without it, a run's own validation text, or its held-out rows.
+    Non-overlapping windows of `window` tokens (0: as many as the run's rows have, or, of no run, the model's context); each token but
+    the text's first is predicted once. A model of a run with data.document_attention = "own" sees of a window its own document only.
 
     `ngram_bits_per_byte` is what an n-gram model of order 5 with Kneser-Ney smoothing, counted on the run's training text,
     gives to the same tokens: what the run's model has to beat. It takes some 80 bytes of memory for each token counted. Where
