@@ -8,6 +8,7 @@ token that the template writes after it; what follows, up to the next answer, is
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -171,9 +172,13 @@ def encode_in_parts(encode: Callable[[str], list[int]], text: str, cuts: Sequenc
     They are those of the whole text where a token ends at a cut. Where one would go over it, the parts are encoded each by
     itself, as they are when one is read and the other written.
     """
+    borders = [0, *cuts, len(text)]
+    parts = [encode(text[begin:end]) for begin, end in itertools.pairwise(borders)]
+    rest = encode(text)
+    if list(itertools.chain(*parts)) == rest:
+        return rest, list(itertools.accumulate(map(len, parts[:-1])))
     done: list[int] = []
-    rest, begin = encode(text), 0
-    places = []
+    places, begin = [], 0
     for cut in cuts:
         before = encode(text[begin:cut])
         if rest[: len(before)] != before:
