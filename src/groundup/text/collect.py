@@ -48,6 +48,8 @@ NOT_OF_THE_TEXT = (
     "document_attention",
     "fim_rate",
     "fim_suffix_first_rate",
+    "template",
+    "check_labels",
 )
 """Settings of `[data]` that come after the documents are there."""
 
@@ -59,16 +61,28 @@ def collect(settings: DataSettings, cache: Path, say: Say, folder: Path = Path()
     from, shard by shard; processes that want the same at once wait for the first of them. `say` is told of what was skipped or mended.
     Raises `DataError` for a source that cannot be found, fetched or read, `MachineError` when the cache cannot be written.
     """
-    sources = find_sources(settings, cache, say, folder)
+    sources, held_out = find_sources(settings, cache, say, folder), _held_out(settings, cache, say, folder)
+    for name in {source.name for source in sources} & {source.name for source in held_out}:
+        raise DataError(
+            f"{name} is in data.source and in data.validation_source: what is held out must be another text"
+        )
+    sources = [*sources, *held_out]
     directory = cache / "documents" / _key(settings, sources, cache, say, folder)
     with locked(directory):
         store = _reuse(directory, say)
         if store is None:
-            _make(directory, settings, sources, cache, folder)
+            _make(directory, settings, sources, len(held_out), cache, folder)
             store = DocumentStore.open(directory)
     for line in store.facts["said"]:
         say(line)
     return store
+
+
+def _held_out(settings: DataSettings, cache: Path, say: Say, folder: Path) -> list[Source]:
+    """The sources of `data.validation_source`."""
+    if not settings.validation_source:
+        return []
+    return list(find_sources(dataclasses.replace(settings, source=settings.validation_source), cache, say, folder))
 
 
 @contextlib.contextmanager
@@ -122,8 +136,11 @@ def _reuse(directory: Path, say: Say) -> DocumentStore | None:
         return None
 
 
-def _make(directory: Path, settings: DataSettings, sources: Sequence[Source], cache: Path, folder: Path) -> None:
-    """Make the store beside its place, shard by shard, and rename it: the final one is whole, or isn't there."""
+def _make(
+    directory: Path, settings: DataSettings, sources: Sequence[Source], held_out: int, cache: Path, folder: Path
+) -> None:
+    """Make the store beside its place, shard by shard, and rename it: the final one is whole, or isn't there. The last `held_out`
+    sources are for validation."""
     partial = directory.with_name(f".{directory.name}-partial")  # what an interrupted process left is gone on from
     partial.mkdir(exist_ok=True)
     bad = BadInput(settings.skip_bad)
@@ -143,6 +160,7 @@ def _make(directory: Path, settings: DataSettings, sources: Sequence[Source], ca
         "unreadable": dict(bad.counts),
         "unreadable_examples": bad.examples,
         "said": said,
+        "training_sources": len(sources) - held_out,
         "tally": tally.as_plain(),
     }
     finish_store(partial, len(facts), [source.name for source in sources], others)

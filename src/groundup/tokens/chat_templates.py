@@ -95,16 +95,18 @@ def padding_id(tokenizer: Tokenizer) -> int | None:
 
     Many tokenizers pad with their end token, and where padding is masked by its id, no model ever learns to end.
     """
-    special = tokenizer.special_tokens()
-    names = {number: name for name, number in special.items()}
+    names = {number: name for name, number in tokenizer.special_tokens().items()}
     used = {tokenizer.end_id, tokenizer.unknown_id, *map(tokenizer.token_id, tokenizer.role_tokens(ROLES))}
     template = tokenizer.chat_template
     source = "" if template is None else template.source
-    free = [
-        number for number, name in names.items() if number not in used and name not in source and not ENDS.search(name)
-    ]
-    if tokenizer.pad_id in free:
+
+    def ends_something(number: int) -> bool:
+        name = names.get(number, "")
+        return number == tokenizer.end_id or bool(ENDS.search(name)) or (name != "" and name in source)
+
+    if tokenizer.pad_id is not None and not ends_something(tokenizer.pad_id):
         return tokenizer.pad_id
+    free = [number for number in names if number not in used and not ends_something(number)]
     # One that is called so before one that is kept for whatever may come, and that before one for another purpose.
     return min(
         free,

@@ -9,7 +9,7 @@ token that the template writes after it; what follows, up to the next answer, is
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from groundup.errors import DataError, TokenizerError
@@ -83,15 +83,16 @@ def mark_pair(
     pair = preference_of(row, place)
     answers = ({"role": "assistant", "content": content} for content in (pair.chosen, pair.rejected))
     try:
-        chosen, rejected = (_mark((*pair.prompt, answer), tokenizer, template, last_only=True) for answer in answers)
+        marked = [_mark((*pair.prompt, answer), tokenizer, template, last_only=True) for answer in answers]
     except TokenizerError as error:
         raise TokenizerError(f"{place}: {error}") from error
-    if chosen[0].ids == rejected[0].ids:
-        dropped = MarkedRow([], dropped="chosen and rejected are the same, which prefers nothing")
-    elif max(len(chosen[0].ids), len(rejected[0].ids)) > limit:
+    (chosen, ends), (rejected, other_ends) = marked
+    if chosen.ids == rejected.ids:
+        dropped = MarkedRow([], dropped="chosen and rejected are the same, so neither is better")
+    elif max(*ends, *other_ends) > limit:
         dropped = MarkedRow([], dropped=f"the question with its longer answer takes more than {limit:,} tokens")
     else:
-        return chosen[0], rejected[0]
+        return replace(chosen, ids=chosen.ids[:limit]), replace(rejected, ids=rejected.ids[:limit])
     return dropped, dropped
 
 
@@ -100,16 +101,13 @@ def mark_conversation(
 ) -> MarkedRow:
     """A conversation, system message or none, then user and assistant by turns, as marked ids, at most `limit`."""
     marked, ends = _mark(messages, tokenizer, template)
-    whole = len(marked.ids)
-    if whole <= limit:
-        return marked
+    if ends[-1] <= limit:  # there may be no room for what stands behind the answer, and teaches nothing
+        return replace(marked, ids=marked.ids[:limit])
     system = messages[0]["role"] == "system"
     for kept in range(sum(end <= limit for end in ends), 0, -1):
-        fewer, _ = _mark(messages[: system + 2 * kept], tokenizer, template)
-        if len(fewer.ids) <= limit:
-            return MarkedRow(
-                fewer.ids, fewer.learned, fewer.stop_learned, whole - len(fewer.ids), text_bytes=fewer.text_bytes
-            )
+        fewer, ends = _mark(messages[: system + 2 * kept], tokenizer, template)
+        if ends[-1] <= limit:
+            return replace(fewer, ids=fewer.ids[:limit], cropped=len(marked.ids) - len(fewer.ids))
     return MarkedRow([], dropped=f"the first question and its whole answer take more than {limit:,} tokens")
 
 
@@ -144,18 +142,22 @@ def _find_answer(spelled: Spelled, template: ChatTemplate, text: str, number: in
             f"the chat template writes {before[same : same + 40]!r} ahead of an answer, but {text[same : same + 40]!r} there once the "
             "conversation goes on, so the model would learn from what it never reads: use another, with data.template"
         )
-    begin = len(before)
-    content = messages[number]["content"].strip()
-    says = _behind(alone, content, begin)
-    stop = spelled.special.search(alone, says)
+    begin, content = len(before), messages[number]["content"].strip()
+    stop = spelled.special.search(alone, _behind(alone, content, begin))
     if stop is None:  # nothing but text ends it, up to where the next turn begins
-        same = len(alone) if text.startswith(alone) else _behind(text, content, begin)
-        return _Answer(begin, same, same)
-    says = _behind(text, content, begin)
-    here = spelled.special.search(text, says)
-    if here is None or here[0] != stop[0]:  # written behind the last answer only
-        return _Answer(begin, says, says)
-    return _Answer(begin, here.start(), here.end())
+        says = end = len(alone) if text.startswith(alone) else _behind(text, content, begin)
+    else:
+        here = spelled.special.search(text, _behind(text, content, begin))
+        if here is not None and here[0] == stop[0]:
+            says, end = here.span()
+        else:  # it is written behind the last answer only
+            says = end = _behind(text, content, begin)
+    if "".join(content.split()) not in "".join(text[begin:says].split()):
+        raise TokenizerError(
+            f"the chat template leaves out or changes a part of the answer {spelled.reveal(content)[:60]!r} (it writes "
+            f"{spelled.reveal(text[begin:says])[:60]!r}): use another, with data.template, or change the answer"
+        )
+    return _Answer(begin, says, end)
 
 
 def _behind(text: str, content: str, begin: int) -> int:
