@@ -44,15 +44,23 @@ CLASSIC_NOTE = (
 PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle")
 
 
-def save_model(model: Transformer, directory: Path, end_id: int | None = None, pad_id: int | None = None) -> None:
+def save_model(
+    model: Transformer,
+    directory: Path,
+    end_id: int | None = None,
+    pad_id: int | None = None,
+    weights: Mapping[str, Tensor] | None = None,
+) -> None:
     """Write the model as a directory that the stock class of its family opens (preset classic: that we open).
 
-    `end_id` is the token that ends a text, `pad_id` the one that fills up a batch. Weights are written in fp32. Raises
+    `end_id` is the token that ends a text, `pad_id` the one that fills up a batch; `weights` are written in place of the model's own.
+    They are written in fp32. Raises
     `ModelError` where the stock class can't express the network, before anything is written; what the disk refuses is
     an `OSError` or safetensors' own error.
     """
     config = model.config
-    state = {name: tensor.detach().to("cpu", torch.float32) for name, tensor in model.state_dict().items()}
+    given = model.state_dict() if weights is None else weights
+    state = {name: tensor.detach().to("cpu", torch.float32) for name, tensor in given.items()}
     if config.preset == "classic":
         written = {"model_type": CLASSIC, "note": CLASSIC_NOTE, **as_plain(config)}
         tensors = {name: state[name] for name in parameter_shapes(config)}

@@ -58,6 +58,13 @@ class Dropout(nn.Module):
         return words.view(torch.int16)[:count].view(*shape)
 
 
+def set_dropout(model: nn.Module, share: float, feed_forward: bool) -> None:
+    """Change the share in a network; within its `feed_forward` parts too, or not, where the stock classes have none."""
+    for name, module in model.named_modules():
+        if isinstance(module, Dropout) and (feed_forward or not name.endswith("feed_forward.dropout")):
+            module.share = share
+
+
 def attention_with_dropout(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, dropout: Dropout) -> Tensor:
     """Attention (B, H, T, K) whose probabilities pass through `dropout`; arguments as PyTorch's SDPA takes them.
 
