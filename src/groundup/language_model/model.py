@@ -12,12 +12,12 @@ from groundup.device import pick_device
 from groundup.errors import GenerationError, SettingError, TokenizerError
 from groundup.generation.engine import Generation
 from groundup.generation.settings import GenerationSettings
+from groundup.language_model.adapters import open_model, tokenizer_directory, with_bases
 from groundup.language_model.chat import TURN_END, Message, check_messages, transcript
 from groundup.language_model.complete import COMPLETION_DEFAULTS, complete
 from groundup.language_model.locate import find_model, verify_as_written
 from groundup.language_model.score import Score, log_likelihoods
 from groundup.language_model.text_stream import TextStream
-from groundup.model.directory import load_model
 from groundup.model.transformer import Transformer
 from groundup.tokens.conversation import encode_conversation
 from groundup.tokens.language_tags import opening
@@ -51,16 +51,18 @@ class LanguageModel:
 
     @classmethod
     def load(cls, path: str | Path, device: str = "auto") -> LanguageModel:
-        """Open a run's folder (its `model/`, else its newest checkpoint), a checkpoint, or a Hugging Face directory.
+        """Open a run's folder (its `model/`, else its newest checkpoint), a checkpoint, a Hugging Face directory, or an adapter, which
+        is merged into the base that it names.
 
         Of a run, each file is compared with its hash first. Raises `RunError` naming one that was damaged since it was
         written, `ModelError` if it is none of these or its weights cannot be read, `TokenizerError` if its tokenizer
         cannot be read or does not fit.
         """
         directory = find_model(path)
-        verify_as_written(directory.resolve())
-        tokenizer = Tokenizer.load(directory)  # first: reading it takes memory for a moment
-        model = load_model(directory)
+        for one in with_bases(directory):
+            verify_as_written(one.resolve())
+        tokenizer = Tokenizer.load(tokenizer_directory(directory))  # first: reading it takes memory for a moment
+        model = open_model(directory)
         return cls(model.to(pick_device(device, "device")).eval(), tokenizer)
 
     def generate(self, prompt: str, **fields: object) -> str:

@@ -20,7 +20,7 @@ class ModelFiles:
     model: Transformer
     tokenizer: Tokenizer
     base: str = ""
-    """The model that it began as, as the recipe names it; empty for none."""
+    """The model that it began as: a whole path, or a name as the recipe has it; empty for none."""
     base_sha256: str = ""
     """Of that model's weights."""
     lora: LoraSettings | None = None

@@ -18,7 +18,7 @@ from groundup.model.counts import parameter_counts
 from groundup.model.lora import add_lora, parameter_split
 from groundup.model.settings import TransformerConfig
 from groundup.model.transformer import Transformer
-from groundup.recipe.base import made_ready, open_base
+from groundup.recipe.base import base_path, made_ready, open_base
 from groundup.recipe.compose import compose
 from groundup.recipe.data import prepare_recipe
 from groundup.recipe.finish import finish
@@ -135,7 +135,7 @@ def _starting_model(settings: Recipe, tokenizer: Tokenizer, folder: Path) -> Mod
         torch.manual_seed(seed)
         return ModelFiles(Transformer(config), tokenizer)
     base = open_base(settings, folder)
-    name, sha256 = settings.model.base, weights_sha256(base.model)
+    name, sha256 = base_path(settings.model.base, folder), weights_sha256(base.model)
     model = made_ready(base, settings, tokenizer)
     if settings.training.method == "full":
         require_memory(model.config)
