@@ -11,10 +11,14 @@ from groundup.text.bad_input import BadInput
 from groundup.text.settings import DataSettings
 from groundup.text.sources import Source, source_hashes
 from groundup.tokens.chat_template import ChatTemplate
+from groundup.tokens.chat_templates import SOURCES
 from groundup.tokens.example_plan import ExamplePlan
 from groundup.tokens.example_store import ExampleStore
 from groundup.tokens.mark_examples import CROPPED, Tally
 from groundup.tokens.tokenizer import Tokenizer
+
+OWN = "own"
+"""What a template is called that a tokenizer brought along."""
 
 
 def describe_examples(
@@ -63,7 +67,7 @@ def describe_examples(
         },
         "labels": {
             "objective": objective,
-            "template": {"name": data.template, "sha256": sha256_text(template.source)},
+            "template": {"name": _name_of(template), "sha256": sha256_text(template.source)},
             "stop": _stop(tallies, tokenizer),
             "kinds": dict(kinds),
             "learned_tokens": {name: int(store.learned.sum()) for name, store in stores.items()},
@@ -84,7 +88,7 @@ def problems(facts: Mapping[str, Any]) -> list[str]:
         return [f"none of the {examples:,} training examples teaches anything: no token of theirs carries loss"]
     if labels["objective"] != "language_model" and labels["stop_learned"]["train"] == 0:
         named = labels["template"]["name"]
-        template = "the tokenizer's own chat template" if named == "auto" else f"data.template = {named!r}"
+        template = "the tokenizer's own chat template" if named == OWN else f"data.template = {named!r}"
         ends = (
             f"an answer would end with {labels['stop']!r}" if labels["stop"] else "nothing is known that ends an answer"
         )
@@ -109,6 +113,11 @@ def describe_labels(facts: Mapping[str, Any]) -> list[str]:
     if shared := labels["shared_prompts"]:
         lines.append(f"warning: {shared:,} of the validation {noun} have a prompt that is among those trained on")
     return lines
+
+
+def _name_of(template: ChatTemplate) -> str:
+    """Which of ours a template is, or `OWN`."""
+    return next((name for name, source in SOURCES.items() if source == template.source), OWN)
 
 
 def _stop(tallies: Mapping[str, Tally], tokenizer: Tokenizer) -> str:

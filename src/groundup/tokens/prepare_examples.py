@@ -191,7 +191,7 @@ class _Making:
             [(source.name, source_hashes(source)) for source in side] for side in (self.train, self.validation)
         ]
         known = [tokenizer.sha256, tokenizer.end_id, tokenizer.pad_id, template.source, template.special_tokens]
-        asked = [data.validation_fraction, data.skip_bad, data.duplicates.exact, data.packing, data.template]
+        asked = [data.validation_fraction, data.skip_bad, data.duplicates.exact, data.packing]
         shape = [self.objective, self.sequence_length, self.batch_size]
         return sha256_text(json.dumps([FORMAT_VERSION, described, known, asked, shape]))[:32]
 
