@@ -86,7 +86,6 @@ def test_nothing_is_overwritten(notes: CatalogueEntry, tmp_path: Path) -> None:
     assert (tmp_path / "texts" / "notes.jsonl").read_text() == "mine"
 
 
-@pytest.mark.usefixtures("notes")
 def test_conversations_are_written_as_rows(
     notes: CatalogueEntry, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -100,6 +99,7 @@ def test_conversations_are_written_as_rows(
     assert capsys.readouterr().out.endswith("groundup train instruct data.source=notes\n")
 
 
+@pytest.mark.usefixtures("notes")
 def test_a_model_is_unpacked_and_copied(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     get("tiny", output=tmp_path / "here", as_json=True)
     facts = json.loads(capsys.readouterr().out)
