@@ -80,6 +80,19 @@ def test_forward_flops_are_those_that_pytorch_counts(config: TransformerConfig, 
     )
 
 
+def test_flops_of_frozen_weights_are_those_that_pytorch_counts() -> None:
+    """With nothing but position embeddings to learn, gradients pass through every matrix, and none is a weight's."""
+    config = preset_config("gpt2", vocab_size=10, d_model=8, num_heads=2, num_layers=2, max_seq_len=6)
+    model = Transformer(config).requires_grad_(False)
+    assert model.position_embedding is not None
+    model.position_embedding.requires_grad_(True)
+    ids = torch.zeros(3, 5, dtype=torch.long)
+    with FlopCounterMode(display=False) as counter, sdpa_kernel(SDPBackend.MATH):
+        model.logits(model.hidden_states(ids)[:, -2:]).sum().backward()  # type: ignore[no-untyped-call]
+    assert training_flops(config, 15, 5, num_predicted=6, adapter_parameters=0) == counter.get_total_flops()
+    assert training_flops(config, 15, 5, 6, adapter_parameters=7) == counter.get_total_flops() + 6 * 15 * 7
+
+
 @pytest.mark.parametrize("preset", sorted(PRESETS))
 def test_a_worked_example(preset: Preset) -> None:
     """Counted by hand: vocabulary 10, width 4, one head, one layer, inner width 8, context 6."""

@@ -163,6 +163,10 @@ class LanguageModel:
             del kept[oldest]
         return ids
 
+    def continue_ids(self, ids: list[int], settings: GenerationSettings) -> str:
+        """The text that the model adds to tokens, such as a conversation's up to the assistant's turn."""
+        return "".join(text for _, text in self._pieces(ids, replace(settings, num_samples=1)))
+
     def _pieces(self, prompt_ids: list[int], settings: GenerationSettings) -> Iterator[tuple[int, str]]:
         """(row, new text) as it comes, for each of `num_samples` rows."""
         generation = Generation(self.model, [prompt_ids] * settings.num_samples, settings, self.tokenizer.end_id)

@@ -22,6 +22,7 @@ from groundup.tokens.code_points import CodePointTable
 TOKENIZER_FILE = "tokenizer.json"
 CONFIG_FILE = "tokenizer_config.json"
 TEMPLATE_FILE = "chat_template.jinja"
+CONFIG_KEYS = {"end": "eos_token", "pad": "pad_token", "unknown": "unk_token"}
 PIECE_CHARACTERS = 2**20
 LONG_TEXT = 2**16  # characters: from here on an engine of our own is worth its preparation
 FIRST_PIECE_CHARACTERS = 1000  # enough for the longest token that any tokenizer will have
@@ -188,9 +189,15 @@ class Tokenizer:
         return Tokenizer(more.to_str(pretty=True).encode("utf-8"), self._config, special_ids)
 
     def with_config(self, values: Mapping[str, Any]) -> Tokenizer:
-        """The same tokenizer with some values of its tokenizer_config.json changed."""
+        """The same tokenizer with some values of its tokenizer_config.json changed; `eos_token` and the like name its special tokens."""
         special_ids = {"end": self.end_id, "pad": self.pad_id, "unknown": self.unknown_id}
+        named = {role: _content(values.get(key)) for role, key in CONFIG_KEYS.items()}
+        special_ids |= {role: self.token_id(token) for role, token in named.items() if token is not None}
         return Tokenizer(self._json, {**self._config, **values}, special_ids)
+
+    def role_tokens(self, keys: Sequence[str]) -> list[str]:
+        """The tokens that its tokenizer_config.json names under `keys`, `bos_token` and the like."""
+        return [token for key in keys if (token := _content(self._config.get(key))) is not None]
 
     def save(self, directory: Path, max_length: int | None = None) -> None:
         """Write tokenizer.json and tokenizer_config.json into an existing directory.
@@ -233,8 +240,7 @@ class Tokenizer:
         )
         vocab = tokenizer._tokenizer.get_vocab(with_added_tokens=True)
         unknown = getattr(tokenizer._tokenizer.model, "unk_token", None)
-        named = {"end": "eos_token", "pad": "pad_token", "unknown": "unk_token"}
-        for role, key in named.items():
+        for role, key in CONFIG_KEYS.items():
             token = (
                 _content(config.get(key)) or _content(special_map.get(key)) or (unknown if role == "unknown" else None)
             )
