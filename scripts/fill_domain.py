@@ -8,6 +8,7 @@ python scripts/fill_domain.py --check                                      chang
 from __future__ import annotations
 
 import math
+import re
 import statistics
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,6 +19,7 @@ from project_page import facts_of, keep_true, text_block
 GENERAL, GENERAL_DOCUMENTS = "wikipedia", 50
 NUM_ANSWERS = 10
 ANSWER_TOKENS = 80
+FIRST_LINE = re.compile(r"\s*.+\n*")
 STUDENT_T = {2: 12.706, 3: 4.303, 4: 3.182, 5: 2.776}  # 97.5 % of Student's t, by the number of runs
 
 
@@ -34,9 +36,9 @@ def measure(runs: list[Path]) -> dict[str, Any]:
     held_out = documents(prepared.validation.ids, prepared.validation.ends)
     articles = read_documents(DataSettings(source=GENERAL), cache_directory(), print)[:GENERAL_DOCUMENTS]
     general = [tokenizer.encode_array(article.text)[:window] for article in articles]
-    # Evenly spread, so that each kind of document is among them; the question, or the first paragraph, is given.
+    # Evenly spread, so that each kind of document is among them. The first line of each, a question, is given.
     texts = [tokenizer.decode(ids.tolist()) for ids in held_out[:: len(held_out) // NUM_ANSWERS][:NUM_ANSWERS]]
-    prompts = [text.partition("\n\n")[0] + "\n\n" for text in texts]
+    prompts = [FIRST_LINE.findall(text)[0] for text in texts]
     figures: dict[str, Any] = {"base": settings.model.base, "source": settings.data.source, "general": GENERAL}
     figures |= {"window": window, "prompts": prompts, "texts": texts, "runs": []}
     figures["documents"] = {"domain": len(held_out), "general": len(general)}
@@ -101,10 +103,9 @@ def run_line(figures: dict[str, Any]) -> str:
     """What a run took."""
     first = figures["runs"][0]
     minutes = [run["seconds"] / 60 for run in figures["runs"]]
-    parameters = first["parameters"]
     return (
         f"{first['steps']:,} steps, {first['tokens']:,} tokens, in {min(minutes):.1f} to {max(minutes):.1f} minutes on "
-        f"{first['num_threads']} threads, in {first['precision']}. {parameters['trainable']:,} of {parameters['total']:,} "
+        f"{first['num_threads']} threads, in {first['precision']}. {first['trainable']:,} of {first['parameters']:,} "
         f"parameters are learned."
     )
 

@@ -22,11 +22,9 @@ def measure(runs: list[Path]) -> dict[str, Any]:
     from groundup.recipe.evaluate_languages import as_plain, evaluate_languages
 
     [run] = runs
-    facts = facts_of(run)
     manifest = json.loads((run / "manifest.json").read_text(encoding="utf-8"))
     return {
-        **facts,
-        "parameters": facts["parameters"]["total"],
+        **facts_of(run),
         "training_tokens": manifest["data"]["tokens"]["train"],
         "mixture": manifest["data"]["mixture"]["groups"],
         "languages": as_plain(evaluate_languages(run, NUM_SAMPLES, print)),

@@ -46,7 +46,8 @@ def facts_of(run: Path) -> dict[str, Any]:
     )
     return {
         **{name: result[name] for name in ("seconds", "steps", "best_step", "tokens")},
-        "parameters": manifest["model"]["parameters"],
+        "parameters": manifest["model"]["parameters"]["total"],
+        "trainable": manifest["model"]["trainable"],
         "precision": manifest["precision"],
         "num_threads": manifest["num_threads"],
     }
