@@ -13,9 +13,11 @@ import torch
 
 from groundup.errors import DataError, SettingError
 from groundup.files import sha256_file
+from groundup.text.catalogue import CATALOGUE, CatalogueEntry
 from groundup.text.duplicates.settings import DuplicateSettings
 from groundup.text.privacy.settings import PrivacySettings
 from groundup.text.settings import DataSettings
+from groundup.text.texts import Text
 from groundup.tokens.example_facts import describe_labels
 from groundup.tokens.learned_tokens import mark_pair, mark_row
 from groundup.tokens.prepare_examples import prepare_examples, prepare_rows
@@ -242,6 +244,23 @@ def test_a_text_of_the_catalogue_is_none_either(
     monkeypatch.setattr("groundup.text.sources.fetch", lambda entry, cache, say: tmp_path)
     message = failure(tmp_path, chat_tokenizer, ROWS, "preference", source="shakespeare")
     assert message.startswith("data.source = 'shakespeare' is a text of the catalogue, and training.objective = 'pref")
+    assert message.endswith("; the catalogue's: spoken-questions")
+
+
+def test_conversations_of_the_catalogue_are_rows(
+    tmp_path: Path, chat_tokenizer: Tokenizer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    texts = [Text(f"row {number}", "the same as plain text", row=row) for number, row in enumerate(ROWS)]
+    archive = ("notes==1.2.3", "notes-1.2.3-py3-none-any.whl", "ab" * 32, "MIT")
+    entry = CatalogueEntry("notes", "Notes", *archive, lambda _: texts, conversations=True)
+    monkeypatch.setitem(CATALOGUE, "notes", entry)
+    for module in ("sources", "source_rows"):
+        monkeypatch.setattr(f"groundup.text.{module}.fetch", lambda entry, cache, say: tmp_path)
+    result = prepared(tmp_path, chat_tokenizer, ROWS, source="notes")
+    assert ids_of(result) == ids_of(prepared(tmp_path, chat_tokenizer, ROWS))
+    [facts] = result.facts["sources"]
+    assert (facts["name"], facts["license"], facts["documents"]) == ("notes", "MIT", 40)
+    assert (facts["origin"], facts["archive_sha256"]) == (entry.origin, entry.sha256)
 
 
 def test_what_is_refused(tmp_path: Path, chat_tokenizer: Tokenizer) -> None:

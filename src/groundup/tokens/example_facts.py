@@ -136,11 +136,13 @@ def _source_facts(source: Source, tallies: Mapping[str, Tally]) -> dict[str, Any
     whole = hashes[0][1] if len(hashes) == 1 else sha256_text("\n".join(digest for _, digest in hashes))
     rows = sum(tally.rows_of.get(source.name, 0) for tally in tallies.values())
     sizes = [file.path.stat().st_size for file in source.files or () if file.path.is_file()]
+    archive = {"archive_sha256": source.entry.sha256} if source.entry else {}
     return {
         "name": source.name,
-        "origin": source.name,
-        "license": "unknown",
+        "origin": source.entry.origin if source.entry else source.name,
+        "license": source.entry.license if source.entry else "unknown",
         "bytes": sum(sizes),
         "sha256": whole,
         "documents": rows,
+        **archive,
     }

@@ -22,7 +22,7 @@ from groundup.text.duplicates.exact import exact_duplicates
 from groundup.text.duplicates.split import held_out
 from groundup.text.settings import DataSettings
 from groundup.text.show_progress import reading_progress
-from groundup.text.source_rows import keep_rows, read_source_rows
+from groundup.text.source_rows import keep_rows, read_source_rows, with_catalogue_rows
 from groundup.text.sources import Say, Source, find_sources, source_hashes
 from groundup.tokens.chat_template import ChatTemplate
 from groundup.tokens.chat_templates import padding_id, with_template
@@ -91,11 +91,14 @@ def prepare_unchecked(
     folder: Path = Path(),
 ) -> PreparedExamples:
     """The same, whether or not it is worth training on: to look at it."""
-    train = find_sources(data, cache, say, folder)
+    train = with_catalogue_rows(find_sources(data, cache, say, folder), cache, say)
     validation: list[Source] = []
     if data.validation_source:
         try:
-            validation = find_sources(dataclasses.replace(data, source=data.validation_source), cache, say, folder)
+            held_out_sources = find_sources(
+                dataclasses.replace(data, source=data.validation_source), cache, say, folder
+            )
+            validation = with_catalogue_rows(held_out_sources, cache, say)
         except DataError as error:
             raise DataError(str(error).replace("data.source", "data.validation_source")) from error
     written_so = with_template(tokenizer, data.template, may_grow=False)
