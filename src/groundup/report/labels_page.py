@@ -27,6 +27,7 @@ def figures(found: Mapping[str, Any]) -> list[Figure]:
     tokens, examples, unit, stop, plan = (found[name] for name in ("tokens", "examples", "unit", "stop", "plan"))
     learned, total = tokens["learned"], tokens["train"]
     rows, batch = plan["num_rows"], found["batch_size"]
+    batches = f"{rows / batch:,.1f} batches of {batch}"
     template = {"": ("none", "a text has none"), "own": ("own", "the tokenizer's chat template")}.get(
         found["template"], (found["template"], "data.template")
     )
@@ -47,7 +48,7 @@ def figures(found: Mapping[str, Any]) -> list[Figure]:
             f"{of}: {stop['token'] or 'a token that ends them'} is among what is learned",
         ),
         ("template", *template),
-        ("rows an epoch", f"{rows:,}", f"{-(-rows // batch):,} batches of {batch}; {HOW[plan['kind']]}"),
+        ("rows an epoch", f"{rows:,}", f"{batches}; {HOW[plan['kind']]}"),
         (
             "padding",
             share(plan["padding_share"]),
