@@ -18,7 +18,7 @@ from groundup.text.fetch import fetch_model
 from groundup.text.remote import fetch_hub
 from groundup.tokens.existing import HUB_FILES as TOKENIZER_FILES
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 HUB_FILES = (
     "config.json",
     "generation_config.json",
@@ -90,7 +90,7 @@ def _convert(path: Path, sha256: str, directory: Path, say: Say) -> None:
     temporary = directory.with_name(f".{directory.name}")
     shutil.rmtree(temporary, ignore_errors=True)  # of a process that was killed: we hold the lock
     temporary.mkdir(parents=True)
-    save_model(model, temporary, tokenizer.end_id, tokenizer.pad_id)
+    save_model(model, temporary, tokenizer.end_id, tokenizer.pad_id, tokenizer.begin_id, tokenizer.end_ids)
     tokenizer.save(temporary, max_length=config.max_seq_len)
     (temporary / CARD_FILE).write_text(_card(path, sha256, file.facts, file.kinds), encoding="utf-8")
     temporary.replace(directory)

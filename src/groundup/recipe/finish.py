@@ -27,7 +27,9 @@ from groundup.training.loop import Outcome
 def save_language_model(language_model: LanguageModel, directory: Path) -> None:
     """A model's Hugging Face directory: weights, configs, tokenizer."""
     tokenizer = language_model.tokenizer
-    save_model(language_model.model, directory, end_id=tokenizer.end_id, pad_id=tokenizer.pad_id)
+    save_model(
+        language_model.model, directory, tokenizer.end_id, tokenizer.pad_id, tokenizer.begin_id, tokenizer.end_ids
+    )
     tokenizer.save(directory, max_length=language_model.model.config.max_seq_len)
 
 
