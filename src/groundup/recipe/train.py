@@ -18,7 +18,8 @@ from groundup.model.counts import parameter_counts
 from groundup.model.lora import add_lora, parameter_split
 from groundup.model.settings import TransformerConfig
 from groundup.model.transformer import Transformer
-from groundup.recipe.base import base_path, made_ready, open_base
+from groundup.recipe.base import made_ready, open_base
+from groundup.recipe.base_tokenizer import base_path
 from groundup.recipe.compose import compose
 from groundup.recipe.data import prepare_recipe
 from groundup.recipe.finish import finish
