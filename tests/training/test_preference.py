@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from tests.preference_pairs import Pair, pair_batch, random_pairs
 
 from groundup.errors import TrainingError
-from groundup.model.directory import save_model
+from groundup.model.directory import load_model, save_model
 from groundup.model.settings import Preset, preset_config
 from groundup.model.transformer import Transformer
 from groundup.run.checkpoints import list_checkpoints
@@ -33,6 +33,7 @@ from groundup.training.objectives.preference import (
     preference_loss_sum,
     reference_log_probabilities,
 )
+from groundup.training.reference_file import load_reference, save_reference
 from groundup.training.settings import PreferenceSettings, TrainingSettings
 from groundup.training.step import Task, prepare_machinery, take_step
 
@@ -217,6 +218,35 @@ def test_parts_and_threads_give_the_same_to_rounding(tmp_path: Path, changed: di
             taken.append(take_step(task, machinery, 0, 1.0))
     for one, other in zip(*taken, strict=True):
         assert torch.as_tensor(one).tolist() == pytest.approx(torch.as_tensor(other).tolist(), rel=1e-5)
+
+
+def test_early_stopping_keeps_the_best_by_the_loss_of_held_out_pairs(tmp_path: Path) -> None:
+    """Held out is the opposite of what is taught, so every look at it is worse than the one before."""
+    model = make_model(init_std=0.1)
+    reference = reference_log_probabilities(model, EACH_ONCE)
+    opposite = [pair_batch([Pair(pair.prompt, pair.rejected, pair.chosen) for pair in PAIRS], range(8))]
+    task = make_task(tmp_path, model, reference, PAIRS, max_steps=100, eval_steps=3, save_steps=100, patience=2)
+    swapped = np.ascontiguousarray(reference[:, ::-1])
+    figures = partial(preference_figures, model, opposite, swapped, task.settings.preference)
+    outcome = train(replace(task, evaluate=figures))
+    assert (outcome.stopped_because, outcome.progress.step, outcome.progress.best_step) == ("patience", 9, 3)
+    losses = [line["loss"] for line in records(tmp_path, "validation")]
+    assert losses == sorted(losses)
+    assert [path.name for path in list_checkpoints(tmp_path)] == ["step-000003", "step-000009"]
+    model.load_state_dict(load_model(list_checkpoints(tmp_path)[0]).state_dict())
+    assert figures()["loss"] == pytest.approx(losses[1], abs=1e-6)
+
+
+def test_a_resumed_run_reads_the_reference_it_began_with_and_ends_in_the_same_bits(tmp_path: Path) -> None:
+    whole = make_model(init_std=0.1)
+    reference = reference_log_probabilities(whole, EACH_ONCE)
+    sha256 = save_reference(tmp_path / "reference.safetensors", {"train": reference})
+    train(make_task(tmp_path / "run", whole, reference, PAIRS, save_steps=10, keep_checkpoints=3))
+    middle = list_checkpoints(tmp_path / "run")[0]
+    assert middle.name == "step-000010"
+    resumed, again = load_model(middle), load_reference(tmp_path / "reference.safetensors", sha256)["train"]
+    train(make_task(tmp_path / "run", resumed, again, PAIRS), middle)
+    assert all(map(torch.equal, whole.parameters(), resumed.parameters()))
 
 
 def test_a_reference_that_is_no_number_never_reaches_the_weights(tmp_path: Path) -> None:

@@ -69,8 +69,8 @@ def save_model(
         tensors = to_hf_tensors(config, state)
     generation = {"_from_model_config": True, "bos_token_id": end_id, "eos_token_id": end_id, "pad_token_id": pad_id}
     directory.mkdir(parents=True, exist_ok=True)
-    _write_json(directory / "config.json", written)
-    _write_json(directory / "generation_config.json", generation)
+    write_json(directory / "config.json", written)
+    write_json(directory / "generation_config.json", generation)
     contiguous = {name: tensor.contiguous() for name, tensor in tensors.items()}
     save_file(contiguous, directory / "model.safetensors", metadata={"format": "pt"})
 
@@ -128,7 +128,7 @@ def read_config(directory: Path) -> TransformerConfig:
     path = directory / "config.json"
     if not path.exists():
         raise ModelError(f"{directory} holds no config.json, so it is not a model; name the directory that holds one")
-    values = _read_json(path)
+    values = read_json(path)
     try:
         return _own_config(values) if values.get("model_type") == CLASSIC else from_hf_config(values)
     except ModelError as error:
@@ -174,7 +174,7 @@ def _weight_files(directory: Path) -> list[Path]:
 
 
 def _shards(directory: Path, index: Path) -> list[Path]:
-    places = _read_json(index).get("weight_map")
+    places = read_json(index).get("weight_map")
     if not isinstance(places, dict) or not all(isinstance(place, str) for place in places.values()):
         raise ModelError(f"{index} has no weight_map that says which file holds which tensor; get the file again")
     files = []
@@ -191,7 +191,8 @@ def _shards(directory: Path, index: Path) -> list[Path]:
     return files
 
 
-def _read_json(path: Path) -> dict[str, Any]:
+def read_json(path: Path) -> dict[str, Any]:
+    """A JSON object of a file that others wrote. Raises `ModelError` where it isn't one."""
     try:
         values = json.loads(path.read_bytes())
     except (ValueError, RecursionError) as error:
@@ -203,5 +204,6 @@ def _read_json(path: Path) -> dict[str, Any]:
     return values
 
 
-def _write_json(path: Path, values: Mapping[str, Any]) -> None:
+def write_json(path: Path, values: Mapping[str, Any]) -> None:
+    """Write a JSON object for people to read, too."""
     path.write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")

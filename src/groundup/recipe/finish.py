@@ -51,6 +51,7 @@ def finish(
     directory.write_result(
         {
             "state": "finished",
+            "objective": settings.training.objective,
             "stopped_because": outcome.stopped_because,
             "steps": progress.step,
             "best_step": state["step"],
