@@ -177,8 +177,8 @@ def opening(facts: RunFacts) -> str:
     layout = f" in the {escaped(facts.family)} layout" if facts.family else ""
     made = "Trained with Groundup."
     if facts.base is not None:
-        tuned = {"instruction": "to answer", "preference": "to prefer some answers to others"}.get(facts.objective, "")
-        made = f"Tuned{f' {tuned}' if tuned else ''} with Groundup, from {code(facts.base.name)}."
+        purpose = {"instruction": ", to answer", "preference": ", to prefer some answers to others"}
+        made = f"Tuned with Groundup from {code(facts.base.name)}{purpose.get(facts.objective, '')}."
     return f"A decoder-only transformer{size}{layout}{': ' if shape else ''}{', '.join(shape)}. {made}"
 
 
@@ -205,7 +205,7 @@ def figure_rows(facts: RunFacts) -> list[tuple[str, str, str]]:
     if best.bytes is not None:
         rows.append(("Bytes scored", count(best.bytes), ""))
     if best.window is not None:
-        rows.append(("Window", count(best.window), said.window))
+        rows.append(("Longest row" if facts.answers else "Window", count(best.window), said.window))
     return rows
 
 
@@ -248,13 +248,12 @@ def _which_weights(facts: RunFacts) -> str:
     """Which weights changed when a model was tuned."""
     if facts.lora is None:
         return "All weights were trained." if facts.base and what_was_trained(facts) else ""
-    settings = "".join(
-        f", {name} {facts.lora[name]:g}" for name in ("alpha", "dropout") if number(facts.lora.get(name)) is not None
+    told = ((name, number(facts.lora.get(name))) for name in ("alpha", "dropout"))
+    settings = ", ".join(f"{name} {value:g}" for name, value in told if value is not None)
+    return (
+        f"{count(facts.trained_parameters)} parameters were trained: {escaped(what_was_trained(facts))}"
+        f"{f' ({settings})' if settings else ''}. Here they are merged into the weights."
     )
-    trained = (
-        f"{count(facts.trained_parameters)} parameters were trained, " if facts.trained_parameters else "Trained were "
-    )
-    return f"{trained}{escaped(what_was_trained(facts))}{settings}; here they are merged into the weights."
 
 
 def example_prompt(facts: RunFacts, sample: Sample | None) -> str:

@@ -32,7 +32,7 @@ def limits(facts: RunFacts) -> list[str]:
         same = not section(facts.recipe, "data").get("validation_source")
         where = "held-out parts of the same sources" if same else "the source that was held out"
         found.append(f"Its figures are for {where}; other text will fare worse.")
-    of_base = ", and its base's" if facts.base else ""
+    of_base = ", or its base's," if facts.base else ""
     return [
         *(sentence for sentence in found if sentence),
         "Not measured: bias, stereotypes and toxicity of what it writes.",

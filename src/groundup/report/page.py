@@ -23,6 +23,7 @@ from groundup.report.tables import (
     parameter_rows,
     recipe_rows,
     split_rows,
+    used_settings,
 )
 from groundup.report.values import number, section, whole
 from groundup.report.wording import (
@@ -81,7 +82,7 @@ def render_report(facts: RunFacts) -> str:
             parts=parameter_rows(facts),
             trained=what_was_trained(facts),
             shape=network_shape(facts),
-            recipe=recipe_rows(facts.recipe),
+            recipe=recipe_rows(used_settings(facts)),
             sources=facts.sources[:LONGEST_LIST],
             split=split_rows(facts),
             data_notes=data_notes(facts),
@@ -116,9 +117,10 @@ def verdict(facts: RunFacts) -> str:
         found += f", perplexity {figure(best.perplexity, 3)}"
     if best.bits_per_byte is not None:
         found += f", {figure(best.bits_per_byte)} bits per byte"
-    if best.accuracy is not None and best.step != 0:
+    compared = best.step != 0  # at step 0 the model is its own reference
+    if best.accuracy is not None and compared:
         found += f", accuracy {share(best.accuracy)}"
-    if best.margin is not None:
+    if best.margin is not None and compared:
         found += f", margin {figure(best.margin, 3)}"
     where = f" at step {best.step:,}" if best.step is not None else ""
     untrained = "Before tuning" if facts.base else "Untrained"
@@ -210,7 +212,7 @@ def loss_means(facts: RunFacts) -> str:
     """What the loss chart shows, and what its dashed line is."""
     line = "a model that only guesses, all tokens being equally likely"
     if facts.objective == "preference":
-        line = "where every pair's margin is 0: where it began, with neither answer gaining"
+        line = "where it began, with every margin at 0"
     elif facts.base is not None:
         line = "the base, before any step"
     dashed = f", the dashed line is {line}" if starting_level(facts) else ""

@@ -128,7 +128,7 @@ def preference_charts(facts: RunFacts) -> list[tuple[str, str, str]]:
         (
             "Rejected reward",
             "rejected_reward",
-            "The same for the rejected answers; it should fall below the other.",
+            "The same for the rejected answers; it should stay below the chosen ones'.",
             None,
         ),
     )

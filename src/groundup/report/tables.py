@@ -11,6 +11,8 @@ from groundup.report.points import Event
 from groundup.report.values import listing, number, section, text, whole
 from groundup.report.wording import words
 
+OF_THE_RECIPE = ("base", "max_seq_len", "dropout")
+"""What the [model] section decides where there is a base."""
 LONGEST_LIST = 60  # rows of a table; the rest is in the run's files
 
 
@@ -26,9 +28,34 @@ def parameter_rows(facts: RunFacts) -> list[dict[str, Any]]:
 def network_shape(facts: RunFacts) -> list[tuple[str, str]]:
     """The network's configuration as names and values, the family first."""
     rows = [("family", facts.family)] if facts.family else []
-    rows += [(key, plain_value(value)) for key, value in facts.config.items() if key != "preset"]
+    rows += [row for key, value in facts.config.items() if key != "preset" for row in _setting_rows(key, value)]
     flops = whole(facts.model.get("training_flops_per_token")) if facts.lora is None else None  # told for all weights
     return [*rows, ("training FLOPs per token", count(flops))] if flops else rows
+
+
+def _setting_rows(key: str, value: object) -> list[tuple[str, str]]:
+    """A setting as a row, or one of several settings as a row each; of those that are as usual only that they are."""
+    if not isinstance(value, dict):
+        return [(key, plain_value(value))]
+    if value.get("type") == "default":
+        return [(key, plain_value("default"))]
+    return [(f"{key}.{name}", plain_value(inner)) for name, inner in value.items()]
+
+
+def used_settings(facts: RunFacts) -> dict[str, Any]:
+    """The recipe without what says nothing of this run: a network and a tokenizer that a base decides, settings of what wasn't done."""
+    recipe = dict(facts.recipe)
+    if facts.base is not None:
+        recipe.pop("tokenizer", None)
+        recipe["model"] = {name: value for name, value in section(recipe, "model").items() if name in OF_THE_RECIPE}
+    unused = {
+        name
+        for name, used in (("lora", facts.lora is not None), ("preference", facts.objective == "preference"))
+        if not used
+    }
+    if "training" in recipe:
+        recipe["training"] = {name: value for name, value in facts.training_settings.items() if name not in unused}
+    return recipe
 
 
 def recipe_rows(recipe: dict[str, Any]) -> list[tuple[str, list[tuple[str, str]]]]:
@@ -38,7 +65,8 @@ def recipe_rows(recipe: dict[str, Any]) -> list[tuple[str, list[tuple[str, str]]
         if isinstance(values, dict):
             own = {key: value for key, value in values.items() if not isinstance(value, dict)}
             inner = {f"{name}.{key}": value for key, value in values.items() if isinstance(value, dict)}
-            sections.append((name, [(key, plain_value(value)) for key, value in own.items()]))
+            if own:
+                sections.append((name, [(key, plain_value(value)) for key, value in own.items()]))
             sections += recipe_rows(inner)
     return sections
 
@@ -46,6 +74,7 @@ def recipe_rows(recipe: dict[str, Any]) -> list[tuple[str, list[tuple[str, str]]
 def split_rows(facts: RunFacts) -> list[tuple[str, str, str]]:
     """The training and validation data side by side: what is counted, and both counts."""
     data, labels, said = facts.data, facts.labels, words(facts)
+    nothing = any(map(number, section(labels, "teach_nothing").values()))
     counted = (
         (data, "documents", said.examples),
         (data, "bytes", said.data_bytes),
@@ -53,7 +82,7 @@ def split_rows(facts: RunFacts) -> list[tuple[str, str, str]]:
         (data, "tokens", "tokens"),
         (labels, "learned_tokens", "tokens that carry loss"),
         (labels, "stop_learned", f"{said.examples} that teach where an answer ends"),
-        (labels, "teach_nothing", f"{said.examples} that teach nothing, left out"),
+        *([(labels, "teach_nothing", f"{said.examples} that teach nothing, left out")] if nothing else []),
         (data, "unknown_tokens", "unknown tokens"),
     )
     both = [(name, section(where, key)) for where, key, name in counted]
@@ -125,11 +154,16 @@ def _plan_notes(data: dict[str, Any], examples: str) -> list[tuple[str, str]]:
     """How rows were packed and mixed, where it isn't as the text lies there."""
     rows = []
     if packing := section(data, "packing"):
-        padding, cut = share(number(packing.get("padding_share"))), share(number(packing.get("cut_documents_share")))
+        padding = share(number(packing.get("padding_share")))
+        cut = (
+            f", {share(number(packing.get('cut_documents_share')))} of the documents cut"
+            if examples == "documents"
+            else ""
+        )
         how = "best fit"
         if packing.get("kind") == "documents":
             how = "each by itself, by length" if examples != "documents" else "a row for each document, by length"
-        rows.append(("packing", f"{how}, {padding} padding, {cut} of the {examples} cut"))
+        rows.append(("packing", f"{how}, {padding} padding{cut}"))
     if mixture := section(data, "mixture"):
         groups = section(mixture, "groups")
         shares = [f"{name} {share(number(section(groups, name).get('share')))}" for name in groups]

@@ -54,7 +54,7 @@ WORDS = {
         tuning="Instruction tuning",
         tokens="held-out tokens that carry loss",
         tokens_per_second="Tokens that carry loss, each second; what is read besides is not counted.",
-        window="tokens, of the longest row",
+        window="tokens",
     ),
     "preference": Words(
         examples="pairs",
@@ -65,7 +65,7 @@ WORDS = {
         tuning="Preference tuning",
         tokens="tokens of held-out answers",
         tokens_per_second="Tokens of both answers, each second; what is read besides is not counted.",
-        window="tokens, of the longest row",
+        window="tokens",
     ),
 }
 NO_PREFERENCE = math.log(2)
@@ -81,8 +81,8 @@ def kind_of_run(facts: RunFacts) -> str:
     """What was done, in a few words: `Instruction tuning of smollm2-135m-instruct with LoRA`."""
     if facts.base is None:
         return "Training run"
-    how = "all weights" if facts.lora is None else "with LoRA"
-    return f"{words(facts).tuning} of {facts.base.name}, {how}"
+    how = {"full": ", all weights", "lora": ", with LoRA"}.get(text(facts.training_settings.get("method")), "")
+    return f"{words(facts).tuning} of {facts.base.name}{how}"
 
 
 def starting_level(facts: RunFacts) -> tuple[float, str] | None:
@@ -115,8 +115,8 @@ def what_carries_loss(facts: RunFacts) -> str:
     if facts.objective == "preference":
         beta = number(section(facts.training_settings, "preference").get("beta"))
         return (
-            f"Direct preference optimization{'' if beta is None else f' (β {beta:g})'}: of two answers to a prompt, the chosen one "
-            "becomes likelier and the rejected one less likely, compared with the model that it began as."
+            f"Direct preference optimization{'' if beta is None else f' (β {beta:g})'}: of two answers to a prompt, the chosen one is "
+            "made likelier against the rejected one, compared with the model that training began with."
         )
     return "Every token of the texts carries loss." if facts.base is not None else ""
 
@@ -130,4 +130,5 @@ def what_was_trained(facts: RunFacts) -> str:
     named = targets if isinstance(targets, list) else [targets]
     beside = ", ".join(text(name) for name in named if text(name))
     size = f", {share(trained / total)} as many" if trained is not None and total else ""
-    return f"low-rank matrices{'' if rank is None else f' of rank {count(rank)}'}{f' beside {beside}' if beside else ''}{size}"
+    kind = "rank-stabilized low-rank matrices" if facts.lora.get("rank_stabilized") is True else "low-rank matrices"
+    return f"{kind}{'' if rank is None else f' of rank {count(rank)}'}{f' beside {beside}' if beside else ''}{size}"
