@@ -215,6 +215,15 @@ def test_a_model_that_answers_is_asked_in_its_template(write_tuned_run: WriteRun
     assert "apply_chat_template" not in card(run, chat=False)
 
 
+def test_tuning_that_did_not_help_is_said(write_tuned_run: WriteRun) -> None:
+    run = write_tuned_run()
+    note = "No checkpoint does better than the base itself"
+    assert note not in page(run)
+    with (run / "metrics.jsonl").open("a", encoding="utf-8") as file:
+        file.write('{"kind": "validation", "step": 0, "loss": 1.25}\n')
+    assert note in page(run)
+
+
 def test_settings_that_say_nothing_of_the_run_are_not_shown(write_tuned_run: WriteRun) -> None:
     assert tables.OF_THE_RECIPE == fine_tuning.OF_THE_RECIPE
     sections = dict(recipe_rows(used_settings(read_run(write_tuned_run("instruction", "lora")))))
