@@ -7,15 +7,18 @@ import json
 import os
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from groundup.errors import DataError
 from groundup.text.bad_input import EMPTY, BadInput
 from groundup.text.cache import unwritable
+from groundup.text.catalogue import CATALOGUE
+from groundup.text.fetch import fetch
 from groundup.text.formats import File, read_rows, row_reader
 from groundup.text.rows import ROW_READERS
-from groundup.text.sources import Source
+from groundup.text.sources import Say, Source
 
 NO_ROWS = "no file of rows"
 
@@ -37,7 +40,10 @@ def read_source_rows(sources: Sequence[Source], wanted: str, bad: BadInput) -> I
     """
     for source in sources:
         if source.files is None:
-            raise DataError(f"data.source = {source.name!r} is a text of the catalogue, and {wanted}")
+            conversations = ", ".join(name for name, entry in CATALOGUE.items() if entry.conversations)
+            raise DataError(
+                f"data.source = {source.name!r} is a text of the catalogue, and {wanted}; the catalogue's: {conversations}"
+            )
         for file in source.files:
             if row_reader(file) is None:
                 if file.named:
@@ -52,6 +58,19 @@ def read_source_rows(sources: Sequence[Source], wanted: str, bad: BadInput) -> I
                 yield PlacedRow(source.name, f"{file.shown}, {place}", row)
             if nothing and sum(bad.counts.values()) == told:
                 bad.count(f"{file.shown} is empty", EMPTY)
+
+
+def with_catalogue_rows(sources: Sequence[Source], cache: Path, say: Say) -> list[Source]:
+    """The same sources; a catalogue's entry that has conversations becomes a file of rows in the cache."""
+    return [_catalogue_rows(source, cache, say) for source in sources]
+
+
+def _catalogue_rows(source: Source, cache: Path, say: Say) -> Source:
+    if source.files is not None or not CATALOGUE[source.name].conversations:
+        return source
+    entry = CATALOGUE[source.name]
+    texts = entry.reader(fetch(entry, cache, say))
+    return replace(keep_rows((text.row or {} for text in texts), cache, source.name), entry=entry)
 
 
 def keep_rows(rows: Iterable[Mapping[str, Any]], cache: Path, called: str) -> Source:

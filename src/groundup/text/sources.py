@@ -11,7 +11,7 @@ from pathlib import Path
 from groundup.errors import DataError
 from groundup.files import sha256_file
 from groundup.text.bad_input import EMPTY, BadInput
-from groundup.text.catalogue import CATALOGUE
+from groundup.text.catalogue import CATALOGUE, CatalogueEntry
 from groundup.text.document import Document
 from groundup.text.fetch import fetch
 from groundup.text.find_files import expand, find_files, left_out
@@ -34,6 +34,8 @@ class Source:
     """None: an entry of the catalogue."""
     left_out: Counter[str] = field(default_factory=Counter)
     """How many of a folder's files are of no kind that is read, by the end of their name."""
+    entry: CatalogueEntry | None = None
+    """The catalogue's entry whose conversations were written into `files`."""
 
 
 def source_names(settings: DataSettings) -> list[str]:
