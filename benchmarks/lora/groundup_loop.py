@@ -6,6 +6,7 @@ Rows of unequal length share a batch with rows of like length, as `data.packing 
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,9 @@ from numpy.typing import NDArray
 from groundup.model.directory import load_model
 from groundup.model.lora import add_lora
 from groundup.model.lora_settings import LoraSettings
+from groundup.tokens.length_buckets import bucket_order
+from groundup.tokens.order import Group
+from groundup.training.objectives.language_model import count_targets, marked_loss_sum
 from groundup.training.settings import TrainingSettings
 from groundup.training.step import prepare_machinery, take_step
 
@@ -33,12 +37,21 @@ if os.environ.get("METHOD") != "full":
     add_lora(model, lora, seed=0)
 
 
+lengths = np.array([len(row) for row in rows])
+groups = [Group(first=0, num_rows=len(rows), drawn=len(rows), max_shift=0)]
+
+
 def batch(step: int) -> NDArray[np.int64]:
-    places = np.arange(step * S["batch_size"], (step + 1) * S["batch_size"]) % len(rows)
-    return np.stack([rows[place] for place in places])
+    """Rows of like length, padded with a token that carries no loss."""
+    samples = step * S["batch_size"] + np.arange(S["batch_size"])
+    places = bucket_order(lengths, groups, S["batch_size"], 1, samples)
+    filled = np.full((len(places), lengths[places].max()), ~0)
+    for ids, place in zip(filled, places, strict=True):
+        ids[: lengths[place]] = rows[place]
+    return filled
 
 
-task = bare_task(model, settings, batch)
+task = replace(bare_task(model, settings, batch), loss_sum=marked_loss_sum, count_targets=count_targets)
 machinery = prepare_machinery(task)
 steps = iter(range(settings.max_steps))
 

@@ -32,11 +32,12 @@ if os.environ.get("METHOD") != "full":
 parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
 optimizer = torch.optim.AdamW(parameters, lr=1e-4, fused=True)
 rows = [torch.from_numpy(row) for row in rows_of(S)]
-places = iter(torch.split(torch.cat([torch.randperm(len(rows)) for _ in range(100)]), S["batch_size"]))
+places = iter(torch.split(torch.cat([torch.randperm(len(rows)) for _ in range(1000)]), S["batch_size"]))
 
 
 def loss_of_a_batch() -> torch.Tensor:
-    drawn = [rows[place] for place in next(places)]
+    """As many tokens are read as ours read; the class shifts the labels, so that the last predicts nothing."""
+    drawn = [rows[place][:-1] for place in next(places)]
     ids = torch.nn.utils.rnn.pad_sequence(drawn, batch_first=True)
     mask = torch.nn.utils.rnn.pad_sequence([torch.ones_like(row) for row in drawn], batch_first=True)
     loss: torch.Tensor = model(input_ids=ids, attention_mask=mask, labels=ids.masked_fill(mask == 0, -100)).loss

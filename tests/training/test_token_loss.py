@@ -143,7 +143,7 @@ def test_the_objectives_are_the_same_either_way(marked: bool, tied: bool, monkey
         batch = torch.stack((batch, torch.arange(10).expand(3, 10) // 6), dim=1)
     objective, results = marked_loss_sum if marked else loss_sum, []
     for limit in (2**22, 40):
-        monkeypatch.setattr(language_model, "LOGITS_AT_ONCE", limit)
+        monkeypatch.setattr(language_model, "FEW_LOGITS", limit)
         monkeypatch.setattr(token_loss, "LOGITS_AT_ONCE", limit)
         model.zero_grad()
         loss = objective(model, batch)
