@@ -90,14 +90,19 @@ def capitalized(rows: Sequence[Row]) -> list[str]:
     return [f"places: {', '.join(found) or 'none'}" for found in runs]
 
 
+def sentences(text: str) -> list[str]:
+    return re.split(r"(?<=[.!?])\s", text)
+
+
 def likest_sentence(rows: Sequence[Row]) -> list[str]:
     """The sentence of the text that has most words in common with the question."""
 
-    def common(sentence: str, question: str) -> int:
-        return len({*scoring.words(sentence)} & {*scoring.words(question)})
-
-    texts = [(re.split(r"(?<=[.!?])\s", row["text"]), row["question"]) for row in rows]
-    return [max(sentences, key=lambda sentence, asked=asked: common(sentence, asked)) for sentences, asked in texts]
+    found = []
+    for row in rows:
+        asked = {*scoring.words(row["question"])}
+        common = [(len(asked & {*scoring.words(sentence)}), sentence) for sentence in sentences(row["text"])]
+        found.append(max(common, key=lambda pair: pair[0])[1])
+    return found
 
 
 TASKS: dict[str, Task] = {
@@ -139,7 +144,7 @@ TASKS: dict[str, Task] = {
         60,
         by_row({"ROUGE-L": scoring.rouge_l}, "summary"),
         "the first sentence",
-        lambda rows: [re.split(r"(?<=[.!?])\s", row["text"])[0] for row in rows],
+        lambda rows: [sentences(row["text"])[0] for row in rows],
     ),
     "completing": Task(
         lambda row: row["text"],
