@@ -7,60 +7,28 @@ python scripts/fill_multilingual.py --check              change nothing; fail if
 
 from __future__ import annotations
 
-import argparse
 import json
-import re
-import sys
 from pathlib import Path
 from typing import Any
 
-FOLDER = Path(__file__).parent.parent / "docs" / "projects"
-PAGE, FIGURES = FOLDER / "multilingual.md", FOLDER / "multilingual.json"
-BLOCK = re.compile(r"<!-- figures: (\w+) -->\n.*?<!-- end -->", re.DOTALL)
+from project_page import facts_of, keep_true, text_block
+
 SAMPLES_SHOWN = 2
 NUM_SAMPLES = 50
 
 
-def main() -> None:
-    """Measure if a run is named; rewrite the page, or with --check exit with status 1 if it is stale."""
-    parser = argparse.ArgumentParser(description="Fill docs/projects/multilingual.md.")
-    parser.add_argument("run", nargs="?", type=Path, help="a finished run of the recipe multilingual")
-    parser.add_argument("--check", action="store_true", help="change nothing; fail if the page is stale")
-    arguments = parser.parse_args()
-    if arguments.run:
-        FIGURES.write_text(json.dumps(measure(arguments.run), ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
-    page = PAGE.read_text(encoding="utf-8")
-    filled = fill(page, json.loads(FIGURES.read_text(encoding="utf-8")))
-    if arguments.check:
-        sys.exit("docs/projects/multilingual.md is stale: run scripts/fill_multilingual.py" if filled != page else 0)
-    PAGE.write_text(filled, encoding="utf-8")
-
-
-def measure(run: Path) -> dict[str, Any]:
+def measure(runs: list[Path]) -> dict[str, Any]:
     """What the page shows of a run."""
     from groundup.recipe.evaluate_languages import as_plain, evaluate_languages
 
-    manifest, result = (
-        json.loads((run / f"{name}.json").read_text(encoding="utf-8")) for name in ("manifest", "result")
-    )
+    [run] = runs
+    manifest = json.loads((run / "manifest.json").read_text(encoding="utf-8"))
     return {
-        "seconds": result["seconds"],
-        "steps": result["steps"],
-        "best_step": result["best_step"],
-        "tokens": result["tokens"],
+        **facts_of(run),
         "training_tokens": manifest["data"]["tokens"]["train"],
-        "parameters": manifest["model"]["parameters"]["total"],
-        "precision": manifest["precision"],
-        "num_threads": manifest["num_threads"],
         "mixture": manifest["data"]["mixture"]["groups"],
         "languages": as_plain(evaluate_languages(run, NUM_SAMPLES, print)),
     }
-
-
-def fill(page: str, figures: dict[str, Any]) -> str:
-    """The page with each block made anew."""
-    blocks = {"run": run_line, "languages": languages_table, "samples": sample_blocks}
-    return BLOCK.sub(lambda match: f"<!-- figures: {match[1]} -->\n{blocks[match[1]](figures)}\n<!-- end -->", page)
 
 
 def run_line(figures: dict[str, Any]) -> str:
@@ -95,12 +63,14 @@ def languages_table(figures: dict[str, Any]) -> str:
 
 def sample_blocks(figures: dict[str, Any]) -> str:
     """The first samples of each language, whole."""
-    parts = []
-    for name, one in figures["languages"].items():
-        for number, text in enumerate(one["samples"][:SAMPLES_SHOWN], start=1):
-            parts.append(f"`{name}`, sample {number}:\n\n```text\n{text.strip() or '(nothing: it ended at once)'}\n```")
-    return "\n\n".join(parts)
+    return "\n\n".join(
+        f"`{name}`, sample {number}:\n\n{text_block(text)}"
+        for name, one in figures["languages"].items()
+        for number, text in enumerate(one["samples"][:SAMPLES_SHOWN], start=1)
+    )
 
+
+BLOCKS = {"run": run_line, "languages": languages_table, "samples": sample_blocks}
 
 if __name__ == "__main__":
-    main()
+    keep_true("multilingual", measure, BLOCKS)

@@ -83,3 +83,20 @@ def tiny_recipe(tmp_path_factory: pytest.TempPathFactory, text_file: Path) -> Pa
         encoding="utf-8",
     )
     return path
+
+
+@pytest.fixture(scope="session")
+def tiny_base(tmp_path_factory: pytest.TempPathFactory, text_file: Path) -> Path:
+    """A small GPT-2 with random weights and a byte-pair tokenizer, as a Hugging Face directory: something to start from."""
+    from groundup.model.directory import save_model
+    from groundup.model.settings import preset_config
+    from groundup.model.transformer import Transformer
+    from groundup.tokens.byte_pair import train_byte_pair_tokenizer
+
+    directory = tmp_path_factory.mktemp("base")
+    tokenizer = train_byte_pair_tokenizer([text_file.read_text(encoding="utf-8")], 300)
+    shape = {"vocab_size": tokenizer.vocab_size, "d_model": 16, "num_layers": 2, "num_heads": 2, "max_seq_len": 128}
+    torch.manual_seed(3)
+    save_model(Transformer(preset_config("gpt2", **shape)), directory, end_id=tokenizer.end_id, pad_id=tokenizer.pad_id)
+    tokenizer.save(directory, max_length=128)
+    return directory

@@ -15,15 +15,17 @@ if TYPE_CHECKING:
     from groundup.errors import GroundupError
     from groundup.language_model import LanguageModel, load
     from groundup.recipe.evaluate import evaluate
+    from groundup.recipe.fine_tune import fine_tune_pretrained_model
     from groundup.recipe.train import train
 
 __version__ = "0.1.0"
-__all__ = ["GroundupError", "LanguageModel", "evaluate", "load", "train"]
+__all__ = ["GroundupError", "LanguageModel", "evaluate", "fine_tune_pretrained_model", "load", "train"]
 
 _HOMES = {
     "GroundupError": "groundup.errors",
     "LanguageModel": "groundup.language_model",
     "evaluate": "groundup.recipe.evaluate",
+    "fine_tune_pretrained_model": "groundup.recipe.fine_tune",
     "load": "groundup.language_model",
     "train": "groundup.recipe.train",
 }

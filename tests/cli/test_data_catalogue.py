@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
 import os
@@ -83,6 +84,19 @@ def test_nothing_is_overwritten(notes: CatalogueEntry, tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"--output .*notes\.jsonl is a file: name a folder"):
         get("notes", output=tmp_path / "texts" / "notes.jsonl")
     assert (tmp_path / "texts" / "notes.jsonl").read_text() == "mine"
+
+
+def test_conversations_are_written_as_rows(
+    notes: CatalogueEntry, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    messages = [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Oh, hi."}]
+    texts = [Text("one", "Hi\n\nOh, hi.", {"language": "en"}, {"messages": messages})]
+    entry = dataclasses.replace(notes, reader=lambda _: texts, conversations=True)
+    monkeypatch.setitem(CATALOGUE, "notes", entry)
+    get("notes", output=tmp_path)
+    row = {"id": "notes/one", "messages": messages, "source": "notes", "license": "MIT", "language": "en"}
+    assert json.loads((tmp_path / "notes.jsonl").read_text()) == row
+    assert capsys.readouterr().out.endswith("groundup train instruct data.source=notes\n")
 
 
 @pytest.mark.usefixtures("notes")

@@ -15,7 +15,7 @@ from groundup.errors import TokenizerError
 from groundup.generation.engine import Generation
 from groundup.generation.settings import GenerationSettings
 from groundup.language_model import LanguageModel, load
-from groundup.recipe.finish import save_language_model
+from groundup.recipe.save import ModelFiles
 
 PROMPTS = ["Speak", "All:", "Before we", "hear", "any further,"]
 GREEDY: dict[str, Any] = {"max_new_tokens": 16, "temperature": 0.0}
@@ -53,7 +53,7 @@ def test_a_text_ends_at_any_of_the_end_tokens_as_in_transformers(where: str, dir
     texts = [language_model.generate(prompt, **GREEDY) for prompt in PROMPTS]
     assert texts != whole
     assert texts == [stock_text(directory, language_model, prompt) for prompt in PROMPTS]
-    save_language_model(language_model, directory)
+    ModelFiles(language_model.model, language_model.tokenizer).save(directory)
     for file in files:
         assert set(json.loads(file.read_text())["eos_token_id"]) == {0, *ends}
     assert load(directory).tokenizer.end_ids == language_model.tokenizer.end_ids

@@ -6,11 +6,13 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.preference_pairs import pair_batch, random_pairs
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
@@ -19,12 +21,16 @@ from groundup.generation.settings import GenerationSettings
 from groundup.model.settings import preset_config
 from groundup.model.transformer import Transformer
 from groundup.textbook.attention import MultiHeadAttention, create_causal_mask, scaled_dot_product_attention
+from groundup.textbook.dpo import answer_log_probability, dpo_loss, train_on_preferences
 from groundup.textbook.generation import generate_text, generate_tokens
 from groundup.textbook.language_model import SimpleLanguageModel
 from groundup.textbook.next_token import next_token_loss
 from groundup.textbook.perplexity import calculate_perplexity
 from groundup.textbook.tokenizers import CharacterTokenizer
 from groundup.textbook.training import train_language_model
+from groundup.training.objectives.preference import preference_loss_sum, reference_log_probabilities
+from groundup.training.optimizers import Optimizer
+from groundup.training.settings import PreferenceSettings, TrainingSettings
 
 TOLERANCE = 1e-5
 V, D, H, LAYERS, D_FF, CONTEXT = 11, 12, 3, 2, 20, 8
@@ -294,3 +300,64 @@ def test_generate_text_writes_what_the_engine_writes() -> None:
     engine = Generation(production_model(textbook), [tokenizer.encode("bad")], greedy, tokenizer.eos_token_id, slide=1)
     ids = [token.id for tokens in engine for token in tokens]
     assert generate_text(textbook, tokenizer, "bad", max_length=12, temperature=0.0) == "bad" + tokenizer.decode(ids)
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.2])
+def test_direct_preference_optimization(smoothing: float) -> None:
+    """Loss, gradients, and the weights after steps of AdamW."""
+    textbook, reference = textbook_model(), textbook_model(std=0.2)
+    production, their_reference = production_model(textbook), production_model(reference)
+    pairs = random_pairs(4, V, longest=3)
+    batch = pair_batch(pairs, range(4))
+    ids, is_answer = (
+        torch.from_numpy(np.where(batch < 0, ~batch, batch))[:, :, 1:],
+        torch.from_numpy(batch)[:, :, 1:] >= 0,
+    )
+    (chosen, rejected), (chosen_mask, rejected_mask) = ids.unbind(1), is_answer.unbind(1)
+    of_reference = torch.from_numpy(reference_log_probabilities(their_reference, [batch]))
+    with torch.no_grad():
+        before = (
+            answer_log_probability(reference, chosen, chosen_mask),
+            answer_log_probability(reference, rejected, rejected_mask),
+        )
+    assert_same(torch.stack(before, dim=1), of_reference)
+
+    loss = dpo_loss(
+        answer_log_probability(textbook, chosen, chosen_mask),
+        answer_log_probability(textbook, rejected, rejected_mask),
+        *before,
+        beta=0.3,
+        label_smoothing=smoothing,
+    )
+    settings = PreferenceSettings(beta=0.3, label_smoothing=smoothing)
+    sums = preference_loss_sum(production, torch.from_numpy(batch), of_reference, settings)
+    assert_same(loss, sums[0] / 4)
+    loss.backward()  # type: ignore[no-untyped-call]
+    sums[0].div(4).backward()  # type: ignore[no-untyped-call]
+    ours, theirs = in_production_names(gradients(textbook)), gradients(production)
+    assert ours.keys() == theirs.keys()
+    for name in ours:
+        assert_same(ours[name], theirs[name])
+
+
+def test_training_on_preferences() -> None:
+    textbook = textbook_model()
+    production = production_model(textbook)
+    batch = pair_batch(random_pairs(4, V, longest=3), range(4))
+    ids, is_answer = (
+        torch.from_numpy(np.where(batch < 0, ~batch, batch))[:, :, 1:],
+        torch.from_numpy(batch)[:, :, 1:] >= 0,
+    )
+    reference = torch.from_numpy(reference_log_probabilities(production, [batch]))
+    answers = list(zip(ids.unbind(1), is_answer.unbind(1), strict=True))
+    losses = train_on_preferences(textbook, textbook_model(), answers[0], answers[1], num_steps=5)
+    settings = TrainingSettings(optimizer="adamw", weight_decay=0.0, learning_rate=1e-3, beta2=0.999)
+    optimizer = Optimizer(production, settings)
+    for expected in losses:
+        optimizer.zero_grad()
+        loss = preference_loss_sum(production, torch.from_numpy(batch), reference, settings.preference)[0] / 4
+        loss.backward()  # type: ignore[no-untyped-call]
+        optimizer.step(1.0, torch.zeros(()))
+        assert float(loss.detach()) == pytest.approx(expected, abs=TOLERANCE)
+    for name, tensor in in_production_names(textbook.state_dict()).items():
+        torch.testing.assert_close(tensor, production.state_dict()[name], atol=1e-4, rtol=1e-4)

@@ -64,7 +64,7 @@ def test_rows_are_short_and_many_for_the_share_of_the_steps_that_is_asked_for(
         shapes.append(tuple(batch.shape))
         return loss_sum(model, batch)
 
-    monkeypatch.setattr("groundup.recipe.train.loss_sum", note)
+    monkeypatch.setattr("groundup.recipe.compose.loss_sum", note)
     overrides = {"training.max_steps": 4, "training.length_warmup_fraction": 0.5, "training.num_threads": 1}
     run = gu.train(tiny_recipe, {**overrides, "training.batch_size": 2}, run=tmp_path / "run", say=quiet)
     assert shapes == [(8, 5), (8, 5), (2, 17), (2, 17)]  # the context is 16
@@ -76,7 +76,7 @@ def test_a_failed_training_leaves_a_picture_of_it(
     tiny_recipe: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(
-        "groundup.recipe.train.loss_sum", lambda model, batch: model(batch[:, :-1]).sum() * float("nan")
+        "groundup.recipe.compose.loss_sum", lambda model, batch: model(batch[:, :-1]).sum() * float("nan")
     )
     with pytest.raises(TrainingError, match="not finite"):
         gu.train(tiny_recipe, run=tmp_path / "run", say=quiet)

@@ -166,3 +166,10 @@ def test_short_rows_at_first_make_no_sense_with_it(tiny_recipe: Path) -> None:
     ):
         load_recipe(str(tiny_recipe), asked)
     assert load_recipe(str(tiny_recipe), asked[:1]).data.packing == "documents"
+
+
+def test_padding_of_an_epoch_of_fewer_rows_than_a_batch() -> None:
+    plan = plan_of([2, 4, 4], 8, 5)  # its first batch has five of them, three and then two
+    batch = training_batch(np.arange(10), plan, 0, 0, 5)
+    assert isinstance(plan.rows, DocumentRows)
+    assert plan.rows.padding_share(plan.groups, 0) == pytest.approx((batch[:, 1:] < 0).mean())

@@ -140,7 +140,8 @@ def get(
         table.add_row(key, _shown(value))
     print_table(table)
     if isinstance(entry, CatalogueEntry):
-        print(f"train on it with:  groundup train shakespeare data.source={entry.name}")
+        recipe = "instruct" if entry.conversations else "shakespeare"
+        print(f"train on it with:  groundup train {recipe} data.source={entry.name}")
 
 
 def _get_text(entry: CatalogueEntry, cache: Path, output: Path | None) -> dict[str, Any]:
@@ -194,7 +195,7 @@ def _free(folder: Path | None, name: str) -> Path | None:
 
 
 def _write_rows(entry: CatalogueEntry, texts: list[Text], target: Path) -> None:
-    """One JSON object a line: id, text, source, license, and what else is known of each text."""
+    """One JSON object a line: id, text (or a conversation's messages), source, license, and what else is known of each text."""
     import json
 
     from groundup.files import replacing
@@ -202,7 +203,8 @@ def _write_rows(entry: CatalogueEntry, texts: list[Text], target: Path) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
     with replacing(target) as file:
         for text in texts:
-            row = {"id": f"{entry.name}/{text.name}", "text": text.text, "source": entry.name, "license": entry.license}
+            content = {"text": text.text} if text.row is None else text.row
+            row = {"id": f"{entry.name}/{text.name}", **content, "source": entry.name, "license": entry.license}
             file.write(json.dumps({**row, **text.metadata}, ensure_ascii=False).encode() + b"\n")
 
 

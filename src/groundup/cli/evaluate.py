@@ -26,6 +26,14 @@ def evaluate(
     metrics: Annotated[
         str, typer.Option(help="Which figures, separated by commas; ngram_bits_per_byte is there, too.")
     ] = ",".join(DEFAULT_METRICS),
+    window: Annotated[
+        int | None,
+        typer.Option(
+            help="Tokens of a window; as many as the run's rows have, or as the model's context holds, if not given.",
+            min=1,
+            show_default=False,
+        ),
+    ] = None,
     by: Annotated[
         str | None,
         typer.Option(help="language: measure each language of a run with language tags.", show_default=False),
@@ -70,7 +78,11 @@ def evaluate(
         from groundup.recipe.evaluate import evaluate as evaluate_model
 
     figures = evaluate_model(
-        model, data=data, metrics=names, say=lambda text: print(f"groundup: {text}", file=sys.stderr)
+        model,
+        data=data,
+        metrics=names,
+        say=lambda text: print(f"groundup: {text}", file=sys.stderr),
+        window=window or 0,
     )
     _print(figures, as_json)
 

@@ -20,7 +20,7 @@ def train(
     recipe: Annotated[
         str,
         typer.Argument(
-            help="A shipped recipe's name (shakespeare, multilingual, python-code), a TOML file, or a run's folder."
+            help="A shipped recipe's name (shakespeare, multilingual, python-code, domain, instruct), a TOML file, or a run's folder."
         ),
     ],
     overrides: Annotated[
@@ -41,6 +41,8 @@ def train(
         groundup train shakespeare
 
         groundup train shakespeare data.source=./my-texts training.max_steps=500 --run runs/mine
+
+        groundup train domain data.source=./my-texts training.method=lora
     """
     from groundup.recipe.settings import check_start, load_recipe, sources_folder
     from groundup.text.sources import check_sources
@@ -76,15 +78,30 @@ def _say(text: str) -> None:
 def _show(run: Path, result: dict[str, Any]) -> None:
     print("\n" + (result["sample_prompt"] + result["sample"]).strip("\n") + "\n")
     validation = result["validation"]
-    figures = [("", "loss", ".4f"), ("perplexity ", "perplexity", ".2f"), ("bits per byte ", "bits_per_byte", ".3f")]
-    shown = [f"{word}{validation[name]:{form}}" for word, name, form in figures if validation[name] is not None]
+    shown = [f"{word}{validation[name]:{form}}" for word, name, form in _FIGURES if validation.get(name) is not None]
+    over = (
+        f"{validation['pairs']:,} held-out pairs"
+        if "pairs" in validation
+        else f"{validation['tokens']:,} tokens in windows of {validation['window']}"
+    )
     print(
-        f"validation loss {', '.join(shown) or 'not a finite number'} "
-        f"over {validation['tokens']:,} tokens in windows of {validation['window']}; best of {result['steps']} steps: "
+        f"validation loss {', '.join(shown) or 'not a finite number'} over {over}; best of {result['steps']} steps: "
         f"{result['best_step']}"
     )
     print(f"model   {run / 'model'}   (a Hugging Face directory)")
     print(f"report  {run / 'report.html'}")
+    if result["objective"] != "language_model":
+        print(f"try     groundup chat {shlex.quote(str(run))}")
+        return
     prompt = result["sample_prompt"].strip()
     option = f"--prompt {shlex.quote(prompt)} " if prompt else ""
     print(f"try     groundup generate {shlex.quote(str(run))} {option}--temperature 0.7 --seed 1")
+
+
+_FIGURES = (
+    ("", "loss", ".4f"),
+    ("perplexity ", "perplexity", ".2f"),
+    ("bits per byte ", "bits_per_byte", ".3f"),
+    ("accuracy ", "accuracy", ".1%"),
+    ("margin ", "margin", ".3f"),
+)

@@ -27,19 +27,43 @@ def parameter_counts(config: TransformerConfig) -> dict[str, int]:
     return {**counts, "total": sum(counts.values())}
 
 
-def forward_flops(config: TransformerConfig, num_tokens: int, sequence_length: int) -> int:
+def forward_flops(
+    config: TransformerConfig, num_tokens: int, sequence_length: int, num_predicted: int | None = None
+) -> int:
     """Floating-point operations of the matrix products that read `num_tokens` tokens in sequences of `sequence_length`.
 
-    A multiply-add counts as two. Attention counts the whole T × T matrix, masked half included, as is usual
+    `num_predicted`: how many tokens the output projection is computed for; all, by default. A multiply-add counts as two.
+    Attention counts the whole T × T matrix, masked half included, as is usual
     (Chowdhery et al. 2022, PaLM, appendix B) and as `torch.utils.flop_counter` does. Elementwise work is left out.
     """
+    attention = attention_flops(config, num_tokens, sequence_length)
     query_width, kv_width = config.num_heads * config.head_dim, config.num_kv_heads * config.head_dim
     matrices = config.d_model * (query_width + 2 * kv_width) + query_width * config.d_model
     matrices += config.d_ff * config.d_model * (3 if config.gated else 2)
-    attention = 2 * sequence_length * query_width  # scores, then their mix of the values
-    return 2 * num_tokens * (config.num_layers * (matrices + attention) + config.vocab_size * config.d_model)
+    blocks = 2 * num_tokens * config.num_layers * matrices
+    predicted = num_tokens if num_predicted is None else num_predicted
+    return blocks + attention + 2 * predicted * config.vocab_size * config.d_model
 
 
-def training_flops(config: TransformerConfig, num_tokens: int, sequence_length: int) -> int:
-    """Forward and backward: three times the forward pass (each product's backward is two products of its size)."""
-    return 3 * forward_flops(config, num_tokens, sequence_length)
+def attention_flops(config: TransformerConfig, num_tokens: int, sequence_length: int) -> int:
+    """The part of `forward_flops` that multiplies activations with each other: scores, then their mix of the values."""
+    return 2 * num_tokens * config.num_layers * 2 * sequence_length * config.num_heads * config.head_dim
+
+
+def training_flops(
+    config: TransformerConfig,
+    num_tokens: int,
+    sequence_length: int,
+    num_predicted: int | None = None,
+    adapter_parameters: int | None = None,
+) -> int:
+    """Forward and backward: three times the forward pass (each product's backward is two products of its size).
+
+    With `adapter_parameters`, matrices beside frozen weights: a frozen weight's backward is one product, its input's
+    gradient; adapters have both, and attention has no weights. The gradient of the first layer's input, which nothing
+    needs, is counted as the others' are: too much by less than a layer's part.
+    """
+    forward = forward_flops(config, num_tokens, sequence_length, num_predicted)
+    if adapter_parameters is None:
+        return 3 * forward
+    return 2 * forward + attention_flops(config, num_tokens, sequence_length) + 6 * num_tokens * adapter_parameters

@@ -51,17 +51,20 @@ def save_model(
     pad_id: int | None = None,
     begin_id: int | None = None,
     end_ids: Sequence[int] = (),
+    weights: Mapping[str, Tensor] | None = None,
 ) -> None:
     """Write the model as a directory that the stock class of its family opens (preset classic: that we open).
 
     `end_id` is the token that ends a text, `pad_id` the one that fills up a batch, `begin_id` the one that begins a text (none
-    means: `end_id`), `end_ids` those at which writing stops, `end_id` among them or not. Weights are written in fp32. Raises
+    means: `end_id`), `end_ids` those at which writing stops, `end_id` among them or not; `weights` are written in
+    place of the model's own. They are written in fp32. Raises
     `ModelError` where the stock class can't express the network, before anything is written; what the disk refuses is an
     `OSError` or safetensors' own error.
     """
     config = model.config
     ids = _special_ids(end_id, pad_id, begin_id, end_ids)
-    state = {name: tensor.detach().to("cpu", torch.float32) for name, tensor in model.state_dict().items()}
+    given = model.state_dict() if weights is None else weights
+    state = {name: tensor.detach().to("cpu", torch.float32) for name, tensor in given.items()}
     if config.preset == "classic":
         written = {"model_type": CLASSIC, "note": CLASSIC_NOTE, **as_plain(config)}
         tensors = {name: state[name] for name in parameter_shapes(config)}
@@ -70,8 +73,8 @@ def save_model(
         tensors = to_hf_tensors(config, state)
     generation = {"_from_model_config": True, **ids}
     directory.mkdir(parents=True, exist_ok=True)
-    _write_json(directory / "config.json", written)
-    _write_json(directory / "generation_config.json", generation)
+    write_json(directory / "config.json", written)
+    write_json(directory / "generation_config.json", generation)
     contiguous = {name: tensor.contiguous() for name, tensor in tensors.items()}
     save_file(contiguous, directory / "model.safetensors", metadata={"format": "pt"})
 
@@ -140,7 +143,7 @@ def read_config(directory: Path) -> TransformerConfig:
     path = directory / "config.json"
     if not path.exists():
         raise ModelError(f"{directory} holds no config.json, so it is not a model; name the directory that holds one")
-    values = _read_json(path)
+    values = read_json(path)
     try:
         return _own_config(values) if values.get("model_type") == CLASSIC else from_hf_config(values)
     except ModelError as error:
@@ -186,7 +189,7 @@ def _weight_files(directory: Path) -> list[Path]:
 
 
 def _shards(directory: Path, index: Path) -> list[Path]:
-    places = _read_json(index).get("weight_map")
+    places = read_json(index).get("weight_map")
     if not isinstance(places, dict) or not all(isinstance(place, str) for place in places.values()):
         raise ModelError(f"{index} has no weight_map that says which file holds which tensor; get the file again")
     files = []
@@ -203,7 +206,8 @@ def _shards(directory: Path, index: Path) -> list[Path]:
     return files
 
 
-def _read_json(path: Path) -> dict[str, Any]:
+def read_json(path: Path) -> dict[str, Any]:
+    """A JSON object of a file that others wrote. Raises `ModelError` where it isn't one."""
     try:
         values = json.loads(path.read_bytes())
     except (ValueError, RecursionError) as error:
@@ -215,5 +219,6 @@ def _read_json(path: Path) -> dict[str, Any]:
     return values
 
 
-def _write_json(path: Path, values: Mapping[str, Any]) -> None:
+def write_json(path: Path, values: Mapping[str, Any]) -> None:
+    """Write a JSON object for people to read, too."""
     path.write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")

@@ -36,12 +36,33 @@ class Dropout(nn.Module):
 
     def kept(self, shape: Sequence[int]) -> Tensor:
         """What to multiply with: 0, or 1 / (1 - share)."""
+        kept = torch.ge(self._draws(shape), self._least, out=torch.empty(*shape))
+        return kept.mul_(1 / (1 - self.share))
+
+    def mask(self, shape: Sequence[int], device: torch.device) -> Tensor:
+        """Which are kept, as booleans: a quarter of the memory. What is kept is yet to be scaled up by 1 / (1 - share)."""
+        if self.generator is None:
+            return torch.rand(*shape, device=device) >= self.share
+        return self._draws(shape) >= self._least
+
+    @property
+    def _least(self) -> int:
+        """The least draw that is kept."""
+        return round(self.share * 2**16) - 2**15
+
+    def _draws(self, shape: Sequence[int]) -> Tensor:
+        """Each of -2^15 … 2^15 - 1 equally often."""
         assert self.generator is not None
         count = math.prod(shape)
         words = torch.empty((count + 3) // 4, dtype=torch.int64).random_(-(2**63), None, generator=self.generator)
-        draws = words.view(torch.int16)[:count].view(*shape)  # each of -2^15 … 2^15 - 1 equally often
-        kept = torch.ge(draws, round(self.share * 2**16) - 2**15, out=torch.empty(*shape))
-        return kept.mul_(1 / (1 - self.share))
+        return words.view(torch.int16)[:count].view(*shape)
+
+
+def set_dropout(model: nn.Module, share: float, feed_forward: bool) -> None:
+    """Change the share in a network; within its `feed_forward` parts too, or not, where the stock classes have none."""
+    for name, module in model.named_modules():
+        if isinstance(module, Dropout) and (feed_forward or not name.endswith("feed_forward.dropout")):
+            module.share = share
 
 
 def attention_with_dropout(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, dropout: Dropout) -> Tensor:

@@ -208,6 +208,23 @@ def check_tensors(expected: Mapping[str, tuple[int, ...]], tensors: Mapping[str,
             raise ModelError(f"tensor {name} is stored as {kind}; supported: float32, float16, bfloat16, unquantized")
 
 
+def block_matrices(config: TransformerConfig) -> dict[str, dict[str, tuple[int, ...]]]:
+    """The blocks' linear layers by our names: which of the family's each is made of, in order, and their weights' shapes (out, in).
+
+    `blocks.3.feed_forward.input` → `model.layers.3.mlp.gate_proj` (F, D), `….up_proj` (F, D). Preset classic has our own names.
+    """
+    shapes = parameter_shapes(config)
+    parameters = [name for name, shape in shapes.items() if name.startswith("blocks.") and len(shape) == 2]
+    if config.preset in FAMILIES:
+        pieces = _pieces(FAMILIES[config.preset], config)
+    else:
+        pieces = {name: {name: shapes[name]} for name in parameters}
+    return {
+        ours.removesuffix(".weight"): {theirs.removesuffix(".weight"): shape for theirs, shape in pieces[ours].items()}
+        for ours in parameters
+    }
+
+
 def _family_of(config: TransformerConfig) -> Family:
     if config.preset not in FAMILIES:
         raise ModelError(

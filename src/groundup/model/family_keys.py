@@ -32,7 +32,7 @@ def read_key(key: Key, hf_config: Mapping[str, Any]) -> Any:
     if key.kind is int and not (number and isinstance(value, int) and 1 <= value <= LARGEST):
         raise refusal(key.name, value, f"this should be a whole number from 1 to {LARGEST}")
     if key.kind is float:
-        if not number or abs(value) > 1e38:
+        if not number or not abs(value) <= 1e38:  # NaN, too
             raise refusal(key.name, value, "this should be a number")
         return float(value)
     if not isinstance(value, key.kind):

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from groundup.config import require, require_finite
 
+MOST_ALPHA = 1e6
 TARGET_PRESETS = ("attention", "all-linear")
 
 
@@ -27,7 +28,7 @@ class LoraSettings:
 
     def __post_init__(self) -> None:
         require(self.rank >= 1, "training.lora.rank", self.rank, "use a whole number of at least 1")
-        require_finite("training.lora.alpha", self.alpha, exclusive=True, maximum=1e6)
+        require_finite("training.lora.alpha", self.alpha, exclusive=True, maximum=MOST_ALPHA)
         require(
             0 <= self.dropout < 1,
             "training.lora.dropout",
@@ -41,3 +42,8 @@ class LoraSettings:
             self.targets,
             f"use {', '.join(TARGET_PRESETS)}, or a list of the family's names of matrices",
         )
+
+
+def stands_for(target: str, name: str) -> bool:
+    """Whether a target means this matrix: it is its full name, or the end of it, from a dot on, as in PEFT."""
+    return name == target or name.endswith(f".{target}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any, Literal
 
 from groundup.config import require, require_finite
@@ -190,6 +190,10 @@ class ModelSettings(TransformerConfig):
     base: str = ""
     """The model to start from: a run, a Hugging Face directory, a .gguf file, a catalogue name or `hf://owner/name`. It decides all
     of this section but max_seq_len (the tokens of a training row) and dropout."""
+
+    def network(self) -> TransformerConfig:
+        """The network alone."""
+        return TransformerConfig(**{each.name: getattr(self, each.name) for each in fields(TransformerConfig)})
 
 
 # What a preset sets unless the recipe says otherwise. qwen3 is the default: the field defaults above.

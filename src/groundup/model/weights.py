@@ -23,6 +23,11 @@ class StoredTensors(Mapping[str, Tensor]):
             with _open(file) as opened:
                 self._files |= dict.fromkeys(opened.keys(), file)
 
+    def metadata(self, file: Path) -> dict[str, str]:
+        """The texts that one of the files carries beside its tensors."""
+        with _open(file) as opened:
+            return opened.metadata() or {}
+
     def __getitem__(self, name: str) -> Tensor:
         with _open(self._files[name]) as opened:
             tensor: Tensor = opened.get_tensor(name)

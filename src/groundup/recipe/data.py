@@ -7,13 +7,37 @@ from pathlib import Path
 
 import numpy as np
 
+from groundup.recipe.base_tokenizer import tokenizer_of_base
 from groundup.recipe.settings import Recipe
 from groundup.text.cache import cache_directory
 from groundup.text.collect import collect
 from groundup.text.selection import select
 from groundup.text.splits import plan_split
+from groundup.tokens.chat_templates import with_template
 from groundup.tokens.prepare import PreparedData, prepare
+from groundup.tokens.prepare_examples import prepare_examples
+from groundup.tokens.prepared_examples import PreparedExamples
+from groundup.tokens.settings import TokenizerSettings
 from groundup.tokens.sharded_ids import TokenIds
+from groundup.tokens.tokenizer import Tokenizer
+
+Prepared = PreparedData | PreparedExamples
+
+
+def prepare_recipe(settings: Recipe, folder: Path, say: Callable[[str], None]) -> Prepared:
+    """What a recipe trains on: a text, or rows that an objective asks for. `say` gets warnings; relative sources begin at `folder`."""
+    objective = settings.training.objective
+    if objective == "language_model":
+        return prepare_data(settings, folder, say)
+    window, batch_size = settings.model.max_seq_len, settings.training.batch_size
+    tokenizer = tokenizer_for_rows(settings, folder)
+    return prepare_examples(settings.data, tokenizer, objective, window, batch_size, cache_directory(), say, folder)
+
+
+def tokenizer_for_rows(settings: Recipe, folder: Path) -> Tokenizer:
+    """The base's tokenizer with the recipe's template. Where all weights are trained it may get the special tokens that it lacks."""
+    may_grow = settings.training.method == "full"
+    return with_template(tokenizer_of_base(settings, folder), settings.data.template, may_grow=may_grow)
 
 
 def prepare_data(settings: Recipe, folder: Path, say: Callable[[str], None]) -> PreparedData:
@@ -24,7 +48,11 @@ def prepare_data(settings: Recipe, folder: Path, say: Callable[[str], None]) -> 
     cache = cache_directory()
     documents = collect(settings.data, cache, say, folder)
     window, batch_size = settings.model.max_seq_len, settings.training.batch_size
-    return prepare(documents, settings.data, settings.tokenizer, window, batch_size, cache, say, folder)
+    tokenizer, existing = settings.tokenizer, None
+    if settings.model.base:
+        tokenizer = TokenizerSettings("existing", settings.model.base)
+        existing = tokenizer_of_base(settings, folder)
+    return prepare(documents, settings.data, tokenizer, window, batch_size, cache, say, folder, existing)
 
 
 def plain_training_ids(prepared: PreparedData, settings: Recipe, folder: Path, say: Callable[[str], None]) -> TokenIds:

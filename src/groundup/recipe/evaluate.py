@@ -17,6 +17,7 @@ from groundup.evaluation.ngram import NgramModel, train_ngram_model
 from groundup.evaluation.settings import EvaluationSettings
 from groundup.language_model import LanguageModel
 from groundup.recipe.data import plain_training_ids, prepare_data
+from groundup.recipe.evaluate_rows import evaluate_rows, trains_on_rows
 from groundup.recipe.identity import require_same_data
 from groundup.recipe.measure import measure_tokens
 from groundup.recipe.metrics import DEFAULT_METRICS, NGRAM, read_metric_names
@@ -52,12 +53,13 @@ def evaluate(
     data: str | Path | Sequence[str | Path] | None = None,
     metrics: str | Sequence[str] = DEFAULT_METRICS,
     say: Callable[[str], None] = _warn,
+    window: int = 0,
 ) -> dict[str, Any]:
-    """The figures asked for, and over what: tokens, bytes, window, data.
+    """The figures asked for, and over what: tokens, bytes, window, data. Of a run of preferences: loss, accuracy and rewards.
 
-    `data`: a text file, a folder, a glob, or a catalogue name; without it, a run's own validation text. Non-overlapping windows
-    of the model's context; each token but the text's first is predicted once. A model of a run with data.document_attention = "own"
-    sees of a window its own document only.
+    `data`: a text file, a folder, a glob, or a catalogue name; without it, a run's own validation text, or its held-out rows.
+    Non-overlapping windows of `window` tokens (0: as many as the run's rows have, or, of no run, the model's context); each token but
+    the text's first is predicted once. A model of a run with data.document_attention = "own" sees of a window its own document only.
 
     `ngram_bits_per_byte` is what an n-gram model of order 5 with Kneser-Ney smoothing, counted on the run's training text,
     gives to the same tokens: what the run's model has to beat. It takes some 80 bytes of memory for each token counted. Where
@@ -67,6 +69,11 @@ def evaluate(
     language_model = model if isinstance(model, LanguageModel) else LanguageModel.load(model)
     path = None if isinstance(model, LanguageModel) else Path(model)
     batch_size = EvaluationSettings().batch_size
+    run = _run_of(path)
+    if data is None and run is not None and trains_on_rows(run):
+        if NGRAM in names:
+            raise DataError(f"{NGRAM} counts a training text, and {run} was trained on rows: leave it out")
+        return evaluate_rows(language_model.model, run, names, say)
     if data is None:
         prepared, settings = data_of_run(
             path, "it has no validation text of its own: name a text (--data, or data=), or", say
@@ -90,6 +97,7 @@ def evaluate(
         text.first_piece,
         batch_size=batch_size,
         document_ends=text.document_ends,
+        window=window or _row_length(path),
     )
     if math.isnan(measured.loss):
         raise ModelError(
@@ -112,6 +120,8 @@ def data_of_run(path: Path | None, otherwise: str, say: Callable[[str], None]) -
             "the model"
         )
     settings = load_recipe(str(run / RECIPE_FILE))
+    if trains_on_rows(run):
+        raise DataError(f"{run} was trained on rows, not on a text, so {otherwise} a run that was trained on text")
     prepared = prepare_data(settings, RunDirectory(run).working_folder(), say)
     require_same_data(RunDirectory(run), prepared)
     return prepared, settings
@@ -124,6 +134,12 @@ def _count_ngrams(
     assert run is not None  # else there would be no prepared data
     ids = plain_training_ids(prepared, settings, RunDirectory(run).working_folder(), say)
     return train_ngram_model(ids, prepared.tokenizer.vocab_size, prepared.tokenizer.end_id)
+
+
+def _row_length(path: Path | None) -> int:
+    """How many tokens a row has of the run that a model is of; 0 for one of none."""
+    run = _run_of(path)
+    return 0 if run is None else load_recipe(str(run / RECIPE_FILE)).model.max_seq_len
 
 
 def _run_of(path: Path | None) -> Path | None:

@@ -17,10 +17,11 @@ from groundup.device import autocast_dtype, describe_machine, precision_name
 from groundup.errors import RunError
 from groundup.files import sha256_file, sha256_text
 from groundup.model.counts import parameter_counts, training_flops
-from groundup.model.settings import TransformerConfig
+from groundup.model.lora import parameter_split
+from groundup.recipe.data import Prepared
+from groundup.recipe.save import ModelFiles
 from groundup.recipe.settings import Recipe
 from groundup.run.directory import RECIPE_FILE, RunDirectory, now
-from groundup.tokens.prepare import PreparedData
 
 LIBRARIES = ("torch", "numpy", "safetensors", "tokenizers", "pydantic")
 FORMAT_VERSION = 1
@@ -30,12 +31,15 @@ def describe_run(
     settings: Recipe,
     recipe_text: str,
     folder: Path,
-    data: PreparedData,
-    config: TransformerConfig,
+    data: Prepared,
+    files: ModelFiles,
     device: torch.device,
     peak_flops: float,
 ) -> dict[str, Any]:
     """The manifest of a run that begins now."""
+    config = files.model.config
+    trainable, _ = parameter_split(files.model)
+    base = {"name": files.base, "sha256": files.base_sha256} if files.base else None
     return {
         "format_version": FORMAT_VERSION,
         "groundup_version": groundup.__version__,
@@ -52,6 +56,8 @@ def describe_run(
             "family": config.preset,
             "config": asdict(config),
             "parameters": parameter_counts(config),
+            "trainable": trainable,
+            "base": base,
             "training_flops_per_token": training_flops(config, 1, config.max_seq_len),
         },
         "data": data.facts,
@@ -60,12 +66,13 @@ def describe_run(
     }
 
 
-def fingerprint(settings: Recipe, data: PreparedData) -> dict[str, str]:
+def fingerprint(settings: Recipe, data: Prepared, base_sha256: str) -> dict[str, str]:
     """What a checkpoint must have been made with to belong to a run; in every checkpoint's state."""
-    return {"recipe": sha256_text(write_toml(settings)), "tokenizer": data.tokenizer.sha256, "data": data.train.sha256}
+    made_with = {"recipe": sha256_text(write_toml(settings)), "tokenizer": data.tokenizer.sha256}
+    return {**made_with, "data": data.train.sha256, **({"base": base_sha256} if base_sha256 else {})}
 
 
-def data_hashes(data: PreparedData) -> dict[str, str]:
+def data_hashes(data: Prepared) -> dict[str, str]:
     """Hashes of all that prepared data consists of, as the manifest names them."""
     return {
         "tokenizer": data.tokenizer.sha256,
@@ -98,7 +105,17 @@ def require_same_recipe(directory: RunDirectory, settings: Recipe) -> None:
         )
 
 
-def require_same_data(directory: RunDirectory, data: PreparedData) -> None:
+def require_same_base(directory: RunDirectory, files: ModelFiles) -> None:
+    """Raise `RunError` if the model that the run began as has other weights now."""
+    known = directory.manifest().get("model", {}).get("base") or {}
+    if files.base and known.get("sha256") != files.base_sha256:
+        raise RunError(
+            f"{files.base} has not the weights that {directory.path} was begun with, so going on would not give the same run: "
+            "restore it, or start a new run with --run DIR"
+        )
+
+
+def require_same_data(directory: RunDirectory, data: Prepared) -> None:
     """Raise `RunError` if text or tokenizer are not those that the run was begun with, naming what changed."""
     manifest = directory.manifest()
     known = manifest.get("hashes", {})

@@ -24,15 +24,17 @@ def measure_tokens(
     max_tokens: int = 0,
     batch_size: int = 32,
     document_ends: NDArray[Any] | None = None,
+    window: int = 0,
 ) -> Likelihood:
     """Loss, perplexity and bits per byte of `ids`, the tokens of a text of `num_bytes` bytes whose first token
     stands for `first_piece`.
 
-    Non-overlapping windows of the model's context; every token but the first is predicted once. With `max_tokens` > 0 only
-    some windows, evenly spread, are measured; their tokens then count as many bytes as the text's tokens do on average.
+    Non-overlapping windows of `window` tokens (0: the model's context); every token but the first is predicted once. With
+    `max_tokens` > 0 only some windows, evenly spread, are measured; their tokens then count as many bytes as the text's tokens do on
+    average.
     With `document_ends`, a token is predicted from its own document alone.
     """
-    window = model.config.max_seq_len
+    window = min(window or model.config.max_seq_len, model.config.max_seq_len)
     windows = validation_windows(len(ids), window, max_tokens)
     predicted_bytes = num_bytes - first_token_bytes(tokenizer, ids, first_piece)
     if len(windows) and max_tokens:
@@ -57,6 +59,7 @@ def measure_validation(model: Transformer, data: PreparedData, batch_size: int, 
     """The figures of a model on prepared data's validation split, whole or in part."""
     split = data.validation
     ends = split.ends if data.own_documents else None
+    window = data.plan.sequence_length
     return measure_tokens(
-        model, split.ids, data.tokenizer, split.num_bytes, split.first_piece, max_tokens, batch_size, ends
+        model, split.ids, data.tokenizer, split.num_bytes, split.first_piece, max_tokens, batch_size, ends, window
     )

@@ -11,13 +11,13 @@ import torch
 from groundup.config import write_toml
 from groundup.device import autocast_dtype, precision_name
 from groundup.errors import CheckpointError
-from groundup.model.settings import TransformerConfig
-from groundup.recipe.identity import describe_run, fingerprint, require_same_data
+from groundup.recipe.data import Prepared
+from groundup.recipe.identity import describe_run, fingerprint, require_same_base, require_same_data
+from groundup.recipe.save import ModelFiles
 from groundup.recipe.settings import Recipe
 from groundup.run.checkpoints import list_checkpoints, read_state, set_aside, step_of, sweep, verify_checkpoint
 from groundup.run.directory import RECIPE_FILE, RunDirectory
 from groundup.run.files import write_atomic
-from groundup.tokens.prepare import PreparedData
 
 Say = Callable[[str], None]
 
@@ -26,8 +26,8 @@ def open_run(
     settings: Recipe,
     directory: RunDirectory,
     folder: Path,
-    data: PreparedData,
-    config: TransformerConfig,
+    data: Prepared,
+    files: ModelFiles,
     device: torch.device,
     peak_flops: float,
     say: Say,
@@ -36,12 +36,13 @@ def open_run(
     if not directory.started:
         text = write_toml(settings)
         write_atomic(directory.path / RECIPE_FILE, text)
-        directory.write_manifest(describe_run(settings, text, folder, data, config, device, peak_flops))
+        directory.write_manifest(describe_run(settings, text, folder, data, files, device, peak_flops))
         directory.log_event("started", 0)
         return None
     require_same_data(directory, data)
+    require_same_base(directory, files)
     sweep(directory.path)
-    checkpoint = newest_whole_checkpoint(directory, fingerprint(settings, data), say)
+    checkpoint = newest_whole_checkpoint(directory, fingerprint(settings, data, files.base_sha256), say)
     step = step_of(checkpoint) if checkpoint else 0
     marks = read_state(checkpoint).get("records", {}) if checkpoint else {}
     for name in directory.cut_to(step if checkpoint else -1, marks):

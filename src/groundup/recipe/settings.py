@@ -24,6 +24,7 @@ from groundup.errors import RunError, SettingError
 from groundup.evaluation.settings import EvaluationSettings
 from groundup.generation.settings import GenerationSettings
 from groundup.model.settings import ModelSettings, with_preset
+from groundup.recipe.fine_tuning import check_base, check_no_base, require_of_the_recipe, with_fine_tuning_defaults
 from groundup.run.directory import MANIFEST_FILE, RECIPE_FILE, RunDirectory
 from groundup.text.catalogue import CATALOGUE
 from groundup.text.settings import DataSettings
@@ -49,6 +50,10 @@ class Recipe:
             self.training.length_warmup_fraction,
             "use 0 with data.packing = 'documents', whose rows have lengths of their own, or another packing",
         )
+        if self.model.base:
+            check_base(self)
+        else:
+            check_no_base(self)
 
 
 def shipped_recipes() -> dict[str, Path]:
@@ -130,6 +135,11 @@ def build_recipe(values: Mapping[str, Any]) -> Recipe:
     """Plain nested values to a checked recipe; the model's preset fills in what the recipe leaves open."""
     check_keys(Recipe, values)
     values = dict(values)
-    if isinstance(values.get("model", {}), Mapping):
-        values["model"] = with_preset(values.get("model", {}))
+    model, training = values.get("model", {}), values.get("training", {})
+    if isinstance(model, Mapping) and isinstance(training, Mapping):
+        if model.get("base"):
+            require_of_the_recipe(model)
+            values["training"] = with_fine_tuning_defaults(training)
+        else:
+            values["model"] = with_preset(model)
     return build(Recipe, values)

@@ -3,41 +3,42 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict, dataclass, replace
-from functools import partial
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from groundup.config import write_toml
 from groundup.device import autocast_dtype, matmul_flops_per_second, memory_bytes, pick_device, set_threads
 from groundup.errors import GenerationError, MachineError, SettingError, TrainingError
 from groundup.language_model import LanguageModel
+from groundup.model.adapter import weights_sha256
 from groundup.model.counts import parameter_counts
-from groundup.model.directory import load_model
+from groundup.model.lora import add_lora, parameter_split
 from groundup.model.settings import TransformerConfig
 from groundup.model.transformer import Transformer
-from groundup.recipe.data import prepare_data
-from groundup.recipe.finish import finish, save_language_model
-from groundup.recipe.identity import fingerprint, require_same_recipe
-from groundup.recipe.measure import measure_validation
+from groundup.recipe.base import made_ready, open_base
+from groundup.recipe.base_tokenizer import base_path
+from groundup.recipe.compose import compose
+from groundup.recipe.data import prepare_recipe
+from groundup.recipe.finish import finish
+from groundup.recipe.identity import require_same_recipe
 from groundup.recipe.precision import warn_of_slow_precision
+from groundup.recipe.reference import find_reference
 from groundup.recipe.resume import open_run
+from groundup.recipe.save import ModelFiles
 from groundup.recipe.settings import Recipe, check_start, load_recipe, sources_folder
 from groundup.report.page import report_is_stale, write_report
 from groundup.run.directory import RunDirectory
 from groundup.run.files import explain_os_errors
+from groundup.tokens.example_facts import describe_labels
 from groundup.tokens.mixture import describe
-from groundup.tokens.plan import cut_rows, training_batch
 from groundup.tokens.prepare import PreparedData
+from groundup.tokens.prepared_examples import PreparedExamples
 from groundup.tokens.prepared_facts import describe_steps
+from groundup.tokens.tokenizer import Tokenizer
 from groundup.training.loop import train as train_loop
-from groundup.training.objectives.language_model import count_targets, loss_sum, marked_loss_sum
-from groundup.training.settings import TrainingSettings
-from groundup.training.step import Task, num_predicted
 
 Say = Callable[[str], None]
 
@@ -92,36 +93,65 @@ def train(
 def _train_locked(
     settings: Recipe, directory: RunDirectory, folder: Path, device: torch.device, say: Say
 ) -> TrainedRun:
-    data = prepare_data(settings, folder, say)
-    for line in (*describe_steps(data.facts), *describe(data.facts)):
+    data = prepare_recipe(settings, folder, say)
+    more = describe(data.facts) if isinstance(data, PreparedData) else describe_labels(data.facts)
+    for line in (*describe_steps(data.facts), *more):
         say(line)
-    config = with_vocabulary(settings.model, data.tokenizer.vocab_size)
-    require_memory(config)
-    torch.manual_seed(settings.training.seed)
-    model = Transformer(config)
+    files = _starting_model(settings, data.tokenizer, folder)
+    model = files.model
     try:
         LanguageModel(model, data.tokenizer).check_prompt(settings.training.sample_prompt)
     except GenerationError as error:
         raise SettingError("training.sample_prompt", settings.training.sample_prompt, str(error)) from error
     set_threads(settings.training.num_threads)
-    peak_flops = matmul_flops_per_second(device, autocast_dtype(settings.training.precision, device) or torch.float32)
-    checkpoint = open_run(settings, directory, folder, data, config, device, peak_flops, say)
+    dtype = autocast_dtype(settings.training.precision, device)
+    peak_flops = matmul_flops_per_second(device, dtype or torch.float32)
+    checkpoint = open_run(settings, directory, folder, data, files, device, peak_flops, say)
     if checkpoint is not None:
-        model.load_state_dict(load_model(checkpoint).state_dict())
+        files.load(checkpoint)
     warn_of_slow_precision(settings.training, device, say)
-    parameters, tokens = parameter_counts(config)["total"], len(data.train.ids)
-    say(f"{parameters:,} parameters, {tokens:,} training tokens, {device.type}; the run is in {directory.path}")
-    task = _compose(settings, directory, data, model.to(device), peak_flops)
+    say(f"{_size(files)}, {len(data.train.ids):,} training tokens, {device.type}; the run is in {directory.path}")
+    model.to(device)
+    reference = None
+    if settings.training.objective == "preference" and isinstance(data, PreparedExamples):
+        reference = find_reference(model, data, directory, checkpoint, settings.evaluation.batch_size, dtype)
+    composition = compose(settings, directory, data, files, peak_flops, reference)
     try:
-        outcome = train_loop(task, checkpoint)
+        outcome = train_loop(composition.task, checkpoint)
     except TrainingError:
         write_report(directory.path)  # a picture of how it went wrong
         raise
     if outcome.finished:
-        finish(settings, directory, data, config, outcome, device, say)
+        finish(settings, directory, files, composition, outcome, say)
     with explain_os_errors(directory.path):
         write_report(directory.path)
     return TrainedRun(directory.path, outcome.stopped_because)
+
+
+def _starting_model(settings: Recipe, tokenizer: Tokenizer, folder: Path) -> ModelFiles:
+    """The network to be trained: a new one, or the base, whose weights stay as they are beside adapters."""
+    seed = settings.training.seed
+    if not settings.model.base:
+        config = with_vocabulary(settings.model.network(), tokenizer.vocab_size)
+        require_memory(config)
+        torch.manual_seed(seed)
+        return ModelFiles(Transformer(config), tokenizer)
+    base = open_base(settings, folder)
+    name, sha256 = base_path(settings.model.base, folder), weights_sha256(base.model)
+    model = made_ready(base, settings, tokenizer)
+    if settings.training.method == "full":
+        require_memory(model.config)
+        return ModelFiles(model, tokenizer, name, sha256)
+    add_lora(model, settings.training.lora, seed)
+    return ModelFiles(model, tokenizer, name, sha256, settings.training.lora)
+
+
+def _size(files: ModelFiles) -> str:
+    """How many parameters there are, and how many of them are trained."""
+    trainable, total = parameter_split(files.model)
+    if trainable == total:
+        return f"{total:,} parameters"
+    return f"{trainable:,} of {total:,} parameters are trained ({trainable / total:.2%})"
 
 
 def with_vocabulary(config: TransformerConfig, vocab_size: int) -> TransformerConfig:
@@ -143,47 +173,3 @@ def require_memory(config: TransformerConfig) -> None:
             f"a network of {parameters:,} parameters needs about {needed / 1e9:,.0f} GB to train, and this machine has "
             f"{there / 1e9:,.0f} GB: lower one of {', '.join(f'model.{name} = {size}' for name, size in sizes.items())}"
         )
-
-
-def step_batch(training: TrainingSettings, data: PreparedData, step: int) -> NDArray[np.int64]:
-    """The rows of a step: (B, T+1), or (B, 2, T+1) with each token's document.
-
-    Short ones at first, many at once (Press et al. 2021, Shortformer, §4): what lies near is learned first, and costs less.
-    """
-    ends = data.train.ends if data.own_documents else None
-    rows = training_batch(data.train.ids, data.plan, training.seed, step, training.batch_size, ends)
-    return cut_rows(rows) if step < training.length_warmup_fraction * training.max_steps else rows
-
-
-def _compose(
-    settings: Recipe, directory: RunDirectory, data: PreparedData, model: Transformer, peak_flops: float
-) -> Task:
-    training = settings.training
-    language_model = LanguageModel(model, data.tokenizer)
-    sampling = replace(settings.generation, max_new_tokens=max(1, training.sample_tokens), num_samples=1, stop=())
-    figures = ("loss", "perplexity", "bits_per_byte", "tokens")
-    limits = settings.evaluation
-
-    def evaluate() -> dict[str, float]:
-        measured = asdict(measure_validation(model, data, limits.batch_size, limits.max_tokens))
-        return {name: measured[name] for name in figures}
-
-    def sample(step: int) -> dict[str, Any]:
-        text = language_model.generate_samples(training.sample_prompt, sampling)[0]
-        facts = {"seed": sampling.seed, "temperature": sampling.temperature}
-        return {"step": step, "prompt": training.sample_prompt, "text": text, **facts}
-
-    return Task(
-        model=model,
-        settings=training,
-        run=directory,
-        loss_sum=marked_loss_sum if data.has_marks else loss_sum,
-        batch=partial(step_batch, training, data),
-        evaluate=evaluate,
-        sample=sample if training.sample_tokens else None,
-        show=partial(write_report, directory.path),
-        save_model=partial(save_language_model, language_model),
-        peak_flops=peak_flops,
-        fingerprint=fingerprint(settings, data),
-        count_targets=count_targets if data.has_marks else num_predicted,
-    )

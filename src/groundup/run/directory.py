@@ -18,13 +18,8 @@ from groundup.files import fsync_file, sha256_file, temporary_name
 from groundup.run.files import checksum, explain_os_errors, read_json, without_infinities, write_json
 from groundup.run.records import append_record, begins_with, cut_records
 
-RECIPE_FILE, MANIFEST_FILE, RESULT_FILE, LOCK_FILE, MODEL_FOLDER = (
-    "recipe.toml",
-    "manifest.json",
-    "result.json",
-    "run.lock",
-    "model",
-)
+RECIPE_FILE, MANIFEST_FILE, RESULT_FILE, LOCK_FILE = "recipe.toml", "manifest.json", "result.json", "run.lock"
+MODEL_FOLDER, DATA_FOLDER = "model", "data"
 METRICS_FILE, EVENTS_FILE, SAMPLES_FILE = "metrics.jsonl", "events.jsonl", "samples.jsonl"
 
 
@@ -46,7 +41,8 @@ class RunDirectory:
     def require_empty(self, recipe: str | None = None) -> None:
         """Raise `RunError` unless the folder is missing or holds nothing: nothing of anybody's is ever overwritten.
 
-        A lock may be there, and a recipe file with this very text: a crash between a run's first two files leaves both.
+        A lock may be there, and a recipe file with this very text: a crash between a run's first two files leaves both. So may the
+        folder of rows that were given from Python.
         """
         if self.path.is_symlink() and not self.path.exists():
             raise RunError(f"{self.path} is a link that leads nowhere; mend it, or name another folder with --run DIR")
@@ -63,6 +59,7 @@ class RunDirectory:
             LOCK_FILE,
             temporary_name(self.path / RECIPE_FILE).name,
             temporary_name(self.path / MANIFEST_FILE).name,
+            DATA_FOLDER,
         }
         if names == {RECIPE_FILE} and recipe is not None and (self.path / RECIPE_FILE).read_bytes() == recipe.encode():
             return

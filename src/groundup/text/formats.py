@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from groundup.errors import DataError
 from groundup.text.bad_input import EMPTY, BadInput, BadInputError
@@ -17,6 +17,8 @@ from groundup.text.document import Document
 from groundup.text.html import html_text
 from groundup.text.rows import ROW_READERS
 from groundup.text.table import Row
+
+Found = TypeVar("Found")
 
 PLAIN = (".txt", ".text", ".md", ".markdown", ".rst", ".tex", ".org", ".srt")
 PAGES = (".html", ".htm", ".xhtml")
@@ -68,36 +70,53 @@ def read_file(file: File, text_field: str, bad: BadInput, every_text: bool = Fal
     as metadata. What can't be read is told to `bad`. An empty file gives nothing. With `every_text` a row without `text_field`
     gives each of its texts as a document (evaluation files have questions, choices and answers).
     """
+    reader = row_reader(file)
+    if reader is not None:
+        documents = _rows(file, reader(file.path, file.shown, bad), text_field, bad, every_text)
+    else:
+        documents = _page(file) if inner_name(file.path.name.lower()).endswith(PAGES) else _plain(file)
+    yield from _told_of(file, documents, "document", bad)
+
+
+def read_rows(file: File, bad: BadInput) -> Iterator[Row]:
+    """The rows of a file that has a `row_reader`: where each stands, and its columns. What can't be read is told to `bad`."""
+    reader = row_reader(file)
+    assert reader is not None
+    yield from _told_of(file, reader(file.path, file.shown, bad), "row", bad)
+
+
+def row_reader(file: File) -> Callable[[Path, str, BadInput], Iterator[Row]] | None:
+    """What reads a file of rows; None for a file that is none."""
     name = inner_name(file.path.name.lower())
-    reader = next((reader for suffix, reader in ROW_READERS.items() if name.endswith(suffix)), None)
+    return next((reader for suffix, reader in ROW_READERS.items() if name.endswith(suffix)), None)
+
+
+def _told_of(file: File, found: Iterator[Found], called: str, bad: BadInput) -> Iterator[Found]:
+    """What a file gives, one thing after the other; that it can't be read, or read on, is told to `bad` or raised."""
     read = 0
     try:
         if file.path.is_dir():
             os.listdir(file.path)  # one that could not be looked into: this says why
         if not file.path.is_file() and file.path.exists():
             raise DataError(f"{file.shown} is not a regular file: name a text file")
-        if reader is not None:
-            documents = _rows(file, reader(file.path, file.shown, bad), text_field, bad, every_text)
-        else:
-            documents = _page(file) if name.endswith(PAGES) else _plain(file)
-        for document in documents:
+        for one in found:
             read += 1
-            yield document
+            yield one
     except BadInputError:
         raise
     except OSError as error:
-        _refuse(file, unreadable(file.shown, error), "unreadable", read, bad)
+        _refuse(file, unreadable(file.shown, error), "unreadable", read, called, bad)
     except DamagedError as error:
-        _refuse(file, error, "damaged", read, bad)
+        _refuse(file, error, "damaged", read, called, bad)
     except DataError as error:
-        _refuse(file, error, "not text", read, bad)
+        _refuse(file, error, "not text", read, called, bad)
 
 
-def _refuse(file: File, error: DataError, reason: str, read: int, bad: BadInput) -> None:
-    """A file that was asked for by its name is not left out without an error. `read`: documents that came before the fault."""
+def _refuse(file: File, error: DataError, reason: str, read: int, called: str, bad: BadInput) -> None:
+    """A file that was asked for by its name is not left out without an error. `read`: documents or rows that came before the fault."""
     if file.named:
         raise error
-    kept = f" (what was read of it before that, {read:,} document{'s' if read != 1 else ''}, is kept)" if read else ""
+    kept = f" (what was read of it before that, {read:,} {called}{'s' if read != 1 else ''}, is kept)" if read else ""
     bad(str(error) + (kept if bad.skip else ""), reason)
 
 

@@ -24,14 +24,14 @@ class DataSettings:
     """A catalogue name, a file, a folder, a glob pattern, an address with its sha256, `-` (standard input), or a list of these."""
     validation_fraction: float = 0.1
     """Share of the text held out for validation."""
-    validation_source: str | tuple[str, ...] = ()
-    """Hold out this text instead, and nothing of `source`; written as `source` is."""
     split: Split = "auto"
     """documents: whole ones, chosen by hash; tail: the end of each; auto: documents when there are 10 or more."""
     text_field: str = "text"
     """Under which key or column the text of rows is found (.jsonl, .csv, .parquet)."""
     skip_bad: bool = False
     """Leave out files and rows that can't be read, counted and named, where otherwise the first one ends it."""
+    validation_source: str | tuple[str, ...] = ()
+    """Hold out this text instead, and nothing of `source`; written as `source` is."""
     mix_by: Literal["source", "language"] = "source"
     """What `weights` and `temperature` tell apart: sources, or what a document's metadata gives as its `language`."""
     weights: dict[str, float] = field(default_factory=dict)

@@ -10,15 +10,15 @@ from groundup.text.compression import compression
 from groundup.text.formats import File
 from groundup.text.sources import Source
 
-WORTH_SHOWING = 32 * 2**20  # bytes; less is done at once
+WORTH_SHOWING = 32 * 2**20  # bytes of text; less is done at once
 
 
 @contextmanager
-def reading_progress(sources: Sequence[Source]) -> Iterator[Callable[[int], None]]:
-    """Gives a function to be told of so many more characters that were read."""
+def reading_progress(sources: Sequence[Source], worth_showing: int = WORTH_SHOWING) -> Iterator[Callable[[int], None]]:
+    """Gives a function to be told of so many more characters that were read. Files of less than `worth_showing` bytes get no bar."""
     files = [file for source in sources for file in source.files or ()]
     total = sum(map(_size, files))
-    if total < WORTH_SHOWING or not sys.stderr.isatty():
+    if total < worth_showing or not sys.stderr.isatty():
         yield lambda characters: None
         return
     from rich.console import Console

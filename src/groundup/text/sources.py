@@ -9,8 +9,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from groundup.errors import DataError
+from groundup.files import sha256_file
 from groundup.text.bad_input import EMPTY, BadInput
-from groundup.text.catalogue import CATALOGUE
+from groundup.text.catalogue import CATALOGUE, CatalogueEntry
 from groundup.text.document import Document
 from groundup.text.fetch import fetch
 from groundup.text.find_files import expand, find_files, left_out
@@ -33,6 +34,8 @@ class Source:
     """None: an entry of the catalogue."""
     left_out: Counter[str] = field(default_factory=Counter)
     """How many of a folder's files are of no kind that is read, by the end of their name."""
+    entry: CatalogueEntry | None = None
+    """The catalogue's entry whose conversations were written into `files`."""
 
 
 def source_names(settings: DataSettings) -> list[str]:
@@ -72,6 +75,11 @@ def find_sources(settings: DataSettings, cache: Path, say: Say, folder: Path = P
             say(f"warning: {folders[0]}{more} below {name} is not entered, being {kind}: name it to have it read")
         sources.append(Source(name, tuple(files), others))
     return sources
+
+
+def source_hashes(source: Source) -> list[tuple[str, str]]:
+    """The names of a source's files and the SHA-256 of each one's bytes."""
+    return [(file.name, _hash(file.path)) for file in source.files or ()]
 
 
 def read_sources(
@@ -183,3 +191,11 @@ def _read(
             if file.named:
                 raise DataError(f"{file.shown} is empty: name a file with text in it")
             bad.count(f"{file.shown} is empty", EMPTY)
+
+
+def _hash(path: Path) -> str:
+    """A file's hash; of one that can't be read none, for whoever reads it tells of that."""
+    try:
+        return sha256_file(path) if path.is_file() else "no file"
+    except OSError:
+        return "unreadable"

@@ -60,7 +60,9 @@ def all_of(store: DocumentStore) -> Split:
 
 
 def resolve_split(num_documents: int, settings: DataSettings) -> Kind:
-    """What `auto` comes to: whole documents when there are 10 or more, else the tail of each."""
+    """What `auto` comes to: whole documents when there are 10 or more, or some are named, else the tail of each."""
+    if settings.validation_source:
+        return "documents"
     if settings.split != "auto":
         return settings.split
     return "documents" if num_documents >= AUTO_DOCUMENTS else "tail"
@@ -73,7 +75,8 @@ def plan_split(store: DocumentStore, selection: Selection, settings: DataSetting
     those that belong together with it: adding a document that is like no other moves none, and duplicates land on the same
     side (`held_out` tells exactly what moves when). At least one document stays on each side. `tail` holds out the end of each
     document: training gets its first `int(length * (1 -
-    validation_fraction))` characters. Raises `DataError` when either side would be empty.
+    validation_fraction))` characters. With `validation_source` its documents are held out, and no other. Raises `DataError` when
+    either side would be empty.
     """
     kept = selection.kept
     kind = resolve_split(int(kept.sum()), settings)
@@ -81,13 +84,21 @@ def plan_split(store: DocumentStore, selection: Selection, settings: DataSetting
     cuts = np.zeros(0, np.int64)
     if kind == "documents":
         validation = np.zeros(len(kept), np.bool_)
-        _, cluster = np.unique(selection.first[kept], return_inverse=True)
-        validation[kept] = held_out(store.digests[kept, :8], cluster, settings.validation_fraction)
+        if settings.validation_source:
+            validation = kept & (store.index["source"] >= store.facts["training_sources"])
+        else:
+            _, cluster = np.unique(selection.first[kept], return_inverse=True)
+            validation[kept] = held_out(store.digests[kept, :8], cluster, settings.validation_fraction)
         train = kept & ~validation
     else:
         cuts = (lengths * (1 - settings.validation_fraction)).astype(np.int64)
         train, validation = kept & (cuts > 0), kept & (cuts < lengths)
     count, characters = int(kept.sum()), int(lengths[kept].sum())
+    if settings.validation_source and not validation.any():
+        raise DataError(
+            f"data.validation_source = {settings.validation_source!r} has no document that training doesn't read as well: "
+            "name another text"
+        )
     have = f"the text's {characters:,} characters in {count} document{'s' if count != 1 else ''}"
     if not validation.any():
         raise DataError(

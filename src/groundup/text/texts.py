@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -15,3 +16,5 @@ class Text:
     text: str
     metadata: Mapping[str, str] = field(default_factory=dict)
     """`language` as a BCP 47 code such as en or zh-Hant, `programming_language`, `title`."""
+    row: Mapping[str, Any] | None = None
+    """The same as a row of a conversation, where it is one: what instruction tuning reads in place of `text`."""

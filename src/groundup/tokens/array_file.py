@@ -27,7 +27,7 @@ VERSION = b"1"
 MAGIC = FORMAT + VERSION
 HEADER_BYTES = 4096
 BLOCK_BYTES = 2**20
-DTYPES = ("<u2", "<u4", "<i8")
+DTYPES = ("<u2", "<u4", "<i4", "<i8")
 
 PREPARE_AGAIN = "delete it, so that the data is prepared again"
 

@@ -44,36 +44,11 @@ class DocumentRows:
 
     def order(self, groups: Sequence[Group], seed: int, samples: NDArray[np.int64]) -> NDArray[np.int64]:
         """The rows (n,) that samples (n,) are. `groups` are the plan's."""
-        rows = np.empty_like(samples)
-        batches, places = np.divmod(samples, self.batch_size)
-        for batch in np.unique(batches).tolist():
-            begin, end = _block_of(sum(group.drawn for group in groups), self.batch_size, batch)
-            here = batches == batch
-            rows[here] = self._block(groups, seed, begin, end)[batch - begin, places[here]]
-        return rows
+        return bucket_order(self.pieces[:, LENGTH], groups, self.batch_size, seed, samples)
 
     def padding_share(self, groups: Sequence[Group], seed: int) -> float:
-        """Which part of an epoch's batches is padding, those that lie in it whole: the first epoch's, with this seed."""
-        places, tokens, batch = 0, 0, 0
-        epoch_rows = sum(group.drawn for group in groups)
-        while batch < epoch_rows // self.batch_size:
-            batch, end = _block_of(epoch_rows, self.batch_size, batch)
-            lengths = self.pieces[self._block(groups, seed, batch, end), LENGTH]
-            places += int(lengths.max(axis=1).sum()) * self.batch_size
-            tokens += int(lengths.sum())
-            batch = end
-        return 1 - tokens / max(1, places)
-
-    def _block(self, groups: Sequence[Group], seed: int, begin: int, end: int) -> NDArray[np.int64]:
-        """The rows of the batches `begin` to `end`, which are a block: (end - begin, batch_size)."""
-        drawn, _ = sample_rows(groups, seed, np.arange(begin * self.batch_size, end * self.batch_size))
-        if end - begin == 1:  # it may span two epochs, whose rows must not trade places
-            return drawn[None]
-        sorted_rows = drawn[np.argsort(self.pieces[drawn, LENGTH], kind="stable")].reshape(-1, self.batch_size)
-        # A third number that is 0 and a fourth that isn't keep these apart from the orders of epochs and of groups.
-        order, _ = draw_order([seed, begin, 0, 1], end - begin, 0)
-        rows: NDArray[np.int64] = sorted_rows[order]
-        return rows
+        """Which part of an epoch's batches is padding."""
+        return padding_share(self.pieces[:, LENGTH], groups, self.batch_size, seed)
 
     def read(
         self,
@@ -95,6 +70,59 @@ class DocumentRows:
         tokens: NDArray[np.int64] = ids[np.where(there, begins[:, None] - 1 + places, 0)].astype(np.int64)
         tokens[~there] = ~self.padding_id
         return tokens
+
+
+def bucket_order(
+    lengths: NDArray[np.int64], groups: Sequence[Group], batch_size: int, seed: int, samples: NDArray[np.int64]
+) -> NDArray[np.int64]:
+    """The rows (n,) that samples (n,) are, where rows have the `lengths` (R,) and those of like length share a batch."""
+    rows = np.empty_like(samples)
+    batches, places = np.divmod(samples, batch_size)
+    for batch in np.unique(batches).tolist():
+        begin, end = _block_of(_epoch_rows(groups), batch_size, batch)
+        here = batches == batch
+        rows[here] = _block(lengths, groups, batch_size, seed, begin, end)[batch - begin, places[here]]
+    return rows
+
+
+def padding_share(
+    lengths: NDArray[np.int64],
+    groups: Sequence[Group],
+    batch_size: int,
+    seed: int,
+    filled: NDArray[np.float64] | None = None,
+) -> float:
+    """Which part of an epoch's batches is padding: of those that lie in the first epoch whole, with this seed, or of the first
+    batch, if that takes more than an epoch. `filled` (R,): how much of each row is no padding, if that is less than its length.
+    """
+    tokens_of = lengths if filled is None else filled
+    places, tokens, batch = 0.0, 0.0, 0
+    epoch_rows = _epoch_rows(groups)
+    while batch < max(1, epoch_rows // batch_size):
+        batch, end = _block_of(epoch_rows, batch_size, batch)
+        rows = _block(lengths, groups, batch_size, seed, batch, end)
+        places += float(lengths[rows].max(axis=1).sum()) * batch_size
+        tokens += float(tokens_of[rows].sum())
+        batch = end
+    return 1 - tokens / max(1, places)
+
+
+def _epoch_rows(groups: Sequence[Group]) -> int:
+    return sum(group.drawn for group in groups)
+
+
+def _block(
+    lengths: NDArray[np.int64], groups: Sequence[Group], batch_size: int, seed: int, begin: int, end: int
+) -> NDArray[np.int64]:
+    """The rows of the batches `begin` to `end`, which are a block: (end - begin, batch_size)."""
+    drawn, _ = sample_rows(groups, seed, np.arange(begin * batch_size, end * batch_size))
+    if end - begin == 1:  # it may span two epochs, whose rows must not trade places
+        return drawn[None]
+    sorted_rows = drawn[np.argsort(lengths[drawn], kind="stable")].reshape(-1, batch_size)
+    # A third number that is 0 and a fourth that isn't keep these apart from the orders of epochs and of groups.
+    order, _ = draw_order([seed, begin, 0, 1], end - begin, 0)
+    rows: NDArray[np.int64] = sorted_rows[order]
+    return rows
 
 
 def _block_of(epoch_rows: int, batch_size: int, batch: int) -> tuple[int, int]:

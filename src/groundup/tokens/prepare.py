@@ -34,7 +34,7 @@ from groundup.tokens.tokenizer import CONFIG_FILE, Tokenizer
 from groundup.tokens.train import train_with_special_tokens, with_special_tokens
 from groundup.tokens.write_store import write_store
 
-FORMAT_VERSION = 8
+FORMAT_VERSION = 9
 LEARNED_CHARACTERS = 200_000_000
 FACTS_FILE, TRAIN_FILE, VALIDATION_FILE, PLAN_FILE = (
     "prepared.json",
@@ -74,6 +74,7 @@ def prepare(
     cache: Path,
     say: Say,
     folder: Path = Path(),
+    existing: Tokenizer | None = None,
 ) -> PreparedData:
     """Split the documents, train the tokenizer on the training split alone, write token stores and the sample plan.
 
@@ -81,10 +82,12 @@ def prepare(
     it isn't; processes that prepare the same data at once wait for the first of them. `sequence_length` is T, the
     tokens that a sample predicts; `batch_size` is checked against the data, and decides nothing more unless rows are batched
     by their lengths. `say` is told of a repair of the cache and of unknown characters or words. A relative `tokenizer.path`
-    begins at `folder`. Raises `DataError` when there is too little text, `MachineError` when the cache cannot be written.
+    begins at `folder`; one that is given is taken.
+    Raises `DataError` when there is too little text, `MachineError` when the cache cannot be written.
     """
     _require_two_characters(store)
-    existing = find_tokenizer(tokenizer.path, folder, say) if tokenizer.kind == "existing" else None
+    if existing is None and tokenizer.kind == "existing":
+        existing = find_tokenizer(tokenizer.path, folder, say)
     key = _key(store, data, tokenizer, existing, sequence_length, batch_size)
     directory = cache / "prepared" / key
     with locked(directory):
@@ -120,6 +123,7 @@ def _key(
     settings = {
         "split": data.split,
         "validation_fraction": data.validation_fraction,
+        "validation_source": data.validation_source,
         "duplicates": dataclasses.asdict(data.duplicates),
         **{name: getattr(data, name) for name in DECIDE_ROWS},
         **dataclasses.asdict(tokenizer),

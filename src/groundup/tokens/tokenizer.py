@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import json
+import re
 import threading
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -23,6 +24,7 @@ from groundup.tokens.code_points import CodePointTable
 TOKENIZER_FILE = "tokenizer.json"
 CONFIG_FILE = "tokenizer_config.json"
 TEMPLATE_FILE = "chat_template.jinja"
+CONFIG_KEYS = {"end": "eos_token", "pad": "pad_token", "unknown": "unk_token"}
 MODEL_CONFIG_FILES = ("generation_config.json", "config.json")  # the first that names an end token counts
 OTHER_ENDS = "other_end_tokens"  # our own key of tokenizer_config.json
 PIECE_CHARACTERS = 2**20
@@ -200,6 +202,12 @@ class Tokenizer:
         added = self._tokenizer.get_added_tokens_decoder()
         return {token.content: number for number, token in added.items() if token.special}
 
+    @functools.cached_property
+    def special_pattern(self) -> re.Pattern[str]:
+        """Finds the special tokens that a text spells, the longest where one begins as another does."""
+        names = sorted(self.special_tokens(), key=len, reverse=True)
+        return re.compile("|".join(map(re.escape, names)) if names else r"(?!)")
+
     def with_special_tokens(self, tokens: Sequence[str]) -> Tokenizer:
         """The same tokenizer with these special tokens more, at the end of its ids. No text becomes one of them."""
         more = tokenizers.Tokenizer.from_str(self._json.decode("utf-8"))
@@ -208,9 +216,15 @@ class Tokenizer:
         return Tokenizer(more.to_str(pretty=True).encode("utf-8"), self._config, special_ids)
 
     def with_config(self, values: Mapping[str, Any]) -> Tokenizer:
-        """The same tokenizer with some values of its tokenizer_config.json changed."""
+        """The same tokenizer with some values of its tokenizer_config.json changed; `eos_token` and the like name its special tokens."""
         special_ids = {"end": self.end_id, "pad": self.pad_id, "unknown": self.unknown_id}
+        named = {role: _content(values.get(key)) for role, key in CONFIG_KEYS.items()}
+        special_ids |= {role: self.token_id(token) for role, token in named.items() if token is not None}
         return Tokenizer(self._json, {**self._config, **values}, special_ids)
+
+    def role_tokens(self, keys: Sequence[str]) -> list[str]:
+        """The tokens that its tokenizer_config.json names under `keys`, `bos_token` and the like."""
+        return [token for key in keys if (token := _content(self._config.get(key))) is not None]
 
     def save(self, directory: Path, max_length: int | None = None) -> None:
         """Write tokenizer.json and tokenizer_config.json into an existing directory.
@@ -251,8 +265,7 @@ class Tokenizer:
         special_map = _read_json(directory / "special_tokens_map.json")
         vocab = tokenizer._tokenizer.get_vocab(with_added_tokens=True)
         unknown = getattr(tokenizer._tokenizer.model, "unk_token", None)
-        named = {"end": "eos_token", "pad": "pad_token", "unknown": "unk_token"}
-        for role, key in named.items():
+        for role, key in CONFIG_KEYS.items():
             token = (
                 _content(config.get(key)) or _content(special_map.get(key)) or (unknown if role == "unknown" else None)
             )

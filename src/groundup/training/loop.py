@@ -194,10 +194,12 @@ def _log(
     tensorboard: Any,
 ) -> None:
     loss = float(taken.loss)
+    figures = dict(zip(task.figure_names, taken.figures.tolist(), strict=True))
     record = {
         "kind": "train",
         "step": progress.step,
         "loss": loss,
+        **figures,
         "learning_rate": task.settings.learning_rate * factor,
         "grad_norm": float(taken.grad_norm),
         "tokens": progress.tokens,
@@ -207,9 +209,9 @@ def _log(
         "skipped_steps": int(machinery.guard.spikes),
     }
     task.run.log_metrics(record)
-    display.logged(progress.step, loss, tokens_per_second, mfu)
+    display.logged(progress.step, loss, figures, tokens_per_second, mfu)
     if tensorboard is not None:
-        for key in ("loss", "learning_rate", "grad_norm", "tokens_per_second", "mfu"):
+        for key in ("loss", *figures, "learning_rate", "grad_norm", "tokens_per_second", "mfu"):
             tensorboard.add_scalar(f"train/{key}", record[key], progress.step)
 
 
@@ -234,10 +236,14 @@ def _evaluate(
     task.run.log_metrics({"kind": "validation", "step": progress.step, **figures, "best": best, "seconds": seconds})
     if task.sample is not None:
         task.run.log_sample(task.sample(progress.step))
+    measured = {name: figures[name] for name in ("loss", *task.figure_names) if name in figures}
     if display.live or counts:
-        display.say(f"step {progress.step}: validation loss {loss:.4f}{'  (best so far)' if best else ''}")
+        others = "".join(f", {name} {value:.4f}" for name, value in measured.items() if name != "loss")
+        mark = "  (best so far)" if best else ""
+        display.say(f"step {progress.step}: validation loss {loss:.4f}{others}{mark}")
     if tensorboard is not None:
-        tensorboard.add_scalar("validation/loss", loss, progress.step)
+        for name, value in measured.items():
+            tensorboard.add_scalar(f"validation/{name}", value, progress.step)
     return progress
 
 

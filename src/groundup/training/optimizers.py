@@ -28,10 +28,14 @@ def stacked_matrices(model: Transformer) -> dict[str, list[int]]:
     return heights
 
 
-class Optimizer:
-    """AdamW for everything, or Muon for the blocks' matrices and AdamW for the rest (embeddings, norms, biases).
+EMBEDDINGS = ("token_embedding.weight", "position_embedding.weight")
 
-    Weight decay acts on the blocks' matrices and an untied output projection only, not on embeddings, norms and biases.
+
+class Optimizer:
+    """AdamW for everything, or Muon for the blocks' matrices and AdamW for the rest (embeddings, norms, biases, adapters).
+
+    Frozen parameters are left alone. Weight decay acts on matrices only: the blocks', an untied output projection and
+    those of low-rank adapters, but not on embeddings, norms and biases.
     PyTorch's functional AdamW is called directly: its classes load the compiler, which takes longer than a small training's
     first hundred steps. `dtype` is the format of the network's matrix products under autocast, if there is one.
     """
@@ -40,8 +44,8 @@ class Optimizer:
         self, model: Transformer, settings: TrainingSettings, num_parts: int = 1, dtype: torch.dtype | None = None
     ) -> None:
         self.settings = settings
-        named: dict[str, Tensor] = dict(model.named_parameters())
-        heights = stacked_matrices(model)
+        named: dict[str, Tensor] = {name: p for name, p in model.named_parameters() if p.requires_grad}
+        heights = {name: parts for name, parts in stacked_matrices(model).items() if name in named}
         by_muon = list(heights) if settings.optimizer == "muon" else []
         self.muon_names = by_muon
         self.muon = Muon(
@@ -52,7 +56,7 @@ class Optimizer:
             num_parts,
             dtype if dtype == torch.bfloat16 else None,  # Muon bears rounding, but fp16's narrow range it wouldn't
         )
-        decayed = {*heights, "output_projection.weight"}
+        decayed = {name for name, p in named.items() if p.ndim >= 2 and name not in EMBEDDINGS}
         rest = [name for name in named if name not in by_muon]
         # Dealt out as Muon's are, by size.
         dealt = [sorted(rest, key=lambda name: -named[name].numel())[part::num_parts] for part in range(num_parts)]
@@ -71,7 +75,7 @@ class Optimizer:
 
     @property
     def param_groups(self) -> list[dict[str, list[Tensor]]]:
-        """All parameters, as `torch.amp.GradScaler` looks for them."""
+        """All trainable parameters, as `torch.amp.GradScaler` looks for them."""
         return [{"params": group.parameters} for group in self.adamw_groups] + [{"params": self.muon.parameters}]
 
     def step(self, factor: float, skip: Tensor, each: Each = in_turn) -> None:
@@ -167,6 +171,11 @@ class AdamWGroup:
             eps=1e-8,
             maximize=False,
         )
+
+
+def trainable(model: nn.Module) -> list[nn.Parameter]:
+    """The parameters that a training changes: all that are not frozen."""
+    return [parameter for parameter in model.parameters() if parameter.requires_grad]
 
 
 def gradient_norm(parameters: list[nn.Parameter]) -> Tensor:

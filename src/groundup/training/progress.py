@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from types import TracebackType
 
 from rich.console import Console
@@ -30,13 +31,13 @@ class TrainingProgress:
             TextColumn("training"),
             BarColumn(bar_width=None),
             MofNCompleteColumn(),
-            TextColumn("[bold]loss {task.fields[loss]}[/bold]  {task.fields[speed]}"),
+            TextColumn("[bold]loss {task.fields[loss]}[/bold]{task.fields[figures]}  {task.fields[speed]}"),
             TimeRemainingColumn(),
             console=self.console,
             disable=not self.live,
             expand=True,
         )
-        self.task = self.bar.add_task("training", total=max_steps, completed=start, loss="…", speed="")
+        self.task = self.bar.add_task("training", total=max_steps, completed=start, loss="…", figures="", speed="")
 
     def __enter__(self) -> TrainingProgress:
         self.bar.start()
@@ -52,14 +53,17 @@ class TrainingProgress:
         if self.live:
             self.bar.update(self.task, completed=step)
 
-    def logged(self, step: int, loss: float, tokens_per_second: float, mfu: float) -> None:
-        """A step was measured."""
+    def logged(
+        self, step: int, loss: float, figures: Mapping[str, float], tokens_per_second: float, mfu: float
+    ) -> None:
+        """A step was measured; `figures` is what the objective tells besides its loss."""
+        told = "".join(f"  {name.replace('_', ' ')} {value:.3f}" for name, value in figures.items())
         speed = f"{tokens_per_second:,.0f} tok/s  MFU {mfu:.0%}"
         if self.live:
-            self.bar.update(self.task, completed=step, loss=f"{loss:.3f}", speed=speed)
+            self.bar.update(self.task, completed=step, loss=f"{loss:.3f}", figures=told, speed=speed)
         elif step >= self.next_plain or step == self.max_steps:
             self.next_plain = step + self.every
-            self.say(f"step {step}/{self.max_steps}  loss {loss:.4f}  {speed}")
+            self.say(f"step {step}/{self.max_steps}  loss {loss:.4f}{told}  {speed}")
 
     def say(self, text: str) -> None:
         """A line above the bar."""

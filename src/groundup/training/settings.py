@@ -157,3 +157,9 @@ class TrainingSettings:
             self.accumulation_steps,
             f"it must divide batch_size = {self.batch_size}",
         )
+        require(
+            self.method == "full" or self.optimizer == "adamw",
+            "training.optimizer",
+            self.optimizer,
+            'use "adamw" with training.method = "lora", whose matrices are too narrow to be orthogonalized',
+        )

@@ -25,12 +25,13 @@ from torch import Tensor, nn
 from groundup.device import begin_thread, default_generator
 from groundup.model.dropout import Dropout
 from groundup.model.transformer import Transformer
+from groundup.training.optimizers import trainable
 from groundup.training.settings import TrainingSettings
 
 T = TypeVar("T")
 R = TypeVar("R")
 Backward = Callable[[nn.Module, Tensor], Tensor]
-"""Adds the gradient of some rows' loss to the network's; gives that loss, without its graph."""
+"""Adds the gradient of some rows' loss to the network's; gives that loss, or it and figures beside it, without the graph."""
 
 
 def num_shards(settings: TrainingSettings, device: torch.device, num_threads: int) -> int:
@@ -55,7 +56,7 @@ class Shards:
         self.model = model
         twins = [_same_weights(model) for _ in range(num_shards - 1)]
         self.networks = [network, *twins]
-        self.parameters = [list(one.parameters()) for one in (model, *twins)]
+        self.parameters = [trainable(one) for one in (model, *twins)]
         self.generators = [torch.Generator() for _ in self.networks]
         device = next(model.parameters()).device
         # `torch.manual_seed` seeds every device, and formats a stack trace for each that isn't in use.
@@ -101,7 +102,7 @@ class Shards:
         return first + [other.result() for other in others]
 
     def run(self, backward: Backward, rows: Tensor, seed: str) -> Tensor:
-        """Add the gradient of `rows` (B, T+1) to the model's; the sum of their losses. Dropout follows from `seed` alone."""
+        """Add the gradient of `rows` (B, …) to the model's; the sum of what `backward` gives. Dropout follows from `seed` alone."""
         seeds = [step_seed(f"{seed}:{place}") for place in range(len(self.networks))]
         self.default_generator.manual_seed(seeds[0])  # for what draws from none of ours
         for generator, own_seed in zip(self.generators, seeds, strict=True):
@@ -110,11 +111,11 @@ class Shards:
             for parameter in parameters:
                 parameter.grad = None
         parts = list(zip(self.networks, rows.tensor_split(len(self.networks)), strict=True))
-        losses = self.each(lambda part: backward(*part), parts)
+        sums = self.each(lambda part: backward(*part), parts)
         total = [parameter.grad for parameter in self.parameters[0] if parameter.grad is not None]
         for parameters in self.parameters[1:]:
             torch._foreach_add_(total, [parameter.grad for parameter in parameters if parameter.grad is not None])
-        return torch.stack(losses).sum()
+        return torch.stack(sums).sum(dim=0)
 
 
 def step_seed(text: str) -> int:
@@ -123,8 +124,8 @@ def step_seed(text: str) -> int:
 
 
 def _same_weights(model: Transformer) -> Transformer:
-    """Another network whose parameters are the same memory, with gradients of their own."""
-    alias: dict[int, object] = {id(p): nn.Parameter(p.detach()) for p in model.parameters()}
+    """Another network whose parameters are the same memory, with gradients of their own; frozen ones are the same tensors."""
+    alias: dict[int, object] = {id(p): nn.Parameter(p.detach()) if p.requires_grad else p for p in model.parameters()}
     alias |= {id(buffer): buffer for buffer in model.buffers()}
     return copy.deepcopy(model, alias).train()
 

@@ -18,16 +18,22 @@ from groundup.model.transformer import Transformer
 from groundup.run.checkpoints import read_state
 from groundup.run.directory import RunDirectory
 from groundup.training.guard import StepGuard
-from groundup.training.optimizers import Optimizer, gradient_norm, scale_gradients
+from groundup.training.optimizers import Optimizer, gradient_norm, scale_gradients, trainable
 from groundup.training.settings import TrainingSettings
 from groundup.training.shards import Shards, num_shards
 
 LossSum = Callable[[nn.Module, Tensor], Tensor]
+"""The summed loss of some rows: a scalar, or a vector whose first element it is, figures' sums (detached) behind it."""
 
 
 def num_predicted(batch: np.ndarray) -> int:
     """Of rows that are nothing but ids, all but the first token of each."""
     return int(batch.shape[0] * (batch.shape[1] - 1))
+
+
+def rows_read(batch: np.ndarray) -> tuple[int, int]:
+    """How many rows the network reads, and how many tokens of each: of (B, …, T+1) B and T."""
+    return int(batch.shape[0]), int(batch.shape[-1]) - 1
 
 
 @dataclass(frozen=True)
@@ -53,7 +59,13 @@ class Task:
     fingerprint: dict[str, str]
     """Hashes of recipe, tokenizer and data; they go into every checkpoint."""
     count_targets: Callable[[np.ndarray], int] = num_predicted
-    """How many tokens of a batch carry loss: what the sum of losses is divided by."""
+    """How many tokens of a batch carry loss."""
+    count_terms: Callable[[np.ndarray], int] | None = None
+    """What the sums of loss and figures are divided by, where it is not the tokens that carry loss: pairs, say."""
+    figure_names: tuple[str, ...] = ()
+    """What `loss_sum` gives behind the loss, in its order; their means are logged with it."""
+    rows_read: Callable[[np.ndarray], tuple[int, int]] = rows_read
+    """How many rows of a batch the network reads, and how many tokens of each."""
 
 
 @dataclass
@@ -69,6 +81,9 @@ class Machinery:
     num_threads: int
     peak_flops: float
     parameters: list[nn.Parameter]
+    """Those that are trained."""
+    adapter_parameters: int | None
+    """How many there are beside frozen weights; None if all weights are trained."""
     spikes_told: int = 0
 
 
@@ -82,6 +97,8 @@ class Step(NamedTuple):
     """Tokens that were predicted and carried loss."""
     flops: int
     """Operations of its matrix products, with those on padding."""
+    figures: Tensor
+    """(F,) the means of what `Task.figure_names` names, on the device."""
 
 
 def prepare_machinery(task: Task, resume_from: Path | None = None) -> Machinery:
@@ -96,6 +113,8 @@ def prepare_machinery(task: Task, resume_from: Path | None = None) -> Machinery:
         keep_freed_memory()
     parts = num_shards(settings, device, num_threads)
     network: nn.Module = torch.compile(task.model) if settings.compile else task.model  # type: ignore[assignment]
+    parameters = trainable(task.model)
+    frozen = any(not parameter.requires_grad for parameter in task.model.parameters())
     return Machinery(
         device=device,
         optimizer=Optimizer(task.model, settings, parts, dtype),
@@ -105,7 +124,8 @@ def prepare_machinery(task: Task, resume_from: Path | None = None) -> Machinery:
         shards=Shards(task.model, network, parts, num_threads),
         num_threads=num_threads,
         peak_flops=task.peak_flops,
-        parameters=list(task.model.parameters()),
+        parameters=parameters,
+        adapter_parameters=sum(parameter.numel() for parameter in parameters) if frozen else None,
     )
 
 
@@ -114,25 +134,28 @@ def take_step(task: Task, machinery: Machinery, step: int, factor: float) -> Ste
     if not task.model.training:
         task.model.train()
     rows = task.batch(step)
-    batch = torch.from_numpy(rows).to(machinery.device)  # (B, T+1)
-    num_tokens, sequence_length = max(1, task.count_targets(rows)), batch.shape[-1] - 1
-    loss = _accumulate_gradients(task, machinery, step, batch, num_tokens)
-    grad_norm = _update(task.settings, machinery, step, loss, factor)
-    flops = training_flops(task.model.config, batch.shape[0] * sequence_length, sequence_length)
-    return Step(loss, grad_norm, num_tokens, flops)
+    batch = torch.from_numpy(rows).to(machinery.device)
+    num_tokens = max(1, task.count_targets(rows))
+    num_terms = max(1, task.count_terms(rows)) if task.count_terms is not None else num_tokens
+    means = _accumulate_gradients(task, machinery, step, batch, num_terms)
+    grad_norm = _update(task.settings, machinery, step, means[0], factor)
+    num_rows, length = task.rows_read(rows)
+    flops = training_flops(task.model.config, num_rows * length, length, num_tokens, machinery.adapter_parameters)
+    return Step(means[0], grad_norm, num_tokens, flops, means[1:])
 
 
-def _accumulate_gradients(task: Task, machinery: Machinery, step: int, batch: Tensor, num_tokens: int) -> Tensor:
-    """Gradients of the batch's mean loss, part by part; that loss."""
+def _accumulate_gradients(task: Task, machinery: Machinery, step: int, batch: Tensor, num_terms: int) -> Tensor:
+    """Gradients of the batch's mean loss, part by part; that loss and the figures' means, (1 + F,)."""
     settings, device = task.settings, machinery.device
     machinery.optimizer.zero_grad()
-    total = torch.zeros((), device=device)
+    total = torch.zeros(1 + len(task.figure_names), device=device)
 
     def backward(network: nn.Module, rows: Tensor) -> Tensor:
         with torch.autocast(device.type, machinery.dtype) if machinery.dtype else nullcontext():
-            loss = task.loss_sum(network, rows) / num_tokens
+            means = task.loss_sum(network, rows) / num_terms
+        loss = means[0] if means.ndim else means
         (machinery.scaler.scale(loss) if machinery.scaler else loss).backward()  # type: ignore[no-untyped-call]
-        return loss.detach()
+        return means.detach()
 
     for part, rows in enumerate(batch.chunk(settings.accumulation_steps)):
         total += machinery.shards.run(backward, rows, f"{settings.seed}:{step}:{part}")

@@ -1,0 +1,47 @@
+"""`evaluate` for a run that was trained on rows: its model on the rows that were held out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from groundup.errors import CheckpointError
+from groundup.model.transformer import Transformer
+from groundup.recipe.data import prepare_recipe
+from groundup.recipe.identity import require_same_data
+from groundup.recipe.measure_examples import measure_examples
+from groundup.recipe.reference import REFERENCE_FILE
+from groundup.recipe.settings import load_recipe
+from groundup.run.checkpoints import list_checkpoints, read_state
+from groundup.run.directory import RECIPE_FILE, RunDirectory
+from groundup.tokens.prepared_examples import PreparedExamples
+from groundup.training.objectives.preference import count_answer_tokens, count_pairs, preference_figures
+from groundup.training.reference_file import load_reference
+
+
+def trains_on_rows(run: Path) -> bool:
+    """Whether a run's objective reads rows, not a text."""
+    return load_recipe(str(run / RECIPE_FILE)).training.objective != "language_model"
+
+
+def evaluate_rows(model: Transformer, run: Path, names: Sequence[str], say: Callable[[str], None]) -> dict[str, Any]:
+    """The figures asked for of what the held-out rows teach; of pairs loss, accuracy and rewards, compared with the model that the run
+    began with. Raises `CheckpointError` where what that thought of them is lost."""
+    settings, directory = load_recipe(str(run / RECIPE_FILE)), RunDirectory(run)
+    data = prepare_recipe(settings, directory.working_folder(), say)
+    assert isinstance(data, PreparedExamples)
+    require_same_data(directory, data)
+    batch_size = settings.evaluation.batch_size
+    if not data.pairs:
+        figures = asdict(measure_examples(model, data, batch_size))
+        return {"data": "validation", **{name: figures[name] for name in (*names, "tokens", "bytes", "window")}}
+    checkpoints = list_checkpoints(run)
+    if not checkpoints:
+        raise CheckpointError(f"{run} has no checkpoint, which says what its reference was: restore one from a copy")
+    reference = load_reference(run / REFERENCE_FILE, read_state(checkpoints[-1])["reference"])["validation"]
+    batches = list(data.validation_batches(batch_size))
+    figures = preference_figures(model, batches, reference, settings.training.preference)
+    counts = {"pairs": sum(map(count_pairs, batches)), "tokens": sum(map(count_answer_tokens, batches))}
+    return {"data": "validation", **figures, **counts}

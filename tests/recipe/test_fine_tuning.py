@@ -1,0 +1,216 @@
+"""Fine-tuning on the one loop: a model to start from, all of it trained or adapters beside it."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+import groundup as gu
+from groundup.config import from_dotted
+from groundup.errors import DataError, RunError, SettingError
+from groundup.model.adapter import load_adapter
+from groundup.model.directory import load_model, save_model
+from groundup.recipe.settings import Recipe, build_recipe, load_recipe
+
+QUICK: dict[str, Any] = {
+    "model.max_seq_len": 32,
+    "training.max_steps": 6,
+    "training.batch_size": 4,
+    "training.eval_steps": 3,
+    "training.save_steps": 3,
+    "training.warmup_steps": 1,
+    "training.logging_steps": 1,
+    "training.num_threads": 1,
+    "training.sample_tokens": 4,
+    "evaluation.max_tokens": 200,
+}
+
+
+def quiet(text: str) -> None:
+    pass
+
+
+@pytest.fixture
+def recipe(tmp_path: Path, tiny_base: Path, text_file: Path) -> Path:
+    path = tmp_path / "tune.toml"
+    path.write_text(f'[data]\nsource = "{text_file}"\n[model]\nbase = "{tiny_base}"\n')
+    return path
+
+
+def measured(run: Path) -> list[float]:
+    records = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    return [record["loss"] for record in records if record["kind"] == "validation"]
+
+
+def test_all_weights_are_tuned_from_those_of_the_base(recipe: Path, tiny_base: Path, tmp_path: Path) -> None:
+    overrides = {**QUICK, "training.learning_rate": 0.01}
+    run = gu.train(recipe, overrides, run=tmp_path / "run", say=quiet)
+    losses = measured(run.path)
+    base = gu.load(tiny_base)
+    assert losses[-1] < losses[0]
+    manifest = json.loads((run.path / "manifest.json").read_text())
+    assert manifest["model"]["base"]["name"] == str(tiny_base)
+    assert manifest["model"]["trainable"] == manifest["model"]["parameters"]["total"]
+    tuned = run.load()
+    assert (
+        tuned.model.config.max_seq_len == base.model.config.max_seq_len == 128
+    )  # rows are shorter, the model is as it was
+    assert tuned.tokenizer.sha256 == base.tokenizer.sha256
+    before, after = base.model.state_dict(), tuned.model.state_dict()
+    assert all(not torch.equal(before[name], after[name]) for name in before)
+    # The untrained figure is the base's own.
+    figures = gu.evaluate(tiny_base, data=str(load_recipe(str(recipe)).data.source), say=quiet)
+    assert losses[0] == pytest.approx(figures["loss"], abs=0.1)
+
+
+def test_the_recipe_of_a_run_repeats_it(recipe: Path, tmp_path: Path) -> None:
+    first = gu.train(recipe, QUICK, run=tmp_path / "first", say=quiet)
+    again = gu.train(first.path / "recipe.toml", run=tmp_path / "again", say=quiet)
+    for name in ("model/model.safetensors", "recipe.toml"):
+        assert (first.path / name).read_bytes() == (again.path / name).read_bytes()
+
+
+def test_epochs_are_told_as_steps(recipe: Path, tmp_path: Path) -> None:
+    run = gu.train(recipe, {**QUICK, "training.epochs": 0.25}, run=tmp_path / "run", say=quiet)
+    result = json.loads((run.path / "result.json").read_text())
+    tokens = json.loads((run.path / "manifest.json").read_text())["data"]["tokens"]["train"]
+    assert result["steps"] == -(-0.25 * ((tokens - 1) // 32 - 1) // 4)
+
+
+def test_a_text_of_its_own_is_held_out(recipe: Path, tmp_path: Path) -> None:
+    other = tmp_path / "held-out.txt"
+    other.write_text("A text that nobody trains on, and that is not long. " * 20)
+    run = gu.train(recipe, {**QUICK, "data.validation_source": str(other)}, run=tmp_path / "run", say=quiet)
+    facts = json.loads((run.path / "manifest.json").read_text())["data"]
+    assert facts["validation_documents"] == ["held-out.txt"]
+    assert facts["bytes"]["validation"] == other.stat().st_size
+
+
+def test_another_base_under_the_same_name_is_no_resumption(recipe: Path, tiny_base: Path, tmp_path: Path) -> None:
+    moved = tmp_path / "moved"
+    shutil.copytree(tiny_base, moved)
+    overrides = {**QUICK, "model.base": str(moved)}
+    run = gu.train(recipe, overrides, run=tmp_path / "run", say=quiet)
+    shutil.rmtree(run.path / "model")  # as if it had been killed before its end
+    model = load_model(moved)
+    with torch.no_grad():
+        model.token_embedding.weight[0, 0] += 1
+    save_model(model, moved, 0, 1)
+    with pytest.raises(RunError, match=r"moved has not the weights that .* was begun with"):
+        gu.train(recipe, overrides, run=tmp_path / "run", resume=True, say=quiet)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"model.d_model": 64}, r"model\.d_model = 64: leave it out: BASE decides it"),
+        ({"model.preset": "llama"}, r"model\.preset = 'llama': leave it out"),
+        ({"tokenizer.kind": "bpe"}, r"tokenizer\.kind = 'bpe': leave out \[tokenizer\]: BASE comes with its own"),
+        ({"training.method": "lora", "training.optimizer": "muon"}, r"training\.optimizer = 'muon': use \"adamw\""),
+        ({"training.objective": "instruction", "data.fim_rate": 0.5}, r"data\.fim_rate = 0\.5: leave it out"),
+        ({"training.objective": "preference", "data.packing": "best_fit"}, r"data\.packing = 'best_fit': leave it out"),
+        (
+            {"model.base": "", "training.method": "lora", "training.optimizer": "adamw"},
+            r"training\.method = 'lora': name the model",
+        ),
+        ({"model.base": "", "training.objective": "preference"}, r"training\.objective = 'preference': name the model"),
+    ],
+)
+def test_what_a_base_decides_is_not_for_the_recipe(settings: dict[str, Any], message: str) -> None:
+    values = from_dotted(Recipe, {"model.base": "BASE", **settings})
+    with pytest.raises(SettingError, match=message):
+        build_recipe(values)
+
+
+def test_a_base_that_is_nowhere_or_too_short_is_refused(recipe: Path, tmp_path: Path) -> None:
+    with pytest.raises(SettingError, match=r"model\.base = 'nowhere': nowhere is not a model: name a run's folder"):
+        gu.train(recipe, {"model.base": "nowhere"}, run=tmp_path / "run", say=quiet)
+    with pytest.raises(SettingError, match=r"model\.max_seq_len = 256: .* has a context of 128 tokens; use at most so"):
+        gu.train(recipe, {"model.max_seq_len": 256, "training.batch_size": 1}, run=tmp_path / "run", say=quiet)
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_tuned_model_has_gentler_steps_by_default() -> None:
+    tuned = build_recipe({"model": {"base": "x"}, "training": {"method": "lora"}}).training
+    assert (tuned.optimizer, tuned.learning_rate, tuned.schedule) == ("adamw", 2e-4, "linear")
+    assert build_recipe({"model": {"base": "x"}, "training": {"learning_rate": 1.0}}).training.learning_rate == 1.0
+
+
+def test_the_brief_s_function_tunes_a_model_on_rows(tiny_base: Path, text_file: Path, tmp_path: Path) -> None:
+    paragraphs = [text for text in text_file.read_text().split("\n\n") if len(text) > 100]
+    output = tmp_path / "tuned"
+    few = {"training.epochs": 0.2, "training.num_threads": 1}
+    model, tokenizer = gu.fine_tune_pretrained_model(
+        str(tiny_base), paragraphs[:-5], [{"text": text} for text in paragraphs[-5:]], output, settings=few, say=quiet
+    )
+    recipe = load_recipe(str(output / "recipe.toml"))
+    training = recipe.training
+    assert (training.batch_size, training.learning_rate, training.weight_decay) == (4, 5e-5, 0.01)
+    assert (training.warmup_steps, training.eval_steps, training.save_steps, training.logging_steps) == (
+        100,
+        500,
+        1000,
+        100,
+    )
+    assert recipe.model.dropout == load_model(tiny_base).config.dropout
+    published = load_model(output / "model").state_dict()
+    assert all(torch.equal(tensor, published[name]) for name, tensor in model.state_dict().items())
+    assert tokenizer.decode(tokenizer.encode("Licensed")) == "Licensed"
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        ([], r"train_dataset has no rows"),
+        (["a text", 3], r"train_dataset, row 2 is 3, a int: give texts, or rows"),
+        ([{"text": {1, 2}}], r"train_dataset, row 1 holds what is no JSON \(a set\)"),
+    ],
+)
+def test_rows_that_are_none_are_named(rows: list[Any], message: str, tiny_base: Path, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=message):
+        gu.fine_tune_pretrained_model(str(tiny_base), rows, ["held out"], tmp_path / "tuned", say=quiet)
+
+
+def test_only_adapters_are_trained_and_the_published_model_has_them_merged(
+    recipe: Path, tiny_base: Path, tmp_path: Path
+) -> None:
+    said: list[str] = []
+    overrides = {**QUICK, "training.method": "lora", "training.learning_rate": 0.02, "training.lora.rank": 4}
+    run = gu.train(recipe, overrides, run=tmp_path / "run", say=said.append)
+    losses = measured(run.path)
+    assert losses[-1] < losses[0]
+    manifest = json.loads((run.path / "manifest.json").read_text())
+    trainable, total = manifest["model"]["trainable"], manifest["model"]["parameters"]["total"]
+    assert trainable == 2 * 4 * (16 + 48 + 16 + 16)  # A and B of c_attn and of attention's c_proj, in two layers
+    assert any(line.startswith(f"{trainable:,} of {trainable + total:,} parameters are trained") for line in said)
+    checkpoint = run.path / "checkpoints" / "step-000006"
+    assert {file.name for file in checkpoint.iterdir()} >= {
+        "adapter_config.json",
+        "adapter_model.safetensors",
+        "tokenizer.json",
+    }
+    assert not (checkpoint / "model.safetensors").exists()
+    merged, from_adapter = gu.load(run.path / "model").model, load_model(tiny_base)
+    load_adapter(from_adapter, checkpoint)
+    ids = torch.arange(20)[None]
+    torch.testing.assert_close(merged(ids), from_adapter(ids), atol=1e-5, rtol=0)
+    assert (merged(ids) - load_model(tiny_base)(ids)).abs().max() > 1e-3
+
+
+def test_an_adapter_goes_on_to_the_same_bits(recipe: Path, tmp_path: Path) -> None:
+    overrides = {**QUICK, "training.method": "lora", "training.learning_rate": 0.02, "training.keep_checkpoints": 9}
+    whole = gu.train(recipe, overrides, run=tmp_path / "whole", say=quiet)
+    cut = tmp_path / "cut"
+    shutil.copytree(whole.path, cut)
+    shutil.rmtree(cut / "model")
+    shutil.rmtree(cut / "checkpoints" / "step-000006")
+    manifest = json.loads((cut / "manifest.json").read_text())
+    gu.train(recipe, overrides, run=cut, resume=True, say=quiet)
+    for name in ("checkpoints/step-000006/adapter_model.safetensors", "model/model.safetensors"):
+        assert (whole.path / name).read_bytes() == (cut / name).read_bytes()
+    assert manifest["model"]["base"]["sha256"]
