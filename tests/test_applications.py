@@ -10,24 +10,26 @@ from benchmarks.applications import run, scoring
 from nltk.translate import chrf_score
 
 from groundup.language_model import LanguageModel, applications
-from groundup.language_model.chat import check_messages
 from groundup.model.settings import preset_config
 from groundup.model.transformer import Transformer
 from groundup.tokens.character import train_character_tokenizer
 
 
-def test_a_prompt_is_a_talk_in_which_the_task_was_done() -> None:
-    messages = applications.answer("Ice floats.\n", "What floats?")
-    assert [message["role"] for message in messages] == ["user", "assistant"] * 3 + ["user"]
-    assert messages[0]["content"] == (
-        "Answer the question with a few words of the text.\n\nThe mill was built in 1790. It has four sails.\n"
-        "Question: When was the mill built?"
+def test_a_prompt_is_examples_to_go_on_with() -> None:
+    assert applications.answer("Ice floats.\n", "What floats?") == (
+        "Text: The mill was built in 1790. It has four sails.\nQuestion: When was the mill built?\nAnswer: 1790\n\n"
+        "Text: Ella keeps her boat in Bergen. She sails in summer.\nQuestion: Where does Ella keep her boat?\nAnswer: in Bergen\n\n"
+        "Text: Cork floats because it is full of air.\nQuestion: Why does cork float?\nAnswer: it is full of air\n\n"
+        "Text: Ice floats.\nQuestion: What floats?\nAnswer:"
     )
-    assert messages[1]["content"] == "1790"
-    assert messages[-1]["content"].endswith("\n\nIce floats.\nQuestion: What floats?")
-    for made in (applications.sentiment, applications.entities, applications.translate, applications.summarize):
-        check_messages(made("One.\n"))
-        assert made("One.\n")[-1]["content"].endswith("\n\nOne.")
+    ends = {
+        applications.sentiment: "\n\nReview: One.\nSentiment:",
+        applications.entities: "\n\nSentence: One.\nNames:",
+        applications.translate: "\n\nEnglish: One.\nFrench:",
+        applications.summarize: "\n\nText: One.\nSummary:",
+    }
+    for prompt, end in ends.items():
+        assert prompt("One.\n").endswith(end)
 
 
 @pytest.mark.parametrize("name", list(run.TASKS))
@@ -54,6 +56,8 @@ def test_scores_worked_by_hand() -> None:
     assert scoring.rouge_l("b a", "a b") == 0.5
     assert scoring.first_word(" Positive. It is") == "positive"
     assert scoring.first_word("…") == ""
+    assert scoring.first_of(("positive", "negative"), "It is Negative, not positive.") == "negative"
+    assert scoring.first_of(("positive", "negative"), "Good") == ""
     ours = [scoring.read_entities("people: Ada, Bo Li.; places: none"), scoring.read_entities("I see no one")]
     assert ours == [{("people", "ada"), ("people", "bo li")}, set()]
     wanted = [{("people", "ada"), ("places", "bo li")}, {("places", "oslo")}]
@@ -76,4 +80,4 @@ def test_the_whole_is_measured_with_any_model() -> None:
     assert found["rows"] == len(found["replies"]) == 30
     assert found["baseline"] == {"what": "the commonest answer", "accuracy": 0.5}
     assert 0 <= found["model"]["accuracy"] <= 1
-    assert set(found["development"]) == {"with examples", "without"}
+    assert set(found["development"]) == {"examples", "instruction"}

@@ -2,9 +2,9 @@
 
     .venv/bin/python -m benchmarks.applications.run --model smollm2-135m-instruct [--output FILE]
 
-The rows (`sets/*.jsonl`) were written for this, each with its answer. Each task's prompt is `groundup.language_model.applications`; two
-forms of it, with examples and without, are scored on the rows for development, and the better one (which is the one that the library
-has) on the held-out rows. Beside it stands what needs no model: the commonest answer, a copy, the first sentence.
+The rows (`sets/*.jsonl`) were written for this, each with its answer. Each task's prompt is that of `groundup.language_model.applications`,
+examples to go on with. It was chosen on the rows for development, where it stands beside an instruction in a chat, and is scored on the
+held-out rows. Beside it stands what needs no model: the commonest answer, a copy, the first sentence.
 """
 
 from __future__ import annotations
@@ -22,10 +22,8 @@ from benchmarks.applications import scoring
 from benchmarks.result import output_file, show, write
 
 from groundup.language_model import LanguageModel, applications
-from groundup.language_model.chat import Message
 
 SETS = Path(__file__).parent / "sets"
-NUM_SHOWN = 6
 Row = Mapping[str, Any]
 Scores = dict[str, float]
 COLUMNS = {"task": "", "who": "", "rows": "rows", "measures": ""}
@@ -35,8 +33,10 @@ COLUMNS = {"task": "", "who": "", "rows": "rows", "measures": ""}
 class Task:
     """An application with its rows."""
 
-    prompt: Callable[[Row], list[Message] | str]
-    """Messages to reply to; or a text to go on with."""
+    prompt: Callable[[Row], str]
+    """A text to go on with, up to the end of a line."""
+    instruction: str
+    """What is said in a chat instead; empty for none."""
     reference: Callable[[Row], str]
     max_new_tokens: int
     score: Callable[[Sequence[str], Sequence[Row]], Scores]
@@ -63,6 +63,11 @@ def by_row(measures: Mapping[str, Callable[[str, str], float]], key: str) -> Cal
         return {name: mean([measure(*pair) for pair in pairs]) for name, measure in measures.items()}
 
     return score
+
+
+def same_label(reply: str, reference: str) -> float:
+    """Of `positive` and `negative`, the reply names this one first."""
+    return float(scoring.first_of(("positive", "negative"), reply) == reference)
 
 
 def same_first_word(reply: str, reference: str) -> float:
@@ -108,14 +113,16 @@ def likest_sentence(rows: Sequence[Row]) -> list[str]:
 TASKS: dict[str, Task] = {
     "sentiment": Task(
         lambda row: applications.sentiment(row["text"]),
+        "Is this review positive or negative? Answer with one word.",
         lambda row: row["label"],
         4,
-        by_row({"accuracy": same_first_word}, "label"),
+        by_row({"accuracy": same_label}, "label"),
         "the commonest answer",
         commonest("label"),
     ),
     "entities": Task(
         lambda row: applications.entities(row["text"]),
+        "List the people and the places that the sentence names, as: people: A, B; places: C. Write none where there are none.",
         entity_text,
         40,
         score_entities,
@@ -124,6 +131,7 @@ TASKS: dict[str, Task] = {
     ),
     "answering": Task(
         lambda row: applications.answer(row["text"], row["question"]),
+        "Answer the question with a few words of the text.",
         lambda row: row["answer"],
         24,
         by_row({"exact match": scoring.exact, "word F1": scoring.word_f1}, "answer"),
@@ -132,6 +140,7 @@ TASKS: dict[str, Task] = {
     ),
     "translating": Task(
         lambda row: applications.translate(row["text"]),
+        "Translate from English to French.",
         lambda row: row["translation"],
         40,
         lambda replies, rows: {"chrF": scoring.chrf(replies, [row["translation"] for row in rows])},
@@ -140,6 +149,7 @@ TASKS: dict[str, Task] = {
     ),
     "summarizing": Task(
         lambda row: applications.summarize(row["text"]),
+        "Summarize the text in one sentence.",
         lambda row: row["summary"],
         60,
         by_row({"ROUGE-L": scoring.rouge_l}, "summary"),
@@ -148,6 +158,7 @@ TASKS: dict[str, Task] = {
     ),
     "completing": Task(
         lambda row: row["text"],
+        "",
         lambda row: row["word"],
         4,
         by_row({"accuracy": same_first_word}, "word"),
@@ -157,25 +168,29 @@ TASKS: dict[str, Task] = {
 }
 
 
-def reply(language_model: LanguageModel, task: Task, row: Row, with_examples: bool = True) -> str:
-    """What the model says, always its likeliest token; of a prompt's messages only the last, without its examples."""
-    prompt = task.prompt(row)
-    fields: dict[str, Any] = {"temperature": 0.0, "max_new_tokens": task.max_new_tokens}
-    if isinstance(prompt, str):
-        return language_model.generate(prompt, **fields).strip()
-    return language_model.chat(prompt if with_examples else prompt[-1:], **fields).strip()
+def write_on(language_model: LanguageModel, task: Task, row: Row) -> str:
+    """What the model writes behind the prompt, always its likeliest token."""
+    fields: dict[str, Any] = {"temperature": 0.0, "max_new_tokens": task.max_new_tokens, "stop": "\n"}
+    return language_model.generate(task.prompt(row), **fields).strip()
+
+
+def chat(language_model: LanguageModel, task: Task, row: Row) -> str:
+    """What it replies to the instruction."""
+    question = f"\nQuestion: {row['question']}" if "question" in row else ""
+    message = {"role": "user", "content": f"{task.instruction}\n\n{row['text']}{question}"}
+    return language_model.chat([message], temperature=0.0, max_new_tokens=task.max_new_tokens).strip()
 
 
 def measure(language_model: LanguageModel, name: str) -> dict[str, Any]:
     """Scores on the rows for development, and scores and replies on those held out."""
     task = TASKS[name]
     rows, development = rows_of(name, "held out"), rows_of(name, "development")
-    tried = {}
-    if not isinstance(task.prompt(rows[0]), str):
-        for form, with_examples in (("with examples", True), ("without", False)):
-            replies = [reply(language_model, task, row, with_examples) for row in development]
-            tried[form] = task.score(replies, development)
-    replies = [reply(language_model, task, row) for row in rows]
+    forms = {"examples": write_on, **({"instruction": chat} if task.instruction else {})}
+    tried = {
+        form: task.score([way(language_model, task, row) for row in development], development)
+        for form, way in forms.items()
+    }
+    replies = [write_on(language_model, task, row) for row in rows]
     return {
         "task": name,
         "rows": len(rows),
@@ -207,7 +222,7 @@ def main() -> None:
     results = []
     for name in arguments.tasks:
         results.append(measure(language_model, name))
-        print(name, shown(results[-1]["model"]), flush=True)
+        print(name, shown(results[-1]["model"]), results[-1]["development"], flush=True)
     table = []
     for result in results:
         table.append({**result, "who": "the model", "measures": shown(result["model"])})
