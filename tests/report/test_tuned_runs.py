@@ -112,7 +112,7 @@ def test_instruction_tuning_is_told_as_such(write_tuned_run: WriteRun) -> None:
         "[training.lora] rank 8",
     ):
         assert expected.replace("'", "&#39;") in told.replace("'", "&#39;"), expected
-    for wrong in ("guessing", "each next token", "trainable parameters", "Chosen and rejected", "training FLOPs"):
+    for wrong in ("guessing", "each next token", "trainable parameters", "Chosen and rejected"):
         assert wrong not in told, wrong
 
 
@@ -213,6 +213,15 @@ def test_a_model_that_answers_is_asked_in_its_template(write_tuned_run: WriteRun
     assert "<mark>The question</mark> was asked" in html
     assert "before tuning, step 0" not in html  # no sample was drawn there
     assert "apply_chat_template" not in card(run, chat=False)
+
+
+def test_tuning_that_did_not_help_is_said(write_tuned_run: WriteRun) -> None:
+    run = write_tuned_run()
+    note = "No checkpoint does better than the base itself"
+    assert note not in page(run)
+    with (run / "metrics.jsonl").open("a", encoding="utf-8") as file:
+        file.write('{"kind": "validation", "step": 0, "loss": 1.25}\n')
+    assert note in page(run)
 
 
 def test_settings_that_say_nothing_of_the_run_are_not_shown(write_tuned_run: WriteRun) -> None:

@@ -91,6 +91,9 @@ def loss_notes(facts: RunFacts) -> list[str]:
     """What a reader of the loss chart must know: points above its axis, and how many tokens each measurement read."""
     notes = []
     limit, best = _loss_limit(facts), facts.best
+    before, after = facts.before, facts.best_in_training
+    if facts.base and before and after and after.step and (after.loss or 0.0) >= (before.loss or 0.0):
+        notes.append("No checkpoint does better than the base itself: on what is held out, tuning has not helped.")
     if limit is not None:
         above = [point.loss for point in facts.training if point.loss is not None and point.loss > limit]
         lie = (

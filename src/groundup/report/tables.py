@@ -29,7 +29,7 @@ def network_shape(facts: RunFacts) -> list[tuple[str, str]]:
     """The network's configuration as names and values, the family first."""
     rows = [("family", facts.family)] if facts.family else []
     rows += [row for key, value in facts.config.items() if key != "preset" for row in _setting_rows(key, value)]
-    flops = whole(facts.model.get("training_flops_per_token")) if facts.lora is None else None  # told for all weights
+    flops = whole(facts.model.get("training_flops_per_token"))
     return [*rows, ("training FLOPs per token", count(flops))] if flops else rows
 
 
