@@ -82,6 +82,12 @@ def entity_f1(found: Sequence[Entities], wanted: Sequence[Entities]) -> float:
     return f_score(right, sum(map(len, found)), sum(map(len, wanted)))
 
 
+def first_of(labels: Sequence[str], reply: str) -> str:
+    """The label that the reply names first; empty for none."""
+    match = re.search("|".join(labels), reply.lower())
+    return match[0] if match else ""
+
+
 def first_word(text: str) -> str:
     """The first word of a reply, lower case."""
     match = re.search(r"\w+", text.lower())

@@ -113,6 +113,12 @@ def keep_freed_memory() -> None:
         malloc_option(option, value)
 
 
+def give_back_freed_memory() -> None:
+    """Let the C library hand back to the system what was freed, which it may have kept. For glibc; elsewhere nothing."""
+    if platform.libc_ver()[0] == "glibc":
+        ctypes.CDLL(None).malloc_trim(0)
+
+
 def synchronize(device: torch.device) -> None:
     """Wait for the device to finish, so that a clock read next means something."""
     if device.type == "cuda":

@@ -1,13 +1,11 @@
-"""What a model that follows instructions can be asked for: each application's prompt, as messages for `LanguageModel.chat`.
+"""What a small model can be asked for: each application's prompt, a text whose next line is the answer.
 
-    language_model.chat(sentiment("The bread was still warm."), temperature=0.0, max_new_tokens=4)
+    language_model.generate(sentiment("The bread was still warm."), stop="\\n", temperature=0.0, max_new_tokens=4)
 
-A small model understands an example better than an explanation, so most prompts are a talk in which the task was done a few times already.
+A small model goes on with a list of examples better than it follows an instruction, one that was taught to converse, too.
 """
 
 from __future__ import annotations
-
-from groundup.language_model.chat import Message
 
 EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
     "sentiment": (
@@ -45,38 +43,34 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
         ),
     ),
 }
-"""(what is said, what is replied) of each application; none of them is a row that is scored."""
+"""(what is given, what is wanted) of each application; none of them is a row that is scored."""
 
 
-def sentiment(text: str) -> list[Message]:
-    """Is what it says positive or negative? The reply is one of these words."""
-    return _talk("sentiment", "Is this review positive or negative? Answer with one word.", text)
+def sentiment(text: str) -> str:
+    """Is what it says positive or negative? The answer is one of these words."""
+    return _prompt("sentiment", "Review", "Sentiment", text)
 
 
-def entities(text: str) -> list[Message]:
-    """Who and what place is named? The reply is `people: A, B; places: C`, with `none` for nothing."""
-    return _talk("entities", "List the people and the places that the sentence names.", text)
+def entities(text: str) -> str:
+    """Who and what place is named? The answer is `people: A, B; places: C`, with `none` for nothing."""
+    return _prompt("entities", "Sentence", "Names", text)
 
 
-def answer(text: str, question: str) -> list[Message]:
-    """A question about a text. The reply is as short as it can be."""
-    return _talk(
-        "answering", "Answer the question with a few words of the text.", f"{text.strip()}\nQuestion: {question}"
-    )
+def answer(text: str, question: str) -> str:
+    """A question about a text. The answer is as short as it can be."""
+    return _prompt("answering", "Text", "Answer", f"{text.strip()}\nQuestion: {question}")
 
 
-def translate(text: str) -> list[Message]:
+def translate(text: str) -> str:
     """From English to French."""
-    return _talk("translating", "Translate from English to French.", text)
+    return _prompt("translating", "English", "French", text)
 
 
-def summarize(text: str) -> list[Message]:
+def summarize(text: str) -> str:
     """A text in one sentence."""
-    return _talk("summarizing", "Summarize the text in one sentence.", text)
+    return _prompt("summarizing", "Text", "Summary", text)
 
 
-def _talk(name: str, instruction: str, text: str) -> list[Message]:
-    messages: list[Message] = []
-    for said, replied in EXAMPLES[name]:
-        messages += [{"role": "user", "content": f"{instruction}\n\n{said}"}, {"role": "assistant", "content": replied}]
-    return [*messages, {"role": "user", "content": f"{instruction}\n\n{text.strip()}"}]
+def _prompt(name: str, given: str, wanted: str, text: str) -> str:
+    shown = "".join(f"{given}: {said}\n{wanted}: {replied}\n\n" for said, replied in EXAMPLES[name])
+    return f"{shown}{given}: {text.strip()}\n{wanted}:"

@@ -9,7 +9,7 @@ from functools import cached_property
 from pathlib import Path
 
 from groundup.config import build
-from groundup.device import pick_device
+from groundup.device import give_back_freed_memory, pick_device
 from groundup.errors import GenerationError, SettingError, TokenizerError
 from groundup.generation.engine import Generation
 from groundup.generation.settings import GenerationSettings
@@ -62,7 +62,8 @@ class LanguageModel:
         directory = find_model(path)
         for one in with_bases(directory):
             verify_as_written(one.resolve())
-        tokenizer = Tokenizer.load(tokenizer_directory(directory))  # first: reading it takes memory for a moment
+        tokenizer = Tokenizer.load(tokenizer_directory(directory))
+        give_back_freed_memory()  # reading it took 50 MB for a moment, which the weights need now
         model = open_model(directory)
         return cls(model.to(pick_device(device, "device")).eval(), tokenizer)
 

@@ -6,6 +6,7 @@ import functools
 import hashlib
 import json
 import re
+import threading
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -56,6 +57,7 @@ class Tokenizer:
         self._tokenizer.no_padding()
         if getattr(self._tokenizer.model, "dropout", None):
             self._tokenizer.model.dropout = None  # merges left out by chance: a text would have other ids each time
+        self._spelling = threading.Lock()  # whether special tokens are meant is a switch of the one tokenizer
         self._json = tokenizer_json
         self._config = dict(config)
         self.vocab_size: int = max(self._tokenizer.get_vocab(with_added_tokens=True).values(), default=-1) + 1
@@ -114,16 +116,18 @@ class Tokenizer:
 
     def _library_ids(self, text: str, whole: bool = True) -> list[int]:
         # The quick call, which doesn't count where each token stood, is there for many texts only.
-        ids: list[int] = self._tokenizer.encode_batch_fast([text], add_special_tokens=whole)[0].ids
+        with self._spelling:
+            ids: list[int] = self._tokenizer.encode_batch_fast([text], add_special_tokens=whole)[0].ids
         return ids
-
-    @functools.cached_property
-    def _with_special(self) -> tokenizers.Tokenizer:
-        return tokenizers.Tokenizer.from_str(self._json.decode("utf-8"))
 
     def encode_with_special_tokens(self, text: str) -> list[int]:
         """The ids of a text of ours, such as a chat template's, in which special tokens are spelled and are meant."""
-        ids: list[int] = self._with_special.encode(text, add_special_tokens=False).ids
+        with self._spelling:  # a second tokenizer for it would take 40 MB
+            self._tokenizer.encode_special_tokens = False
+            try:
+                ids: list[int] = self._tokenizer.encode_batch_fast([text], add_special_tokens=False)[0].ids
+            finally:
+                self._tokenizer.encode_special_tokens = True
         return ids
 
     @property
@@ -142,7 +146,8 @@ class Tokenizer:
             unknown = {character for character in set(text) if self.encode(character) == [self.unknown_id]}
             yield from (character for character in text if character in unknown)
             return
-        encoding = self._tokenizer.encode(text)
+        with self._spelling:
+            encoding = self._tokenizer.encode(text)
         for token_id, (start, end) in zip(encoding.ids, encoding.offsets, strict=True):
             if token_id == self.unknown_id:
                 yield text[start:end]
@@ -151,7 +156,8 @@ class Tokenizer:
         """What the first token of a text stands for, whatever it is decoded to; a piece of a character counts as all of it."""
         if self._table is not None or not text:
             return text[:1]
-        places = self._tokenizer.encode(text[:FIRST_PIECE_CHARACTERS]).offsets
+        with self._spelling:
+            places = self._tokenizer.encode(text[:FIRST_PIECE_CHARACTERS]).offsets
         start, end = places[0] if places else (0, 0)  # a tokenizer that strips spaces may have no token for them
         return text[start:end]
 
