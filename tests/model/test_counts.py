@@ -13,6 +13,8 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from groundup.model.counts import forward_flops, parameter_counts, training_flops
 from groundup.model.families import parameter_shapes
+from groundup.model.lora import add_lora, parameter_split
+from groundup.model.lora_settings import LoraSettings
 from groundup.model.settings import PRESET_LIMITS, PRESETS, Preset, TransformerConfig, preset_config
 from groundup.model.transformer import Transformer
 
@@ -91,6 +93,30 @@ def test_flops_of_frozen_weights_are_those_that_pytorch_counts() -> None:
         model.logits(model.hidden_states(ids)[:, -2:]).sum().backward()  # type: ignore[no-untyped-call]
     assert training_flops(config, 15, 5, num_predicted=6, adapter_parameters=0) == counter.get_total_flops()
     assert training_flops(config, 15, 5, 6, adapter_parameters=7) == counter.get_total_flops() + 6 * 15 * 7
+
+
+def product_flops(added: torch.Size, one: torch.Size, other: torch.Size, **rest: object) -> int:
+    return 2 * one[0] * one[1] * other[1]
+
+
+@pytest.mark.parametrize(
+    ("preset", "targets"), [("gpt2", ("c_attn",)), ("llama", "all-linear"), ("qwen3", ("q_proj", "v_proj"))]
+)
+@pytest.mark.parametrize("dropout", [0.0, 0.1])
+def test_flops_with_adapters_are_those_that_pytorch_counts_but_for_the_first_layers_input(
+    preset: Preset, targets: str | tuple[str, ...], dropout: float
+) -> None:
+    config = preset_config(preset, vocab_size=10, d_model=16, num_heads=4, num_layers=3, max_seq_len=6)
+    model = Transformer(config).train()
+    add_lora(model, LoraSettings(rank=4, targets=targets, dropout=dropout), seed=0)
+    first = model.blocks[0].attention.qkv  # type: ignore[union-attr]
+    unneeded = first.weight.numel() + sum(a.numel() for a in first.lora_a)  # type: ignore[union-attr, operator]
+    ids = torch.zeros(3, 5, dtype=torch.long)
+    in_place = {torch.ops.aten.addmm_: product_flops}  # which the counter doesn't know by itself
+    with FlopCounterMode(display=False, custom_mapping=in_place) as counter, sdpa_kernel(SDPBackend.MATH):
+        model.logits(model.hidden_states(ids)[:, -2:]).sum().backward()  # type: ignore[no-untyped-call]
+    trained, _ = parameter_split(model)
+    assert training_flops(config, 15, 5, 6, trained) == counter.get_total_flops() + 2 * 15 * unneeded
 
 
 @pytest.mark.parametrize("preset", sorted(PRESETS))

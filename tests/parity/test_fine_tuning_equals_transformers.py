@@ -9,11 +9,15 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file
 from torch import Tensor, nn
 from transformers import GPT2Config, GPT2LMHeadModel
 
+from groundup.model.adapter import ADAPTER_FILE, save_adapter
 from groundup.model.directory import load_model
 from groundup.model.families import to_hf_tensors
+from groundup.model.lora import add_lora
+from groundup.model.lora_settings import LoraSettings
 from groundup.model.transformer import Transformer
 from groundup.run.directory import RunDirectory
 from groundup.training.loop import train
@@ -137,3 +141,22 @@ def test_full_fine_tuning(tmp_path: Path, pretrained: Path, marked: bool, change
         ours(tmp_path, model, loss_sum, batch, num_predicted, **changed)
         theirs(stock, batch)
     assert_moved_alike(before, to_hf_tensors(model.config, model.state_dict()), stock.state_dict())
+
+
+@pytest.mark.filterwarnings("ignore")  # between peft and transformers: names that will go
+@pytest.mark.parametrize("targets", ["attention", "all-linear"])
+@pytest.mark.parametrize("changed", [{}, {"num_threads": 2}], ids=str)
+def test_low_rank_fine_tuning(tmp_path: Path, pretrained: Path, targets: str, changed: dict[str, int]) -> None:
+    """Against PEFT, both from the same narrow matrices."""
+    from peft import PeftModel
+
+    model, settings = load_model(pretrained), LoraSettings(rank=4, alpha=8.0, dropout=0.0, targets=targets)
+    add_lora(model, settings, seed=0)
+    begun, ended = tmp_path / "begun", tmp_path / "ended"
+    save_adapter(model, begun, str(pretrained), "", settings)
+    adapted = PeftModel.from_pretrained(GPT2LMHeadModel.from_pretrained(pretrained), begun, is_trainable=True)
+    ours(tmp_path, model, marked_loss_sum, marked_batch, count_targets, **changed)
+    theirs(adapted, marked_batch)
+    save_adapter(model, ended, str(pretrained), "", settings)
+    expected = {name.replace(".default", ""): tensor for name, tensor in adapted.state_dict().items()}
+    assert_moved_alike(load_file(begun / ADAPTER_FILE), load_file(ended / ADAPTER_FILE), expected)

@@ -13,6 +13,7 @@ import torch
 import groundup as gu
 from groundup.config import from_dotted
 from groundup.errors import DataError, RunError, SettingError
+from groundup.model.adapter import load_adapter
 from groundup.model.directory import load_model, save_model
 from groundup.recipe.settings import Recipe, build_recipe, load_recipe
 
@@ -110,10 +111,13 @@ def test_another_base_under_the_same_name_is_no_resumption(recipe: Path, tiny_ba
         ({"model.d_model": 64}, r"model\.d_model = 64: leave it out: BASE decides it"),
         ({"model.preset": "llama"}, r"model\.preset = 'llama': leave it out"),
         ({"tokenizer.kind": "bpe"}, r"tokenizer\.kind = 'bpe': leave out \[tokenizer\]: BASE comes with its own"),
-        ({"training.method": "lora", "training.optimizer": "muon"}, r"training\.optimizer = 'muon': use adamw"),
+        ({"training.method": "lora", "training.optimizer": "muon"}, r"training\.optimizer = 'muon': use \"adamw\""),
         ({"training.objective": "instruction", "data.fim_rate": 0.5}, r"data\.fim_rate = 0\.5: leave it out"),
         ({"training.objective": "preference", "data.packing": "best_fit"}, r"data\.packing = 'best_fit': leave it out"),
-        ({"model.base": "", "training.method": "lora"}, r"training\.method = 'lora': name the model"),
+        (
+            {"model.base": "", "training.method": "lora", "training.optimizer": "adamw"},
+            r"training\.method = 'lora': name the model",
+        ),
         ({"model.base": "", "training.objective": "preference"}, r"training\.objective = 'preference': name the model"),
     ],
 )
@@ -170,3 +174,43 @@ def test_the_brief_s_function_tunes_a_model_on_rows(tiny_base: Path, text_file: 
 def test_rows_that_are_none_are_named(rows: list[Any], message: str, tiny_base: Path, tmp_path: Path) -> None:
     with pytest.raises(DataError, match=message):
         gu.fine_tune_pretrained_model(str(tiny_base), rows, ["held out"], tmp_path / "tuned", say=quiet)
+
+
+def test_only_adapters_are_trained_and_the_published_model_has_them_merged(
+    recipe: Path, tiny_base: Path, tmp_path: Path
+) -> None:
+    said: list[str] = []
+    overrides = {**QUICK, "training.method": "lora", "training.learning_rate": 0.02, "training.lora.rank": 4}
+    run = gu.train(recipe, overrides, run=tmp_path / "run", say=said.append)
+    losses = measured(run.path)
+    assert losses[-1] < losses[0]
+    manifest = json.loads((run.path / "manifest.json").read_text())
+    trainable, total = manifest["model"]["trainable"], manifest["model"]["parameters"]["total"]
+    assert trainable == 2 * 4 * (16 + 48 + 16 + 16)  # A and B of c_attn and of attention's c_proj, in two layers
+    assert any(line.startswith(f"{trainable:,} of {trainable + total:,} parameters are trained") for line in said)
+    checkpoint = run.path / "checkpoints" / "step-000006"
+    assert {file.name for file in checkpoint.iterdir()} >= {
+        "adapter_config.json",
+        "adapter_model.safetensors",
+        "tokenizer.json",
+    }
+    assert not (checkpoint / "model.safetensors").exists()
+    merged, from_adapter = gu.load(run.path / "model").model, load_model(tiny_base)
+    load_adapter(from_adapter, checkpoint)
+    ids = torch.arange(20)[None]
+    torch.testing.assert_close(merged(ids), from_adapter(ids), atol=1e-5, rtol=0)
+    assert (merged(ids) - load_model(tiny_base)(ids)).abs().max() > 1e-3
+
+
+def test_an_adapter_goes_on_to_the_same_bits(recipe: Path, tmp_path: Path) -> None:
+    overrides = {**QUICK, "training.method": "lora", "training.learning_rate": 0.02, "training.keep_checkpoints": 9}
+    whole = gu.train(recipe, overrides, run=tmp_path / "whole", say=quiet)
+    cut = tmp_path / "cut"
+    shutil.copytree(whole.path, cut)
+    shutil.rmtree(cut / "model")
+    shutil.rmtree(cut / "checkpoints" / "step-000006")
+    manifest = json.loads((cut / "manifest.json").read_text())
+    gu.train(recipe, overrides, run=cut, resume=True, say=quiet)
+    for name in ("checkpoints/step-000006/adapter_model.safetensors", "model/model.safetensors"):
+        assert (whole.path / name).read_bytes() == (cut / name).read_bytes()
+    assert manifest["model"]["base"]["sha256"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from groundup.errors import SettingError
+from groundup.errors import SettingError, TrainingError
+from groundup.model.adapter import load_adapter, save_adapter, weights_sha256
+from groundup.model.lora import add_lora
+from groundup.model.lora_settings import LoraSettings
 from groundup.model.settings import preset_config
 from groundup.model.transformer import Transformer
 from groundup.run.checkpoints import OPTIMIZER_FILE, list_checkpoints
@@ -23,7 +27,14 @@ from groundup.training.step import Task, prepare_machinery, take_step
 
 TRAINED = ("position_embedding.weight", "blocks.1.attention.qkv.weight", "blocks.1.attention.qkv.bias")
 SETTINGS = TrainingSettings(
-    optimizer="adamw", max_steps=4, batch_size=4, learning_rate=0.01, warmup_steps=1, eval_steps=2, save_steps=2
+    optimizer="adamw",
+    max_steps=4,
+    batch_size=4,
+    learning_rate=0.01,
+    warmup_steps=1,
+    eval_steps=2,
+    save_steps=2,
+    precision="fp32",
 )
 
 
@@ -149,3 +160,83 @@ def test_adapters_and_muon_do_not_go_together() -> None:
     ):
         TrainingSettings(method="lora", optimizer="muon")
     assert TrainingSettings(method="lora", optimizer="adamw").method == "lora"
+
+
+def with_adapters(dropout: float = 0.0) -> Transformer:
+    model = partly_frozen().requires_grad_(True)
+    add_lora(model, LoraSettings(rank=2, targets="all-linear", dropout=dropout), seed=1)
+    return model.train()
+
+
+def test_threads_give_adapters_the_gradient_of_the_whole_batch(tmp_path: Path) -> None:
+    gradients = []
+    for threads in (1, 2, 3):
+        model = with_adapters()
+        task = make_task(tmp_path, model, TrainingSettings(**{**vars(SETTINGS), "num_threads": threads}))
+        machinery = prepare_machinery(task)
+        with machinery.shards:
+            take_step(task, machinery, 0, 0.0)
+        gradients.append([parameter.grad for parameter in machinery.parameters])
+        assert all(parameter.grad is None for parameter in model.parameters() if not parameter.requires_grad)
+    torch.testing.assert_close(gradients[0], gradients[1], atol=1e-6, rtol=1e-4)
+    torch.testing.assert_close(gradients[0], gradients[2], atol=1e-6, rtol=1e-4)
+
+
+def test_adapters_dropout_follows_from_the_seed_on_every_thread(tmp_path: Path) -> None:
+    losses: list[float] = []
+    for seed in (1, 1, 2):
+        model = with_adapters(dropout=0.5)
+        for name, parameter in model.named_parameters():
+            if ".lora_b." in name:
+                nn.init.normal_(parameter, generator=torch.Generator().manual_seed(3))
+        torch.manual_seed(len(losses))  # nothing hangs on the default generator
+        settings = TrainingSettings(**{**vars(SETTINGS), "num_threads": 2, "seed": seed})
+        task = make_task(tmp_path, model, settings)
+        machinery = prepare_machinery(task)
+        with machinery.shards:
+            losses.append(float(take_step(task, machinery, 0, 0.0).loss))
+    assert losses[0] == losses[1] != losses[2]
+
+
+def test_all_of_an_adapter_decays() -> None:
+    optimizer = Optimizer(with_adapters(), TrainingSettings(optimizer="adamw", weight_decay=0.1))
+    groups = {name: group.weight_decay for group in optimizer.adamw_groups for name in group.names}
+    assert set(groups.values()) == {0.1}
+    assert len(groups) == 3 * 4 * 2, "layers, matrices, A and B"
+
+
+def test_a_nan_never_reaches_an_adapter(tmp_path: Path) -> None:
+    def broken(model: nn.Module, rows: Tensor) -> Tensor:
+        return loss_sum(model, rows) * torch.nan
+
+    model = with_adapters(dropout=0.1)
+    before = {name: parameter.detach().clone() for name, parameter in model.named_parameters()}
+    with pytest.raises(TrainingError, match=r"not finite \(NaN or Inf\) at step 1; no such update reached the weights"):
+        train(replace(make_task(tmp_path, model), loss_sum=broken))
+    assert all(torch.equal(parameter, before[name]) for name, parameter in model.named_parameters())
+    assert list_checkpoints(tmp_path) == []
+
+
+def test_patience_and_the_best_with_adapters(tmp_path: Path) -> None:
+    """The best checkpoint's adapter, put back on the base, is the model that the loop had then."""
+    model, directory = with_adapters(), tmp_path / "run"
+    settings, losses = LoraSettings(rank=2, targets="all-linear"), iter([5.0, 2.0, 1.0, 1.5, 1.4])
+    seen: list[Tensor] = []
+
+    def evaluate() -> dict[str, float]:
+        with torch.no_grad():
+            seen.append(model(torch.from_numpy(batch(9))[:, :8]))
+        return {"loss": next(losses)}
+
+    changed = {"max_steps": 50, "eval_steps": 2, "save_steps": 50, "patience": 2, "keep_checkpoints": 1}
+    task = make_task(directory, model, TrainingSettings(**{**vars(SETTINGS), **changed}))
+    base = partly_frozen().requires_grad_(True)
+    hashed = weights_sha256(base)
+    outcome = train(
+        replace(task, evaluate=evaluate, save_model=lambda path: save_adapter(model, path, "base", hashed, settings))
+    )
+    assert (outcome.stopped_because, outcome.progress.step, outcome.progress.best_step) == ("patience", 8, 4)
+    best = list_checkpoints(directory)[0]
+    assert best.name == "step-000004"
+    load_adapter(base, best, hashed)
+    torch.testing.assert_close(base.eval()(torch.from_numpy(batch(9))[:, :8]), seen[2], atol=1e-5, rtol=1e-5)

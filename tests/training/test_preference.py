@@ -262,6 +262,22 @@ def test_a_reference_that_is_no_number_never_reaches_the_weights(tmp_path: Path)
     assert list_checkpoints(tmp_path) == []
 
 
+def test_in_half_precision_too_a_model_begins_without_a_preference(tmp_path: Path) -> None:
+    """The reference rounds as training does, so that both say the same."""
+    margins = []
+    for dtype in (torch.bfloat16, None):
+        model = make_model()
+        reference = reference_log_probabilities(model, [BATCH], dtype)
+        task = make_task(tmp_path, model, reference, PAIRS, precision="bf16", batch_size=8)
+        machinery = prepare_machinery(task)
+        with machinery.shards:
+            step = take_step(replace(task, batch=lambda step: BATCH), machinery, 0, 0.0)
+        figures = preference_figures(model, [BATCH], reference, task.settings.preference, torch.bfloat16)
+        margins.append([step.figures[1].item(), figures["margin"]])
+    assert margins[0] == pytest.approx([0.0, 0.0], abs=1e-6)
+    assert all(abs(margin) > 1e-4 for margin in margins[1])
+
+
 def test_validation_figures_weigh_every_pair_the_same() -> None:
     model, reference = make_model(), np.random.default_rng(1).normal(-10, 3, (8, 2)).astype(np.float32)
     whole = preference_figures(model, [BATCH], reference, PreferenceSettings())

@@ -57,12 +57,6 @@ def check_base(recipe: Recipe) -> None:
             recipe.tokenizer.kind,
             f"leave out [tokenizer]: {model.base} comes with its own (model.base)",
         )
-    require(
-        training.method == "full" or training.optimizer == "adamw",
-        "training.optimizer",
-        training.optimizer,
-        "use adamw with training.method = 'lora': Muon is for whole matrices",
-    )
     if training.objective == "language_model":
         return
     for name, value, usual in (

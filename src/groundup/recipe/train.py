@@ -31,6 +31,7 @@ from groundup.recipe.settings import Recipe, check_start, load_recipe, sources_f
 from groundup.report.page import report_is_stale, write_report
 from groundup.run.directory import RunDirectory
 from groundup.run.files import explain_os_errors
+from groundup.tokens.example_facts import describe_labels
 from groundup.tokens.mixture import describe
 from groundup.tokens.prepare import PreparedData
 from groundup.tokens.prepared_examples import PreparedExamples
@@ -92,8 +93,8 @@ def _train_locked(
     settings: Recipe, directory: RunDirectory, folder: Path, device: torch.device, say: Say
 ) -> TrainedRun:
     data = prepare_recipe(settings, folder, say)
-    mixed = describe(data.facts) if isinstance(data, PreparedData) else []
-    for line in (*describe_steps(data.facts), *mixed):
+    more = describe(data.facts) if isinstance(data, PreparedData) else describe_labels(data.facts)
+    for line in (*describe_steps(data.facts), *more):
         say(line)
     files = _starting_model(settings, data.tokenizer, folder)
     model = files.model

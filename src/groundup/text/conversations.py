@@ -163,7 +163,8 @@ def _messages(value: Any, place: str, name: str, role: str) -> tuple[Message, ..
     if isinstance(value, str) and name not in ("messages", "conversations"):
         return (_message(role, value, place, name),)
     if name in ("instruction", "output") or not isinstance(value, Sequence) or isinstance(value, str | bytes):
-        wanted = "a text" if name in ("instruction", "output") else "a list of messages"
+        lists = "a list of messages" if name in ("messages", "conversations") else "a text, or a list of messages"
+        wanted = "a text" if name in ("instruction", "output") else lists
         raise DataError(f"{place}: {name!r} is {_shown_value(value)}: it should be {wanted}")
     if not value:
         raise DataError(f"{place}: {name!r} is an empty list: add messages, or leave the row out")

@@ -132,9 +132,10 @@ def _with_end(tokenizer: Tokenizer, may_grow: bool) -> Tokenizer:
 def _with_tokens(tokenizer: Tokenizer, names: list[str], template: str, may_grow: bool) -> Tokenizer:
     missing = [name for name in names if tokenizer.token_id(name) is None]
     if missing and not may_grow:
+        other = "" if template == "alpaca" else 'data.template="alpaca", which needs no tokens of its own, or '
         raise TokenizerError(
             f"the tokenizer lacks {', '.join(missing)} of data.template={template!r}, and its ids may not grow here: use "
-            'data.template="alpaca", which needs no tokens of its own, or training.method="full"'
+            f'{other}training.method="full"'
         )
     plain = [name for name in names if name not in tokenizer.special_tokens()]
     return tokenizer.with_special_tokens(plain) if plain else tokenizer

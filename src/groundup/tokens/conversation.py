@@ -19,8 +19,7 @@ class Spelled:
 
     def __init__(self, tokenizer: Tokenizer, messages: Sequence[Mapping[str, str]]) -> None:
         self.tokenizer = tokenizer
-        names = sorted(tokenizer.special_tokens(), key=len, reverse=True)
-        self.special = re.compile("|".join(map(re.escape, names)) if names else r"(?!)")
+        self.special = tokenizer.special_pattern
         """Finds any of them in a text, and in the texts of a template those that it means."""
         self._hidden: list[str] = []
         said = "".join(message["content"] for message in messages)

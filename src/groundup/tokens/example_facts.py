@@ -82,7 +82,11 @@ def problems(facts: Mapping[str, Any]) -> list[str]:
     labels, examples = facts["labels"], facts["documents"]["train"]
     if labels["teach_nothing"]["train"] == examples:
         return [f"none of the {examples:,} training examples teaches anything: no token of theirs carries loss"]
-    if labels["objective"] != "language_model" and labels["stop_learned"]["train"] == 0:
+    conversations = labels["kinds"].keys() & {
+        "conversation",
+        "preference",
+    }  # a text or ids of the user's own may end as they like
+    if labels["objective"] != "language_model" and conversations and labels["stop_learned"]["train"] == 0:
         named = labels["template"]["name"]
         template = "the tokenizer's own chat template" if named == "auto" else f"data.template = {named!r}"
         ends = (

@@ -8,6 +8,7 @@ token that the template writes after it; what follows, up to the next answer, is
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -30,7 +31,7 @@ class MarkedRow:
     learned: int = 0
     """How many carry loss."""
     stop_learned: bool = False
-    """Whether a token that ends a text or a turn is among those."""
+    """Whether the last of these ends a text or a turn."""
     cropped: int = 0
     """How many tokens of later exchanges were left out, for want of room."""
     dropped: str = ""
@@ -127,8 +128,7 @@ def _mark(
         learned.update(range(max(begin, 1), end))
     marked = [number if place in learned else ~number for place, number in enumerate(ids)]
     said = sum(len(spelled.reveal(text[answer.begin : answer.says]).encode()) for answer in answers)
-    stops = any(answer.stops for answer in answers)
-    return MarkedRow(marked, len(learned), stops, text_bytes=said), cuts[1::2]
+    return MarkedRow(marked, len(learned), answers[-1].stops, text_bytes=said), cuts[1::2]
 
 
 def _find_answer(spelled: Spelled, template: ChatTemplate, text: str, number: int) -> _Answer:
@@ -172,9 +172,13 @@ def encode_in_parts(encode: Callable[[str], list[int]], text: str, cuts: Sequenc
     They are those of the whole text where a token ends at a cut. Where one would go over it, the parts are encoded each by
     itself, as they are when one is read and the other written.
     """
+    borders = [0, *cuts, len(text)]
+    parts = [encode(text[begin:end]) for begin, end in itertools.pairwise(borders)]
+    rest = encode(text)
+    if list(itertools.chain(*parts)) == rest:
+        return rest, list(itertools.accumulate(map(len, parts[:-1])))
     done: list[int] = []
-    rest, begin = encode(text), 0
-    places = []
+    places, begin = [], 0
     for cut in cuts:
         before = encode(text[begin:cut])
         if rest[: len(before)] != before:
@@ -246,7 +250,7 @@ def _mark_ids(row: Mapping[str, Any], place: str, tokenizer: Tokenizer, limit: i
     ]
     learned = [number for number in marked if number >= 0]
     said = len(tokenizer.decode(learned).encode())
-    return [MarkedRow(marked, len(learned), not stops.isdisjoint(learned), text_bytes=said)]
+    return [MarkedRow(marked, len(learned), bool(learned) and learned[-1] in stops, text_bytes=said)]
 
 
 def _integers(row: Mapping[str, Any], name: str, place: str) -> list[int]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -180,6 +181,12 @@ class Tokenizer:
         """Each special token, by its name, and its id."""
         added = self._tokenizer.get_added_tokens_decoder()
         return {token.content: number for number, token in added.items() if token.special}
+
+    @functools.cached_property
+    def special_pattern(self) -> re.Pattern[str]:
+        """Finds the special tokens that a text spells, the longest where one begins as another does."""
+        names = sorted(self.special_tokens(), key=len, reverse=True)
+        return re.compile("|".join(map(re.escape, names)) if names else r"(?!)")
 
     def with_special_tokens(self, tokens: Sequence[str]) -> Tokenizer:
         """The same tokenizer with these special tokens more, at the end of its ids. No text becomes one of them."""

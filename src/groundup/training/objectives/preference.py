@@ -7,6 +7,7 @@ as in language_model.py: the prompt and the padding are `~id`, read but not lear
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from contextlib import nullcontext
 from functools import partial
 from itertools import islice
 from typing import cast
@@ -72,13 +73,16 @@ def _terms(found: Tensor, reference: Tensor, settings: PreferenceSettings) -> Te
     return torch.cat([losses[:, None], figures, rewards.detach()], dim=1)
 
 
-def reference_log_probabilities(model: Transformer, batches: Iterable[NDArray[np.int64]]) -> NDArray[np.float32]:
+def reference_log_probabilities(
+    model: Transformer, batches: Iterable[NDArray[np.int64]], dtype: torch.dtype | None = None
+) -> NDArray[np.float32]:
     """(P, 2) log π(answer | prompt) of all pairs under the model as it stands, row p for pair p. Computed once, before training.
 
     `batches` (B, 2, L+2) hold each of the pairs 0 … P-1 once, in any order. Dropout is off, and each batch is read in a thread
-    of its own: its numbers hang on nothing but the batch.
+    of its own: its numbers hang on nothing but the batch. `dtype`: the format of training's matrix products under autocast, if
+    there is one, so that what rounding does to a model that hasn't changed yet is no preference.
     """
-    seen = list(_read(model, batches))
+    seen = list(_read(model, batches, dtype))
     numbers = np.concatenate([batch[:, 0, 0] for batch, _ in seen])
     assert sorted(numbers.tolist()) == list(range(len(numbers))), "every pair is read once"
     reference = np.empty((len(numbers), 2), np.float32)
@@ -91,30 +95,38 @@ def preference_figures(
     batches: Iterable[NDArray[np.int64]],
     reference: NDArray[np.float32],
     settings: PreferenceSettings,
+    dtype: torch.dtype | None = None,
 ) -> dict[str, float]:
-    """`loss` and `FIGURES`, the means over the pairs of all `batches`; dropout is off. `reference` (P, 2) as in the loss."""
+    """`loss` and `FIGURES`, the means over the pairs of all `batches`; dropout is off.
+
+    `reference` (P, 2) as in the loss, `dtype` as it was for the reference.
+    """
     terms = [
         _terms(torch.from_numpy(found).double(), torch.from_numpy(reference[batch[:, 0, 0]]).double(), settings)
-        for batch, found in _read(model, batches)
+        for batch, found in _read(model, batches, dtype)
     ]
     means: list[float] = torch.cat(terms).mean(dim=0).tolist()
     return dict(zip(("loss", *FIGURES), means, strict=True))
 
 
 def _read(
-    model: Transformer, batches: Iterable[NDArray[np.int64]]
+    model: Transformer, batches: Iterable[NDArray[np.int64]], dtype: torch.dtype | None
 ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float32]]]:
     """Each batch with its answers' log-probabilities (B, 2)."""
     device, ahead = model.token_embedding.weight.device, iter(batches)
     while some := list(islice(ahead, BATCHES_AT_ONCE)):
         with evaluating(model):
-            found = map_in_threads(partial(_batch_log_probabilities, model, device), some, device)
+            found = map_in_threads(partial(_batch_log_probabilities, model, device, dtype), some, device)
         yield from zip(some, found, strict=True)
 
 
-def _batch_log_probabilities(model: Transformer, device: torch.device, batch: NDArray[np.int64]) -> NDArray[np.float32]:
-    found: NDArray[np.float32] = answer_log_probabilities(model, torch.from_numpy(batch).to(device)).cpu().numpy()
-    return found
+def _batch_log_probabilities(
+    model: Transformer, device: torch.device, dtype: torch.dtype | None, batch: NDArray[np.int64]
+) -> NDArray[np.float32]:
+    with torch.autocast(device.type, dtype) if dtype else nullcontext():
+        found = answer_log_probabilities(model, torch.from_numpy(batch).to(device))
+    numbers: NDArray[np.float32] = found.cpu().numpy()
+    return numbers
 
 
 def count_answer_tokens(batch: NDArray[np.int64]) -> int:
