@@ -16,8 +16,8 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from groundup.errors import ModelError
-from groundup.model.adapter import base_name_of, is_adapter, load_adapter, save_adapter, weights_sha256
-from groundup.model.adapter_config import read_adapter_config
+from groundup.model.adapter import base_name_of, load_adapter, save_adapter, weights_sha256
+from groundup.model.adapter_config import is_adapter, read_adapter_config
 from groundup.model.lora import add_lora, lora_layers
 from groundup.model.lora_settings import LoraSettings
 from groundup.model.settings import Preset, preset_config

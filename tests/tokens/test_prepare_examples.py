@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-import torch
 
 from groundup.errors import DataError, SettingError
 from groundup.files import sha256_file
@@ -20,7 +19,7 @@ from groundup.text.settings import DataSettings
 from groundup.text.texts import Text
 from groundup.tokens.example_facts import describe_labels
 from groundup.tokens.learned_tokens import mark_pair, mark_row
-from groundup.tokens.prepare_examples import prepare_examples, prepare_rows
+from groundup.tokens.prepare_examples import prepare_examples
 from groundup.tokens.prepared_examples import PreparedExamples
 from groundup.tokens.prepared_facts import describe_steps
 from groundup.tokens.tokenizer import Tokenizer
@@ -136,7 +135,7 @@ def test_pairs(tmp_path: Path, chat_tokenizer: Tokenizer) -> None:
     numbers = [pair[0][0] for batch in result.training_batches(5) for pair in batch.tolist()]
     assert sorted(numbers) == list(range(len(result.train)))
     assert describe_steps(result.facts) == [
-        "1 of 13 documents dropped: chosen and rejected are the same, which prefers nothing 1"
+        "1 of 13 rows dropped: chosen and rejected are the same, so neither is better 1"
     ]
     assert len(result.train) + len(result.validation) == 12
     assert " pairs teach where an answer ends" in describe_labels(result.facts)[0]
@@ -173,7 +172,7 @@ def test_copies_are_left_out_when_asked(tmp_path: Path, chat_tokenizer: Tokenize
     assert sum(prepared(tmp_path, chat_tokenizer, rows).facts["documents"].values()) == 43
     result = prepared(tmp_path, chat_tokenizer, rows, duplicates=DuplicateSettings(exact=True))
     assert sum(result.facts["documents"].values()) == 40
-    assert describe_steps(result.facts) == ["3 of 43 documents dropped: the same tokens as a row before 3"]
+    assert describe_steps(result.facts) == ["3 of 43 rows dropped: the same tokens as a row before 3"]
 
 
 def test_long_conversations_lose_their_end_and_long_answers_their_row(
@@ -194,8 +193,8 @@ def test_long_conversations_lose_their_end_and_long_answers_their_row(
         reason: [f"{tmp_path / 'rows.jsonl'}, line 42"],
     }
     assert describe_steps(result.facts) == [
-        f"1 of 42 documents dropped: {reason} 1",
-        "of 42 documents changed: later exchanges left out 1",
+        f"1 of 42 rows dropped: {reason} 1",
+        "of 42 rows changed: later exchanges left out 1",
     ]
     message = failure(tmp_path, chat_tokenizer, long[1:] * 3)
     advice = "mend them, or raise model.max_seq_len if they are too long"
@@ -213,8 +212,11 @@ def test_a_row_that_cannot_be_used_is_named_or_left_out(tmp_path: Path, chat_tok
         assert sum(result.facts["documents"].values()) == 40
         assert said[0] == "warning: 2 files or rows left out: unusable rows (2)"
         assert [line.partition("line ")[2][:2] for line in said[1:]] == ["21", "42"]
-    message = failure(tmp_path, chat_tokenizer, [{"text": "Once"}] * 5)
-    assert "line 1 holds a text and nobody's answer: training.objective = 'instruction' learns from rows:" in message
+    message = failure(tmp_path, chat_tokenizer, [{"text": f"Once {n}"} for n in range(9)])
+    assert message.startswith(
+        "every row is a text without anybody's answer: training.objective = 'instruction' learns "
+    )
+    assert len(prepared(tmp_path, chat_tokenizer, [*ROWS, {"text": "Once upon a time"}]).train)
     message = failure(tmp_path, chat_tokenizer, ROWS, "preference")
     assert "line 1 has no 'chosen'" in message
 
@@ -296,14 +298,31 @@ def test_rows_that_teach_nothing_are_refused_unless_told(tmp_path: Path, chat_to
 def test_a_template_that_never_ends_an_answer_is_refused_unless_told(tmp_path: Path, chat_tokenizer: Tokenizer) -> None:
     endless = chat_tokenizer.with_config({"chat_template": NO_STOP})
     message = failure(tmp_path, endless, ROWS)
-    assert message.startswith(
-        "no training example teaches where an answer ends: under the tokenizer's own chat template an answer would end "
-        "with '<|endoftext|>', and no row has it among its learned tokens, so the model would never stop; "
+    assert message == (
+        "no training example teaches where an answer ends, so the model would never stop: the tokenizer's own chat template closes "
+        "none with a special token that is learned; use one that does, e.g. data.template=alpaca, which ends one with "
+        "'<|endoftext|>'; data.check_labels=false trains all the same"
     )
     said: list[str] = []
     assert len(prepared(tmp_path, endless, ROWS, check_labels=False, said=said).train)
     assert said[0].startswith("warning: no training example teaches where an answer ends")
     assert len(prepared(tmp_path, endless, ROWS, template="chatml").train)
+
+
+def test_ids_whose_end_is_masked_are_refused_and_those_without_one_are_not(
+    tmp_path: Path, chat_tokenizer: Tokenizer
+) -> None:
+    end = chat_tokenizer.token_id("<|im_end|>")
+    ids = [[5, 6 + number, 7, 8] for number in range(20)]
+    masked: list[Row] = [{"input_ids": [*row, end], "labels": [-100, -100, *row[2:], -100]} for row in ids]
+    message = failure(tmp_path, chat_tokenizer, masked)
+    assert (
+        "what stands behind the answers is masked, '<|im_end|>' (20); label it with its own id, not with -100"
+        in message
+    )
+    whole: list[Row] = [{"input_ids": row, "labels": [-100, -100, *row[2:]]} for row in ids]
+    assert prepared(tmp_path, chat_tokenizer, whole).facts["labels"]["stop_learned"]["train"] == 0
+    assert len(prepared(tmp_path, chat_tokenizer, [*masked, {"input_ids": [5, end]}]).train)
 
 
 def test_the_cache_is_used_again_and_mended(tmp_path: Path, chat_tokenizer: Tokenizer) -> None:
@@ -315,7 +334,7 @@ def test_the_cache_is_used_again_and_mended(tmp_path: Path, chat_tokenizer: Toke
     assert {first.directory} == {path for path in first.directory.parent.iterdir() if path.suffix != ".lock"}
     others = [
         prepared(tmp_path, chat_tokenizer, ROWS, batch_size=5),
-        prepared(tmp_path, chat_tokenizer, ROWS, template="chatml"),
+        prepared(tmp_path, chat_tokenizer, ROWS, packing="best_fit"),
         prepared(tmp_path, chat_tokenizer, ROWS, validation_fraction=0.2),
         prepared(tmp_path, chat_tokenizer, ROWS[:-1]),
     ]
@@ -326,34 +345,3 @@ def test_the_cache_is_used_again_and_mended(tmp_path: Path, chat_tokenizer: Toke
         said: list[str] = []
         assert prepared(tmp_path, chat_tokenizer, ROWS, said=said).train.sha256 == first.train.sha256
         assert said[0].startswith("warning: the prepared examples are damaged and are prepared again: ")
-
-
-def test_rows_from_python(tmp_path: Path, chat_tokenizer: Tokenizer) -> None:
-    def of(train: Any, validation: Any = None, objective: str = "instruction") -> PreparedExamples:
-        data = DataSettings(skip_bad=False)
-        return prepare_rows(train, validation, data, chat_tokenizer, objective, LIMIT, 2, tmp_path / "cache", print)
-
-    def generated() -> Iterator[Row]:
-        yield from ROWS
-
-    there = prepared(tmp_path, chat_tokenizer, ROWS)
-    given = of(ROWS)
-    assert (given.train.sha256, given.validation.sha256) == (there.train.sha256, there.validation.sha256)
-    assert of(generated()).directory == given.directory
-    assert given.facts["sources"][0]["name"] == "training rows"
-    held_out = of(ROWS, ROWS[:3])
-    assert (len(held_out.train), len(held_out.validation)) == (40, 3)
-    kinds: tuple[Any, ...] = (list, np.array, torch.tensor)
-    ids = [{"input_ids": kind([5, 6, 7 + n])} for n, kind in enumerate(kinds)]
-    texts = [{"text": f"Once {n}" * 9} for n in range(3)]
-    result = of(ids, texts, "language_model")
-    assert result.facts["labels"]["kinds"] == {"input_ids": 3, "text": 3}
-    assert [result.train.row(number).tolist() for number in range(3)] == [[~5, 6, 7 + n] for n in range(3)]
-    assert sum(result.validation.text_bytes) == sum(len(row["text"]) for row in texts)
-    with pytest.raises(DataError, match="training rows, row 2 is a str: give mappings such as"):
-        of([ROWS[0], "text"])
-    with pytest.raises(DataError, match=r"training rows, row 1 holds what is neither text nor number .*\(set\)"):
-        of([{"text": {1}}])
-    with pytest.raises(DataError, match="training rows, line 2 has 'prompt' but no 'completion'"):
-        of([ROWS[0], {"prompt": "x"}])
-    assert not [path for path in (tmp_path / "cache" / "rows").iterdir() if path.suffix != ".jsonl"]

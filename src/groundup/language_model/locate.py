@@ -7,6 +7,7 @@ from pathlib import Path
 
 from groundup.errors import ModelError
 from groundup.language_model.convert import directory_of_catalogue, directory_of_gguf, directory_of_hub
+from groundup.model.adapter_config import is_adapter
 from groundup.run.checkpoints import STATE_FILE, list_checkpoints, verify_checkpoint
 from groundup.run.directory import MODEL_FOLDER, RunDirectory
 from groundup.text.catalogue import CATALOGUE, MODELS
@@ -17,7 +18,7 @@ CONFIG_FILE = "config.json"
 
 def find_model(path: str | Path) -> Path:
     """The Hugging Face directory that a run's folder, a checkpoint, such a directory itself, a .gguf file, a model of the catalogue
-    or one of the hub (`hf://owner/name`) stands for.
+    or one of the hub (`hf://owner/name`) stands for; an adapter's directory stands for itself (`adapters.open_model` opens either).
 
     Of a run: its `model/` (the best checkpoint, written when the run is done), else its newest checkpoint.
     """
@@ -28,10 +29,10 @@ def find_model(path: str | Path) -> Path:
         return directory_of_catalogue(str(path))
     if directory.suffix == ".gguf":
         return directory_of_gguf(directory)
-    if (directory / CONFIG_FILE).is_file():
+    if _is_model(directory):
         return directory
     candidates = [directory / MODEL_FOLDER, *reversed(list_checkpoints(directory))]
-    found = next((candidate for candidate in candidates if (candidate / CONFIG_FILE).is_file()), None)
+    found = next((candidate for candidate in candidates if _is_model(candidate)), None)
     if found is not None:
         return found
     if RunDirectory(directory).started:
@@ -47,9 +48,13 @@ def find_model(path: str | Path) -> Path:
     raise ModelError(
         f"{path} is not a model: name a run's folder (runs/NAME), "
         "a checkpoint in it (runs/NAME/checkpoints/step-NNNNNN), "
-        f"a Hugging Face directory (config.json, model.safetensors, tokenizer.json), a .gguf file, "
+        f"a Hugging Face directory (config.json, model.safetensors, tokenizer.json), an adapter's, a .gguf file, "
         f"a model of the catalogue ({', '.join(MODELS)}) or of the hub (hf://owner/name){_hint(directory)}"
     )
+
+
+def _is_model(directory: Path) -> bool:
+    return (directory / CONFIG_FILE).is_file() or is_adapter(directory)
 
 
 def verify_as_written(directory: Path) -> None:

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from groundup.errors import ModelError
-from groundup.model.adapter_config import AdapterConfig, adapter_config, read_adapter_config
+from groundup.model.adapter_config import ADAPTER_CONFIG_FILE, AdapterConfig, adapter_config, read_adapter_config
 from groundup.model.directory import PICKLES, read_json, write_json
 from groundup.model.families import block_matrices, parameter_shapes
 from groundup.model.family_tables import FAMILIES
@@ -28,8 +28,6 @@ from groundup.model.lora_settings import LoraSettings, stands_for
 from groundup.model.transformer import Transformer
 from groundup.model.weights import StoredTensors
 
-MODEL_CONFIG_FILE = "config.json"
-ADAPTER_CONFIG_FILE = "adapter_config.json"
 ADAPTER_FILE = "adapter_model.safetensors"
 BASE_HASH = "base_sha256"  # in the file's metadata, which others don't look at
 MERGE_INSTEAD = "merge the adapter into its base (in peft: merge_and_unload) and open that"
@@ -96,11 +94,6 @@ def load_adapter(model: Transformer, directory: Path, base_sha256: str | None = 
                 a.copy_(tensors[part.name, "A"])
                 b.copy_(tensors[part.name, "B"])
     return LoraSettings(config.rank, config.alpha, config.dropout, config.rank_stabilized, tuple(_target_names(model)))
-
-
-def is_adapter(directory: Path) -> bool:
-    """Whether a directory holds an adapter, and no whole model."""
-    return (directory / ADAPTER_CONFIG_FILE).is_file() and not (directory / MODEL_CONFIG_FILE).is_file()
 
 
 def base_name_of(directory: Path) -> str:

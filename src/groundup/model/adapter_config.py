@@ -9,11 +9,13 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from groundup.model.family_keys import Key, read_key, refusal
 from groundup.model.lora_settings import MOST_ALPHA, LoraSettings, stands_for
 
+ADAPTER_CONFIG_FILE = "adapter_config.json"
 MERGE = "or merge the adapter into its base (in peft: merge_and_unload) and open that"
 OFF: tuple[object, ...] = (None, False, 0, "", [], {})
 UNUSED = {  # changes nothing about an adapter that is trained
@@ -61,6 +63,11 @@ class AdapterConfig:
 
     def alpha_of(self, name: str) -> float:
         return next((alpha for end, alpha in self.alphas.items() if stands_for(end, name)), self.alpha)
+
+
+def is_adapter(directory: Path) -> bool:
+    """Whether a directory holds an adapter, and no whole model."""
+    return (directory / ADAPTER_CONFIG_FILE).is_file() and not (directory / "config.json").is_file()
 
 
 def read_adapter_config(values: Mapping[str, Any]) -> AdapterConfig:

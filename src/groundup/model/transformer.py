@@ -233,14 +233,16 @@ class Transformer(nn.Module):
         attention_mask: Tensor | None = None,
         segment_ids: Tensor | None = None,
         cache: KVCache | None = None,
+        project: bool = True,
     ) -> Tensor:
         """Logits (B, T, V) for the token after each of `input_ids` (B, T).
 
         `attention_mask` (B, T): 0 where padding stands. `segment_ids` (B, T): which packed document each token belongs to;
         tokens see their own document only, and positions restart with each. `cache`: what was read before; the new
-        tokens follow it, and are added to it.
+        tokens follow it, and are added to it. Without `project`, the hidden states (B, T, D) that the logits would be made of.
         """
-        return self.logits(self.hidden_states(input_ids, attention_mask, segment_ids, cache))
+        hidden = self.hidden_states(input_ids, attention_mask, segment_ids, cache)
+        return self.logits(hidden) if project else hidden
 
     def logits(self, hidden: Tensor) -> Tensor:
         """Hidden states (…, D) to logits (…, V)."""

@@ -9,17 +9,11 @@ import torch
 
 from groundup.errors import ModelError, SettingError
 from groundup.language_model import LanguageModel
-from groundup.language_model.locate import find_model
 from groundup.model.dropout import set_dropout
 from groundup.model.transformer import Transformer
+from groundup.recipe.base_tokenizer import base_path
 from groundup.recipe.settings import Recipe
 from groundup.tokens.tokenizer import Tokenizer
-
-
-def base_path(name: str, folder: Path) -> str:
-    """`model.base` as it is found from where we are: a relative path begins at `folder`; names of models stay as they are."""
-    there = folder / name
-    return str(there) if there.exists() else name
 
 
 def open_base(settings: Recipe, folder: Path) -> LanguageModel:
@@ -35,15 +29,6 @@ def open_base(settings: Recipe, folder: Path) -> LanguageModel:
             "model.max_seq_len", wanted, f"{name} has a context of {context} tokens; use at most so many"
         )
     return base
-
-
-def tokenizer_of_base(settings: Recipe, folder: Path) -> Tokenizer:
-    """The base's tokenizer, without its weights."""
-    name = settings.model.base
-    try:
-        return Tokenizer.load(find_model(base_path(name, folder)))
-    except ModelError as error:
-        raise SettingError("model.base", name, str(error)) from None
 
 
 def made_ready(base: LanguageModel, settings: Recipe, tokenizer: Tokenizer) -> Transformer:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from groundup.recipe.base import tokenizer_of_base
+from groundup.recipe.base_tokenizer import tokenizer_of_base
 from groundup.recipe.settings import Recipe
 from groundup.text.cache import cache_directory
 from groundup.text.collect import collect

@@ -13,6 +13,7 @@ import tomli_w
 from groundup.config import from_dotted
 from groundup.errors import DataError
 from groundup.files import replacing
+from groundup.language_model.adapters import with_bases
 from groundup.language_model.locate import find_model
 from groundup.model.directory import read_config
 from groundup.model.transformer import Transformer
@@ -59,7 +60,7 @@ def fine_tune_pretrained_model(
     """
     directory = Path(output_dir)
     RunDirectory(directory).require_empty()
-    config = read_config(find_model(model_name))
+    config = read_config(with_bases(find_model(model_name))[-1])
     values: dict[str, Any] = {"model.base": str(model_name), **DEFAULTS}
     values |= {"model.max_seq_len": min(config.max_seq_len, LONGEST_ROW), "model.dropout": config.dropout}
     forms = set()

@@ -7,10 +7,14 @@ encoding of a page: control characters are shown as their pictures (␛), but fo
 from __future__ import annotations
 
 import math
+import unicodedata
 from typing import Any
 
 _CLEANED = {code: 0x2400 + code for code in range(32) if chr(code) not in "\t\n"} | {0x7F: 0x2421}
 _CLEANED |= dict.fromkeys([*range(0x80, 0xA0), *range(0xD800, 0xE000), 0xFFFE, 0xFFFF], 0xFFFD)  # pictureless
+
+_SIGNS = {"\n": "↵", "\t": "⇥", "\r": "␍"}
+_JOINERS = "\u200c\u200d"
 
 
 def number(value: object) -> float | None:
@@ -44,6 +48,21 @@ def listing(mapping: dict[str, Any], key: str) -> list[Any]:
     """A nested list, or an empty one where the file has something else."""
     value = mapping.get(key)
     return value if isinstance(value, list) else []
+
+
+def visible(value: str) -> str:
+    """A text in which all that would not be seen is: line ends, tabs, control characters, marks that turn the writing's direction.
+
+    The joiners that scripts and emoji are written with stay.
+    """
+    if value.isprintable() and value.isascii():
+        return value
+    return "".join(_SIGNS.get(character) or _visible(character) for character in value)
+
+
+def _visible(character: str) -> str:
+    unseen = unicodedata.category(character) in ("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp")
+    return f"⟨U+{ord(character):04X}⟩" if unseen and character not in _JOINERS else character
 
 
 def clean(value: Any) -> Any:

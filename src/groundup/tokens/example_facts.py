@@ -11,10 +11,14 @@ from groundup.text.bad_input import BadInput
 from groundup.text.settings import DataSettings
 from groundup.text.sources import Source, source_hashes
 from groundup.tokens.chat_template import ChatTemplate
+from groundup.tokens.chat_templates import SOURCES
 from groundup.tokens.example_plan import ExamplePlan
 from groundup.tokens.example_store import ExampleStore
-from groundup.tokens.mark_examples import CROPPED, Tally
+from groundup.tokens.mark_examples import CROPPED, WANTED, Tally
 from groundup.tokens.tokenizer import Tokenizer
+
+OWN = "own"
+"""What a template is called that a tokenizer brought along."""
 
 
 def describe_examples(
@@ -63,12 +67,15 @@ def describe_examples(
         },
         "labels": {
             "objective": objective,
-            "template": {"name": data.template, "sha256": sha256_text(template.source)},
+            "template": {"name": _name_of(template), "sha256": sha256_text(template.source)},
             "stop": _stop(tallies, tokenizer),
             "kinds": dict(kinds),
             "learned_tokens": {name: int(store.learned.sum()) for name, store in stores.items()},
             "teach_nothing": {name: len(store) - len(store.teaching) for name, store in stores.items()},
             "stop_learned": {name: int(store.stop_learned[:: store.width].sum()) for name, store in stores.items()},
+            "masked_stops": {
+                _said(tokenizer, number): count for number, count in tallies["train"].masked_stops.items()
+            },
             "cropped": {"rows": cropped, "tokens": sum(tally.cropped_tokens for tally in both)},
             "shared_prompts": tallies["validation"].shared_prompts,
             "places": places,
@@ -82,21 +89,21 @@ def problems(facts: Mapping[str, Any]) -> list[str]:
     labels, examples = facts["labels"], facts["documents"]["train"]
     if labels["teach_nothing"]["train"] == examples:
         return [f"none of the {examples:,} training examples teaches anything: no token of theirs carries loss"]
-    conversations = labels["kinds"].keys() & {
-        "conversation",
-        "preference",
-    }  # a text or ids of the user's own may end as they like
-    if labels["objective"] != "language_model" and conversations and labels["stop_learned"]["train"] == 0:
+    if labels["kinds"].keys() == {"text"}:
+        return [f"every row is a text without anybody's answer: {WANTED[labels['objective']]}"]
+    if labels["stop_learned"]["train"]:
+        return []
+    never = "no training example teaches where an answer ends, so the model would never stop"
+    if labels["kinds"].keys() & {"conversation", "preference"}:
         named = labels["template"]["name"]
-        template = "the tokenizer's own chat template" if named == "auto" else f"data.template = {named!r}"
-        ends = (
-            f"an answer would end with {labels['stop']!r}" if labels["stop"] else "nothing is known that ends an answer"
-        )
+        template = "the tokenizer's own chat template" if named == OWN else f"data.template = {named!r}"
+        instead = f"alpaca, which ends one with {labels['stop']!r}" if labels["stop"] else "chatml"
         return [
-            f"no training example teaches where an answer ends: under {template} {ends}, and no row has it among its learned tokens, so "
-            "the model would never stop; use a template that closes the assistant's turn with a special token, e.g. "
-            "data.template=chatml"
+            f"{never}: {template} closes none with a special token that is learned; use one that does, e.g. data.template={instead}"
         ]
+    if masked := labels["masked_stops"]:  # ids may end as they like, but not with a token that is masked each time
+        shown = ", ".join(f"{token!r} ({count:,})" for token, count in masked.items())
+        return [f"{never}: what stands behind the answers is masked, {shown}; label it with its own id, not with -100"]
     return []
 
 
@@ -115,11 +122,20 @@ def describe_labels(facts: Mapping[str, Any]) -> list[str]:
     return lines
 
 
+def _name_of(template: ChatTemplate) -> str:
+    """Which of ours a template is, or `OWN`."""
+    return next((name for name, source in SOURCES.items() if source == template.source), OWN)
+
+
 def _stop(tallies: Mapping[str, Tally], tokenizer: Tokenizer) -> str:
     """The token that ends a turn, as most of the rows have it; where none is learned, the one that ends a text."""
     learned = (tallies["train"].stops + tallies["validation"].stops).most_common(1)
     stop = learned[0][0] if learned else tokenizer.end_id
-    return "" if stop is None else tokenizer.decode([stop], skip_special_tokens=False)
+    return "" if stop is None else _said(tokenizer, stop)
+
+
+def _said(tokenizer: Tokenizer, number: int) -> str:
+    return tokenizer.decode([number], skip_special_tokens=False)
 
 
 def _source_facts(source: Source, tallies: Mapping[str, Tally]) -> dict[str, Any]:

@@ -6,6 +6,7 @@ import hashlib
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,6 @@ from groundup.tokens.tokenizer import Tokenizer
 
 PLACES = 3
 WANTED = {
-    "language_model": 'a row has "text" or "input_ids", or is a conversation',
     "instruction": (
         'training.objective = \'instruction\' learns from rows: {"instruction", "input", "output"}, {"prompt", "completion"}, '
         '{"messages": [{"role", "content"}, …]} or {"conversations": [{"from", "value"}, …]}'
@@ -52,6 +52,8 @@ class Tally:
     """And how many tokens these had."""
     stops: Counter[int] = field(default_factory=Counter)
     """The tokens that end a turn, or a text, and are learned: how often each."""
+    masked_stops: Counter[int] = field(default_factory=Counter)
+    """Special tokens that stand behind the last token of a row that is learned, where no end is: how often each."""
     shared_prompts: int = 0
     """How many held-out examples have a prompt that is trained on, too."""
     rows_of: Counter[str] = field(default_factory=Counter)
@@ -113,8 +115,6 @@ class Marker:
             self.tally.rows_of[source] += 1
             try:
                 kind = kind_of_row(row, place)
-                if (kind, self.objective) == ("text", "instruction"):
-                    raise DataError(f"{place} holds a text and nobody's answer: {WANTED[self.objective]}")
                 examples = self._examples(row, place)
             except (DataError, TokenizerError) as error:
                 told = str(error)
@@ -148,7 +148,19 @@ class Marker:
             for ids, marked in zip(arrays, example, strict=True):
                 if marked.stop_learned:
                     tally.stops[int(ids[ids >= 0][-1])] += 1
+                else:
+                    tally.masked_stops.update(self._specials_behind(ids))
                 yield Row(ids, marked.text_bytes, marked.stop_learned)
+
+    def _specials_behind(self, ids: NDArray[np.int32]) -> list[int]:
+        """The special tokens behind the last one that is learned; none where nothing is."""
+        learned = np.flatnonzero(ids >= 0)
+        behind = (~ids[int(learned[-1]) + 1 :]).tolist() if len(learned) else []
+        return [number for number in behind if number in self._special]
+
+    @cached_property
+    def _special(self) -> set[int]:
+        return set(self.tokenizer.special_tokens().values())
 
 
 def _prompt(ids: NDArray[np.int32]) -> bytes:

@@ -6,11 +6,10 @@ import dataclasses
 import json
 import os
 import shutil
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -22,7 +21,7 @@ from groundup.text.duplicates.exact import exact_duplicates
 from groundup.text.duplicates.split import held_out
 from groundup.text.settings import DataSettings
 from groundup.text.show_progress import reading_progress
-from groundup.text.source_rows import keep_rows, read_source_rows, with_catalogue_rows
+from groundup.text.source_rows import read_source_rows, with_catalogue_rows
 from groundup.text.sources import Say, Source, find_sources, source_hashes
 from groundup.tokens.chat_template import ChatTemplate
 from groundup.tokens.chat_templates import padding_id, with_template
@@ -41,9 +40,8 @@ from groundup.tokens.prepared_examples import (
 )
 from groundup.tokens.tokenizer import CONFIG_FILE, Tokenizer
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 WORTH_SHOWING = 2**20  # bytes of rows that take a while
-TRAINING_ROWS, VALIDATION_ROWS = "training rows", "validation rows"
 OF_TEXTS = (
     "weights",
     "temperature",
@@ -70,7 +68,7 @@ def prepare_examples(
 ) -> PreparedExamples:
     """Read the rows of `data.source`, mark what is learned, split, and write example stores and the plan.
 
-    `tokenizer` has all special tokens of its template; `objective`: language_model, instruction or preference; an example has at most
+    `tokenizer` has all special tokens of its template; `objective`: instruction or preference; an example has at most
     `sequence_length` tokens. The result lies in the cache under a hash of all that went in, and is reused when it is whole.
     Relative sources begin at `folder`. Raises `DataError` when there are no rows to train on or to hold out, when a row can't be
     used (unless `data.skip_bad`), and when training on them would be in vain: see `require_examples`.
@@ -104,30 +102,6 @@ def prepare_unchecked(
     written_so = with_template(tokenizer, data.template, may_grow=False)
     making = _Making(data, written_so, objective, sequence_length, batch_size, train, validation)
     return _prepare(making, cache, say)
-
-
-def prepare_rows(
-    train_rows: Iterable[Mapping[str, Any]],
-    validation_rows: Iterable[Mapping[str, Any]] | None,
-    data: DataSettings,
-    tokenizer: Tokenizer,
-    objective: str,
-    sequence_length: int,
-    batch_size: int,
-    cache: Path,
-    say: Say,
-) -> PreparedExamples:
-    """The same for rows from Python: lists, generators, a Hugging Face Dataset, anything that gives mappings.
-
-    Without `validation_rows` some of the training rows are held out. `data` says the rest; its sources aren't looked at.
-    """
-    train = [keep_rows(train_rows, cache, TRAINING_ROWS)]
-    validation = [] if validation_rows is None else [keep_rows(validation_rows, cache, VALIDATION_ROWS)]
-    written_so = with_template(tokenizer, data.template, may_grow=False)
-    making = _Making(data, written_so, objective, sequence_length, batch_size, train, validation)
-    prepared = _prepare(making, cache, say)
-    require_examples(prepared, data, batch_size, say)
-    return prepared
 
 
 def require_examples(prepared: PreparedExamples, data: DataSettings, batch_size: int, say: Say) -> None:
@@ -194,7 +168,7 @@ class _Making:
             [(source.name, source_hashes(source)) for source in side] for side in (self.train, self.validation)
         ]
         known = [tokenizer.sha256, tokenizer.end_id, tokenizer.pad_id, template.source, template.special_tokens]
-        asked = [data.validation_fraction, data.skip_bad, data.duplicates.exact, data.packing, data.template]
+        asked = [data.validation_fraction, data.skip_bad, data.duplicates.exact, data.packing]
         shape = [self.objective, self.sequence_length, self.batch_size]
         return sha256_text(json.dumps([FORMAT_VERSION, described, known, asked, shape]))[:32]
 

@@ -8,6 +8,8 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from groundup.training.objectives.token_loss import LOGITS_AT_ONCE, cross_entropy_sum
+
 NO_LOSS = -1
 
 
@@ -16,9 +18,7 @@ def loss_sum(model: nn.Module, batch: Tensor) -> Tensor:
 
     -Σ log P(w_t | w_1 … w_{t-1}) (Bengio et al. 2003, §1). Divide by B·T for the mean.
     """
-    inputs, targets = batch[:, :-1], batch[:, 1:]  # (B, T) each: the targets are the inputs, one place on
-    logits = model(inputs)  # (B, T, V)
-    return F.cross_entropy(logits.flatten(0, 1).float(), targets.flatten(), reduction="sum")
+    return _cross_entropy_sum(model, batch[:, :-1], batch[:, 1:])  # the targets are the inputs, one place on
 
 
 def marked_loss_sum(model: nn.Module, batch: Tensor) -> Tensor:
@@ -28,9 +28,18 @@ def marked_loss_sum(model: nn.Module, batch: Tensor) -> Tensor:
     """
     ids, segment_ids = (batch, None) if batch.ndim == 2 else (batch[:, 0], batch[:, 1, :-1])
     inputs = torch.where(ids < 0, ~ids, ids)[:, :-1]  # (B, T)
-    targets = ids[:, 1:].clamp(min=NO_LOSS)  # (B, T)
-    logits = model(inputs, segment_ids=segment_ids)  # (B, T, V)
-    return F.cross_entropy(logits.flatten(0, 1).float(), targets.flatten(), ignore_index=NO_LOSS, reduction="sum")
+    return _cross_entropy_sum(model, inputs, ids[:, 1:].clamp(min=NO_LOSS), segment_ids)
+
+
+def _cross_entropy_sum(model: nn.Module, inputs: Tensor, targets: Tensor, segment_ids: Tensor | None = None) -> Tensor:
+    """Of inputs (B, T) and targets (B, T): at once where all logits are few, else only where there is loss, some at a time."""
+    output: nn.Linear = model.output_projection  # type: ignore[assignment]  # of a compiled network, too
+    if targets.numel() * len(output.weight) <= LOGITS_AT_ONCE:
+        logits = model(inputs, segment_ids=segment_ids)  # (B, T, V)
+        return F.cross_entropy(logits.flatten(0, 1).float(), targets.flatten(), ignore_index=NO_LOSS, reduction="sum")
+    hidden = model(inputs, segment_ids=segment_ids, project=False)  # (B, T, D)
+    learned = targets != NO_LOSS
+    return cross_entropy_sum(hidden[learned], output.weight, output.bias, targets[learned])
 
 
 def count_targets(batch: NDArray[np.int64]) -> int:

@@ -22,11 +22,11 @@ from torch.utils.checkpoint import checkpoint
 from groundup.device import map_in_threads
 from groundup.generation.engine import evaluating
 from groundup.model.transformer import Transformer
+from groundup.training.objectives.token_loss import LOGITS_AT_ONCE
 from groundup.training.settings import PreferenceSettings
 
 FIGURES = ("accuracy", "margin", "chosen_reward", "rejected_reward")
 """What `preference_loss_sum` sums behind the loss; a reward is β times how much likelier than to the reference an answer is, in nats."""
-LOGITS_AT_ONCE = 2**24  # about 64 MB of them
 BATCHES_AT_ONCE = 64  # that lie ready for the threads
 
 
@@ -43,11 +43,11 @@ def preference_loss_sum(model: nn.Module, batch: Tensor, reference: Tensor, sett
 
 def answer_log_probabilities(model: nn.Module, batch: Tensor) -> Tensor:
     """(B, 2) log π(answer | prompt), in nats, of a batch's chosen and rejected answers: the sum over their tokens."""
-    network = cast(Transformer, model)
+    network = cast(Transformer, model)  # a compiled one hands on what it is asked for
     ids = batch[:, :, 1:].flatten(0, 1)  # (2B, L+1)
     inputs, targets = torch.where(ids < 0, ~ids, ids)[:, :-1], ids[:, 1:]  # (2B, L) each
     learned = targets >= 0
-    hidden = network.hidden_states(inputs)[learned]  # (N, D): what predicts the answers' tokens, no more
+    hidden = model(inputs, project=False)[learned]  # (N, D): what predicts the answers' tokens, no more
     wanted = targets[learned]  # (N,)
     rows = max(1, LOGITS_AT_ONCE // network.config.vocab_size)
     # No more than a part of the logits is there at a time: they are computed again for their gradient.
@@ -95,22 +95,21 @@ def preference_figures(
     batches: Iterable[NDArray[np.int64]],
     reference: NDArray[np.float32],
     settings: PreferenceSettings,
-    dtype: torch.dtype | None = None,
 ) -> dict[str, float]:
-    """`loss` and `FIGURES`, the means over the pairs of all `batches`; dropout is off.
+    """`loss` and `FIGURES`, the means over the pairs of all `batches`; dropout is off, and nothing is under autocast.
 
-    `reference` (P, 2) as in the loss, `dtype` as it was for the reference.
+    `reference` (P, 2) as in the loss, read without a `dtype` as well.
     """
     terms = [
         _terms(torch.from_numpy(found).double(), torch.from_numpy(reference[batch[:, 0, 0]]).double(), settings)
-        for batch, found in _read(model, batches, dtype)
+        for batch, found in _read(model, batches)
     ]
     means: list[float] = torch.cat(terms).mean(dim=0).tolist()
     return dict(zip(("loss", *FIGURES), means, strict=True))
 
 
 def _read(
-    model: Transformer, batches: Iterable[NDArray[np.int64]], dtype: torch.dtype | None
+    model: Transformer, batches: Iterable[NDArray[np.int64]], dtype: torch.dtype | None = None
 ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float32]]]:
     """Each batch with its answers' log-probabilities (B, 2)."""
     device, ahead = model.token_embedding.weight.device, iter(batches)

@@ -1,0 +1,93 @@
+"""The cross-entropy of tokens from hidden states, without the logits of all of them at once.
+
+A vocabulary of 50,000 makes the logits of a batch, and their gradient, the largest thing in training. Both are needed only for
+a moment: a token's loss and its gradient with respect to its hidden state follow from its own logits. So here a few
+tokens at a time pass through the output projection, and what takes memory is gone before the next.
+
+Shapes: N tokens, D model, V vocabulary.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import pairwise
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+LOGITS_AT_ONCE = 2**23
+"""How many numbers of logits there may be at a time: few enough to be little memory, 32 MB, and enough for a fast product."""
+
+
+def cross_entropy_sum(hidden: Tensor, weight: Tensor, bias: Tensor | None, targets: Tensor) -> Tensor:
+    """-Σ log softmax(h Wᵀ + b)[target], in nats, over hidden states (N, D) with the projection (V, D) and their targets (N).
+
+    What `F.cross_entropy` gives of all logits, to rounding, and so are the gradients, of those arguments that want one. They are
+    computed on the way there, so the way back can be gone once. Under autocast the products are in its format, the softmax in fp32.
+    """
+    device = hidden.device.type
+    dtype = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else hidden.dtype
+    return _CrossEntropySum.apply(hidden, weight, bias, targets, dtype, torch.is_grad_enabled())  # type: ignore[no-any-return,no-untyped-call]
+
+
+class _CrossEntropySum(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        ctx: Any,
+        hidden: Tensor,
+        weight: Tensor,
+        bias: Tensor | None,
+        targets: Tensor,
+        dtype: torch.dtype,
+        learning: bool,
+    ) -> Tensor:
+        arguments = (hidden, weight, bias)
+        of_hidden, of_weight, of_bias = (
+            torch.zeros_like(argument) if argument is not None and wanted and learning else None
+            for argument, wanted in zip(arguments, ctx.needs_input_grad, strict=False)
+        )
+        full = torch.promote_types(hidden.dtype, torch.float32)
+        total = torch.zeros((), dtype=full, device=hidden.device)
+        with torch.autocast(hidden.device.type, enabled=False):
+            narrow_weight = weight.to(dtype)
+            for some in _slices(len(hidden), len(weight)):
+                narrow = hidden[some].to(dtype)
+                scores = (narrow @ narrow_weight.t()).to(full)  # (n, V)
+                if bias is not None:
+                    scores += bias
+                # On a CPU the result may take the scores' place; elsewhere nothing promises that it may.
+                logs = torch.log_softmax(scores, dim=-1, out=scores if scores.device.type == "cpu" else None)
+                wanted_logs = logs.gather(1, targets[some, None])  # (n, 1)
+                total -= wanted_logs.sum()
+                if of_hidden is None and of_weight is None and of_bias is None:
+                    continue
+                # The gradient with respect to the logits: the probabilities, less 1 at the target.
+                gradient = logs.exp_().scatter_add_(1, targets[some, None], torch.full_like(wanted_logs, -1.0))
+                if of_bias is not None:
+                    of_bias += gradient.sum(dim=0)
+                gradient = gradient.to(dtype)
+                if of_hidden is not None:
+                    of_hidden[some] = gradient @ narrow_weight
+                if of_weight is not None and dtype == of_weight.dtype:
+                    of_weight.addmm_(gradient.t(), narrow)
+                elif of_weight is not None:
+                    of_weight += gradient.t() @ narrow
+        ctx.gradients = (of_hidden, of_weight, of_bias)
+        return total
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, of_total: Tensor) -> tuple[Tensor | None, ...]:
+        gradients, ctx.gradients = ctx.gradients, None
+        if gradients is None:
+            raise RuntimeError("these gradients were handed out already: cross_entropy_sum has one way back, once")
+        return *(None if gradient is None else gradient.mul_(of_total) for gradient in gradients), None, None, None
+
+
+def _slices(num_tokens: int, vocab_size: int) -> Iterator[slice]:
+    """Equal parts of the tokens, as few as keep each one's logits below the limit."""
+    parts = -(-num_tokens * vocab_size // LOGITS_AT_ONCE)
+    bounds = [num_tokens * part // max(1, parts) for part in range(parts + 1)]
+    yield from (slice(start, end) for start, end in pairwise(bounds) if end > start)

@@ -1,0 +1,140 @@
+"""The loss without full logits against the plain one: values, gradients, formats, what it leaves alone."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from groundup.model.settings import preset_config
+from groundup.model.transformer import Transformer
+from groundup.training.objectives import language_model, token_loss
+from groundup.training.objectives.language_model import loss_sum, marked_loss_sum
+from groundup.training.objectives.token_loss import cross_entropy_sum
+
+N, D, V = 23, 6, 11
+
+
+@pytest.fixture(params=[1, 3 * V, 10 * V, 2**22])
+def at_once(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One token at a time, a few, and all."""
+    monkeypatch.setattr(token_loss, "LOGITS_AT_ONCE", request.param)
+
+
+@pytest.fixture
+def tensors() -> list[Tensor]:
+    torch.manual_seed(0)
+    return [torch.randn(N, D), torch.randn(V, D), torch.randn(V)]
+
+
+def targets() -> Tensor:
+    return torch.randint(V, (N,), generator=torch.Generator().manual_seed(1))
+
+
+def plain(hidden: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    return F.cross_entropy(F.linear(hidden, weight, bias).float(), targets(), reduction="sum")
+
+
+def some_at_a_time(hidden: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    return cross_entropy_sum(hidden, weight, bias, targets())
+
+
+@pytest.mark.usefixtures("at_once")
+@pytest.mark.parametrize("frozen", [(), (0,), (1, 2), (0, 2)])
+def test_it_is_the_plain_loss_with_its_gradients(frozen: tuple[int, ...], tensors: list[Tensor]) -> None:
+    results = []
+    for loss_of in (plain, some_at_a_time):
+        inputs = [tensor.clone().requires_grad_(place not in frozen) for place, tensor in enumerate(tensors)]
+        loss = loss_of(*inputs)
+        (0.25 * loss).backward()  # type: ignore[no-untyped-call]
+        results.append((loss.detach(), [tensor.grad for tensor in inputs]))
+    torch.testing.assert_close(results[1][0], results[0][0])
+    for place, (found, expected) in enumerate(zip(results[1][1], results[0][1], strict=True)):
+        assert (found is None) == (place in frozen)
+        torch.testing.assert_close(found, expected)
+
+
+@pytest.mark.usefixtures("at_once")
+def test_gradients_are_those_of_differences(tensors: list[Tensor]) -> None:
+    """In fp64: the change of the loss along a line, divided by the way."""
+    inputs = [tensor.double().requires_grad_() for tensor in tensors]
+    directions = [torch.randn_like(tensor) for tensor in inputs]
+    gradients = torch.autograd.grad(some_at_a_time(*inputs), inputs)
+    expected = sum((gradient * way).sum() for gradient, way in zip(gradients, directions, strict=True))
+    ahead, behind = (
+        some_at_a_time(*(tensor + step * way for tensor, way in zip(inputs, directions, strict=True)))
+        for step in (1e-5, -1e-5)
+    )
+    torch.testing.assert_close((ahead - behind).detach() / 2e-5, expected, rtol=1e-7, atol=1e-7)
+
+
+def test_without_a_bias_and_without_gradients(tensors: list[Tensor]) -> None:
+    hidden, weight, _ = tensors
+    torch.testing.assert_close(cross_entropy_sum(hidden, weight, None, targets()), plain(hidden, weight, None))
+    weight.requires_grad_()
+    with torch.no_grad():
+        assert not cross_entropy_sum(hidden, weight, None, targets()).requires_grad
+    loss = cross_entropy_sum(hidden[:0], weight, None, targets()[:0])
+    loss.backward()  # type: ignore[no-untyped-call]
+    assert loss == 0
+    assert weight.grad is not None
+    assert not weight.grad.any()
+
+
+def test_large_scores_do_not_overflow() -> None:
+    hidden, weight = torch.tensor([[1.0, 0.0], [0.0, 1.0]]).requires_grad_(), torch.tensor([[1e4, -1e4], [-1e4, 1e4]])
+    loss = cross_entropy_sum(hidden, weight, None, torch.tensor([0, 0]))
+    loss.backward()  # type: ignore[no-untyped-call]
+    assert loss == 2e4
+    assert hidden.grad is not None
+    assert hidden.grad.isfinite().all()
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_under_autocast_it_is_the_plain_loss_under_autocast(dtype: torch.dtype, tensors: list[Tensor]) -> None:
+    """Both round to the format at other places, so they agree to a few of its steps."""
+    results = []
+    for loss_of in (plain, some_at_a_time):
+        inputs = [tensor.clone().requires_grad_() for tensor in tensors]
+        with torch.autocast("cpu", dtype):
+            loss = loss_of(*inputs)
+        assert loss.dtype == torch.float32
+        loss.backward()  # type: ignore[no-untyped-call]
+        results.append((loss.detach(), [tensor.grad for tensor in inputs]))
+    torch.testing.assert_close(results[1][0], results[0][0], rtol=0.01, atol=0.05)
+    for found, expected in zip(results[1][1], results[0][1], strict=True):
+        assert found is not None
+        torch.testing.assert_close(found, expected, rtol=0.05, atol=0.05)
+
+
+def test_one_way_back() -> None:
+    """The gradients are made once; a second way back has nothing to go by, and says so rather than be wrong."""
+    hidden = torch.randn(4, 3, requires_grad=True)
+    loss = cross_entropy_sum(hidden, torch.randn(5, 3), None, torch.zeros(4, dtype=torch.long))
+    loss.backward(retain_graph=True)  # type: ignore[no-untyped-call]
+    with pytest.raises(RuntimeError, match="once"):
+        loss.backward()  # type: ignore[no-untyped-call]
+
+
+@pytest.mark.parametrize("marked", [False, True])
+@pytest.mark.parametrize("tied", [False, True])
+def test_the_objectives_are_the_same_either_way(marked: bool, tied: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    torch.manual_seed(0)
+    config = preset_config(
+        "classic", vocab_size=13, d_model=8, num_layers=1, num_heads=2, max_seq_len=9, dropout=0.0, tie_embeddings=tied
+    )
+    model = Transformer(config)
+    batch = torch.randint(13, (3, 10))
+    if marked:
+        batch[:, :4] = ~batch[:, :4]
+        batch = torch.stack((batch, torch.arange(10).expand(3, 10) // 6), dim=1)
+    objective, results = marked_loss_sum if marked else loss_sum, []
+    for limit in (2**22, 40):
+        monkeypatch.setattr(language_model, "LOGITS_AT_ONCE", limit)
+        monkeypatch.setattr(token_loss, "LOGITS_AT_ONCE", limit)
+        model.zero_grad()
+        loss = objective(model, batch)
+        loss.backward()  # type: ignore[no-untyped-call]
+        results.append((loss.detach(), {name: parameter.grad for name, parameter in model.named_parameters()}))
+    torch.testing.assert_close(results[1], results[0])
