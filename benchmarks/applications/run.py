@@ -223,12 +223,12 @@ def main() -> None:
     for name in arguments.tasks:
         results.append(measure(language_model, name))
         print(name, shown(results[-1]["model"]), results[-1]["development"], flush=True)
+        write(arguments.output, "benchmarks.applications.run", None, {"model": arguments.model, "tasks": results})
     table = []
     for result in results:
         table.append({**result, "who": "the model", "measures": shown(result["model"])})
         table.append({"who": result["baseline"]["what"], "measures": shown(result["baseline"])})
     show(f"{arguments.model}: held-out rows, higher is better", COLUMNS, table, {})
-    write(arguments.output, "benchmarks.applications.run", None, {"model": arguments.model, "tasks": results})
 
 
 if __name__ == "__main__":
