@@ -12,6 +12,7 @@ from torch import nn
 
 from groundup.errors import ModelError, RunError
 from groundup.language_model import LanguageModel
+from groundup.language_model.adapters import open_model
 from groundup.model.adapter import save_adapter, weights_sha256
 from groundup.model.directory import load_model, save_model
 from groundup.model.lora import add_lora, lora_layers
@@ -119,6 +120,7 @@ def test_a_base_that_is_another_is_refused(directory: Path, tmp_path: Path) -> N
         ("/nowhere/base", "is an adapter of /nowhere/base, which is not here; where you have it, name it in"),
         ("a/b/c", "is an adapter of a/b/c, which is not here"),
         (".", "names itself as its base"),
+        ("a" * 5000, "is an adapter of a*, which is not here"),
         ("owner/name", "is an adapter of owner/name, which is not here, and hf://owner/name could not be fetched"),
     ],
 )
@@ -138,5 +140,8 @@ def test_a_damaged_adapter_is_named(directory: Path, tmp_path: Path) -> None:
     with pytest.raises(ModelError, match=r"adapter_model.safetensors is damaged or cut short"):
         LanguageModel.load(tmp_path / "adapter")
     shutil.rmtree(directory)
-    with pytest.raises(ModelError, match="which is not here"):
+    with pytest.raises(ModelError, match="which is not here; where you have it, name it in"):
         LanguageModel.load(tmp_path / "adapter")
+    (tmp_path / "adapter" / "state.json").touch()  # a checkpoint, which nobody may edit
+    with pytest.raises(ModelError, match=r"which is not here; where you have it, put it back$"):
+        open_model(tmp_path / "adapter")

@@ -56,6 +56,8 @@ def test_a_name_like_no_other_gets_a_list(tmp_path: Path, monkeypatch: pytest.Mo
         ModelError, match=r"xyz is not a model: .* \(smollm2-135m-instruct\) or of the hub \(hf://owner/name\)$"
     ):
         find_model("xyz")
+    with pytest.raises(ModelError, match=r"; did you mean hf://owner/name\?$"):
+        find_model("owner/name")
     make(tmp_path / "runs" / "shakespeare" / "manifest.json", tmp_path / "runs" / "other" / "manifest.json")
     with pytest.raises(ModelError, match=r"; runs here: runs/other, runs/shakespeare$"):
         find_model("xyz")

@@ -12,10 +12,11 @@ import torch
 
 import groundup as gu
 from groundup.config import from_dotted
-from groundup.errors import DataError, RunError, SettingError
+from groundup.errors import DataError, MachineError, RunError, SettingError
 from groundup.model.adapter import load_adapter
 from groundup.model.directory import load_model, save_model
 from groundup.recipe.settings import Recipe, build_recipe, load_recipe
+from groundup.run.listing import list_runs
 
 QUICK: dict[str, Any] = {
     "model.max_seq_len": 32,
@@ -79,7 +80,9 @@ def test_epochs_are_told_as_steps(recipe: Path, tmp_path: Path) -> None:
     run = gu.train(recipe, {**QUICK, "training.epochs": 0.25}, run=tmp_path / "run", say=quiet)
     result = json.loads((run.path / "result.json").read_text())
     tokens = json.loads((run.path / "manifest.json").read_text())["data"]["tokens"]["train"]
-    assert result["steps"] == -(-0.25 * ((tokens - 1) // 32 - 1) // 4)
+    steps = -(-0.25 * ((tokens - 1) // 32 - 1) // 4)
+    assert result["steps"] == list_runs(run.path)[0]["max_steps"] == steps
+    assert f"Finished: {steps:.0f} steps" in (run.path / "report.html").read_text()
 
 
 def test_a_text_of_its_own_is_held_out(recipe: Path, tmp_path: Path) -> None:
@@ -118,6 +121,7 @@ def test_another_base_under_the_same_name_is_no_resumption(recipe: Path, tiny_ba
             {"model.base": "", "training.method": "lora", "training.optimizer": "adamw"},
             r"training\.method = 'lora': name the model",
         ),
+        ({"model.base": "", "training.method": "lora"}, r"training\.method = 'lora': name the model"),
         ({"model.base": "", "training.objective": "preference"}, r"training\.objective = 'preference': name the model"),
     ],
 )
@@ -133,6 +137,26 @@ def test_a_base_that_is_nowhere_or_too_short_is_refused(recipe: Path, tmp_path: 
     with pytest.raises(SettingError, match=r"model\.max_seq_len = 256: .* has a context of 128 tokens; use at most so"):
         gu.train(recipe, {"model.max_seq_len": 256, "training.batch_size": 1}, run=tmp_path / "run", say=quiet)
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        (
+            {"data.fim_rate": 0.5},
+            r"data\.fim_rate = 0\.5: the tokenizer of .* lacks the tokens for it, and adapters can't",
+        ),
+        (
+            {"training.lora.rank": 10**9},
+            r"adapters of rank 1,000,000,000 need about .* GB .*: lower training\.lora\.rank",
+        ),
+    ],
+)
+def test_what_adapters_cannot_do_is_refused(
+    recipe: Path, tmp_path: Path, settings: dict[str, Any], message: str
+) -> None:
+    with pytest.raises((SettingError, MachineError), match=message):
+        gu.train(recipe, {**QUICK, "training.method": "lora", **settings}, run=tmp_path / "run", say=quiet)
 
 
 def test_a_tuned_model_has_gentler_steps_by_default() -> None:
@@ -170,11 +194,13 @@ def test_the_brief_s_function_tunes_a_model_on_rows(tiny_base: Path, text_file: 
     ("rows", "message"),
     [
         ([], r"train_dataset has no rows"),
+        (None, r"train_dataset is a NoneType: give a list of texts or of rows, or a path"),
+        ({"text": ["one", "two"]}, r"train_dataset is a dict: give a list"),
         (["a text", 3], r"train_dataset, row 2 is 3, a int: give texts, or rows"),
         ([{"text": {1, 2}}], r"train_dataset, row 1 holds what is no JSON \(a set\)"),
     ],
 )
-def test_rows_that_are_none_are_named(rows: list[Any], message: str, tiny_base: Path, tmp_path: Path) -> None:
+def test_rows_that_are_none_are_named(rows: Any, message: str, tiny_base: Path, tmp_path: Path) -> None:
     with pytest.raises(DataError, match=message):
         gu.fine_tune_pretrained_model(str(tiny_base), rows, ["held out"], tmp_path / "tuned", say=quiet)
 

@@ -12,6 +12,7 @@ import pytest
 
 import groundup as gu
 from groundup.errors import CheckpointError, DataError, TokenizerError
+from groundup.recipe.settings import load_recipe
 
 QUICK: dict[str, Any] = {
     "training.max_steps": 6,
@@ -76,6 +77,8 @@ def test_answers_are_learned_and_the_model_ends_its_turn(
     result = json.loads((run.path / "result.json").read_text())
     assert figures["loss"] == pytest.approx(result["validation"]["loss"], abs=1e-6)
     assert figures["tokens"] == result["validation"]["tokens"]
+    with pytest.raises(DataError, match="not in windows: leave out window"):
+        gu.evaluate(run.path, window=8, say=quiet)
     if method == "full":
         reply = model.chat([{"role": "user", "content": "Name tea."}], max_new_tokens=40, temperature=0)
         assert len(model.tokenizer.encode(reply)) < 40  # it stopped by itself
@@ -118,6 +121,8 @@ def test_preferences_grow(method: str, tiny_base: Path, preferences: Path, tmp_p
     assert {"accuracy", "margin", "chosen_reward", "rejected_reward"} <= trained[-1].keys()
     figures = gu.evaluate(run.path, say=quiet)
     assert figures["accuracy"] == 1
+    with pytest.raises(DataError, match="trained on pairs, which have figures of their own: leave out metrics"):
+        gu.evaluate(run.path, metrics="perplexity", say=quiet)
     assert figures["pairs"] == json.loads((run.path / "result.json").read_text())["validation"]["pairs"]
 
 
@@ -169,3 +174,10 @@ def test_rows_of_ids_and_labels_are_taken_from_python(tiny_base: Path, tmp_path:
     assert model.config.d_model == 16
     result = json.loads((tmp_path / "tuned" / "result.json").read_text())
     assert (result["steps"], result["validation"]["tokens"]) == (6, 20)
+
+
+def test_a_text_beside_an_answer_is_passed_over(tiny_base: Path, tmp_path: Path) -> None:
+    rows = [{"instruction": f"Name {topic}.", "output": topic, "text": f"Name {topic}. {topic}"} for topic in TOPICS]
+    few = {"training.num_threads": 1, "training.epochs": 0.1}
+    gu.fine_tune_pretrained_model(str(tiny_base), rows, rows[:3], tmp_path / "tuned", settings=few, say=quiet)
+    assert load_recipe(str(tmp_path / "tuned" / "recipe.toml")).training.objective == "instruction"

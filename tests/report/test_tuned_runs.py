@@ -234,6 +234,13 @@ def test_settings_that_say_nothing_of_the_run_are_not_shown(write_tuned_run: Wri
     sections = dict(recipe_rows(used_settings(read_run(write_tuned_run("preference", "full")))))
     assert "training.lora" not in sections
     assert sections["training.preference"] == [("beta", "0.1")]
+    assert "max_steps" in dict(sections["training"])
+    run = write_tuned_run("language_model", "lora")
+    recipe = (run / "recipe.toml").read_text(encoding="utf-8")
+    (run / "recipe.toml").write_text(recipe.replace("[training]", "[training]\nepochs = 2.0"), encoding="utf-8")
+    sections = dict(recipe_rows(used_settings(read_run(run))))
+    assert dict(sections["training"])["epochs"] == "2.0"
+    assert "max_steps" not in dict(sections["training"])
 
 
 def test_a_stretched_rotation_is_a_row_for_each_of_its_settings(write_tuned_run: WriteRun) -> None:

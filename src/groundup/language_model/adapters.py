@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from groundup.errors import DataError, ModelError
@@ -11,6 +12,7 @@ from groundup.model.adapter_config import ADAPTER_CONFIG_FILE, is_adapter
 from groundup.model.directory import load_model
 from groundup.model.lora import remove_lora
 from groundup.model.transformer import Transformer
+from groundup.run.checkpoints import STATE_FILE
 from groundup.text.catalogue import MODELS
 from groundup.text.remote import HUB, HUB_NAME, is_hub_id
 from groundup.tokens.tokenizer import TOKENIZER_FILE
@@ -54,11 +56,12 @@ def tokenizer_directory(directory: Path) -> Path:
 def _base_of(adapter: Path) -> Path:
     """A base is named by a path, which begins at the adapter's folder or at the working one, or as MODEL is on the command line."""
     name = base_name_of(adapter)
-    advice = f"name it in {adapter / ADAPTER_CONFIG_FILE}, base_model_name_or_path"
+    written = (adapter / STATE_FILE).is_file()  # a checkpoint is what was written, or damaged
+    advice = "put it back" if written else f"name it in {adapter / ADAPTER_CONFIG_FILE}, base_model_name_or_path"
     if not name:
         raise ModelError(f"{adapter} is an adapter that doesn't say of which model; {advice}")
     for path in (adapter / name, Path(name)):
-        if path.exists():
+        if os.path.exists(path):  # which says no where a Path raises: a name may be longer than any file's
             return find_model(path)
     if name in MODELS or is_hub_id(name):
         return find_model(name)

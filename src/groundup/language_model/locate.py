@@ -11,7 +11,7 @@ from groundup.model.adapter_config import is_adapter
 from groundup.run.checkpoints import STATE_FILE, list_checkpoints, verify_checkpoint
 from groundup.run.directory import MODEL_FOLDER, RunDirectory
 from groundup.text.catalogue import CATALOGUE, MODELS
-from groundup.text.remote import is_hub_id
+from groundup.text.remote import HUB, HUB_NAME, is_hub_id
 
 CONFIG_FILE = "config.json"
 
@@ -74,4 +74,6 @@ def _hint(directory: Path) -> str:
         return f"; did you mean {folder / close[0]}?"
     if str(directory) in CATALOGUE:
         return f"; {directory} is a text of the catalogue: train on it, and name the run"
+    if HUB_NAME.fullmatch(str(directory)) and not directory.parent.exists():
+        return f"; did you mean {HUB}{directory}?"
     return f"; runs here: {', '.join(str(folder / name) for name in names[:10])}" if names else ""

@@ -207,6 +207,13 @@ def parameter_split(model: nn.Module) -> tuple[int, int]:
     return sum(size for size, trained in sizes if trained), sum(size for size, _ in sizes)
 
 
+def adapter_parameters(config: TransformerConfig, settings: LoraSettings) -> int:
+    """How many parameters `add_lora` would add to such a network."""
+    names = set(targeted(config, settings.targets))
+    shapes = [shape for pieces in block_matrices(config).values() for name, shape in pieces.items() if name in names]
+    return settings.rank * sum(map(sum, shapes))
+
+
 def targeted(config: TransformerConfig, targets: str | Iterable[str]) -> list[str]:
     """The family's matrices, by full name, that the targets mean: a preset, or names of which each stands for all that end so
     (`q_proj`, `self_attn.q_proj`; GPT-2's `c_proj` is in attention and feed-forward), as in PEFT.

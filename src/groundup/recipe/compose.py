@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from functools import partial
@@ -38,6 +37,7 @@ from groundup.training.objectives.preference import (
     preference_figures,
     preference_loss_sum,
 )
+from groundup.training.schedules import with_steps
 from groundup.training.settings import TrainingSettings
 from groundup.training.step import Task
 
@@ -93,13 +93,6 @@ def compose(
         measure = partial(_measure_pairs, model, data, reference, training, limits.batch_size)
         parts = pair_parts(training, data, torch.from_numpy(reference.train).to(model.token_embedding.weight.device))
     return Composition(task(measure, parts), partial(measure, 0), write)
-
-
-def with_steps(training: TrainingSettings, num_rows: int) -> TrainingSettings:
-    """The same settings with `epochs` told as steps: as many as read `num_rows` rows so often."""
-    if not training.epochs:
-        return training
-    return replace(training, max_steps=max(1, math.ceil(training.epochs * num_rows / training.batch_size)), epochs=0.0)
 
 
 def text_parts(training: TrainingSettings, data: PreparedData) -> dict[str, Any]:

@@ -73,6 +73,10 @@ def evaluate(
     if data is None and run is not None and trains_on_rows(run):
         if NGRAM in names:
             raise DataError(f"{NGRAM} counts a training text, and {run} was trained on rows: leave it out")
+        if window:
+            raise DataError(
+                f"{run} was trained on rows, which are measured as they are, not in windows: leave out window"
+            )
         return evaluate_rows(language_model.model, run, names, say)
     if data is None:
         prepared, settings = data_of_run(

@@ -7,11 +7,12 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from groundup.errors import CheckpointError
+from groundup.errors import CheckpointError, DataError
 from groundup.model.transformer import Transformer
 from groundup.recipe.data import prepare_recipe
 from groundup.recipe.identity import require_same_data
 from groundup.recipe.measure_examples import measure_examples
+from groundup.recipe.metrics import DEFAULT_METRICS
 from groundup.recipe.reference import REFERENCE_FILE
 from groundup.recipe.settings import load_recipe
 from groundup.run.checkpoints import list_checkpoints, read_state
@@ -28,8 +29,10 @@ def trains_on_rows(run: Path) -> bool:
 
 def evaluate_rows(model: Transformer, run: Path, names: Sequence[str], say: Callable[[str], None]) -> dict[str, Any]:
     """The figures asked for of what the held-out rows teach; of pairs loss, accuracy and rewards, compared with the model that the run
-    began with. Raises `CheckpointError` where what that thought of them is lost."""
+    began with. Raises `CheckpointError` where what that thought of them is lost, `DataError` for figures that pairs don't have."""
     settings, directory = load_recipe(str(run / RECIPE_FILE)), RunDirectory(run)
+    if settings.training.objective == "preference" and tuple(names) != DEFAULT_METRICS:
+        raise DataError(f"{run} was trained on pairs, which have figures of their own: leave out metrics")
     data = prepare_recipe(settings, directory.working_folder(), say)
     assert isinstance(data, PreparedExamples)
     require_same_data(directory, data)

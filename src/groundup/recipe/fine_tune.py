@@ -21,6 +21,7 @@ from groundup.recipe.settings import Recipe
 from groundup.recipe.train import train
 from groundup.run.directory import DATA_FOLDER, RunDirectory
 from groundup.run.files import explain_os_errors, write_atomic
+from groundup.text.conversations import kind_of_row
 from groundup.tokens.tokenizer import Tokenizer
 
 DEFAULTS: dict[str, Any] = {
@@ -89,6 +90,10 @@ def fine_tune_pretrained_model(
 
 def _write_rows(rows: Iterable[str | Mapping[str, Any]], path: Path, name: str) -> str:
     """Write rows as JSON lines; `texts` if each is a text and nothing but that, else `rows`."""
+    if (
+        not isinstance(rows, Iterable) or isinstance(rows, Mapping) or hasattr(rows, "iterrows")
+    ):  # of pandas, which gives columns
+        raise DataError(f"{name} is a {type(rows).__name__}: give a list of texts or of rows, or a path")
     form, number = "texts", 0
     with explain_os_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -100,7 +105,7 @@ def _write_rows(rows: Iterable[str | Mapping[str, Any]], path: Path, name: str) 
                         f"{name}, row {number:,} is {reprlib.repr(row)}, a {type(row).__name__}: give texts, or rows such as "
                         "{'text': …}, {'input_ids': […]} or {'instruction': …, 'output': …}"
                     )
-                if "text" not in values:
+                if not _is_text(values):
                     form = "rows"
                 try:
                     line = json.dumps(dict(values), ensure_ascii=False, default=_plain)
@@ -112,6 +117,14 @@ def _write_rows(rows: Iterable[str | Mapping[str, Any]], path: Path, name: str) 
     if not number:
         raise DataError(f"{name} has no rows: give at least one")
     return form
+
+
+def _is_text(row: Mapping[str, Any]) -> bool:
+    """Whether a row is a text and nothing but that: published Alpaca rows hold the whole prompt as one, beside what is learned."""
+    try:
+        return kind_of_row(row) == "text"
+    except DataError:  # of no format, or of two: told with its place when the rows are read
+        return False
 
 
 def _plain(value: Any) -> Any:

@@ -81,11 +81,8 @@ def check_base(recipe: Recipe) -> None:
     )
 
 
-def check_no_base(recipe: Recipe) -> None:
+def check_no_base(method: object, objective: object) -> None:
     """Raise `SettingError` for what needs a model to start from."""
-    training = recipe.training
-    for name, value, usual in (
-        ("training.method", training.method, "full"),
-        ("training.objective", training.objective, "language_model"),
-    ):
-        require(value == usual, name, value, 'name the model that it starts from: model.base = "smollm2-135m-instruct"')
+    advice = 'name the model that it starts from: model.base = "smollm2-135m-instruct"'
+    require(method != "lora", "training.method", method, advice)
+    require(objective not in ("instruction", "preference"), "training.objective", objective, advice)

@@ -22,6 +22,7 @@ from groundup.recipe.data import Prepared
 from groundup.recipe.save import ModelFiles
 from groundup.recipe.settings import Recipe
 from groundup.run.directory import RECIPE_FILE, RunDirectory, now
+from groundup.training.schedules import with_steps
 
 LIBRARIES = ("torch", "numpy", "safetensors", "tokenizers", "pydantic")
 FORMAT_VERSION = 1
@@ -47,6 +48,7 @@ def describe_run(
         "created": now(),
         "working_folder": str(folder.absolute()),
         "seed": settings.training.seed,
+        "max_steps": with_steps(settings.training, data.plan.num_rows).max_steps,
         "parent_run": None,
         "libraries": {"python": platform.python_version(), **{name: version(name) for name in LIBRARIES}},
         "machine": describe_machine(device),

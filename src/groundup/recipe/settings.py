@@ -53,7 +53,7 @@ class Recipe:
         if self.model.base:
             check_base(self)
         else:
-            check_no_base(self)
+            check_no_base(self.training.method, self.training.objective)
 
 
 def shipped_recipes() -> dict[str, Path]:
@@ -141,5 +141,6 @@ def build_recipe(values: Mapping[str, Any]) -> Recipe:
             require_of_the_recipe(model)
             values["training"] = with_fine_tuning_defaults(training)
         else:
+            check_no_base(training.get("method"), training.get("objective"))  # before what they rule out beside them
             values["model"] = with_preset(model)
     return build(Recipe, values)

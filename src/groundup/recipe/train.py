@@ -15,7 +15,7 @@ from groundup.errors import GenerationError, MachineError, SettingError, Trainin
 from groundup.language_model import LanguageModel
 from groundup.model.adapter import weights_sha256
 from groundup.model.counts import parameter_counts
-from groundup.model.lora import add_lora, parameter_split
+from groundup.model.lora import adapter_parameters, add_lora, parameter_split
 from groundup.model.settings import TransformerConfig
 from groundup.model.transformer import Transformer
 from groundup.recipe.base import made_ready, open_base
@@ -142,8 +142,28 @@ def _starting_model(settings: Recipe, tokenizer: Tokenizer, folder: Path) -> Mod
     if settings.training.method == "full":
         require_memory(model.config)
         return ModelFiles(model, tokenizer, name, sha256)
+    _require_adapters(settings, base, tokenizer)
     add_lora(model, settings.training.lora, seed)
     return ModelFiles(model, tokenizer, name, sha256, settings.training.lora)
+
+
+def _require_adapters(settings: Recipe, base: LanguageModel, tokenizer: Tokenizer) -> None:
+    """Raise `SettingError` where adapters would have to learn new tokens, `MachineError` where they can't fit into memory."""
+    if tokenizer.vocab_size > base.tokenizer.vocab_size:
+        name = "fim_rate" if settings.data.fim_rate else "language_tags"
+        raise SettingError(
+            f"data.{name}",
+            getattr(settings.data, name),
+            f"the tokenizer of {settings.model.base} lacks the tokens for it, and adapters can't learn new ones: leave it out, or "
+            'use training.method = "full"',
+        )
+    lora, there = settings.training.lora, memory_bytes()
+    needed = 16 * adapter_parameters(base.model.config, lora)
+    if needed > there > 0:
+        raise MachineError(
+            f"adapters of rank {lora.rank:,} need about {needed / 1e9:,.0f} GB to train, and this machine has "
+            f"{there / 1e9:,.0f} GB: lower training.lora.rank"
+        )
 
 
 def _size(files: ModelFiles) -> str:

@@ -96,7 +96,7 @@ def render_report(facts: RunFacts) -> str:
 
 def verdict(facts: RunFacts) -> str:
     """The run in one or two sentences."""
-    max_steps = whole(section(facts.recipe, "training").get("max_steps"))
+    max_steps = whole(facts.manifest.get("max_steps", facts.training_settings.get("max_steps")))
     of = f" of {max_steps:,}" if max_steps and max_steps != facts.steps else ""
     done = f"{facts.steps:,}{of} step{'s' if of or facts.steps != 1 else ''}"
     if facts.tokens is not None:

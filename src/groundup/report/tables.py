@@ -53,6 +53,8 @@ def used_settings(facts: RunFacts) -> dict[str, Any]:
         for name, used in (("lora", facts.lora is not None), ("preference", facts.objective == "preference"))
         if not used
     }
+    if number(facts.training_settings.get("epochs")):
+        unused.add("max_steps")
     if "training" in recipe:
         recipe["training"] = {name: value for name, value in facts.training_settings.items() if name not in unused}
     return recipe

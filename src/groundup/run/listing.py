@@ -51,10 +51,12 @@ def _describe(run: RunDirectory) -> dict[str, Any]:
         "created": "",
     }
     try:
-        described["created"] = run.manifest().get("created", "")
-        described["max_steps"] = tomllib.loads((run.path / RECIPE_FILE).read_text(encoding="utf-8"))["training"][
-            "max_steps"
-        ]
+        manifest = run.manifest()
+        described["created"] = manifest.get("created", "")
+        training = tomllib.loads((run.path / RECIPE_FILE).read_text(encoding="utf-8"))["training"]
+        described["max_steps"] = manifest.get(
+            "max_steps", training["max_steps"]
+        )  # epochs, too, are told as steps there
     except (RunError, OSError, ValueError, KeyError, TypeError):
         described["state"] = "damaged"
     return described

@@ -1,8 +1,9 @@
-"""The learning rate as a function of the step."""
+"""How many steps there are, and the learning rate as a function of the step."""
 
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 from groundup.training.settings import TrainingSettings
 
@@ -29,3 +30,10 @@ def learning_rate_factor(step: int, settings: TrainingSettings) -> float:
     if settings.schedule == "cosine":
         return floor + (1 - floor) * (1 + math.cos(math.pi * progress)) / 2
     return floor + (1 - floor) * (1 - progress)
+
+
+def with_steps(training: TrainingSettings, num_rows: int) -> TrainingSettings:
+    """The same settings with `epochs` told as steps: as many as read `num_rows` rows so often."""
+    if not training.epochs:
+        return training
+    return replace(training, max_steps=max(1, math.ceil(training.epochs * num_rows / training.batch_size)), epochs=0.0)
