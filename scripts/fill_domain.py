@@ -8,7 +8,6 @@ python scripts/fill_domain.py --check                                      chang
 from __future__ import annotations
 
 import math
-import re
 import statistics
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,7 +18,6 @@ from project_page import facts_of, keep_true, text_block
 GENERAL, GENERAL_DOCUMENTS = "wikipedia", 50
 NUM_ANSWERS = 10
 ANSWER_TOKENS = 80
-FIRST_LINE = re.compile(r"\s*.+\n*")
 STUDENT_T = {2: 12.706, 3: 4.303, 4: 3.182, 5: 2.776}  # 97.5 % of Student's t, by the number of runs
 
 
@@ -36,9 +34,10 @@ def measure(runs: list[Path]) -> dict[str, Any]:
     held_out = documents(prepared.validation.ids, prepared.validation.ends)
     articles = read_documents(DataSettings(source=GENERAL), cache_directory(), print)[:GENERAL_DOCUMENTS]
     general = [tokenizer.encode_array(article.text)[:window] for article in articles]
-    # Evenly spread, so that each kind of document is among them. The first line of each, a question, is given.
+    # Evenly spread, so that each kind of document is among them. The first line of each, a question, is given; without the line's
+    # end, for two of them at the end of a prompt are another token than two of them before a word.
     texts = [tokenizer.decode(ids.tolist()) for ids in held_out[:: len(held_out) // NUM_ANSWERS][:NUM_ANSWERS]]
-    prompts = [FIRST_LINE.findall(text)[0] for text in texts]
+    prompts = [text.strip().partition("\n")[0] for text in texts]
     figures: dict[str, Any] = {"base": settings.model.base, "source": settings.data.source, "general": GENERAL}
     figures |= {"window": window, "prompts": prompts, "texts": texts, "runs": []}
     figures["documents"] = {"domain": len(held_out), "general": len(general)}

@@ -164,3 +164,28 @@ def test_items_are_computed_side_by_side_each_in_one_thread_without_gradients() 
 def test_an_error_on_a_thread_reaches_the_caller() -> None:
     with pytest.raises(ZeroDivisionError):
         map_in_threads(lambda item: 1 / item, [1, 0], CPU)
+
+
+HANDED_BACK = """
+import sys, torch
+torch.set_num_threads(1)
+torch.zeros(2_000_000).fill_(1.0)  # 8 MB; from now on the C library would keep blocks of this size
+if sys.argv[1] == "hand back":
+    from groundup.device import hand_back_freed_memory
+    hand_back_freed_memory()
+def resident():
+    return int(open("/proc/self/statm").read().split()[1]) * 4096
+before, pins = resident(), []
+for count in range(20):  # a small block behind each large one, so that it lies in a hole when it is freed
+    blocks = [torch.empty(2_000_000).fill_(1.0) for _ in range(10)]
+    pins.append(torch.zeros(1000))
+    del blocks
+    other = torch.empty(2_100_000 + 50_000 * count).fill_(1.0)
+print(resident() - before - other.nbytes)
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc is told")
+def test_large_blocks_are_handed_back_as_they_are_freed() -> None:
+    left = int(subprocess.check_output([sys.executable, "-c", HANDED_BACK, "hand back"]))
+    assert left < 4_000_000

@@ -106,11 +106,25 @@ def keep_freed_memory() -> None:
     Each training step allocates and frees the same large blocks. Memory that comes fresh from the system is zeroed page by
     page as it is touched, which took up to a seventh of a small network's step (docs/log.md). For glibc; elsewhere nothing.
     """
-    if platform.libc_ver()[0] != "glibc":
-        return
-    malloc_option = ctypes.CDLL(None).mallopt
-    for option, value in ((M_MMAP_THRESHOLD, 1 << 30), (M_TRIM_THRESHOLD, (1 << 31) - 1), (M_TOP_PAD, 1 << 26)):
-        malloc_option(option, value)
+    _set_malloc_options({M_MMAP_THRESHOLD: 1 << 30, M_TRIM_THRESHOLD: (1 << 31) - 1, M_TOP_PAD: 1 << 26})
+
+
+def hand_back_freed_memory() -> None:
+    """Let the C library hand back large blocks as they are freed. A large network's are many, of another size in each batch: kept, they
+    leave holes that twice the memory goes into, and the pages' zeroing is little beside its step. For glibc; elsewhere nothing."""
+    _set_malloc_options({M_MMAP_THRESHOLD: 1 << 20, M_TRIM_THRESHOLD: 1 << 20, M_TOP_PAD: 1 << 17})
+
+
+def _set_malloc_options(options: dict[int, int]) -> None:
+    if platform.libc_ver()[0] == "glibc":
+        for option, value in options.items():
+            ctypes.CDLL(None).mallopt(option, value)
+
+
+def give_back_freed_memory() -> None:
+    """Let the C library hand back to the system what was freed, which it may have kept. For glibc; elsewhere nothing."""
+    if platform.libc_ver()[0] == "glibc":
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 def synchronize(device: torch.device) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from tests.model.test_gguf_file import network, write
 from tests.tokens.test_gguf_vocabulary import byte_pair_facts
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from groundup.errors import ModelError
+from groundup.errors import DataError, ModelError, TokenizerError
 from groundup.language_model import LanguageModel
 from groundup.language_model.locate import find_model
 from groundup.model.directory import save_model
@@ -47,6 +48,41 @@ def test_a_vocabulary_of_another_size_is_named(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match=r"tiny.gguf: the tokenizer has 401 tokens but token_embd.weight only 31 rows"):
         find_model(tmp_path / "tiny.gguf")
     assert not list((tmp_path / "cache" / "models").glob("[!.]*gguf*/"))
+
+
+def test_a_file_that_cannot_be_read_leaves_nothing_behind(tmp_path: Path) -> None:
+    _, facts = byte_pair_facts("qwen2")
+    path = tmp_path / "tiny.gguf"
+    write(
+        path, network("llama"), "llama", GGMLQuantizationType.F32, vocabulary={**facts, "tokenizer.ggml.pre": "tekken"}
+    )
+    with pytest.raises(TokenizerError, match=r"tiny.gguf: tokenizer.ggml.pre = 'tekken' cuts text in a way"):
+        find_model(path)
+    path.write_bytes(path.read_bytes()[:-9])
+    with pytest.raises(ModelError, match=r"tiny.gguf is not a whole GGUF file: its [\d,]+ bytes are cut short"):
+        find_model(path)
+    assert not (tmp_path / "cache" / "models").exists()
+
+
+def test_a_model_of_a_hub_without_a_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    with pytest.raises(
+        DataError, match=r"^hf://owner/nowhere could not be fetched from the hub \(.*\): check the name"
+    ):
+        LanguageModel.load("hf://owner/nowhere")
+
+
+def test_a_model_of_a_hub_that_asks_for_its_own_code(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    made, _ = byte_pair_facts("qwen2")
+    save_model(network("qwen2", vocab_size=made.vocab_size), tmp_path / "made")
+    made.save(tmp_path / "made")
+    files = {file.name: file.read_bytes() for file in (tmp_path / "made").iterdir()}
+    files["config.json"] = json.dumps({**json.loads(files["config.json"]), "auto_map": {"AutoConfig": "a.B"}}).encode()
+    with (
+        hub(files, monkeypatch),
+        pytest.raises(ModelError, match=r"config.json: auto_map = .* it asks for code that comes"),
+    ):
+        LanguageModel.load("hf://owner/coded")
 
 
 def test_a_model_of_a_hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

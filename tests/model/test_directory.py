@@ -108,6 +108,13 @@ def test_what_a_directory_holds(tmp_path: Path) -> None:
         assert "lm_head.weight" not in file.keys()  # tied  # noqa: SIM118
 
 
+def test_several_end_tokens_are_written_to_both_configs(tmp_path: Path) -> None:
+    save_model(random_model("llama"), tmp_path, end_id=2, pad_id=0, begin_id=1, end_ids=(2, 5, 2))
+    for name in ("config.json", "generation_config.json"):
+        written = json.loads((tmp_path / name).read_text())
+        assert [written[f"{role}_token_id"] for role in ("bos", "eos", "pad")] == [1, [2, 5], 0]
+
+
 @pytest.mark.parametrize("values", [{}, {"norm_position": "pre", "position": "rope", "qk_norm": True, "bias": "qkv"}])
 def test_a_classic_directory_says_that_only_we_open_it(values: dict[str, object], tmp_path: Path) -> None:
     model = random_model("classic", **values)

@@ -6,7 +6,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from groundup.model.dropout import Dropout, attention_with_dropout
+from groundup.model.attention_with_dropout import attention_with_dropout
+from groundup.model.dropout import Dropout
 
 
 def make_dropout(share: float, seed: int = 1) -> Dropout:
@@ -53,8 +54,7 @@ def test_attention_without_a_share_is_sdpa(length: int, masked: bool) -> None:
     ours = attention_with_dropout(query, key, value, mask, make_dropout(0.0))
     theirs = F.scaled_dot_product_attention(query, key, value, attn_mask=mask, is_causal=mask is None)
     torch.testing.assert_close(ours, theirs, atol=1e-6, rtol=1e-5)
-    weight = torch.randn_like(ours)
-    inputs = (query, key, value)
+    weight, inputs = torch.randn_like(ours), (query, key, value)
     torch.testing.assert_close(
         torch.autograd.grad((ours * weight).sum(), inputs),
         torch.autograd.grad((theirs * weight).sum(), inputs),
@@ -71,3 +71,33 @@ def test_attention_drops_probabilities_and_keeps_the_mean() -> None:
     assert bool(((first == 0) | (first - 4 / 3 < 1e-6)).all())
     assert 0.15 < float((first == 0).float().mean()) < 0.35
     assert float(mixed.mean()) == pytest.approx(1.0, abs=0.02)
+
+
+@pytest.mark.parametrize("masked", [False, True])
+def test_attentions_gradients_are_those_of_differences(masked: bool) -> None:
+    """In fp64, with one choice of what is dropped, in two blocks of queries."""
+    torch.manual_seed(0)
+    inputs = [torch.randn(1, 2, 66, 2, dtype=torch.float64, requires_grad=True) for _ in range(3)]
+    mask = (torch.rand(1, 1, 66, 66) > 0.3) | torch.eye(66, dtype=torch.bool) if masked else None
+
+    def attention(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor) -> torch.Tensor:
+        return attention_with_dropout(query, key, value, mask, make_dropout(0.3))
+
+    assert torch.autograd.gradcheck(attention, inputs, fast_mode=True)
+
+
+def test_under_autocast_attention_is_in_its_format() -> None:
+    """Whatever formats query, key and value come in, as after rotations in fp32."""
+    query, key, value = (torch.randn(2, 3, 70, 8, requires_grad=True) for _ in range(3))
+    expected = attention_with_dropout(query, key, value, None, make_dropout(0.2))
+    with torch.autocast("cpu", torch.bfloat16):
+        found = attention_with_dropout(query, key.bfloat16(), value.bfloat16(), None, make_dropout(0.2))
+    assert found.dtype == torch.bfloat16
+    torch.testing.assert_close(found.float(), expected, atol=0.05, rtol=0.05)
+    weight = torch.randn_like(expected)
+    for gradients in zip(
+        torch.autograd.grad((found.float() * weight).sum(), (query, key, value)),
+        torch.autograd.grad((expected * weight).sum(), (query, key, value)),
+        strict=True,
+    ):
+        torch.testing.assert_close(*gradients, atol=0.2, rtol=0.1)

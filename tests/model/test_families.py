@@ -164,7 +164,7 @@ def test_gpt2_names_its_context_twice() -> None:
         ("llama", {"architectures": None}, {}),
         ("llama", {"architectures": ["LlamaModel"]}, {}),
         ("llama", {"favourite_colour": "green", "transformers_version": "4.0.0", "_name_or_path": "/x"}, {}),
-        ("llama", {"auto_map": {"AutoModelForCausalLM": "evil.Evil"}}, {}),
+        ("llama", {"auto_map": {}}, {}),
     ],
 )
 def test_what_a_config_may_say(preset: Preset, changes: dict[str, object], expected: dict[str, object]) -> None:
@@ -180,6 +180,16 @@ REFUSED: list[tuple[Preset, dict[str, object], str]] = [
         "model_type = 'mixtral' is not supported; families we have: gpt2, llama, mistral, qwen2, qwen3",
     ),
     ("llama", {"model_type": ...}, "model_type = None is not supported; families we have"),
+    (
+        "llama",
+        {"auto_map": {"AutoModelForCausalLM": "evil.Evil"}},
+        "auto_map = {'AutoModelForCausalLM': 'evil.Evil'} is not supported; it asks for code that comes with the model, which we never run",
+    ),
+    (
+        "llama",
+        {"model_type": "mine", "auto_map": "evil.Evil"},
+        "auto_map = 'evil.Evil' is not supported; it asks for code",
+    ),
     ("llama", {"model_type": ["llama"]}, "model_type = ['llama'] is not supported"),
     ("llama", {"architectures": ["LlamaForSequenceClassification"]}, "supported: ['LlamaForCausalLM']"),
     (

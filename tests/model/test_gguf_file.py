@@ -171,7 +171,7 @@ def test_what_is_no_file_of_ours_is_named(tmp_path: Path) -> None:
     assert refusal(path) == f"{path}: there is no such file; name a .gguf file"
     for content in (b"", b"GGUF", b"not a GGUF file at all, whatever its name says"):
         path.write_bytes(content)
-        assert refusal(path).startswith(f"{path} is not a whole GGUF file (")
+        assert refusal(path).startswith(f"{path} is not a whole GGUF file: its {len(content)} bytes are cut short")
     write(path, network("llama"), "mamba", GGMLQuantizationType.F32)
     assert "general.architecture = 'mamba' is not supported; architectures that we read from GGUF: llama" in refusal(
         path
@@ -180,5 +180,8 @@ def test_what_is_no_file_of_ours_is_named(tmp_path: Path) -> None:
     assert "rope.scaling.type = 'longrope' is not supported; supported: none, linear, yarn" in refusal(path)
     write(path, network("llama"), "llama", GGMLQuantizationType.F32)
     whole = path.read_bytes()
-    path.write_bytes(whole[: len(whole) // 2])
-    assert refusal(path).startswith(f"{path} is not a whole GGUF file (")
+    for size in (len(whole) - 1, len(whole) // 2, 200):
+        path.write_bytes(whole[:size])
+        assert refusal(path).startswith(
+            f"{path} is not a whole GGUF file: its {size:,} bytes are cut short, damaged or of"
+        )

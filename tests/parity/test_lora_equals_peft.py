@@ -185,9 +185,11 @@ def test_gradients_equal_pefts(
     ours = load_model(bases[preset])
     load_adapter(ours, tmp_path)
     masks: dict[tuple[int, ...], Tensor] = {
-        (2, 12, width): torch.rand(2, 12, width) >= share for width in (16, ours.config.d_ff)
+        (2, 12, width): torch.rand(2, 12, width) for width in (16, ours.config.d_ff)
     }
-    monkeypatch.setattr("groundup.model.dropout.Dropout.mask", lambda self, shape, device: masks[tuple(shape)])
+    masks = {shape: (draws >= share).float() for shape, draws in masks.items()}
+    monkeypatch.setattr("groundup.model.dropout.Dropout.draws", lambda self, shape, device: masks[tuple(shape)])
+    monkeypatch.setattr("groundup.model.dropout.Dropout.factors", lambda self, draws: draws / (1 - share))
     for module in theirs.modules():
         if hasattr(module, "lora_dropout"):
             module.lora_dropout["default"] = SameMask(masks, share)

@@ -18,12 +18,16 @@ from torch.utils.data import DataLoader
 
 from groundup.generation.engine import Generation
 from groundup.generation.settings import GenerationSettings
+from groundup.model.lora import add_lora, lora_layers
+from groundup.model.lora_settings import LoraSettings
 from groundup.model.settings import preset_config
 from groundup.model.transformer import Transformer
 from groundup.textbook.attention import MultiHeadAttention, create_causal_mask, scaled_dot_product_attention
 from groundup.textbook.dpo import answer_log_probability, dpo_loss, train_on_preferences
 from groundup.textbook.generation import generate_text, generate_tokens
 from groundup.textbook.language_model import SimpleLanguageModel
+from groundup.textbook.lora import LoraLinear
+from groundup.textbook.lora import add_lora as add_textbook_lora
 from groundup.textbook.next_token import next_token_loss
 from groundup.textbook.perplexity import calculate_perplexity
 from groundup.textbook.tokenizers import CharacterTokenizer
@@ -361,3 +365,39 @@ def test_training_on_preferences() -> None:
         assert float(loss.detach()) == pytest.approx(expected, abs=TOLERANCE)
     for name, tensor in in_production_names(textbook.state_dict()).items():
         torch.testing.assert_close(tensor, production.state_dict()[name], atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize("dropout", [0.0, 0.4])
+def test_low_rank_adaptation(dropout: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Logits and gradients, with the same inputs dropped. Where ours fuses two layers, theirs read the same."""
+    textbook = textbook_model()
+    production = production_model(textbook)
+    names = ("output_projection", "0")  # of attention, and the first of the feed-forward network
+    add_textbook_lora(textbook.transformer_blocks, names, rank=3, alpha=5.0, dropout=dropout)
+    textbook.requires_grad_(False)
+    settings = LoraSettings(3, 5.0, dropout, targets=("attention.output", "feed_forward.input"))
+    add_lora(production, settings, seed=0)
+    theirs = [module for module in textbook.modules() if isinstance(module, LoraLinear)]
+    ours = list(lora_layers(production).values())
+    assert len(theirs) == len(ours) == 2 * LAYERS
+    for plain, layer in zip(theirs, ours, strict=True):
+        for matrix, parameter in ((plain.A, layer.lora_a[0]), (plain.B, layer.lora_b[0])):
+            nn.init.normal_(matrix.requires_grad_())
+            parameter.data.copy_(matrix)
+
+    kept = torch.rand(2, CONTEXT, D, generator=torch.Generator().manual_seed(0)) >= dropout
+    with monkeypatch.context() as patched:
+        if dropout:
+            theirs_drop = lambda x, share=0.0, *others: x * kept / (1 - share) if share else x  # noqa: E731
+            patched.setattr("torch.nn.functional.dropout", theirs_drop)
+            patched.setattr("groundup.model.dropout.Dropout.draws", lambda self, shape, device: kept)
+            patched.setattr("groundup.model.dropout.Dropout.factors", lambda self, draws: draws / (1 - self.share))
+        ids, weights = random_ids(2, CONTEXT), torch.randn(2, CONTEXT, V)
+        expected, found = textbook.train()(ids), production.train()(ids)
+        assert_same(found, expected)
+        (expected * weights).sum().backward()
+        (found * weights).sum().backward()
+    for plain, layer in zip(theirs, ours, strict=True):
+        for matrix, parameter in ((plain.A, layer.lora_a[0]), (plain.B, layer.lora_b[0])):
+            assert matrix.grad is not None
+            torch.testing.assert_close(parameter.grad, matrix.grad, atol=1e-4, rtol=1e-4)

@@ -139,6 +139,9 @@ def test_a_tuned_model_has_gentler_steps_by_default() -> None:
     tuned = build_recipe({"model": {"base": "x"}, "training": {"method": "lora"}}).training
     assert (tuned.optimizer, tuned.learning_rate, tuned.schedule) == ("adamw", 2e-4, "linear")
     assert build_recipe({"model": {"base": "x"}, "training": {"learning_rate": 1.0}}).training.learning_rate == 1.0
+    assert tuned.lora.dropout == 0.1
+    preferences = {"model": {"base": "x"}, "training": {"objective": "preference", "method": "lora"}}
+    assert build_recipe(preferences).training.lora.dropout == 0.0
 
 
 def test_the_brief_s_function_tunes_a_model_on_rows(tiny_base: Path, text_file: Path, tmp_path: Path) -> None:

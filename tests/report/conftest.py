@@ -202,6 +202,96 @@ def manifest(family: Preset, steps: int) -> dict[str, Any]:
     }
 
 
+BASE = {"name": "smollm2-135m-instruct", "sha256": fingerprint("base")}
+
+
+def tune(run: Path, objective: str = "instruction", method: str = "lora", base: dict[str, Any] | None = None) -> Path:
+    """Make a run of `write_run` one that starts from a model, as its files would say."""
+    recipe = run / "recipe.toml"
+    said = f'objective = "{objective}"\nmethod = "{method}"'
+    inner = '[training.lora]\nrank = 8\nalpha = 32.0\ntargets = "attention"\n[training.preference]\nbeta = 0.1\n\n[generation]'
+    text = (
+        recipe.read_text(encoding="utf-8").replace('objective = "language_model"', said).replace("[generation]", inner)
+    )
+    recipe.write_text(text, encoding="utf-8")
+    told = json.loads((run / "manifest.json").read_text(encoding="utf-8"))
+    total = told["model"]["parameters"]["total"]
+    told["model"] |= {"base": base or BASE, "trainable": 12_000 if method == "lora" else total}
+    pairs = objective == "preference"
+    if objective != "language_model":
+        told["data"] |= {"documents": {"train": 900, "validation": 99}, "labels": labels(objective), "split": "prompt"}
+        told["data"]["steps"] = {"read": 1000, "dropped": {"too long": 1}, "changed": {"later exchanges left out": 7}}
+        told["data"]["packing"] = {"kind": "documents", "padding_share": 0.031, "cut_documents_share": 0.0}
+        told["data"]["tokenizer"] = {"kind": "existing", "vocab_size": 87}
+    (run / "manifest.json").write_text(json.dumps(told), encoding="utf-8")
+    lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text(encoding="utf-8").splitlines()]
+    before = {
+        "kind": "validation",
+        "step": 0,
+        "loss": 2.75,
+        "perplexity": 15.64,
+        "bits_per_byte": 3.967,
+        "tokens": 50000,
+    }
+    lines.insert(0, {**before, "best": False, "seconds": 0.5})
+    if pairs:
+        lines = [with_rewards(line) for line in lines]
+    write_lines(run / "metrics.jsonl", lines)
+    if pairs and (run / "result.json").exists():
+        result = json.loads((run / "result.json").read_text(encoding="utf-8"))
+        result["validation"] = {**rewards(400), "loss": 0.4567, "pairs": 99, "tokens": 4100}
+        RunDirectory(run).write_result({key: value for key, value in result.items() if key != "checksum"})
+    return run
+
+
+def labels(objective: str) -> dict[str, Any]:
+    """What the manifest says of rows' labels."""
+    return {
+        "objective": objective,
+        "template": {"name": "chatml", "sha256": fingerprint("template")},
+        "stop": "<|im_end|>",
+        "kinds": {"preference" if objective == "preference" else "conversation": 999},
+        "learned_tokens": {"train": 204_800, "validation": 22_000},
+        "teach_nothing": {"train": 2, "validation": 0},
+        "stop_learned": {"train": 898, "validation": 99},
+        "cropped": {"rows": 7, "tokens": 1_234},
+        "shared_prompts": 3,
+        "places": {},
+    }
+
+
+def with_rewards(line: dict[str, Any]) -> dict[str, Any]:
+    """A line of metrics as preference tuning writes it."""
+    of_text = ("perplexity", "bits_per_byte")
+    counts = {"pairs": 99} if line["kind"] == "validation" else {}
+    return {**{key: value for key, value in line.items() if key not in of_text}, **rewards(line["step"]), **counts}
+
+
+def rewards(step: int) -> dict[str, float]:
+    """Loss and figures of preference tuning after so many steps."""
+    margin = step / 500
+    loss = math.log1p(math.exp(-margin))
+    accuracy = 0.0 if step == 0 else 0.5 + step / 2000
+    return {
+        "loss": loss,
+        "accuracy": accuracy,
+        "margin": margin,
+        "chosen_reward": margin / 4,
+        "rejected_reward": -0.75 * margin,
+    }
+
+
+@pytest.fixture(name="write_tuned_run")
+def write_tuned_run_fixture(tmp_path: Path) -> WriteRun:
+    """`write_tuned_run("instruction", "lora", …)`: the same, of a training that starts from a model."""
+
+    def write(objective: str = "instruction", method: str = "lora", base: Any = None, **options: Any) -> Path:
+        run = write_run(tmp_path / "runs" / f"{objective}-{method}", **options)
+        return tune(run, objective, method, base)
+
+    return write
+
+
 @pytest.fixture(name="write_run")
 def write_run_fixture(tmp_path: Path) -> WriteRun:
     """`write_run("name", …)` writes a run under the test's own folder and returns its path."""

@@ -20,9 +20,10 @@ from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
 from groundup.errors import MachineError, RunError
-from groundup.report.card import write_card, yaml_lines
+from groundup.report.card import write_card
 from groundup.report.pages import code, duration, escaped, fenced, figure, size
 from groundup.report.values import clean
+from groundup.report.yaml_text import yaml_lines
 
 WriteRun = Callable[..., Path]
 

@@ -6,6 +6,7 @@ import json
 import os
 import re
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -128,6 +129,16 @@ def test_chat_takes_turns_until_an_empty_line(run: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert "continues text" in done.stderr
     assert len(done.stdout) > 2
+
+
+def test_chat_fails_when_a_turn_has_no_reply(run: Path, tmp_path: Path) -> None:
+    shutil.copytree(run / "model", tmp_path / "model")
+    (tmp_path / "model" / "chat_template.jinja").write_text("{{ raise_exception('never') }}")
+    command = [*GROUNDUP, "chat", str(tmp_path / "model")]
+    done = subprocess.run(command, input="License\nWork\n", capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stdout == ""
+    assert done.stderr.count("TemplateError: never") == 2
 
 
 def test_evaluate_gives_the_runs_own_figures_and_those_of_any_text(run: Path, text_file: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -79,6 +80,14 @@ def test_what_people_say_never_ends_their_turn(tokenizer: Tokenizer, tmp_path: P
     ids = encode_conversation(ours, template, [{"role": "user", "content": said}], True)
     assert ids.count(end) == 1
     assert ours.decode(ids, skip_special_tokens=False) == template.render([{"role": "user", "content": said}], True)
+
+
+def test_special_tokens_are_meant_in_one_thread_and_text_in_another(tokenizer: Tokenizer) -> None:
+    text, end = "a<|im_end|>b" * 50, tokenizer.token_id("<|im_end|>")
+    with ThreadPoolExecutor(4) as threads:
+        ways = [tokenizer.encode, tokenizer.encode_with_special_tokens] * 100
+        found = list(threads.map(lambda way: way(text).count(end), ways))
+    assert found == [0, 50] * 100
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from groundup.errors import TokenizerError
 from groundup.tokens.byte_pair import train_byte_pair_tokenizer
 from groundup.tokens.gguf_vocabulary import read_gguf_tokenizer
 from groundup.tokens.settings import PreTokenizer
+from groundup.tokens.tokenizer import Tokenizer
 
 LICENSE = Path(__file__).parents[2].joinpath("LICENSE").read_text(encoding="utf-8")
 TEXTS = ["Hello  world! 123 isn't\n\n it?", "Короли 国王 ½ 🚀", "<|endoftext|> a<|pad|>b <think>", "", LICENSE]
@@ -50,6 +51,19 @@ def test_byte_pairs(pre_tokenizer: PreTokenizer) -> None:
     assert (
         found.encode("a<think>b")[1] == made.vocab_size
     )  # a user-defined token is found in text, a control token never
+
+
+def test_the_ends_of_a_turn_and_of_a_message_are_ends_too(tmp_path: Path) -> None:
+    made, facts = byte_pair_facts("qwen2")
+    last = made.vocab_size
+    found = read_gguf_tokenizer({**facts, "tokenizer.ggml.eot_token_id": last, "tokenizer.ggml.bos_token_id": last})
+    assert (found.end_id, found.begin_id, found.end_ids) == (made.end_id, last, (made.end_id, last))
+    found.save(tmp_path)
+    assert Tokenizer.load(tmp_path).end_ids == (made.end_id, last)
+    for wrong in (-1, last + 1, True, "2", [last]):
+        bad = {f"tokenizer.ggml.{name}_token_id": wrong for name in ("eot", "eom", "bos", "unknown")}
+        found = read_gguf_tokenizer({**facts, **bad})
+        assert (found.end_ids, found.begin_id, found.unknown_id) == ((made.end_id,), made.end_id, None)
 
 
 def test_sentencepiece_byte_pairs() -> None:

@@ -135,7 +135,7 @@ def test_pairs(tmp_path: Path, chat_tokenizer: Tokenizer) -> None:
     numbers = [pair[0][0] for batch in result.training_batches(5) for pair in batch.tolist()]
     assert sorted(numbers) == list(range(len(result.train)))
     assert describe_steps(result.facts) == [
-        "1 of 13 documents dropped: chosen and rejected are the same, so neither is better 1"
+        "1 of 13 rows dropped: chosen and rejected are the same, so neither is better 1"
     ]
     assert len(result.train) + len(result.validation) == 12
     assert " pairs teach where an answer ends" in describe_labels(result.facts)[0]
@@ -172,7 +172,7 @@ def test_copies_are_left_out_when_asked(tmp_path: Path, chat_tokenizer: Tokenize
     assert sum(prepared(tmp_path, chat_tokenizer, rows).facts["documents"].values()) == 43
     result = prepared(tmp_path, chat_tokenizer, rows, duplicates=DuplicateSettings(exact=True))
     assert sum(result.facts["documents"].values()) == 40
-    assert describe_steps(result.facts) == ["3 of 43 documents dropped: the same tokens as a row before 3"]
+    assert describe_steps(result.facts) == ["3 of 43 rows dropped: the same tokens as a row before 3"]
 
 
 def test_long_conversations_lose_their_end_and_long_answers_their_row(
@@ -193,8 +193,8 @@ def test_long_conversations_lose_their_end_and_long_answers_their_row(
         reason: [f"{tmp_path / 'rows.jsonl'}, line 42"],
     }
     assert describe_steps(result.facts) == [
-        f"1 of 42 documents dropped: {reason} 1",
-        "of 42 documents changed: later exchanges left out 1",
+        f"1 of 42 rows dropped: {reason} 1",
+        "of 42 rows changed: later exchanges left out 1",
     ]
     message = failure(tmp_path, chat_tokenizer, long[1:] * 3)
     advice = "mend them, or raise model.max_seq_len if they are too long"

@@ -95,6 +95,42 @@ def test_special_tokens_are_found_in_the_older_places(tmp_path: Path) -> None:
     assert (Tokenizer.load(tmp_path).end_id, Tokenizer.load(tmp_path).pad_id) == (1, pad_id)
 
 
+def test_several_end_tokens_are_found_and_kept(tmp_path: Path) -> None:
+    pad_id = byte_level_bpe(tmp_path).token_to_id("<pad>")
+    write_json(tmp_path / "tokenizer_config.json", {"eos_token": "</s>", "bos_token": "<s>"})
+    write_json(tmp_path / "config.json", {"eos_token_id": [1, pad_id]})
+    assert Tokenizer.load(tmp_path).end_ids == (1, pad_id)
+    write_json(tmp_path / "generation_config.json", {"eos_token_id": [-1, 0, 9999, pad_id, 1]})  # says it first
+    found = Tokenizer.load(tmp_path)
+    assert (found.end_id, found.begin_id, found.end_ids) == (1, 0, (1, 0, pad_id))
+    (tmp_path / "alone").mkdir()
+    found.with_config({"x": 1}).save(tmp_path / "alone")  # without the model's configurations
+    alone = Tokenizer.load(tmp_path / "alone").with_special_tokens(["<|more|>"])
+    assert (alone.end_id, alone.begin_id, alone.end_ids) == (1, 0, (1, 0, pad_id))
+    write_json(tmp_path / "generation_config.json", {"temperature": 0.5})
+    write_json(tmp_path / "config.json", {"eos_token_id": -1})
+    assert Tokenizer.load(tmp_path).end_ids == (1,)
+    (tmp_path / "tokenizer_config.json").unlink()
+    nothing = Tokenizer.load(tmp_path)
+    assert (nothing.end_id, nothing.begin_id, nothing.end_ids) == (None, None, ())
+
+
+@pytest.mark.parametrize("value", ["2", [1, [2]], [True], 1.5, {"a": 1}])
+def test_an_end_token_that_is_no_number_is_named(value: object, tmp_path: Path) -> None:
+    byte_level_bpe(tmp_path)
+    write_json(tmp_path / "generation_config.json", {"eos_token_id": value})
+    with pytest.raises(
+        TokenizerError, match=r"generation_config.json: eos_token_id = .* should be a token's number, a list"
+    ):
+        Tokenizer.load(tmp_path)
+    (tmp_path / "generation_config.json").unlink()
+    write_json(tmp_path / "tokenizer_config.json", {"other_end_tokens": value})
+    with pytest.raises(
+        TokenizerError, match=r"tokenizer_config.json: other_end_tokens = .* should be a list of tokens"
+    ):
+        Tokenizer.load(tmp_path)
+
+
 def test_a_special_token_that_does_not_exist_is_named(tmp_path: Path) -> None:
     byte_level_bpe(tmp_path)
     write_json(tmp_path / "tokenizer_config.json", {"eos_token": "<|im_end|>"})

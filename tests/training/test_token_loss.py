@@ -82,6 +82,18 @@ def test_without_a_bias_and_without_gradients(tensors: list[Tensor]) -> None:
     assert not weight.grad.any()
 
 
+def test_it_learns_after_it_was_only_read(tensors: list[Tensor]) -> None:
+    """In whichever mode its memory was made."""
+    hidden, weight, bias = tensors
+    token_loss._rooms.room = None
+    with torch.inference_mode():
+        read = some_at_a_time(hidden, weight, bias)
+    learned = some_at_a_time(hidden.requires_grad_(), weight, bias)
+    learned.backward()  # type: ignore[no-untyped-call]
+    assert hidden.grad is not None
+    torch.testing.assert_close(learned.detach(), read)
+
+
 def test_large_scores_do_not_overflow() -> None:
     hidden, weight = torch.tensor([[1.0, 0.0], [0.0, 1.0]]).requires_grad_(), torch.tensor([[1e4, -1e4], [-1e4, 1e4]])
     loss = cross_entropy_sum(hidden, weight, None, torch.tensor([0, 0]))
@@ -131,7 +143,7 @@ def test_the_objectives_are_the_same_either_way(marked: bool, tied: bool, monkey
         batch = torch.stack((batch, torch.arange(10).expand(3, 10) // 6), dim=1)
     objective, results = marked_loss_sum if marked else loss_sum, []
     for limit in (2**22, 40):
-        monkeypatch.setattr(language_model, "LOGITS_AT_ONCE", limit)
+        monkeypatch.setattr(language_model, "FEW_LOGITS", limit)
         monkeypatch.setattr(token_loss, "LOGITS_AT_ONCE", limit)
         model.zero_grad()
         loss = objective(model, batch)

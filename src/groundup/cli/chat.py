@@ -23,7 +23,8 @@ def chat(
 ) -> None:
     """Talk with a model, turn by turn; an empty line or Ctrl-D ends.
 
-    A model that was not taught to converse continues the talk as text: write as its texts are written.
+    A model that was not taught to converse continues the talk as text: write as its texts are written. Exit status 1 says that there
+    was a turn without a reply.
 
     Example:
 
@@ -45,13 +46,14 @@ def chat(
     if isinstance(sys.stdin, io.TextIOWrapper):
         sys.stdin.reconfigure(errors="replace")
     messages: list[dict[str, str]] = []
+    failed = False
     while True:
         try:
             said = input("> " if sys.stdin.isatty() else "")
         except EOFError:
-            return
+            said = ""
         if not said.strip():
-            return
+            raise typer.Exit(int(failed))
         messages.append({"role": "user", "content": said})
         reply = ""
         try:
@@ -63,6 +65,7 @@ def chat(
         except GroundupError as error:
             print(f"groundup: {error}", file=sys.stderr)
             messages.pop()
+            failed = True
             continue
         print()
         messages.append({"role": "assistant", "content": reply})

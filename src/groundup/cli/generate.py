@@ -9,7 +9,7 @@ import typer
 from groundup.cli.loading import loading
 
 MODEL_HELP = (
-    "A run's folder, a checkpoint, a Hugging Face directory, a .gguf file, a model of the catalogue "
+    "A run's folder, a checkpoint, a Hugging Face directory, an adapter, a .gguf file, a model of the catalogue "
     "(smollm2-135m-instruct) or of the Hugging Face hub (hf://owner/name)."
 )
 

@@ -10,7 +10,7 @@ Shapes: B rows still going, T tokens read at once, V vocabulary.
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Literal
@@ -39,13 +39,14 @@ class Token:
     """Which of the prompts it continues."""
     id: int
     finish: Literal["end", "length"] | None = None
-    """Why the row ended here: this is the end token, or the last of `max_new_tokens`. None: the row goes on."""
+    """Why the row ended here: this is an end token, or the last of `max_new_tokens`. None: the row goes on."""
 
 
 class Generation(Iterator[list[Token]]):
     """The continuation of several prompts: each step gives one new token for every row that is still going.
 
-    A row leaves after the end token (given as its last) or after `max_new_tokens`, or when the caller says `stop(row)`.
+    A row leaves after the end token or one of `stop_ids` (given as its last) or after `max_new_tokens`, or when the caller
+    says `stop(row)`.
     Row i draws its random numbers from (settings.seed, i) alone, so its tokens don't depend on who else is in the batch
     (but for the rounding of the matrix products). For several samples of a prompt, repeat the prompt. An empty prompt
     starts from the end token.
@@ -67,8 +68,9 @@ class Generation(Iterator[list[Token]]):
         end_id: int | None = None,
         slide: int | None = None,
         forward: Forward | None = None,
+        stop_ids: Collection[int] = (),
     ) -> None:
-        self.model, self.settings, self.end_id = model, settings, end_id
+        self.model, self.settings, self.end_ids = model, settings, {end_id, *stop_ids}
         self.max_seq_len = model.config.max_seq_len
         self.slide = default_slide(self.max_seq_len) if slide is None else slide
         if not 1 <= self.slide <= self.max_seq_len:
@@ -100,7 +102,7 @@ class Generation(Iterator[list[Token]]):
         tokens = []
         for row, new in zip(self.rows, ids, strict=True):
             self.texts[row].append(new)
-            tokens.append(Token(row, new, "end" if new == self.end_id else "length" if last else None))
+            tokens.append(Token(row, new, "end" if new in self.end_ids else "length" if last else None))
         self._leave({token.row for token in tokens if token.finish})
         return tokens
 

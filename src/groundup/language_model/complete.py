@@ -137,7 +137,7 @@ def complete(
 ) -> str:
     """What belongs at the cursor between prefix and suffix.
 
-    It ends at an end token or one of `SPECIAL_TOKENS`, before a stop text, or at the context's end.
+    It ends at an end token, at one of `SPECIAL_TOKENS`, before a stop text, or at the context's end.
     """
     limit = model.config.max_seq_len
     prompt = make_prompt(tokenizer, prefix, suffix, limit, settings.max_new_tokens, prefix_first)
@@ -145,7 +145,7 @@ def complete(
     settings = replace(settings, max_new_tokens=min(settings.max_new_tokens + bool(prompt.begun), room))
     agreeing = _Agreeing(model, tokenizer, prompt.begun)
     generation = Generation(model, [prompt.ids], settings, tokenizer.end_id, forward=agreeing)
-    ends = {tokenizer.end_id, *(tokenizer.token_id(token) for token in SPECIAL_TOKENS)}
+    ends = {*tokenizer.end_ids, *(tokenizer.token_id(token) for token in SPECIAL_TOKENS)}
     decoder, stop = IncrementalDecoder(tokenizer.decode, prompt.ids), StopFilter(settings.stop)
     again, text = len(prompt.begun), ""
     for [token] in generation:

@@ -7,9 +7,9 @@ import shutil
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from groundup.errors import ModelError
+from groundup.errors import ModelError, TokenizerError
 from groundup.files import sha256_file
 from groundup.text.cache import cache_directory
 from groundup.text.catalogue import MODELS
@@ -18,7 +18,11 @@ from groundup.text.fetch import fetch_model
 from groundup.text.remote import fetch_hub
 from groundup.tokens.existing import HUB_FILES as TOKENIZER_FILES
 
-FORMAT_VERSION = 1
+if TYPE_CHECKING:
+    from groundup.model.gguf_file import GgufFile
+    from groundup.tokens.tokenizer import Tokenizer
+
+FORMAT_VERSION = 2
 HUB_FILES = (
     "config.json",
     "generation_config.json",
@@ -63,21 +67,27 @@ def directory_of_gguf(path: Path, say: Say = tell) -> Path:
         raise ModelError(f"{path}: there is no such file; name a .gguf file")
     sha256 = sha256_file(path)
     directory = cache_directory() / "models" / f"gguf-{FORMAT_VERSION}-{sha256[:32]}"
-    with locked(directory):
-        if not directory.is_dir():
-            _convert(path, sha256, directory, say)
-    return directory
-
-
-def _convert(path: Path, sha256: str, directory: Path, say: Say) -> None:
-    from groundup.model.directory import model_of_tensors, save_model
-    from groundup.model.families import from_hf_config
+    if directory.is_dir():
+        return directory
     from groundup.model.gguf_file import read_gguf
     from groundup.tokens.gguf_vocabulary import read_gguf_tokenizer
 
+    file = read_gguf(path)  # what can't be read leaves nothing in the cache, no lock either
+    try:
+        tokenizer = read_gguf_tokenizer(file.facts)
+    except TokenizerError as error:
+        raise TokenizerError(f"{path}: {error}") from None
+    with locked(directory):
+        if not directory.is_dir():
+            _convert(path, file, tokenizer, sha256, directory, say)
+    return directory
+
+
+def _convert(path: Path, file: GgufFile, tokenizer: Tokenizer, sha256: str, directory: Path, say: Say) -> None:
+    from groundup.model.directory import model_of_tensors, save_model
+    from groundup.model.families import from_hf_config
+
     say(f"converting {path.name} to a directory in the cache, once")
-    file = read_gguf(path)
-    tokenizer = read_gguf_tokenizer(file.facts)
     try:
         config = from_hf_config(file.hf_config)
         if tokenizer.vocab_size > config.vocab_size:
@@ -90,7 +100,7 @@ def _convert(path: Path, sha256: str, directory: Path, say: Say) -> None:
     temporary = directory.with_name(f".{directory.name}")
     shutil.rmtree(temporary, ignore_errors=True)  # of a process that was killed: we hold the lock
     temporary.mkdir(parents=True)
-    save_model(model, temporary, tokenizer.end_id, tokenizer.pad_id)
+    save_model(model, temporary, tokenizer.end_id, tokenizer.pad_id, tokenizer.begin_id, tokenizer.end_ids)
     tokenizer.save(temporary, max_length=config.max_seq_len)
     (temporary / CARD_FILE).write_text(_card(path, sha256, file.facts, file.kinds), encoding="utf-8")
     temporary.replace(directory)

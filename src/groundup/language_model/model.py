@@ -5,10 +5,11 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
 
 from groundup.config import build
-from groundup.device import pick_device
+from groundup.device import give_back_freed_memory, pick_device
 from groundup.errors import GenerationError, SettingError, TokenizerError
 from groundup.generation.engine import Generation
 from groundup.generation.settings import GenerationSettings
@@ -19,7 +20,7 @@ from groundup.language_model.locate import find_model, verify_as_written
 from groundup.language_model.score import Score, log_likelihoods
 from groundup.language_model.text_stream import TextStream
 from groundup.model.transformer import Transformer
-from groundup.tokens.conversation import encode_conversation
+from groundup.tokens.conversation import encode_conversation, end_of_turn
 from groundup.tokens.language_tags import opening
 from groundup.tokens.tokenizer import Tokenizer
 
@@ -61,7 +62,8 @@ class LanguageModel:
         directory = find_model(path)
         for one in with_bases(directory):
             verify_as_written(one.resolve())
-        tokenizer = Tokenizer.load(tokenizer_directory(directory))  # first: reading it takes memory for a moment
+        tokenizer = Tokenizer.load(tokenizer_directory(directory))
+        give_back_freed_memory()  # reading it took 50 MB for a moment, which the weights need now
         model = open_model(directory)
         return cls(model.to(pick_device(device, "device")).eval(), tokenizer)
 
@@ -145,13 +147,19 @@ class LanguageModel:
         # Each turn draws other numbers, or replies would resemble each other.
         settings = replace(settings, seed=(settings.seed + len(messages) - 1) % 2**63)
         if self.chat_template is not None:
-            return (text for _, text in self._pieces(self._encode_conversation(messages), settings))
+            return (text for _, text in self._pieces(self._encode_conversation(messages), settings, self._turn_ends))
         settings = replace(settings, stop=(TURN_END, *settings.stop))
         tag = opening(self.tokenizer, settings.language) if settings.language else []
         kept, room = list(messages), self.model.config.max_seq_len - len(tag)
         while len(kept) > 1 and len(self.tokenizer.encode(transcript(kept))) > room:
             del kept[0]
         return self.stream_with(transcript(kept), settings)
+
+    @cached_property
+    def _turn_ends(self) -> list[int]:
+        """Every id at which the assistant's turn ends."""
+        end = None if self.chat_template is None else end_of_turn(self.tokenizer, self.chat_template)
+        return [*self.tokenizer.end_ids, *([] if end is None else [end])]
 
     def _encode_conversation(self, messages: Sequence[Message]) -> list[int]:
         assert self.chat_template is not None
@@ -167,11 +175,15 @@ class LanguageModel:
 
     def continue_ids(self, ids: list[int], settings: GenerationSettings) -> str:
         """The text that the model adds to tokens, such as a conversation's up to the assistant's turn."""
-        return "".join(text for _, text in self._pieces(ids, replace(settings, num_samples=1)))
+        return "".join(text for _, text in self._pieces(ids, replace(settings, num_samples=1), self._turn_ends))
 
-    def _pieces(self, prompt_ids: list[int], settings: GenerationSettings) -> Iterator[tuple[int, str]]:
-        """(row, new text) as it comes, for each of `num_samples` rows."""
-        generation = Generation(self.model, [prompt_ids] * settings.num_samples, settings, self.tokenizer.end_id)
+    def _pieces(
+        self, prompt_ids: list[int], settings: GenerationSettings, stop_ids: Sequence[int] | None = None
+    ) -> Iterator[tuple[int, str]]:
+        """(row, new text) as it comes, for each of `num_samples` rows; it ends at `stop_ids`, or else at the tokenizer's end tokens."""
+        ends = self.tokenizer.end_ids if stop_ids is None else stop_ids
+        prompts = [prompt_ids] * settings.num_samples
+        generation = Generation(self.model, prompts, settings, self.tokenizer.end_id, stop_ids=ends)
         streams = [TextStream(self.tokenizer.decode, prompt_ids, settings.stop) for _ in range(settings.num_samples)]
         for tokens in generation:
             for token in tokens:

@@ -1,7 +1,7 @@
 """A model on disk: a Hugging Face directory, written from our network and read into it.
 
     config.json              what the stock class needs to know (for preset classic, which has none: our own fields)
-    generation_config.json   the token that ends a text, the token that pads
+    generation_config.json   the tokens that end a text, the token that pads
     model.safetensors        the weights, fp32
 
 Nothing is ever unpickled, and nothing that a config names is fetched or run.
@@ -10,7 +10,7 @@ Nothing is ever unpickled, and nothing that a config names is fetched or run.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -49,30 +49,45 @@ def save_model(
     directory: Path,
     end_id: int | None = None,
     pad_id: int | None = None,
+    begin_id: int | None = None,
+    end_ids: Sequence[int] = (),
     weights: Mapping[str, Tensor] | None = None,
 ) -> None:
     """Write the model as a directory that the stock class of its family opens (preset classic: that we open).
 
-    `end_id` is the token that ends a text, `pad_id` the one that fills up a batch; `weights` are written in place of the model's own.
-    They are written in fp32. Raises
-    `ModelError` where the stock class can't express the network, before anything is written; what the disk refuses is
-    an `OSError` or safetensors' own error.
+    `end_id` is the token that ends a text, `pad_id` the one that fills up a batch, `begin_id` the one that begins a text (none
+    means: `end_id`), `end_ids` those at which writing stops, `end_id` among them or not; `weights` are written in
+    place of the model's own. They are written in fp32. Raises
+    `ModelError` where the stock class can't express the network, before anything is written; what the disk refuses is an
+    `OSError` or safetensors' own error.
     """
     config = model.config
+    ids = _special_ids(end_id, pad_id, begin_id, end_ids)
     given = model.state_dict() if weights is None else weights
     state = {name: tensor.detach().to("cpu", torch.float32) for name, tensor in given.items()}
     if config.preset == "classic":
         written = {"model_type": CLASSIC, "note": CLASSIC_NOTE, **as_plain(config)}
         tensors = {name: state[name] for name in parameter_shapes(config)}
     else:
-        written = to_hf_config(config, end_id, pad_id)
+        written = {**to_hf_config(config, end_id, pad_id), **ids}
         tensors = to_hf_tensors(config, state)
-    generation = {"_from_model_config": True, "bos_token_id": end_id, "eos_token_id": end_id, "pad_token_id": pad_id}
+    generation = {"_from_model_config": True, **ids}
     directory.mkdir(parents=True, exist_ok=True)
     write_json(directory / "config.json", written)
     write_json(directory / "generation_config.json", generation)
     contiguous = {name: tensor.contiguous() for name, tensor in tensors.items()}
     save_file(contiguous, directory / "model.safetensors", metadata={"format": "pt"})
+
+
+def _special_ids(
+    end_id: int | None, pad_id: int | None, begin_id: int | None, end_ids: Sequence[int]
+) -> dict[str, Any]:
+    ends = list(dict.fromkeys(each for each in (end_id, *end_ids) if each is not None))
+    return {
+        "bos_token_id": end_id if begin_id is None else begin_id,
+        "eos_token_id": ends if len(ends) > 1 else end_id,
+        "pad_token_id": pad_id,
+    }
 
 
 def load_model(directory: Path) -> Transformer:

@@ -4,7 +4,7 @@ Ours fuses what theirs keeps apart (query, key and value are one `attention.qkv`
 GPT-2 stores the matrices of a block as (in, out), the others as (out, in).
 
 Read from a config is only what `family_tables` names. What would change the maths in a way that our network doesn't
-have is refused by name; whatever else a config says (code to fetch, say) is never looked at.
+have is refused by name, and so is a config that asks for code of its own; whatever else it says is never looked at.
 """
 
 from __future__ import annotations
@@ -65,6 +65,13 @@ def from_hf_config(hf_config: Mapping[str, Any]) -> TransformerConfig:
     `dropout`, which acts in training only, is theirs on the residual branches (GPT-2) or on attention (the others).
     Raises `ModelError` naming the key, its value and what is supported for everything that we don't have.
     """
+    if code := hf_config.get("auto_map"):
+        raise refusal(
+            "auto_map",
+            code,
+            "it asks for code that comes with the model, which we never run: if its network is that of a stock class, take auto_map out of "
+            "config.json, else use another model",
+        )
     name = hf_config.get("model_type")
     if not isinstance(name, str) or name not in FAMILIES:
         raise refusal("model_type", name, f"families we have: {', '.join(FAMILIES)}")

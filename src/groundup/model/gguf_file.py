@@ -109,8 +109,12 @@ def read_gguf(path: Path) -> GgufFile:
         reader = GGUFReader(path)
         facts = {name: each.contents() for name, each in reader.fields.items()}
         stored = {tensor.name: tensor for tensor in reader.tensors}
-    except (ValueError, KeyError, IndexError, TypeError, OSError, OverflowError, MemoryError) as error:
-        raise ModelError(f"{path} is not a whole GGUF file ({error}); get it again") from None
+    except PermissionError as error:
+        raise ModelError(f"{path} cannot be read ({error.strerror}); check its permissions") from None
+    except (ValueError, KeyError, IndexError, TypeError, OSError, OverflowError, MemoryError):
+        raise ModelError(
+            f"{path} is not a whole GGUF file: its {path.stat().st_size:,} bytes are cut short, damaged or of another kind; get it again"
+        ) from None
     try:
         if facts.get("split.count", 1) not in (0, 1):
             raise refusal("split.count", facts["split.count"], "join the parts first: llama-gguf-split --merge")

@@ -60,16 +60,14 @@ class LoraLinear(nn.Linear):
         self.lora_b = nn.ParameterList(torch.zeros(part.stop - part.start, part.rank, device=device) for part in parts)
 
     def forward(self, x: Tensor) -> Tensor:
-        kept, scale = None, 1.0
-        if self.dropout.on:
-            kept, scale = self.dropout.mask(x.shape, x.device), 1 / (1 - self.dropout.share)
-        rows = tuple((part.start, part.stop, scale * part.scale) for part in self.parts)
+        draws = self.dropout.draws(x.shape, x.device) if self.dropout.on else None
+        rows = tuple((part.start, part.stop, part.scale) for part in self.parts)
         tensors = [x, self.weight, self.bias, *self.lora_a, *self.lora_b]
         device = x.device.type
         if torch.is_autocast_enabled(device):
             dtype = torch.get_autocast_dtype(device)
             tensors = [None if tensor is None else tensor.to(dtype) for tensor in tensors]
-        return _LoraProduct.apply(kept, rows, *tensors)  # type: ignore[no-any-return,no-untyped-call]
+        return _LoraProduct.apply(self.dropout, draws, rows, *tensors)  # type: ignore[no-any-return,no-untyped-call]
 
     @torch.no_grad()
     def merged_weight(self) -> Tensor:
@@ -81,50 +79,58 @@ class LoraLinear(nn.Linear):
 
 
 class _LoraProduct(torch.autograd.Function):
-    """What `LoraLinear` computes, saving for the way back only what the narrow matrices need: dropout's mask and output, and
-    its product with A. The frozen weight gets no gradient, and nothing is saved for one."""
+    """What `LoraLinear` computes. For the way back it keeps only what the narrow matrices need: their input, their product with A,
+    and what dropout drew. The frozen weight gets no gradient, and nothing is kept for one."""
 
     @staticmethod
     def forward(
         ctx: Any,
-        kept: Tensor | None,
+        dropout: Dropout,
+        draws: Tensor | None,
         rows: Sequence[tuple[int, int, float]],
         x: Tensor,
         weight: Tensor,
         bias: Tensor | None,
         *narrow: Tensor,
     ) -> Tensor:
-        all_a, all_b = narrow[: len(rows)], narrow[len(rows) :]
+        all_a, all_b = torch.cat(narrow[: len(rows)]), narrow[len(rows) :]  # (ΣR, I)
         out = F.linear(x, weight, bias)  # (…, O)
         flat = out.view(-1, out.shape[-1])  # (N, O)
-        dropped = (x if kept is None else x * kept).reshape(-1, x.shape[-1])  # (N, I)
-        products = [dropped @ a.t() for a in all_a]  # (N, R) each
-        for (start, stop, scale), product, b in zip(rows, products, all_b, strict=True):
+        dropped = (x if draws is None else x * dropout.factors(draws).to(x.dtype)).reshape(-1, x.shape[-1])  # (N, I)
+        products = dropped @ all_a.t()  # (N, ΣR)
+        for (start, stop, scale), product, b in zip(rows, _split(products, all_b), all_b, strict=True):
             flat[:, start:stop].addmm_(product, b.t(), alpha=scale)
-        ctx.save_for_backward(kept, weight, dropped, *products, *narrow)
-        ctx.rows = rows
+        ctx.save_for_backward(draws, weight, dropped, products, all_a, *all_b)
+        ctx.dropout, ctx.rows = dropout, rows
         return out
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Any, ...]:
-        kept, weight, dropped, *rest = ctx.saved_tensors
-        count = len(ctx.rows)
-        products, all_a, all_b = rest[:count], rest[count : 2 * count], rest[2 * count :]
+        draws, weight, dropped, products, all_a, *all_b = ctx.saved_tensors
         flat = gradient.reshape(-1, gradient.shape[-1])  # (N, O)
-        of_x = flat @ weight if ctx.needs_input_grad[2] else None  # (N, I)
-        of_a, of_b = [], []
-        for (start, stop, scale), product, a, b in zip(ctx.rows, products, all_a, all_b, strict=True):
-            of_product = (flat[:, start:stop] @ b).mul_(scale)  # (N, R)
+        of_products, of_b = torch.empty_like(products), []
+        for (start, stop, scale), product, of_product, b in zip(
+            ctx.rows, _split(products, all_b), _split(of_products, all_b), all_b, strict=True
+        ):
+            of_product.copy_(flat[:, start:stop] @ b).mul_(scale)  # (N, R)
             of_b.append((flat[:, start:stop].t() @ product).mul_(scale))  # (O, R)
-            of_a.append(of_product.t() @ dropped)  # (R, I)
-            if of_x is not None and kept is None:
-                of_x.addmm_(of_product, a)
-            elif of_x is not None:
-                of_x += (of_product @ a).mul_(kept.view(-1, kept.shape[-1]))
-        if of_x is not None:
+        of_a = _split(of_products.t() @ dropped, all_b, dim=0)  # (R, I) each
+        of_x = None
+        if ctx.needs_input_grad[3]:  # not below the first adapter
+            of_x = flat @ weight  # (N, I)
+            if draws is None:
+                of_x.addmm_(of_products, all_a)
+            else:
+                factors = ctx.dropout.factors(draws).view(of_x.shape).to(of_x.dtype)
+                of_x += (of_products @ all_a).mul_(factors)
             of_x = of_x.view(*gradient.shape[:-1], -1)
-        return None, None, of_x, None, None, *of_a, *of_b
+        return None, None, None, of_x, None, None, *of_a, *of_b
+
+
+def _split(together: Tensor, all_b: Sequence[Tensor], dim: int = 1) -> tuple[Tensor, ...]:
+    """The parts of what stands together of all pairs, by their ranks."""
+    return tuple(torch.split(together, [b.shape[1] for b in all_b], dim))
 
 
 def add_lora(model: Transformer, settings: LoraSettings, seed: int) -> None:

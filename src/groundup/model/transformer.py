@@ -15,7 +15,8 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from groundup.errors import ModelError
-from groundup.model.dropout import Dropout, attention_with_dropout
+from groundup.model.attention_with_dropout import attention_with_dropout
+from groundup.model.dropout import Dropout
 from groundup.model.fused_attention import fused_attention
 from groundup.model.rotary import rotary_table
 from groundup.model.settings import TransformerConfig

@@ -181,7 +181,7 @@ def _write(prompt: str, language_model: LanguageModel, data: Prepared, sampling:
         ids = encode_conversation(data.tokenizer, template, [{"role": "user", "content": prompt}], True)
     else:
         ids = question_of(data)
-    return prompt or data.tokenizer.decode(ids), language_model.continue_ids(ids, sampling)
+    return prompt or data.tokenizer.decode(ids, skip_special_tokens=False), language_model.continue_ids(ids, sampling)
 
 
 def question_of(data: PreparedExamples) -> list[int]:

@@ -36,7 +36,11 @@ LEARNING_RATES = {
 def with_fine_tuning_defaults(training: Mapping[str, Any]) -> dict[str, Any]:
     """The plain values of a [training] section laid over those that suit a model that is trained already."""
     kind = (str(training.get("objective", "language_model")), str(training.get("method", "full")))
-    return {**FINE_TUNING, "learning_rate": LEARNING_RATES.get(kind, 5e-5), **training}
+    values = {**FINE_TUNING, "learning_rate": LEARNING_RATES.get(kind, 5e-5), **training}
+    lora = training.get("lora", {})
+    if kind[0] == "preference" and isinstance(lora, Mapping):  # the model is compared with one that has no dropout
+        values["lora"] = {"dropout": 0.0, **lora}
+    return values
 
 
 def require_of_the_recipe(model: Mapping[str, Any]) -> None:

@@ -39,6 +39,7 @@ def describe_run(
     """The manifest of a run that begins now."""
     config = files.model.config
     trainable, _ = parameter_split(files.model)
+    adapters = trainable if files.lora else None
     base = {"name": files.base, "sha256": files.base_sha256} if files.base else None
     return {
         "format_version": FORMAT_VERSION,
@@ -58,7 +59,9 @@ def describe_run(
             "parameters": parameter_counts(config),
             "trainable": trainable,
             "base": base,
-            "training_flops_per_token": training_flops(config, 1, config.max_seq_len),
+            "training_flops_per_token": training_flops(
+                config, 1, min(config.max_seq_len, settings.model.max_seq_len), adapter_parameters=adapters
+            ),
         },
         "data": data.facts,
         "hashes": {"recipe": sha256_text(recipe_text), **data_hashes(data)},

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from groundup.model.transformer import Transformer
@@ -29,16 +30,24 @@ class Reference:
 
 
 def find_reference(
-    model: Transformer, data: PreparedExamples, directory: RunDirectory, checkpoint: Path | None, batch_size: int
+    model: Transformer,
+    data: PreparedExamples,
+    directory: RunDirectory,
+    checkpoint: Path | None,
+    batch_size: int,
+    dtype: torch.dtype | None,
 ) -> Reference:
     """Those that a run began with, or, of one that has no checkpoint yet, those of the model as it stands.
+
+    `dtype`: the format of training's matrix products under autocast. Answers that are trained on are read in it, since its
+    rounding would pass for a preference (0.2 nats an answer of SmolLM2's); validation is in fp32, like every validation.
 
     Raises `CheckpointError` if a run that goes on has lost them.
     """
     path = directory.path / REFERENCE_FILE
     if checkpoint is None:
         tables = {
-            "train": reference_log_probabilities(model, data.training_batches(batch_size)),
+            "train": reference_log_probabilities(model, data.training_batches(batch_size), dtype),
             "validation": reference_log_probabilities(model, data.validation_batches(batch_size)),
         }
         sha256 = save_reference(path, tables)

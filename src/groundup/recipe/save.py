@@ -36,10 +36,10 @@ class ModelFiles:
 
     def save_whole(self, directory: Path) -> None:
         """Write the Hugging Face directory, adapters merged."""
-        end_id, pad_id = self.tokenizer.end_id, self.tokenizer.pad_id
+        tokens = self.tokenizer
         weights = merged_state(self.model) if self.lora is not None else None
-        save_model(self.model, directory, end_id=end_id, pad_id=pad_id, weights=weights)
-        self.tokenizer.save(directory, max_length=self.model.config.max_seq_len)
+        save_model(self.model, directory, tokens.end_id, tokens.pad_id, tokens.begin_id, tokens.end_ids, weights)
+        tokens.save(directory, max_length=self.model.config.max_seq_len)
 
     def load(self, checkpoint: Path) -> None:
         """Take over a checkpoint's weights; of adapters, the layers are made anew."""

@@ -18,7 +18,8 @@ from groundup.model.counts import parameter_counts
 from groundup.model.lora import add_lora, parameter_split
 from groundup.model.settings import TransformerConfig
 from groundup.model.transformer import Transformer
-from groundup.recipe.base import base_path, made_ready, open_base
+from groundup.recipe.base import made_ready, open_base
+from groundup.recipe.base_tokenizer import base_path
 from groundup.recipe.compose import compose
 from groundup.recipe.data import prepare_recipe
 from groundup.recipe.finish import finish
@@ -103,7 +104,8 @@ def _train_locked(
     except GenerationError as error:
         raise SettingError("training.sample_prompt", settings.training.sample_prompt, str(error)) from error
     set_threads(settings.training.num_threads)
-    peak_flops = matmul_flops_per_second(device, autocast_dtype(settings.training.precision, device) or torch.float32)
+    dtype = autocast_dtype(settings.training.precision, device)
+    peak_flops = matmul_flops_per_second(device, dtype or torch.float32)
     checkpoint = open_run(settings, directory, folder, data, files, device, peak_flops, say)
     if checkpoint is not None:
         files.load(checkpoint)
@@ -112,7 +114,7 @@ def _train_locked(
     model.to(device)
     reference = None
     if settings.training.objective == "preference" and isinstance(data, PreparedExamples):
-        reference = find_reference(model, data, directory, checkpoint, settings.evaluation.batch_size)
+        reference = find_reference(model, data, directory, checkpoint, settings.evaluation.batch_size, dtype)
     composition = compose(settings, directory, data, files, peak_flops, reference)
     try:
         outcome = train_loop(composition.task, checkpoint)

@@ -6,7 +6,6 @@ The Hub reads the YAML at its head: https://github.com/huggingface/hub-docs/blob
 from __future__ import annotations
 
 import json
-import math
 import re
 import shlex
 from collections.abc import Mapping, Sequence
@@ -14,19 +13,27 @@ from pathlib import Path
 from typing import Any
 
 from groundup.model.settings import PRESETS
-from groundup.report.facts import RunFacts, Sample, Validation, read_run
-from groundup.report.pages import count, duration, escaped, markdown_templates
+from groundup.report.facts import RunFacts, read_run
+from groundup.report.limits import limits
+from groundup.report.pages import code, count, duration, escaped, figure, markdown_templates, share
+from groundup.report.points import Sample, Validation
 from groundup.report.tables import LONGEST_LIST, data_notes, hash_rows, machine_rows, parameter_rows, split_rows
 from groundup.report.values import number, section, text, whole
+from groundup.report.wording import (
+    NO_PREFERENCE,
+    below_prompt,
+    starting_level,
+    what_carries_loss,
+    what_was_trained,
+    words,
+)
+from groundup.report.yaml_text import yaml_lines
 from groundup.run.files import write_atomic
+from groundup.text.remote import HUB_NAME
+from groundup.tokens.tokenizer import CONFIG_FILE
 
 CARD_FILE = "README.md"
-
-NOT_MEASURED = (
-    "Not measured: bias, stereotypes and toxicity of what it writes.",
-    "Not measured: memorization. It may repeat its training text word for word, personal data included.",
-    "Not measured: the truth of what it writes, and any benchmark, downstream task or text unlike its training text.",
-)
+CHAT_PROMPT = "What is the capital of France?"
 
 
 def write_card(run: Path, directory: Path) -> Path:
@@ -35,15 +42,16 @@ def write_card(run: Path, directory: Path) -> Path:
     Raises `RunError` when `run` isn't a run.
     """
     path = directory / CARD_FILE
-    write_atomic(path, render_card(read_run(run)))
+    write_atomic(path, render_card(read_run(run), _has_chat_template(directory)))
     return path
 
 
-def render_card(facts: RunFacts) -> str:
-    """The card's text: YAML between two lines of `---`, then Markdown."""
+def render_card(facts: RunFacts, chat: bool = False) -> str:
+    """The card's text: YAML between two lines of `---`, then Markdown. `chat`: its tokenizer has a chat template."""
     sample = facts.final_sample or (facts.samples[-1] if facts.samples else None)
+    answers = chat and facts.answers
     prompt = example_prompt(facts, sample)
-    vocab_size = facts.vocab_size
+    level = starting_level(facts)
     page = (
         markdown_templates()
         .get_template("card.md.j2")
@@ -52,14 +60,22 @@ def render_card(facts: RunFacts) -> str:
             metadata=yaml_lines(metadata(facts)),
             opening=opening(facts),
             best=facts.best,
-            guessing=math.log(vocab_size) if vocab_size else None,
+            words=words(facts),
+            rows=figure_rows(facts),
+            guessing=level[0] if level and not facts.base else None,
+            before=facts.before,
+            after=facts.best_in_training,
+            no_preference=NO_PREFERENCE,
+            chat=chat,
+            answers=answers,
             stock=is_stock(facts),
             max_new_tokens=min(200, max((whole(facts.config.get("max_seq_len")) or 200) // 2, 1)),
             python_prompt=json.dumps(prompt, ensure_ascii=False),
             shell_prompt=shlex.quote(prompt),
             sample=sample,
-            split=split_rows(facts.data),
-            data_notes=data_notes(facts.data),
+            written=sample.prompt + below_prompt(facts, sample) if sample else "",
+            split=split_rows(facts),
+            data_notes=data_notes(facts),
             training=how_trained(facts),
             parts=parameter_rows(facts),
             limits=limits(facts),
@@ -71,18 +87,34 @@ def render_card(facts: RunFacts) -> str:
     return page.rstrip("\n") + "\n"
 
 
+def _has_chat_template(directory: Path) -> bool:
+    """Whether the tokenizer there knows how conversations are written."""
+    try:
+        config = json.loads((directory / CONFIG_FILE).read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return False
+    return isinstance(config, dict) and bool(text(config.get("chat_template")).strip())
+
+
 def is_stock(facts: RunFacts) -> bool:
     """Whether a class of transformers opens the model: every preset but the classic one is such a family's layout."""
     return facts.family in PRESETS and facts.family != "classic"
 
 
 def metadata(facts: RunFacts) -> dict[str, Any]:
-    """The card's YAML head. The weights' license is nobody's to state but the publisher's; no language is guessed."""
-    head: dict[str, Any] = {
-        "license": "unknown",
+    """The card's YAML head. The weights' license is nobody's to state but the publisher's; no language is guessed.
+
+    A base is named if it is a model of the Hub; so says the Hub's own reader, which takes no other names.
+    """
+    how = {"instruction": ["sft"], "preference": ["dpo"]}.get(facts.objective, [])
+    lora = ["lora"] if facts.lora is not None else []
+    head: dict[str, Any] = {"license": "unknown"}
+    if facts.base and HUB_NAME.fullmatch(facts.base.hub_id):
+        head["base_model"] = facts.base.hub_id
+    head |= {
         "library_name": "transformers" if is_stock(facts) else "groundup",
         "pipeline_tag": "text-generation",
-        "tags": ["groundup", *([facts.family] if facts.family else [])],
+        "tags": ["groundup", *([facts.family] if facts.family else []), *how, *lora],
     }
     metrics = measured(facts.best)
     if metrics:
@@ -94,10 +126,13 @@ def measured(best: Validation | None) -> list[dict[str, Any]]:
     """The measured figures as the Hub's metrics; what wasn't measured is left out."""
     if best is None:
         return []
+    of_pairs = best.pairs is not None or best.margin is not None
     named = (
-        ("loss", "Validation loss (nats per token)", best.loss),
+        ("loss", f"Validation loss (nats per {'pair' if of_pairs else 'token'})", best.loss),
         ("perplexity", "Perplexity (per token)", best.perplexity),
         ("bits_per_byte", "Bits per byte", best.bits_per_byte),
+        ("accuracy", "Accuracy of rewards", best.accuracy),
+        ("margin", "Margin of rewards (nats)", best.margin),
     )
     return [{"type": kind, "value": value, "name": name} for kind, name, value in named if value is not None]
 
@@ -111,7 +146,8 @@ def evaluation(facts: RunFacts, metrics: Sequence[Mapping[str, Any]]) -> dict[st
         "split": "validation",
     }
     best = facts.best
-    counts = {} if best is None else {"tokens": best.tokens, "bytes": best.bytes, "window": best.window}
+    counted = ("pairs", "tokens", "bytes", "window")
+    counts = {} if best is None else {name: getattr(best, name) for name in counted}
     known = {key: value for key, value in counts.items() if value is not None}
     if known:
         dataset["args"] = known
@@ -139,7 +175,38 @@ def opening(facts: RunFacts) -> str:
         shape.append(f"a vocabulary of {count(facts.vocab_size)} tokens")
     size = f" with {count(facts.total_parameters)} parameters" if facts.total_parameters else ""
     layout = f" in the {escaped(facts.family)} layout" if facts.family else ""
-    return f"A decoder-only transformer{size}{layout}{': ' if shape else ''}{', '.join(shape)}. Trained with Groundup."
+    made = "Trained with Groundup."
+    if facts.base is not None:
+        purpose = {"instruction": ", to answer", "preference": ", to prefer some answers to others"}
+        made = f"Tuned with Groundup from {code(facts.base.name)}{purpose.get(facts.objective, '')}."
+    return f"A decoder-only transformer{size}{layout}{': ' if shape else ''}{', '.join(shape)}. {made}"
+
+
+def figure_rows(facts: RunFacts) -> list[tuple[str, str, str]]:
+    """The table of figures: what, how much, and what that is. Those of its kind stay even where they weren't measured."""
+    best, said = facts.best, words(facts)
+    if best is None:
+        return []
+    rows = [("Validation loss", figure(best.loss), said.loss_unit)]
+    if facts.objective == "preference":
+        rows += [
+            ("Accuracy", share(best.accuracy), "of the pairs: the chosen answer gained more; 50 % is chance"),
+            ("Margin", figure(best.margin), "nats, by which the chosen answers gained more"),
+            ("Chosen reward", figure(best.chosen_reward), "nats: β times the gain in likelihood since before tuning"),
+            ("Rejected reward", figure(best.rejected_reward), "nats, the same of the rejected answers"),
+            ("Pairs scored", count(best.pairs), ""),
+        ]
+    else:
+        rows += [
+            ("Perplexity", figure(best.perplexity), "per token"),
+            ("Bits per byte", figure(best.bits_per_byte), "comparable across tokenizers"),
+        ]
+    rows.append(("Tokens scored", count(best.tokens), said.tokens if facts.answers else ""))
+    if best.bytes is not None:
+        rows.append(("Bytes scored", count(best.bytes), ""))
+    if best.window is not None:
+        rows.append(("Longest row" if facts.answers else "Window", count(best.window), said.window))
+    return rows
 
 
 def how_trained(facts: RunFacts) -> str:
@@ -157,6 +224,7 @@ def how_trained(facts: RunFacts) -> str:
         shown = [(key, name) for key, name in _SETTINGS if key != "matrix_learning_rate" or of_muon]
         settings += [f"{name} {training[key]}" for key, name in shown if number(training.get(key)) is not None]
         sentences.append(f"{', '.join(settings)}.")
+    sentences += [sentence for sentence in (what_carries_loss(facts), _which_weights(facts)) if sentence]
     because = {"max_steps": "it had taken all its steps", "patience": "the validation loss no longer fell"}
     reason = text(facts.result.get("stopped_because"))
     if reason in because:
@@ -176,62 +244,25 @@ _SETTINGS = (
 )
 
 
-def limits(facts: RunFacts) -> list[str]:
-    """What the model is not, and what nobody has looked at."""
-    found = []
-    size = facts.total_parameters
-    if size is not None and size < 100_000_000:
-        found.append(
-            f"It is a small model ({count(size)} parameters): it imitates the form of its training text, "
-            "and nothing it says is to be taken for a fact."
-        )
-    if section(facts.recipe, "training").get("objective") == "language_model":
-        found.append(
-            "It continues text. It was not trained to follow instructions, to answer questions "
-            "or to refuse harmful requests."
-        )
-    if number(facts.config.get("max_seq_len")) is not None:
-        found.append(f"It sees {count(number(facts.config['max_seq_len']))} tokens at once and nothing before them.")
-    tokenizer = section(facts.data, "tokenizer")
-    if tokenizer.get("kind") == "character" and tokenizer.get("byte_fallback") is False:
-        found.append("Characters that its training text doesn't have become one `<|unk|>` token.")
-    if facts.best is not None and facts.best.loss is not None:
-        found.append("Its figures are for held-out parts of the same sources; other text will fare worse.")
-    return [*found, *NOT_MEASURED]
+def _which_weights(facts: RunFacts) -> str:
+    """Which weights changed when a model was tuned."""
+    if facts.lora is None:
+        return "All weights were trained." if facts.base and what_was_trained(facts) else ""
+    told = ((name, number(facts.lora.get(name))) for name in ("alpha", "dropout"))
+    settings = ", ".join(f"{name} {value:g}" for name, value in told if value is not None)
+    return (
+        f"{count(facts.trained_parameters)} parameters were trained: {escaped(what_was_trained(facts))}"
+        f"{f' ({settings})' if settings else ''}. Here they are merged into the weights."
+    )
 
 
 def example_prompt(facts: RunFacts, sample: Sample | None) -> str:
-    """A first line to try: the run's own prompt, or else how its last sample begins."""
+    """A first line to try: the run's own prompt, or else how its last sample begins; of answers a question that anyone may ask."""
     candidates = [
         text(section(facts.recipe, "training").get("sample_prompt")),
+        *([CHAT_PROMPT] if facts.answers else []),  # the sample's prompt is written in the chat template
         sample.prompt if sample else "",
         sample.text if sample else "",
     ]
     lines = [line.strip() for candidate in candidates for line in candidate.splitlines() if re.search(r"\w{2}", line)]
     return lines[0][:40].strip() if lines else "The"
-
-
-def yaml_lines(value: object, indent: int = 0) -> str:
-    """Nested dictionaries and lists as YAML. Texts are double-quoted, so that none is taken for anything else."""
-    margin = " " * indent
-    if isinstance(value, dict):
-        return "".join(f"{margin}{key}:{_yaml_nested(item, indent)}" for key, item in value.items())
-    if isinstance(value, list):
-        return "".join(f"{margin}- {_yaml_nested(item, indent).lstrip()}" for item in value)
-    raise TypeError(f"{value!r} is neither a mapping nor a list")
-
-
-def _yaml_nested(item: object, indent: int) -> str:
-    if isinstance(item, dict | list) and item:
-        return "\n" + yaml_lines(item, indent + 2)
-    return f" {_yaml_scalar(item)}\n"  # {} and [] are JSON's and YAML's
-
-
-def _yaml_scalar(value: object) -> str:
-    if isinstance(value, str):
-        # JSON's quoting is YAML's, but for the line breaks that only YAML knows.
-        return re.sub(
-            "[\u0085\u2028\u2029\ufeff]", lambda found: f"\\u{ord(found[0]):04x}", json.dumps(value, ensure_ascii=False)
-        )
-    written = json.dumps(value, allow_nan=False)
-    return re.sub(r"^(-?\d+)e", r"\1.0e", written)  # YAML 1.1 reads 1e-05 as text, 1.0e-05 as a number

@@ -13,76 +13,24 @@ from pathlib import Path
 from typing import Any
 
 from groundup.errors import RunError
+from groundup.report.points import (
+    Base,
+    Event,
+    Sample,
+    Source,
+    TrainingPoint,
+    Validation,
+    by_kind_and_step,
+    read_base,
+    read_event,
+    read_sample,
+    read_training_point,
+    read_validation,
+)
 from groundup.report.values import clean, listing, number, section, text, whole
 from groundup.run.directory import EVENTS_FILE, MANIFEST_FILE, METRICS_FILE, RECIPE_FILE, RESULT_FILE, SAMPLES_FILE
 from groundup.run.files import read_json
-from groundup.run.records import Record, read_records
-
-LARGEST_STEP = 10**12  # a number beyond it is no step
-
-
-@dataclass(frozen=True)
-class TrainingPoint:
-    """One logged step; None where the file has no finite number."""
-
-    step: int
-    loss: float | None
-    learning_rate: float | None
-    grad_norm: float | None
-    tokens: float | None
-    tokens_per_second: float | None
-    mfu: float | None
-    seconds: float | None
-    skipped_steps: float | None
-
-
-@dataclass(frozen=True)
-class Validation:
-    """One measurement of the held-out text: loss in nats a token, the others as in the file."""
-
-    step: int | None
-    loss: float | None
-    perplexity: float | None
-    bits_per_byte: float | None
-    tokens: int | None
-    bytes: int | None = None
-    window: int | None = None
-    seconds: float | None = None
-    final: bool = False
-    """Whether it is the figure of the finished run, over the whole validation text."""
-
-
-@dataclass(frozen=True)
-class Sample:
-    """What the model wrote at one step."""
-
-    step: int | None
-    prompt: str
-    text: str
-
-
-@dataclass(frozen=True)
-class Source:
-    """One source of the text trained on; empty or None where the manifest doesn't say."""
-
-    name: str
-    origin: str
-    license: str
-    documents: int | None
-    bytes: int | None
-    sha256: str
-    archive_sha256: str
-
-
-@dataclass(frozen=True)
-class Event:
-    """One line of the run's history; `details` is whatever else the line says."""
-
-    time: str
-    event: str
-    step: int | None
-    why: str
-    details: dict[str, Any]
+from groundup.run.records import read_records
 
 
 @dataclass(frozen=True)
@@ -131,7 +79,7 @@ class RunFacts:
 
     @property
     def tokens(self) -> int | None:
-        """Training tokens read so far."""
+        """Tokens that carried loss so far: of texts all that were read, of rows those that are learned."""
         final = whole(self.result.get("tokens"))
         return (
             final
@@ -143,7 +91,7 @@ class RunFacts:
     def best(self) -> Validation | None:
         """The finished run's figures, or else the best checkpoint's so far, or else the untrained network's; None without any."""
         if self.result:
-            figures = _validation(
+            figures = read_validation(
                 section(self.result, "validation"), step=whole(self.result.get("best_step")), final=True
             )
             if figures.loss is not None:
@@ -152,6 +100,17 @@ class RunFacts:
         trained = [point for point in measured if point.step != 0]  # what isn't trained is never kept as best
         measured = trained or measured
         return min(measured, key=lambda point: point.loss or 0.0, default=None)
+
+    @property
+    def before(self) -> Validation | None:
+        """What was measured before the first step: an untrained network, or the base as it was."""
+        return next((point for point in self.validation if point.step == 0 and point.loss is not None), None)
+
+    @property
+    def best_in_training(self) -> Validation | None:
+        """The best checkpoint as it was measured in training, over the same tokens as `before`."""
+        step = self.best.step if self.best else None
+        return next((point for point in self.validation if point.step == step and point.loss is not None), None)
 
     @property
     def final_sample(self) -> Sample | None:
@@ -164,8 +123,40 @@ class RunFacts:
         )
 
     @property
+    def training_settings(self) -> dict[str, Any]:
+        """The recipe's [training] section."""
+        return section(self.recipe, "training")
+
+    @property
+    def objective(self) -> str:
+        """language_model, instruction or preference; the first where nothing is said."""
+        told = text(self.training_settings.get("objective")) or text(self.labels.get("objective"))
+        return told or "language_model"
+
+    @property
+    def answers(self) -> bool:
+        """Whether the model was taught to answer, not to continue texts."""
+        return self.objective in ("instruction", "preference")
+
+    @property
+    def lora(self) -> dict[str, Any] | None:
+        """The settings of the adapters, if only these were trained."""
+        training = self.training_settings
+        return section(training, "lora") if training.get("method") == "lora" else None
+
+    @property
+    def base(self) -> Base | None:
+        """The model that training started from; None for a network of its own."""
+        return read_base(section(self.model, "base"))
+
+    @property
     def data(self) -> dict[str, Any]:
         return section(self.manifest, "data")
+
+    @property
+    def labels(self) -> dict[str, Any]:
+        """Which tokens of rows are learned; empty for texts."""
+        return section(self.data, "labels")
 
     @property
     def sources(self) -> list[Source]:
@@ -199,13 +190,19 @@ class RunFacts:
 
     @property
     def parameters(self) -> dict[str, int]:
-        """Trainable parameters by part, without the total; parts of none are left out."""
+        """Parameters by part, without the total; parts of none are left out."""
         counts = {part: whole(count) for part, count in section(self.model, "parameters").items() if part != "total"}
         return {part: count for part, count in counts.items() if count is not None and count > 0}
 
     @property
     def total_parameters(self) -> int | None:
         return whole(section(self.model, "parameters").get("total"))
+
+    @property
+    def trained_parameters(self) -> int | None:
+        """How many parameters were trained: all, or those of the adapters, which stand beside the others."""
+        told = whole(self.model.get("trainable"))
+        return self.total_parameters if told is None and self.lora is None else told
 
     @property
     def vocab_size(self) -> int | None:
@@ -221,9 +218,11 @@ def read_run(run: Path) -> RunFacts:
             "name a folder that `groundup train` made, e.g. runs/shakespeare"
         )
     notes: list[str] = []
-    metrics = _by_kind_and_step(read_records(run / METRICS_FILE))
-    training = [_training_point(record) for record in metrics if record.get("kind") == "train"]
-    validation = [_validation(record, step=record["step"]) for record in metrics if record.get("kind") == "validation"]
+    metrics = by_kind_and_step(read_records(run / METRICS_FILE))
+    training = [read_training_point(record) for record in metrics if record.get("kind") == "train"]
+    validation = [
+        read_validation(record, step=record["step"]) for record in metrics if record.get("kind") == "validation"
+    ]
     recipe_text = _read_text(run / RECIPE_FILE, notes)
     for kind, lost in (("training", training), ("validation", validation)):
         missing = sum(point.loss is None for point in lost)
@@ -239,51 +238,11 @@ def read_run(run: Path) -> RunFacts:
         recipe_text=recipe_text,
         training=training,
         validation=validation,
-        events=[_event(clean(record)) for record in read_records(run / EVENTS_FILE)],
-        samples=[_sample(clean(record)) for record in read_records(run / SAMPLES_FILE)],
+        events=[read_event(clean(record)) for record in read_records(run / EVENTS_FILE)],
+        samples=[read_sample(clean(record)) for record in read_records(run / SAMPLES_FILE)],
         result=_read_result(run / RESULT_FILE, notes),
         notes=notes,
     )
-
-
-def _by_kind_and_step(records: Sequence[Record]) -> list[Record]:
-    """Lines that name a step, in its order; where a step was taken twice, the later line counts."""
-    latest = {(text(record.get("kind")), step): record for record in records if (step := _step(record)) is not None}
-    return [{**latest[key], "step": key[1]} for key in sorted(latest, key=lambda key: key[1])]
-
-
-def _step(record: Record) -> int | None:
-    """The step that a line names, if one can be at that place."""
-    step = whole(record.get("step"))
-    return step if step is not None and 0 <= step <= LARGEST_STEP else None
-
-
-def _training_point(record: Record) -> TrainingPoint:
-    names = ("loss", "learning_rate", "grad_norm", "tokens", "tokens_per_second", "mfu", "seconds", "skipped_steps")
-    return TrainingPoint(record["step"], *(number(record.get(name)) for name in names))
-
-
-def _validation(record: Record, step: int | None, final: bool = False) -> Validation:
-    return Validation(
-        step=step,
-        loss=number(record.get("loss")),
-        perplexity=number(record.get("perplexity")),
-        bits_per_byte=number(record.get("bits_per_byte")),
-        tokens=whole(record.get("tokens")),
-        bytes=whole(record.get("bytes")),
-        window=whole(record.get("window")),
-        seconds=number(record.get("seconds")),
-        final=final,
-    )
-
-
-def _sample(record: Record) -> Sample:
-    return Sample(_step(record), text(record.get("prompt")), text(record.get("text")))
-
-
-def _event(record: Record) -> Event:
-    details = {key: value for key, value in record.items() if key not in ("time", "event", "step", "why")}
-    return Event(text(record.get("time")), text(record.get("event")), _step(record), text(record.get("why")), details)
 
 
 def _read_text(path: Path, notes: list[str]) -> str:

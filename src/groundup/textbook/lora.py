@@ -1,79 +1,73 @@
-"""Low-rank adaptation (LoRA): a large matrix stays as it is, and two narrow ones beside it are trained.
+"""Low-rank adaptation: a large model learns something new in a few small matrices, while its own weights stand still.
 
-Shapes, at the line ends: N any leading dimensions, I in, O out, R rank.
+Shapes, at the line ends: I in, O out, R rank.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterator
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 
-class LoRALinear(nn.Module):
-    """W x + b + α/r · B A x, where only A and B are trained (Hu et al. 2021, §4.1, equation 3).
+class LoraLinear(nn.Module):
+    """W x + b + (α / r) B A x: a linear layer that stands still, and beside it two narrow matrices that learn (Hu et al. 2021, §4.1).
 
-    What fine-tuning adds to W is written as the product B A, whose rank is at most r: r · (I + O) numbers instead of I · O.
-    A begins at random and B at 0, so that the layer begins as it was. α/r keeps what is added about as large when r changes.
+    To tune a layer fully is to add some ΔW (O, I) to its weight. The bet is that this change, unlike the weight itself, has a
+    low rank: that a product of B (O, R) and A (R, I), which has rank R at most, comes close to it. These are R (I + O) numbers in
+    place of I · O, and only they need gradients, an optimizer's moments, and room on the disk.
+
+    - B begins at zero, so that the model begins as it was; A begins at random, or neither would ever get a gradient.
+    - α / r keeps the size of the change about the same when another rank is tried, so the learning rate can stay.
+    - Dropout is on the way into A only: what the layer had learned before is never disturbed.
     """
 
     def __init__(self, linear: nn.Linear, rank: int = 16, alpha: float = 32.0, dropout: float = 0.1) -> None:
         super().__init__()
-        if rank < 1:
-            raise ValueError(f"rank = {rank}: use a whole number of at least 1.")
         self.linear = linear.requires_grad_(False)
-        self.a = nn.Parameter(torch.empty(rank, linear.in_features))  # (R, I)
-        self.b = nn.Parameter(torch.zeros(linear.out_features, rank))  # (O, R)
-        nn.init.kaiming_uniform_(self.a, a=math.sqrt(5))  # as nn.Linear draws its weights
         self.scale = alpha / rank
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = dropout
+        self.A = nn.Parameter(torch.empty(rank, linear.in_features))  # (R, I)
+        self.B = nn.Parameter(torch.zeros(linear.out_features, rank))  # (O, R)
+        nn.init.kaiming_uniform_(self.A, a=math.sqrt(5))  # as nn.Linear begins: evenly within ±1/√I
 
     def forward(self, x: Tensor) -> Tensor:
-        """(N, I) -> (N, O). B A is never built: x goes through the narrow A first, then through B."""
-        narrow = self.dropout(x) @ self.a.T  # (N, R)
-        return self.linear(x) + self.scale * narrow @ self.b.T  # type: ignore[no-any-return]  # (N, O)
+        """x (…, I) -> (…, O)."""
+        change = F.dropout(x, self.dropout, self.training) @ self.A.T @ self.B.T  # (…, O), by way of (…, R)
+        return self.linear(x) + self.scale * change  # type: ignore[no-any-return]
 
-    @torch.no_grad()
     def merged(self) -> nn.Linear:
-        """One plain layer that computes the same, at no more cost than before: W + α/r · B A."""
-        self.linear.weight += self.scale * self.b @ self.a  # (O, I)
-        return self.linear.requires_grad_(True)
+        """One plain layer that computes the same: W + (α / r) B A. Nothing is left of the cost of two."""
+        merged = nn.Linear(self.linear.in_features, self.linear.out_features, bias=self.linear.bias is not None)
+        with torch.no_grad():
+            merged.weight.copy_(self.linear.weight + self.scale * self.B @ self.A)
+            if self.linear.bias is not None:
+                merged.bias.copy_(self.linear.bias)
+        return merged
 
 
 def add_lora(
-    model: nn.Module,
-    targets: Iterable[str] = ("query_projection", "value_projection"),
-    rank: int = 16,
-    alpha: float = 32.0,
-    dropout: float = 0.1,
+    model: nn.Module, names: tuple[str, ...], rank: int = 16, alpha: float = 32.0, dropout: float = 0.1
 ) -> None:
-    """Freeze a model and put narrow matrices beside each linear layer that has one of these names, in place.
-
-    Raises `ValueError` if no layer has.
-    """
-    names, found = set(targets), False
+    """Freeze the model, and put a `LoraLinear` in the place of each linear layer whose name ends in one of `names`."""
     model.requires_grad_(False)
-    for parent in list(model.modules()):
-        for name, layer in list(parent.named_children()):
-            if name in names and isinstance(layer, nn.Linear):
-                setattr(parent, name, LoRALinear(layer, rank, alpha, dropout).train(model.training))
-                found = True
-    if not found:
-        raise ValueError(f"No linear layer is named {' or '.join(sorted(names))}: see model.named_modules().")
+    for parent, name, layer in list(_children(model)):
+        if isinstance(layer, nn.Linear) and name in names:
+            setattr(parent, name, LoraLinear(layer, rank, alpha, dropout))
 
 
 def merge_lora(model: nn.Module) -> None:
-    """Make a plain model of an adapted one, in place; all of it may be trained again."""
-    for parent in list(model.modules()):
-        for name, layer in list(parent.named_children()):
-            if isinstance(layer, LoRALinear):
-                setattr(parent, name, layer.merged())
-    model.requires_grad_(True)
+    """Put a plain layer that computes the same in the place of each `LoraLinear`."""
+    for parent, name, layer in list(_children(model)):
+        if isinstance(layer, LoraLinear):
+            setattr(parent, name, layer.merged())
 
 
-def count_parameters(model: nn.Module) -> tuple[int, int]:
-    """How many numbers are trained, and how many there are."""
-    sizes = [(parameter.numel(), parameter.requires_grad) for parameter in model.parameters()]
-    return sum(size for size, trained in sizes if trained), sum(size for size, _ in sizes)
+def _children(model: nn.Module) -> Iterator[tuple[nn.Module, str, nn.Module]]:
+    """Each module below the model: the one that it stands in, its name there, and itself."""
+    for parent in model.modules():
+        for name, child in parent.named_children():
+            yield parent, name, child

@@ -16,8 +16,9 @@ from typing import get_args
 from groundup.errors import TokenizerError
 from groundup.text.settings import Template
 from groundup.tokens.chat_template import ChatTemplate
+from groundup.tokens.conversation import end_of_turn
 from groundup.tokens.special import END, PAD
-from groundup.tokens.tokenizer import Tokenizer
+from groundup.tokens.tokenizer import OTHER_ENDS, Tokenizer
 
 CHATML = (
     "{% for message in messages %}"
@@ -74,7 +75,8 @@ def with_template(tokenizer: Tokenizer, name: Template, may_grow: bool) -> Token
     """The tokenizer with a template in its configuration; `auto` keeps the one that it has, else Alpaca's.
 
     Special tokens that it lacks are added at the end of its ids if it `may_grow` (the model's embeddings then grow with it), and a
-    padding token of its own. Raises `TokenizerError` if it may not and lacks one of the template's.
+    padding token of its own. What ends a turn ends what the model writes.
+    Raises `TokenizerError` if it may not and lacks one of the template's.
     """
     assert name in get_args(Template)
     if name == "auto" and tokenizer.chat_template is not None:
@@ -87,7 +89,18 @@ def with_template(tokenizer: Tokenizer, name: Template, may_grow: bool) -> Token
         chosen = _with_tokens(tokenizer, names, name, may_grow).with_config({"chat_template": SOURCES[name]})
     if may_grow and padding_id(chosen) is None:
         chosen = chosen.with_special_tokens([PAD]).with_config({"pad_token": PAD})
-    return chosen
+    return _ending_turns(chosen)
+
+
+def _ending_turns(tokenizer: Tokenizer) -> Tokenizer:
+    """With the token that ends a turn of its template among those at which writing stops, so that whoever opens the model stops there."""
+    template = tokenizer.chat_template
+    end = None if template is None else end_of_turn(tokenizer, template)
+    if end is None or end in tokenizer.end_ids:
+        return tokenizer
+    names = {number: name for name, number in tokenizer.special_tokens().items()}
+    others = [names[number] for number in tokenizer.end_ids if number != tokenizer.end_id and number in names]
+    return tokenizer.with_config({OTHER_ENDS: [*others, names[end]]})
 
 
 def padding_id(tokenizer: Tokenizer) -> int | None:

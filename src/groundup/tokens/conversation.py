@@ -5,10 +5,31 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 
+from groundup.errors import TokenizerError
 from groundup.tokens.chat_template import ChatTemplate
 from groundup.tokens.tokenizer import Tokenizer
 
 FIRST_MARK = 0xE000  # for private use
+ASKED, SAID = "Is the sea salty", "It is"
+TRIAL = ({"role": "user", "content": ASKED}, {"role": "assistant", "content": SAID})
+
+
+def end_of_turn(tokenizer: Tokenizer, template: ChatTemplate) -> int | None:
+    """The special token that ends the assistant's turn: what the template writes behind its text. None if that is no special token.
+
+    Raises `TokenizerError` for a template that leaves out what the messages say; one that refuses a short talk says why when it is used.
+    """
+    try:
+        text = template.render(TRIAL)
+    except TokenizerError:
+        return None
+    if ASKED.casefold() not in text.casefold():
+        raise TokenizerError(
+            "the chat template leaves out what the user says, so the model would reply to nothing: use another template"
+        )
+    _, said, after = text.rpartition(SAID)
+    ids = tokenizer.encode_with_special_tokens(after.lstrip()) if said else []
+    return ids[0] if ids and ids[0] in tokenizer.special_tokens().values() else None
 
 
 class Spelled:

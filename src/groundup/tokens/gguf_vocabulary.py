@@ -13,9 +13,11 @@ from groundup.tokens.byte_pair import cut_by
 from groundup.tokens.sentencepiece_file import BPE, Kind, SentencePieceModel, tokenizer_of
 from groundup.tokens.settings import PreTokenizer
 from groundup.tokens.special import tokenizer_config
-from groundup.tokens.tokenizer import Tokenizer
+from groundup.tokens.tokenizer import OTHER_ENDS, Tokenizer
 
 ROLES = {"bos": "bos", "eos": "eos", "unknown": "unk", "padding": "pad"}  # the file's names of special tokens, and ours
+
+OTHER_ENDS_KEYS = ("tokenizer.ggml.eot_token_id", "tokenizer.ggml.eom_token_id")  # the end of a turn, of a message
 
 
 def read_gguf_tokenizer(facts: Mapping[str, Any]) -> Tokenizer:
@@ -33,10 +35,10 @@ def read_gguf_tokenizer(facts: Mapping[str, Any]) -> Tokenizer:
         raise TokenizerError(
             f"tokenizer.ggml.token_type holds what is no kind of token ({error}): get the file again"
         ) from None
-    ids = {
-        ours: number
+    ids: dict[str, int] = {
+        ours: facts[f"tokenizer.ggml.{theirs}_token_id"]
         for theirs, ours in ROLES.items()
-        if isinstance(number := facts.get(f"tokenizer.ggml.{theirs}_token_id"), int) and 0 <= number < len(pieces)
+        if _is_place(facts.get(f"tokenizer.ggml.{theirs}_token_id"), pieces)
     }
     if kind == "gpt2":
         tokenizer = _byte_pairs(facts, marked, ids)
@@ -45,7 +47,15 @@ def read_gguf_tokenizer(facts: Mapping[str, Any]) -> Tokenizer:
     else:
         raise TokenizerError(f"tokenizer.ggml.model = {kind!r} is not supported: gpt2 and llama are")
     template = facts.get("tokenizer.chat_template")
-    return tokenizer.with_config({"chat_template": template}) if isinstance(template, str) else tokenizer
+    more: dict[str, Any] = {"chat_template": template} if isinstance(template, str) else {}
+    others = [str(pieces[facts[key]]) for key in OTHER_ENDS_KEYS if _is_place(facts.get(key), pieces)]
+    if others:
+        more[OTHER_ENDS] = others
+    return tokenizer.with_config(more) if more else tokenizer
+
+
+def _is_place(number: object, pieces: list[Any]) -> bool:
+    return isinstance(number, int) and not isinstance(number, bool) and 0 <= number < len(pieces)
 
 
 def _byte_pairs(facts: Mapping[str, Any], marked: list[tuple[str, Kind]], ids: Mapping[str, int]) -> Tokenizer:

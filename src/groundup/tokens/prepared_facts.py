@@ -82,12 +82,12 @@ def _step_facts(store: DocumentStore, selection: Selection) -> dict[str, Any]:
 
 def describe_steps(facts: Mapping[str, Any]) -> list[str]:
     """What is to be said of documents that were dropped or changed, a line each."""
-    steps, lines = facts["steps"], []
+    steps, noun, lines = facts["steps"], "rows" if "labels" in facts else "documents", []
     for done in ("dropped", "changed"):
         if steps[done]:
             reasons = ", ".join(f"{reason} {count:,}" for reason, count in steps[done].items())
             total = f"{sum(steps[done].values()):,} " if done == "dropped" else ""  # one may change in several ways
-            lines.append(f"{total}of {steps['read']:,} documents {done}: {reasons}")
+            lines.append(f"{total}of {steps['read']:,} {noun} {done}: {reasons}")
     return lines
 
 

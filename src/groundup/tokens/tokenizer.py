@@ -6,7 +6,8 @@ import functools
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import threading
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,8 @@ TOKENIZER_FILE = "tokenizer.json"
 CONFIG_FILE = "tokenizer_config.json"
 TEMPLATE_FILE = "chat_template.jinja"
 CONFIG_KEYS = {"end": "eos_token", "pad": "pad_token", "unknown": "unk_token"}
+MODEL_CONFIG_FILES = ("generation_config.json", "config.json")  # the first that names an end token counts
+OTHER_ENDS = "other_end_tokens"  # our own key of tokenizer_config.json
 PIECE_CHARACTERS = 2**20
 LONG_TEXT = 2**16  # characters: from here on an engine of our own is worth its preparation
 FIRST_PIECE_CHARACTERS = 1000  # enough for the longest token that any tokenizer will have
@@ -54,6 +57,7 @@ class Tokenizer:
         self._tokenizer.no_padding()
         if getattr(self._tokenizer.model, "dropout", None):
             self._tokenizer.model.dropout = None  # merges left out by chance: a text would have other ids each time
+        self._spelling = threading.Lock()  # whether special tokens are meant is a switch of the one tokenizer
         self._json = tokenizer_json
         self._config = dict(config)
         self.vocab_size: int = max(self._tokenizer.get_vocab(with_added_tokens=True).values(), default=-1) + 1
@@ -68,6 +72,18 @@ class Tokenizer:
     def sha256(self) -> str:
         """Of the bytes that `save` writes to tokenizer.json."""
         return hashlib.sha256(self._json).hexdigest()
+
+    @property
+    def end_ids(self) -> tuple[int, ...]:
+        """Every id at which a text that is being written ends: `end_id`, and those beside it, as the end of a turn in Llama 3 Instruct."""
+        others = (self.token_id(token) for token in self._config.get(OTHER_ENDS, ()))
+        return tuple(dict.fromkeys(each for each in (self.end_id, *others) if each is not None))
+
+    @property
+    def begin_id(self) -> int | None:
+        """The id that begins a document, for programs that begin with one: the tokenizer's own, else that which ended the one before."""
+        token = _content(self._config.get("bos_token"))
+        return self.end_id if token is None else self.token_id(token)
 
     @functools.cached_property
     def engine(self) -> BytePairEngine | None:
@@ -100,16 +116,18 @@ class Tokenizer:
 
     def _library_ids(self, text: str, whole: bool = True) -> list[int]:
         # The quick call, which doesn't count where each token stood, is there for many texts only.
-        ids: list[int] = self._tokenizer.encode_batch_fast([text], add_special_tokens=whole)[0].ids
+        with self._spelling:
+            ids: list[int] = self._tokenizer.encode_batch_fast([text], add_special_tokens=whole)[0].ids
         return ids
-
-    @functools.cached_property
-    def _with_special(self) -> tokenizers.Tokenizer:
-        return tokenizers.Tokenizer.from_str(self._json.decode("utf-8"))
 
     def encode_with_special_tokens(self, text: str) -> list[int]:
         """The ids of a text of ours, such as a chat template's, in which special tokens are spelled and are meant."""
-        ids: list[int] = self._with_special.encode(text, add_special_tokens=False).ids
+        with self._spelling:  # a second tokenizer for it would take 40 MB
+            self._tokenizer.encode_special_tokens = False
+            try:
+                ids: list[int] = self._tokenizer.encode_batch_fast([text], add_special_tokens=False)[0].ids
+            finally:
+                self._tokenizer.encode_special_tokens = True
         return ids
 
     @property
@@ -128,7 +146,8 @@ class Tokenizer:
             unknown = {character for character in set(text) if self.encode(character) == [self.unknown_id]}
             yield from (character for character in text if character in unknown)
             return
-        encoding = self._tokenizer.encode(text)
+        with self._spelling:
+            encoding = self._tokenizer.encode(text)
         for token_id, (start, end) in zip(encoding.ids, encoding.offsets, strict=True):
             if token_id == self.unknown_id:
                 yield text[start:end]
@@ -137,7 +156,8 @@ class Tokenizer:
         """What the first token of a text stands for, whatever it is decoded to; a piece of a character counts as all of it."""
         if self._table is not None or not text:
             return text[:1]
-        places = self._tokenizer.encode(text[:FIRST_PIECE_CHARACTERS]).offsets
+        with self._spelling:
+            places = self._tokenizer.encode(text[:FIRST_PIECE_CHARACTERS]).offsets
         start, end = places[0] if places else (0, 0)  # a tokenizer that strips spaces may have no token for them
         return text[start:end]
 
@@ -224,8 +244,9 @@ class Tokenizer:
         """Read a directory of ours, or any with a Hugging Face tokenizer.json, or such a file.
 
         Which tokens end a document, pad a batch and stand for unknown characters is read from tokenizer_config.json,
-        special_tokens_map.json or config.json beside it, in this order. Raises `TokenizerError` for a directory without a
-        whole tokenizer.
+        special_tokens_map.json, or the model's generation_config.json or config.json beside it, in this order; of several end tokens
+        in the last two, the others are in `end_ids`. An id that the tokenizer doesn't have is none. Raises `TokenizerError` for a
+        directory without a whole tokenizer.
         """
         directory, file = (path.parent, path) if path.is_file() else (path, path / TOKENIZER_FILE)
         if not file.is_file():
@@ -241,10 +262,7 @@ class Tokenizer:
             tokenizer = cls(tokenizer_json, config, {})
         except TokenizerError as error:
             raise TokenizerError(f"{path}: {error}") from error
-        special_map, model_config = (
-            _read_json(directory / "special_tokens_map.json"),
-            _read_json(directory / "config.json"),
-        )
+        special_map = _read_json(directory / "special_tokens_map.json")
         vocab = tokenizer._tokenizer.get_vocab(with_added_tokens=True)
         unknown = getattr(tokenizer._tokenizer.model, "unk_token", None)
         for role, key in CONFIG_KEYS.items():
@@ -255,9 +273,14 @@ class Tokenizer:
                 raise TokenizerError(
                     f"{directory}: {key} = {token!r} is not in {TOKENIZER_FILE}: save the tokenizer again"
                 )
-            setattr(
-                tokenizer, f"{role}_id", vocab[token] if token is not None else _first_id(model_config.get(f"{key}_id"))
-            )
+            ids = [vocab[token]] if token is not None else _model_ids(directory, f"{key}_id", set(vocab.values()))
+            setattr(tokenizer, f"{role}_id", ids[0] if ids else None)
+        ends = _model_ids(directory, "eos_token_id", set(vocab.values()))
+        others = dict.fromkeys(
+            [*_names(config.get(OTHER_ENDS), directory), *map(tokenizer._tokenizer.id_to_token, ends)]
+        )
+        others = {token: None for token in others if token in vocab and vocab[token] != tokenizer.end_id}
+        tokenizer._config = {**config, **({OTHER_ENDS: list(others)} if others else {})}
         return tokenizer
 
 
@@ -306,7 +329,28 @@ def _content(token: object) -> str | None:
     return content if isinstance(content, str) else None
 
 
-def _first_id(value: object) -> int | None:
-    """A model configuration's token id: a number, a list of which the first counts, or nothing."""
-    first = value[0] if isinstance(value, list) and value else value
-    return first if isinstance(first, int) and first >= 0 else None
+def _model_ids(directory: Path, key: str, there: Collection[int]) -> list[int]:
+    """The ids that the model's configurations in a directory name; of those that are `there`."""
+    named = (_ids(_read_json(directory / name).get(key), key, directory / name) for name in MODEL_CONFIG_FILES)
+    return next((found for ids in named if (found := [each for each in ids if each in there])), [])
+
+
+def _ids(value: object, key: str, path: Path) -> list[int]:
+    """A model configuration's token ids: a number, a list of them, or nothing."""
+    ids: list[Any] = value if isinstance(value, list) else [] if value is None else [value]
+    if not all(isinstance(each, int) and not isinstance(each, bool) for each in ids):
+        raise TokenizerError(
+            f"{path}: {key} = {str(value)[:80]!r} should be a token's number, a list of such, or null; correct the file, or get it again"
+        )
+    return ids
+
+
+def _names(value: object, directory: Path) -> list[str]:
+    """The names under `OTHER_ENDS`."""
+    if value is None:
+        return []
+    if not isinstance(value, list) or not all(isinstance(each, str) for each in value):
+        raise TokenizerError(
+            f"{directory / CONFIG_FILE}: {OTHER_ENDS} = {value!r} should be a list of tokens; correct it"
+        )
+    return value

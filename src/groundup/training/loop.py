@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from safetensors.torch import load_file
 
-from groundup.device import matmul_flops_per_second, precision_name
+from groundup.device import give_back_freed_memory, matmul_flops_per_second, precision_name
 from groundup.errors import TrainingError
 from groundup.run.checkpoints import OPTIMIZER_FILE, list_checkpoints, prune_checkpoints, read_state, write_checkpoint
 from groundup.run.directory import RunDirectory
@@ -73,6 +73,7 @@ def train(task: Task, resume_from: Path | None = None) -> Outcome:
         if progress.step == 0:
             with machinery.shards.at_rest():  # an untrained model, to compare with
                 progress = _evaluate(task, progress, display, tensorboard, counts=False)
+            give_back_freed_memory()
         clock, tokens, flops = time.perf_counter(), 0, 0
         while progress.step < settings.max_steps:
             # 3. One step: the batch and its gradients, then the update.
@@ -106,6 +107,7 @@ def train(task: Task, resume_from: Path | None = None) -> Outcome:
                 before = progress.best_step
                 with machinery.shards.at_rest():
                     progress = _evaluate(task, progress, display, tensorboard)
+                give_back_freed_memory()  # validation's, which the next step would only add to
                 improved = progress.best_step != before
 
             # 6. The checkpoint.

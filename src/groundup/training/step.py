@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from groundup.device import autocast_dtype, keep_freed_memory, set_threads
+from groundup.device import autocast_dtype, hand_back_freed_memory, keep_freed_memory, set_threads
 from groundup.model.counts import training_flops
 from groundup.model.transformer import Transformer
 from groundup.run.checkpoints import read_state
@@ -22,6 +22,8 @@ from groundup.training.optimizers import Optimizer, gradient_norm, scale_gradien
 from groundup.training.settings import TrainingSettings
 from groundup.training.shards import Shards, num_shards
 
+LARGE_NETWORK = 30_000_000
+"""Parameters from which on the zeroing of fresh memory is little beside a step, and holes in what is kept are not."""
 LossSum = Callable[[nn.Module, Tensor], Tensor]
 """The summed loss of some rows: a scalar, or a vector whose first element it is, figures' sums (detached) behind it."""
 
@@ -110,7 +112,8 @@ def prepare_machinery(task: Task, resume_from: Path | None = None) -> Machinery:
     task.model.activation_checkpointing = settings.activation_checkpointing
     num_threads = set_threads(wanted_threads)
     if device.type == "cpu":
-        keep_freed_memory()
+        large = sum(parameter.numel() for parameter in task.model.parameters()) > LARGE_NETWORK
+        (hand_back_freed_memory if large else keep_freed_memory)()
     parts = num_shards(settings, device, num_threads)
     network: nn.Module = torch.compile(task.model) if settings.compile else task.model  # type: ignore[assignment]
     parameters = trainable(task.model)

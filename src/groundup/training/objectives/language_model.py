@@ -8,9 +8,10 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from groundup.training.objectives.token_loss import LOGITS_AT_ONCE, cross_entropy_sum
+from groundup.training.objectives.token_loss import cross_entropy_sum
 
 NO_LOSS = -1
+FEW_LOGITS = 2**18  # up to so many, all at once is as fast, and nothing to save
 
 
 def loss_sum(model: nn.Module, batch: Tensor) -> Tensor:
@@ -34,7 +35,7 @@ def marked_loss_sum(model: nn.Module, batch: Tensor) -> Tensor:
 def _cross_entropy_sum(model: nn.Module, inputs: Tensor, targets: Tensor, segment_ids: Tensor | None = None) -> Tensor:
     """Of inputs (B, T) and targets (B, T): at once where all logits are few, else only where there is loss, some at a time."""
     output: nn.Linear = model.output_projection  # type: ignore[assignment]  # of a compiled network, too
-    if targets.numel() * len(output.weight) <= LOGITS_AT_ONCE:
+    if targets.numel() * len(output.weight) <= FEW_LOGITS:
         logits = model(inputs, segment_ids=segment_ids)  # (B, T, V)
         return F.cross_entropy(logits.flatten(0, 1).float(), targets.flatten(), ignore_index=NO_LOSS, reduction="sum")
     hidden = model(inputs, segment_ids=segment_ids, project=False)  # (B, T, D)

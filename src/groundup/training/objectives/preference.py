@@ -95,22 +95,21 @@ def preference_figures(
     batches: Iterable[NDArray[np.int64]],
     reference: NDArray[np.float32],
     settings: PreferenceSettings,
-    dtype: torch.dtype | None = None,
 ) -> dict[str, float]:
-    """`loss` and `FIGURES`, the means over the pairs of all `batches`; dropout is off.
+    """`loss` and `FIGURES`, the means over the pairs of all `batches`; dropout is off, and nothing is under autocast.
 
-    `reference` (P, 2) as in the loss, `dtype` as it was for the reference.
+    `reference` (P, 2) as in the loss, read without a `dtype` as well.
     """
     terms = [
         _terms(torch.from_numpy(found).double(), torch.from_numpy(reference[batch[:, 0, 0]]).double(), settings)
-        for batch, found in _read(model, batches, dtype)
+        for batch, found in _read(model, batches)
     ]
     means: list[float] = torch.cat(terms).mean(dim=0).tolist()
     return dict(zip(("loss", *FIGURES), means, strict=True))
 
 
 def _read(
-    model: Transformer, batches: Iterable[NDArray[np.int64]], dtype: torch.dtype | None
+    model: Transformer, batches: Iterable[NDArray[np.int64]], dtype: torch.dtype | None = None
 ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float32]]]:
     """Each batch with its answers' log-probabilities (B, 2)."""
     device, ahead = model.token_embedding.weight.device, iter(batches)

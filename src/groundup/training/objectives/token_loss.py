@@ -9,6 +9,7 @@ Shapes: N tokens, D model, V vocabulary.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from itertools import pairwise
 from typing import Any
@@ -32,6 +33,30 @@ def cross_entropy_sum(hidden: Tensor, weight: Tensor, bias: Tensor | None, targe
     return _CrossEntropySum.apply(hidden, weight, bias, targets, dtype, torch.is_grad_enabled())  # type: ignore[no-any-return,no-untyped-call]
 
 
+class _Rooms(threading.local):
+    """The memory that a thread's logits are in, kept from one step to the next.
+
+    A C library finds no second place for a large aligned block where one of the same size was freed (glibc 2.36): what small ones
+    have taken beside it meanwhile is missing. Each part's logits would lie where none had lain, and push the peak up.
+    """
+
+    room: Tensor | None = None
+
+
+_rooms = _Rooms()
+
+
+def _room(num_tokens: int, vocab_size: int, like: Tensor) -> Tensor:
+    """Where logits (n, V) may be written, in the format of `like`; nobody else writes there until the next call in this thread."""
+    count = num_tokens * vocab_size
+    if like.device.type != "cpu":
+        return torch.empty(num_tokens, vocab_size, dtype=like.dtype, device=like.device)
+    if _rooms.room is None or _rooms.room.dtype != like.dtype or _rooms.room.numel() < count:
+        with torch.inference_mode(False):  # or it could not be written to in training
+            _rooms.room = torch.empty(count, dtype=like.dtype)
+    return _rooms.room[:count].view(num_tokens, vocab_size)
+
+
 class _CrossEntropySum(torch.autograd.Function):
     @staticmethod
     def forward(
@@ -43,10 +68,9 @@ class _CrossEntropySum(torch.autograd.Function):
         dtype: torch.dtype,
         learning: bool,
     ) -> Tensor:
-        arguments = (hidden, weight, bias)
         of_hidden, of_weight, of_bias = (
             torch.zeros_like(argument) if argument is not None and wanted and learning else None
-            for argument, wanted in zip(arguments, ctx.needs_input_grad, strict=False)
+            for argument, wanted in zip((hidden, weight, bias), ctx.needs_input_grad, strict=False)
         )
         full = torch.promote_types(hidden.dtype, torch.float32)
         total = torch.zeros((), dtype=full, device=hidden.device)
@@ -54,20 +78,17 @@ class _CrossEntropySum(torch.autograd.Function):
             narrow_weight = weight.to(dtype)
             for some in _slices(len(hidden), len(weight)):
                 narrow = hidden[some].to(dtype)
-                scores = (narrow @ narrow_weight.t()).to(full)  # (n, V)
+                scores = _room(len(narrow), len(weight), total)
+                if narrow.dtype == full:
+                    torch.mm(narrow, narrow_weight.t(), out=scores)
+                else:
+                    scores.copy_(narrow @ narrow_weight.t())
                 if bias is not None:
                     scores += bias
-                # On a CPU the result may take the scores' place; elsewhere nothing promises that it may.
-                logs = torch.log_softmax(scores, dim=-1, out=scores if scores.device.type == "cpu" else None)
-                wanted_logs = logs.gather(1, targets[some, None])  # (n, 1)
-                total -= wanted_logs.sum()
-                if of_hidden is None and of_weight is None and of_bias is None:
-                    continue
-                # The gradient with respect to the logits: the probabilities, less 1 at the target.
-                gradient = logs.exp_().scatter_add_(1, targets[some, None], torch.full_like(wanted_logs, -1.0))
+                total += _loss_of_scores(scores, targets[some])  # which makes a gradient of the scores
                 if of_bias is not None:
-                    of_bias += gradient.sum(dim=0)
-                gradient = gradient.to(dtype)
+                    of_bias += scores.sum(dim=0)
+                gradient = scores.to(dtype)
                 if of_hidden is not None:
                     of_hidden[some] = gradient @ narrow_weight
                 if of_weight is not None and dtype == of_weight.dtype:
@@ -91,3 +112,12 @@ def _slices(num_tokens: int, vocab_size: int) -> Iterator[slice]:
     parts = -(-num_tokens * vocab_size // LOGITS_AT_ONCE)
     bounds = [num_tokens * part // max(1, parts) for part in range(parts + 1)]
     yield from (slice(start, end) for start, end in pairwise(bounds) if end > start)
+
+
+def _loss_of_scores(scores: Tensor, targets: Tensor) -> Tensor:
+    """The loss of some tokens' logits (n, V), which are changed in place to their gradient: the probabilities, less 1 at the target."""
+    # On a CPU the result may take the scores' place; elsewhere nothing promises that it may.
+    logs = torch.log_softmax(scores, dim=-1, out=scores if scores.device.type == "cpu" else None)
+    of_targets = logs.gather(1, targets[:, None])  # (n, 1)
+    torch.exp(logs, out=scores).scatter_add_(1, targets[:, None], torch.full_like(of_targets, -1.0))
+    return -of_targets.sum()
