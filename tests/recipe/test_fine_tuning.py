@@ -12,7 +12,7 @@ import torch
 
 import groundup as gu
 from groundup.config import from_dotted
-from groundup.errors import DataError, MachineError, RunError, SettingError
+from groundup.errors import DataError, MachineError, RunError, SettingError, TrainingError
 from groundup.model.adapter import load_adapter
 from groundup.model.directory import load_model, save_model
 from groundup.recipe.settings import Recipe, build_recipe, load_recipe
@@ -157,6 +157,19 @@ def test_what_adapters_cannot_do_is_refused(
 ) -> None:
     with pytest.raises((SettingError, MachineError), match=message):
         gu.train(recipe, {**QUICK, "training.method": "lora", **settings}, run=tmp_path / "run", say=quiet)
+
+
+def test_a_damaged_base_is_not_blamed_on_the_learning_rate(recipe: Path, tiny_base: Path, tmp_path: Path) -> None:
+    damaged = tmp_path / "damaged"
+    shutil.copytree(tiny_base, damaged)
+    model = load_model(damaged)
+    with torch.no_grad():
+        model.token_embedding.weight[5] = torch.nan
+    save_model(model, damaged, 0, 1)
+    with pytest.raises(
+        TrainingError, match=r"not a number at step 0, before anything was learned: the model .* is damaged"
+    ):
+        gu.train(recipe, {**QUICK, "model.base": str(damaged)}, run=tmp_path / "run", say=quiet)
 
 
 def test_a_tuned_model_has_gentler_steps_by_default() -> None:

@@ -228,6 +228,10 @@ def _evaluate(
     if math.isnan(loss):
         why = f"the validation loss is not a number at step {progress.step}"
         task.run.log_event("stopped", progress.step, why=why)
+        if progress.step == 0:  # no step has been taken that a lower learning rate could change
+            raise TrainingError(
+                f"{why}, before anything was learned: the model that it began as is damaged, so take another"
+            )
         raise TrainingError(f"{why}, and {_kept(task)}: {_calmer(task.settings)}")
     best = counts and math.isfinite(loss) and (progress.best_loss is None or loss < progress.best_loss)
     if best:
