@@ -19,6 +19,7 @@ from groundup.cli.main import app
 from groundup.generation.settings import GenerationSettings
 from groundup.recipe.metrics import read_metric_names
 from groundup.recipe.settings import load_recipe
+from groundup.text.catalogue import MODELS
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
@@ -120,7 +121,7 @@ def parse_command(arguments: list[str]) -> dict[str, Any]:
         name, *rest = rest
         command = command.commands[name]
     parameters: dict[str, Any] = command.make_context(name, rest).params
-    if arguments[0] == "train":
+    if arguments[0] in ("train", "labels"):
         load_recipe(parameters["recipe"], parameters["overrides"] or [])
     if arguments[0] == "generate":
         fields = {key: value for key, value in parameters.items() if key in GenerationSettings.__dataclass_fields__}
@@ -166,7 +167,8 @@ def test_commands_are_accepted_and_use_runs_that_were_trained() -> None:
         if arguments[0] == "train":
             runs.add(str(parameters["run"]))
         elif "model" in parameters:
-            assert parameters["model"] in runs, f"{chapter}: nothing above trains {parameters['model']}"
+            known = runs | set(MODELS)
+            assert parameters["model"] in known, f"{chapter}: nothing above trains {parameters['model']}"
     assert len(runs) >= 5
 
 
@@ -186,10 +188,12 @@ def chapter(tmp_path: Path) -> Path:
     (tmp_path / "code").mkdir()
     (tmp_path / "code" / "roots.py").write_text("print('the root of 2 is', round(2**0.5, 3))\n")
     (tmp_path / "code" / "draw.py").write_text("print('<svg/>')\n")
+    (tmp_path / "record.txt").write_text("after an hour: 1.414\n")
     path = tmp_path / "chapter.md"
     path.write_text(
         "<!-- file: code/roots.py -->\n```python\n```\n\n<!-- output: code/roots.py -->\n```text\n```\n\n"
         "<!-- source: groundup.textbook.attention:create_causal_mask -->\n```python\n```\n\n"
+        "<!-- record: record.txt -->\n```text\n```\n\n"
         "<!-- figure: code/draw.py -->\n![a drawing](drawing.svg)\n"
     )
     return path
@@ -197,16 +201,17 @@ def chapter(tmp_path: Path) -> Path:
 
 def test_stale_blocks_are_found_and_filled(chapter: Path) -> None:
     stale = list(fill_docs.find_stale(chapter))
-    assert [block.kind for block in stale] == ["file", "output", "source", "figure"]
+    assert [block.kind for block in stale] == ["file", "output", "source", "record", "figure"]
     fill_docs.rewrite(chapter, stale)
     text = chapter.read_text()
     assert "```python\nprint('the root of 2 is', round(2**0.5, 3))\n```\n" in text
     assert "```text\nthe root of 2 is 1.414\n```\n" in text
+    assert "```text\nafter an hour: 1.414\n```\n" in text
     assert "```python\ndef create_causal_mask(seq_len: int) -> Tensor:\n" in text
     assert (chapter.parent / "drawing.svg").read_text() == "<svg/>\n"
     assert list(fill_docs.find_stale(chapter)) == []
 
-    chapter.write_text(text.replace("1.414", "1.514"))
+    chapter.write_text(text.replace("2 is 1.414", "2 is 1.514"))
     assert [str(block) for block in fill_docs.find_stale(chapter)] == [
         f"{chapter}: the output of code/roots.py is stale"
     ]

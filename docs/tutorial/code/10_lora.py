@@ -11,13 +11,17 @@ from torch import nn
 from tuning import fine_tune
 from village import LINES
 
-from groundup.textbook.lora import LoRALinear, add_lora, count_parameters, merge_lora
+from groundup.textbook.lora import LoraLinear, add_lora, merge_lora
 
 # The toy shop's lines are some of the village's: only Ada and Ben lend there, and only drums and kites.
 TOYS = as_rows([line for line in LINES if line.startswith(("Ada", "Ben")) and {"drum.", "kite."} & set(line.split())])
 SHOP, SHOP_HELD_OUT = TOYS[:20], TOYS[20:]
 QUERIES_AND_VALUES = ("query_projection", "value_projection")
 EVERY_LINEAR = ("query_projection", "key_projection", "value_projection", "output_projection", "0", "3")
+
+
+def count_trained(model: nn.Module) -> int:
+    return sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
 
 
 def report(name: str, model: nn.Module, trained: int = 0) -> tuple[float, float]:
@@ -31,7 +35,7 @@ print("what is trained                      numbers  toy shop   village")
 report("nothing yet", base)
 torch.manual_seed(1)
 full = fine_tune(copy.deepcopy(base), SHOP, SHOP_HELD_OUT, epochs=10, learning_rate=0.003, eval_steps=5).model
-report("all weights", full, count_parameters(full)[0])
+report("all weights", full, count_trained(full))
 for name, targets, rank in (
     ("queries and values, rank 1", QUERIES_AND_VALUES, 1),
     ("queries and values, rank 8", QUERIES_AND_VALUES, 8),
@@ -41,7 +45,7 @@ for name, targets, rank in (
     torch.manual_seed(1)
     adapted = copy.deepcopy(base)
     add_lora(adapted, targets, rank, alpha=2 * rank, dropout=0.0)
-    trained = count_parameters(adapted)[0]
+    trained = count_trained(adapted)
     adapted = fine_tune(adapted, SHOP, SHOP_HELD_OUT, epochs=10, learning_rate=0.03, eval_steps=5).model
     with_it = report(name, adapted, trained)
 
@@ -49,7 +53,7 @@ merged, unplugged = copy.deepcopy(adapted), adapted
 merge_lora(merged)
 difference = float((merged(SHOP[:, :-1]) - adapted(SHOP[:, :-1])).detach().abs().max())
 for module in unplugged.modules():
-    if isinstance(module, LoRALinear):
+    if isinstance(module, LoraLinear):
         module.scale = 0.0
 without_it = report("the last one, with the scale at 0", unplugged)
 print(f"merged into plain layers, its scores differ by {difference:.3f} at most")
@@ -58,13 +62,10 @@ moved, was = (model.transformer_blocks[0].attention.value_projection.weight for 
 change = (moved - was).detach()
 sizes = torch.linalg.svdvals(change) ** 2
 print(
-    f"\nwhat all weights' training added to the values' matrix, {' by '.join(map(str, change.shape))}: the share of it that lies in"
+    f"\nall weights' training added something to the values' matrix, {' by '.join(map(str, change.shape))}; the share that lies"
 )
-print(
-    ", ".join(
-        f"{float(sizes[:rank].sum() / sizes.sum()):.1f} in {rank} of {len(sizes)} directions" for rank in (1, 2, 4)
-    )
-)
+for rank in (1, 2, 4):
+    print(f"in {rank} of its {len(sizes)} directions: {float(sizes[:rank].sum() / sizes.sum()):.1f}")
 
 assert difference < 1e-3
 assert without_it[1] == mean_loss(base, VILLAGE_HELD_OUT)
