@@ -7,6 +7,7 @@ A block belongs to the comment on the line before it; paths are relative to the 
 
     <!-- file: code/02_scale.py -->                          the file itself
     <!-- output: code/02_scale.py -->                        what it prints
+    <!-- record: records/09-smollm2.txt -->                  what a program printed that takes too long to run each time
     <!-- source: groundup.textbook.attention:create_causal_mask -->    a function, class or method of the library
     <!-- figure: code/03_draw_heads.py -->                   before an image: what the file prints is the image
 """
@@ -28,9 +29,9 @@ from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
 TUTORIAL = ROOT / "docs" / "tutorial"
-LANGUAGES = {"file": "python", "source": "python", "output": "text"}
+LANGUAGES = {"file": "python", "source": "python", "output": "text", "record": "text"}
 
-BLOCK = re.compile(r"<!-- (file|output|source): (\S+) -->\n```\w*\n(.*?)```\n", re.DOTALL)
+BLOCK = re.compile(r"<!-- (file|output|record|source): (\S+) -->\n```\w*\n(.*?)```\n", re.DOTALL)
 FIGURE = re.compile(r"<!-- figure: (\S+) -->\n!\[[^\]]*\]\((\S+)\)")
 NUMBER = re.compile(r"(?<!\w)-?\d[\d,]*(?:\.\d+)?%?")
 
@@ -102,7 +103,7 @@ def rewrite(chapter: Path, stale: list[Stale]) -> None:
 
 def content(kind: str, names: str, folder: Path) -> str:
     """What a block of this kind should hold."""
-    if kind == "file":
+    if kind in ("file", "record"):
         return (folder / names).read_text(encoding="utf-8")
     if kind == "output":
         return run(folder / names)

@@ -92,7 +92,8 @@ def held_out_questions(run: Path) -> list[Question]:
     data = prepare_recipe(settings, folder, print)
     assert isinstance(data, PreparedExamples)
     assert data.tokenizer.chat_template is not None
-    held_out = {tuple(row[row < 0].tolist()) for row in map(data.validation.row, range(len(data.validation)))}
+    rows = map(data.validation.row, range(len(data.validation)))
+    held_out = {tuple(row[: int((row >= 0).argmax())].tolist()) for row in rows}  # up to the answer
     questions = []
     sources = with_catalogue_rows(find_sources(settings.data, cache, print, folder), cache, print)
     for row in read_source_rows(sources, "rows are asked for", BadInput(True)):

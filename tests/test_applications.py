@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 import pytest
-from benchmarks.applications import run, scoring
+from benchmarks.applications import page, run, scoring
 from nltk.translate import chrf_score
 
 from groundup.language_model import LanguageModel, applications
@@ -45,6 +45,18 @@ def test_each_set_is_whole_and_apart_from_the_examples(name: str) -> None:
     assert set(best.values()) == {1.0}
     baseline = task.score(task.guess(rows), rows)
     assert all(0 <= value < 0.8 for value in baseline.values()), baseline
+
+
+def test_the_page_has_the_tables_of_the_result() -> None:
+    result = json.loads(page.RESULT.read_text(encoding="utf-8"))
+    text = page.PAGE.read_text(encoding="utf-8")
+    assert text == page.filled(text, result)
+    for task in result["tasks"]:  # of the sets and measures as they are now
+        rows = run.rows_of(task["task"], "held out")
+        assert [{**each["row"], "part": "held out"} for each in task["replies"]] == rows
+        assert task["model"] == pytest.approx(
+            run.TASKS[task["task"]].score([each["reply"] for each in task["replies"]], rows)
+        )
 
 
 def test_scores_worked_by_hand() -> None:

@@ -1,0 +1,54 @@
+"""`fine_tune_pretrained_model` on a small model of the village: with its defaults, and with settings that suit so little text."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from pathlib import Path
+
+from market import LINES as MARKET
+from village import TRAINING_LINES as VILLAGE
+
+import groundup as gu
+
+folder = Path(tempfile.mkdtemp())
+(folder / "village.txt").write_text("\n".join(VILLAGE))
+
+
+def quiet(line: str) -> None:
+    """Say nothing on the way."""
+
+
+small = {
+    "data.source": str(folder / "village.txt"),
+    "tokenizer.kind": "bpe",  # made of bytes, so no new word is unknown to it
+    "tokenizer.vocab_size": 300,
+    "model.d_model": 48,
+    "model.num_layers": 2,
+    "model.num_heads": 2,
+    "model.max_seq_len": 32,
+    "training.max_steps": 100,
+    "training.eval_steps": 100,
+    "training.sample_tokens": 0,
+    "training.num_threads": 1,
+}
+base = gu.train("shakespeare", small, run=folder / "village", say=quiet)
+
+print("                         steps   last learning rate   held out: before   after")
+after = {}
+for name, settings in {
+    "the defaults": {},
+    "larger steps, sooner": {"training.learning_rate": 3e-3, "training.warmup_steps": 10, "training.eval_steps": 25},
+}.items():
+    output = folder / name
+    model, tokenizer = gu.fine_tune_pretrained_model(
+        base.path, MARKET[:100], MARKET[200:240], output, {"training.num_threads": 1, **settings}, say=quiet
+    )
+    records = [json.loads(line) for line in (output / "metrics.jsonl").read_text().splitlines()]
+    losses = [record["loss"] for record in records if record["kind"] == "validation"]
+    rates = [record["learning_rate"] for record in records if record["kind"] == "train"]
+    steps, after[name] = records[-1]["step"], min(losses)
+    print(f"{name:25}{steps:5}{rates[-1]:21.6f}{losses[0]:19.2f}{after[name]:8.2f}")
+
+print(f"\n{'Eva sold Tom'!r} goes on: {gu.load(output).generate('Eva sold Tom', max_new_tokens=12, temperature=0)!r}")
+assert after["larger steps, sooner"] < 0.5 * after["the defaults"]
