@@ -103,9 +103,21 @@ def test_texts_and_ids_are_rows_too() -> None:
     assert kind_of_row({"input_ids": [1, 2], "text": "A sentence."}) == "input_ids"
 
 
+def test_a_format_whose_fields_are_empty_is_none_beside_another() -> None:
+    row = {**ROWS["alpaca"], "prompt": "", "completion": "", "messages": []}
+    assert conversation_of(row, "here") == conversation_of(ROWS["alpaca"], "here")
+
+
+def test_a_preference_has_no_answer_to_learn() -> None:
+    message = '^here is a preference, .*: use training.objective="preference"'
+    with pytest.raises(DataError, match=message):
+        conversation_of({"prompt": "a", "chosen": "b", "rejected": "c"}, "here")
+
+
 @pytest.mark.parametrize(
     ("row", "message"),
     [
+        ({"instruction": "a", "output": None, "text": "the whole prompt"}, "has 'instruction' but no 'output' .it is null."),
         ({}, "holds nothing, none with a value that is read: name the fields 'instruction' and 'output'; 'prompt'"),
         ({"question": "a", "answer": "b", "text": None}, "holds 'question', 'answer', 'text', none with a value that is read"),
         ({"instruction": "a", "input": "b"}, "has 'instruction' but no 'output' .it is missing.: add it"),

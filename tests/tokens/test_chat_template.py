@@ -51,16 +51,13 @@ def tokenizer(tmp_path_factory: pytest.TempPathFactory) -> Tokenizer:
 
 
 def both(tokenizer: Tokenizer, source: str, folder: Path) -> tuple[Tokenizer, PreTrainedTokenizerFast]:
-    tokenizer.with_config({"chat_template": source}).save(folder)
+    tokenizer.with_config({"chat_template": source, "split_special_tokens": False}).save(folder)
     return Tokenizer.load(folder), AutoTokenizer.from_pretrained(folder)
 
 
 @pytest.mark.parametrize("name", list(TEMPLATES))
 def test_texts_and_ids_are_those_of_transformers(name: str, tokenizer: Tokenizer, tmp_path: Path) -> None:
     ours, theirs = both(tokenizer, TEMPLATES[name], tmp_path)
-    theirs.split_special_tokens = (
-        False  # what we write, so that nobody's text becomes one; there it is the template's, too
-    )
     template = ours.chat_template
     assert template is not None
     for messages in (TALK, [SYSTEM, *TALK], TALK[:1]):
@@ -138,4 +135,14 @@ def test_a_template_that_is_no_text_is_named_and_an_empty_one_is_none(tokenizer:
     with pytest.raises(TokenizerError, match=r"chat_template.jinja is not UTF-8 text \(invalid start byte\)"):
         Tokenizer.load(tmp_path)
     (tmp_path / "chat_template.jinja").write_bytes(b" \n")
+    assert Tokenizer.load(tmp_path).chat_template is None
+
+
+def test_of_several_templates_the_default_is_taken(tokenizer: Tokenizer, tmp_path: Path) -> None:
+    named = [{"name": "tool_use", "template": "x"}, {"name": "default", "template": TEMPLATES["turns"]}]
+    tokenizer.with_config({"chat_template": named}).save(tmp_path)
+    template = Tokenizer.load(tmp_path).chat_template
+    assert template is not None
+    assert template.source == TEMPLATES["turns"]
+    tokenizer.with_config({"chat_template": named[:1]}).save(tmp_path)
     assert Tokenizer.load(tmp_path).chat_template is None

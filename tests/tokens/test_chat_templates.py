@@ -12,6 +12,7 @@ from groundup.errors import TokenizerError
 from groundup.text.settings import Template
 from groundup.tokens.chat_template import ChatTemplate
 from groundup.tokens.chat_templates import SOURCES, choose_template, padding_id, with_template
+from groundup.tokens.conversation import encode_conversation
 from groundup.tokens.special import END, PAD, with_special_tokens
 from groundup.tokens.tokenizer import Tokenizer
 
@@ -174,10 +175,20 @@ def test_transformers_writes_the_same(
         assert made[name].render(messages, begin) == expected
 
 
+def test_transformers_reads_the_tokens_of_a_template_as_such(
+    tokenizer: Tokenizer, made: dict[str, ChatTemplate], theirs: dict[str, PreTrainedTokenizerFast]
+) -> None:
+    for name in NAMES:
+        ids = theirs[name].apply_chat_template(TALK, add_generation_prompt=True)["input_ids"]
+        assert ids == encode_conversation(with_template(tokenizer, name, may_grow=True), made[name], TALK, True)
+
+
 def test_auto_is_the_tokenizers_own_or_alpaca(tokenizer: Tokenizer, smollm2: Tokenizer) -> None:
     assert choose_template(smollm2, "auto").source == SMOLLM2
     assert choose_template(tokenizer, "auto").source == SOURCES["alpaca"]
-    assert with_template(smollm2, "auto", may_grow=True) is smollm2
+    own = with_template(smollm2, "auto", may_grow=True)
+    assert (own.sha256, own.config) == (smollm2.sha256, {**smollm2.config, "split_special_tokens": False})
+    assert with_template(own, "auto", may_grow=True) is own
 
 
 def test_missing_tokens_are_added_at_the_end_or_named(tokenizer: Tokenizer) -> None:

@@ -319,9 +319,9 @@ def test_ids_of_others_are_taken_with_their_labels(made: Made) -> None:
     (row,) = mark_row({"input_ids": ids, "labels": labels}, "here", tokenizer, template, 3)
     assert row == MarkedRow([], dropped="its ids with labels are more than 3")
     assert [row.ids[0] for row in mark_row({"input_ids": ids}, "here", tokenizer, template, 3)] == [~ids[0], ~ids[2]]
-    assert mark_row({"input_ids": [7]}, "here", tokenizer, template, 3)[0].dropped.startswith(
-        "the text is a single token"
-    )
+    few: list[dict[str, list[int]]] = [{"input_ids": [7]}, {"input_ids": [], "labels": []}]
+    for each in few:
+        assert mark_row(each, "here", tokenizer, template, 3)[0].dropped.startswith("it has fewer than two ids")
 
 
 @pytest.mark.parametrize(

@@ -82,6 +82,8 @@ def _show(run: Path, result: dict[str, Any]) -> None:
     over = (
         f"{validation['pairs']:,} held-out pairs"
         if "pairs" in validation
+        else f"{validation['tokens']:,} tokens of answers, in rows of up to {validation['window']}"
+        if result["objective"] == "instruction"
         else f"{validation['tokens']:,} tokens in windows of {validation['window']}"
     )
     print(

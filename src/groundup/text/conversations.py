@@ -121,20 +121,26 @@ def _answered(asked: tuple[Message, ...], value: Any, place: str, name: str) -> 
 
 def _format_of(row: Mapping[str, Any], place: str) -> tuple[str, ...]:
     found = [names for names in FORMATS if all(_given(row, name) for name in names)]
+    if len(found) > 1:  # tables have no null: a column of another row's format is empty in this one
+        found = [names for names in found if any(row[name] not in ("", []) for name in names)] or found
     if len(found) == 1:
         return found[0]
     if found:
         raise DataError(
             f"{place} holds both {_and(found[0])} and {_and(found[1])}: keep one of them, it can't be said which counts"
         )
-    if _given(row, "text"):
-        return ("text",)
+    if _given(row, "chosen") and _given(row, "rejected"):
+        raise DataError(
+            f'{place} is a preference, without an answer that is learned by itself: use training.objective="preference", or add one'
+        )
     for name, needed in (pair for pair in FORMATS if len(pair) == 2):
         if _given(row, name) or _given(row, needed):
             there, missing = (name, needed) if _given(row, name) else (needed, name)
             raise DataError(
                 f"{place} has {there!r} but no {missing!r} (it is {_lack(row, missing)}): add it, or leave the row out"
             )
+    if _given(row, "text"):
+        return ("text",)
     named = ", ".join(repr(name[:40]) for name in [*row][:MOST_NAMES]) or "nothing"
     formats = "; ".join(_and(names) for names in FORMATS)
     raise DataError(f"{place} holds {named}, none with a value that is read: name the fields {formats}; or 'text'")

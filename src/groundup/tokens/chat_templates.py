@@ -56,6 +56,7 @@ ALPACA = (
     "{% endfor %}"
 )
 SOURCES = {"chatml": CHATML, "llama3": LLAMA3, "alpaca": ALPACA}
+SPLIT = "split_special_tokens"  # a key of tokenizer_config.json
 SPELLED = re.compile(r"<\|\w+\|>")
 
 ENDS = re.compile(r"end|eo[stmd]\b|eo[stmd]_|^</s>$|^\[sep\]$", re.IGNORECASE)
@@ -89,7 +90,7 @@ def with_template(tokenizer: Tokenizer, name: Template, may_grow: bool) -> Token
         chosen = _with_tokens(tokenizer, names, name, may_grow).with_config({"chat_template": SOURCES[name]})
     if may_grow and padding_id(chosen) is None:
         chosen = chosen.with_special_tokens([PAD]).with_config({"pad_token": PAD})
-    return _ending_turns(chosen)
+    return _spelling_tokens(_ending_turns(chosen))
 
 
 def _ending_turns(tokenizer: Tokenizer) -> Tokenizer:
@@ -101,6 +102,11 @@ def _ending_turns(tokenizer: Tokenizer) -> Tokenizer:
     names = {number: name for name, number in tokenizer.special_tokens().items()}
     others = [names[number] for number in tokenizer.end_ids if number != tokenizer.end_id and number in names]
     return tokenizer.with_config({OTHER_ENDS: [*others, names[end]]})
+
+
+def _spelling_tokens(tokenizer: Tokenizer) -> Tokenizer:
+    """Without `split_special_tokens`, by which transformers would read the tokens that the template spells as so many characters."""
+    return tokenizer.with_config({SPLIT: False}) if tokenizer.config.get(SPLIT) else tokenizer
 
 
 def padding_id(tokenizer: Tokenizer) -> int | None:

@@ -225,6 +225,8 @@ def _mark_ids(row: Mapping[str, Any], place: str, tokenizer: Tokenizer, limit: i
                 f"{place}: input_ids[{place_of}] is {number}, but the tokenizer's ids go from 0 to {tokenizer.vocab_size - 1}: "
                 "make them with this tokenizer, or give texts"
             )
+    if len(ids) < 2:
+        return [MarkedRow([], dropped="it has fewer than two ids, so nothing of it can be predicted")]
     mask = [] if row.get("attention_mask") is None else _integers(row, "attention_mask", place)
     if 0 in mask:
         raise DataError(

@@ -40,7 +40,7 @@ from groundup.tokens.prepared_examples import (
 )
 from groundup.tokens.tokenizer import CONFIG_FILE, Tokenizer
 
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 WORTH_SHOWING = 2**20  # bytes of rows that take a while
 OF_TEXTS = (
     "weights",
@@ -167,7 +167,7 @@ class _Making:
         described = [
             [(source.name, source_hashes(source)) for source in side] for side in (self.train, self.validation)
         ]
-        known = [tokenizer.sha256, tokenizer.end_id, tokenizer.pad_id, template.source, template.special_tokens]
+        known = [tokenizer.sha256, tokenizer.end_id, tokenizer.pad_id, tokenizer.config, template.special_tokens]
         asked = [data.validation_fraction, data.skip_bad, data.duplicates.exact, data.packing]
         shape = [self.objective, self.sequence_length, self.batch_size]
         return sha256_text(json.dumps([FORMAT_VERSION, described, known, asked, shape]))[:32]

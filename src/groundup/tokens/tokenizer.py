@@ -74,6 +74,11 @@ class Tokenizer:
         return hashlib.sha256(self._json).hexdigest()
 
     @property
+    def config(self) -> Mapping[str, Any]:
+        """The values of its tokenizer_config.json."""
+        return self._config
+
+    @property
     def end_ids(self) -> tuple[int, ...]:
         """Every id at which a text that is being written ends: `end_id`, and those beside it, as the end of a turn in Llama 3 Instruct."""
         others = (self.token_id(token) for token in self._config.get(OTHER_ENDS, ()))
@@ -255,6 +260,9 @@ class Tokenizer:
         config = _read_json(directory / CONFIG_FILE)
         if (directory / TEMPLATE_FILE).is_file():
             config["chat_template"] = _read_template(directory / TEMPLATE_FILE)
+        elif isinstance(named := config.get("chat_template"), list):  # several, of which transformers takes this one
+            named = [each for each in named if isinstance(each, dict) and each.get("name") == "default"]
+            config["chat_template"] = named[0].get("template") if named else None
         # transformers 5 writes a name that 4.x doesn't know; without one, 4.x may pick a class that gives other ids.
         if config.get("tokenizer_class") in (None, "TokenizersBackend"):
             config["tokenizer_class"] = "PreTrainedTokenizerFast"
