@@ -58,7 +58,7 @@ def test_help_names_every_recipe() -> None:
 
 def test_python_blocks_are_python() -> None:
     blocks = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL)
-    assert len(blocks) == 2
+    assert len(blocks) == 3
     for block in blocks:
         ast.parse(block)
 

@@ -256,3 +256,10 @@ def test_an_adapter_goes_on_to_the_same_bits(recipe: Path, tmp_path: Path) -> No
     for name in ("checkpoints/step-000006/adapter_model.safetensors", "model/model.safetensors"):
         assert (whole.path / name).read_bytes() == (cut / name).read_bytes()
     assert manifest["model"]["base"]["sha256"]
+
+
+def test_a_tuning_that_only_harms_says_so(recipe: Path, tmp_path: Path) -> None:
+    said: list[str] = []
+    overrides = {**QUICK, "training.learning_rate": 5.0, "training.max_grad_norm": 0.0, "training.weight_decay": 0.0}
+    gu.train(recipe, overrides, run=tmp_path / "run", say=said.append)
+    assert any("is no better than that of" in line and "taught nothing" in line for line in said)

@@ -30,14 +30,16 @@ from groundup.recipe.resume import open_run
 from groundup.recipe.save import ModelFiles
 from groundup.recipe.settings import Recipe, check_start, load_recipe, sources_folder
 from groundup.report.page import report_is_stale, write_report
-from groundup.run.directory import RunDirectory
+from groundup.run.directory import METRICS_FILE, RunDirectory
 from groundup.run.files import explain_os_errors
+from groundup.run.records import read_records
 from groundup.tokens.example_facts import describe_labels
 from groundup.tokens.mixture import describe
 from groundup.tokens.prepare import PreparedData
 from groundup.tokens.prepared_examples import PreparedExamples
 from groundup.tokens.prepared_facts import describe_steps
 from groundup.tokens.tokenizer import Tokenizer
+from groundup.training.loop import Outcome
 from groundup.training.loop import train as train_loop
 
 Say = Callable[[str], None]
@@ -123,6 +125,8 @@ def _train_locked(
         raise
     if outcome.finished:
         finish(settings, directory, files, composition, outcome, say)
+        if files.base:
+            _say_if_in_vain(directory, outcome, settings.model.base, say)
     with explain_os_errors(directory.path):
         write_report(directory.path)
     return TrainedRun(directory.path, outcome.stopped_because)
@@ -163,6 +167,18 @@ def _require_adapters(settings: Recipe, base: LanguageModel, tokenizer: Tokenize
         raise MachineError(
             f"adapters of rank {lora.rank:,} need about {needed / 1e9:,.0f} GB to train, and this machine has "
             f"{there / 1e9:,.0f} GB: lower training.lora.rank"
+        )
+
+
+def _say_if_in_vain(directory: RunDirectory, outcome: Outcome, base: str, say: Say) -> None:
+    """Say so if no checkpoint does better on what is held out than the base did."""
+    best = outcome.progress.best_loss
+    records = read_records(directory.path / METRICS_FILE)
+    before = next((one["loss"] for one in records if one.get("kind") == "validation" and one.get("step") == 0), None)
+    if best is not None and isinstance(before, float) and best >= before:
+        say(
+            f"warning: the best validation loss, {best:.4f}, is no better than that of {base} itself, {before:.4f}: the tuning taught "
+            "nothing that was held out; try a lower training.learning_rate, or more rows"
         )
 
 
