@@ -272,9 +272,7 @@ def test_what_is_refused(tmp_path: Path, chat_tokenizer: Tokenizer) -> None:
     assert message.startswith(f"data.source has no row ({tmp_path / 'rows.jsonl'} is empty): training.objective = 'ins")
     message = failure(tmp_path, chat_tokenizer, [ROWS[0]] * 6)
     assert message.startswith("nothing can be held out for validation: 6 examples of data.source with one prompt; add")
-    with pytest.raises(
-        SettingError, match=r"^data\.privacy = .*not to the rows of training\.objective = 'instruction'"
-    ):
+    with pytest.raises(SettingError, match=r"^data\.privacy: .*not to the rows of training\.objective = 'instruction'"):
         prepared(tmp_path, chat_tokenizer, ROWS, privacy=PrivacySettings(mode="placeholder"))
     with pytest.raises(SettingError, match=r"^data\.duplicates\.near = 'drop': near-duplicates are looked for among"):
         prepared(tmp_path, chat_tokenizer, ROWS, duplicates=DuplicateSettings(near="drop"))

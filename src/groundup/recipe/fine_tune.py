@@ -62,7 +62,10 @@ def fine_tune_pretrained_model(
     directory = Path(output_dir)
     RunDirectory(directory).require_empty()
     config = read_config(with_bases(find_model(model_name))[-1])
+    settings = settings or {}
     values: dict[str, Any] = {"model.base": str(model_name), **DEFAULTS}
+    if settings.get("training.objective") == "preference":
+        del values["training.learning_rate"]  # pairs need a far smaller one, which is the recipe's own default
     values |= {"model.max_seq_len": min(config.max_seq_len, LONGEST_ROW), "model.dropout": config.dropout}
     forms = set()
     for key, name, rows in (
@@ -80,7 +83,7 @@ def fine_tune_pretrained_model(
     elif forms:
         values["data.packing"] = "documents"
     recipe = directory / DATA_FOLDER / "recipe.toml"
-    nested = from_dotted(Recipe, {**values, **(settings or {})})
+    nested = from_dotted(Recipe, {**values, **settings})
     with explain_os_errors(recipe):
         recipe.parent.mkdir(parents=True, exist_ok=True)
     write_atomic(recipe, tomli_w.dumps(nested))

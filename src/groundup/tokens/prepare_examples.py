@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from groundup.errors import DataError, GroundupError, SettingError, TokenizerError
+from groundup.errors import NO_VALUE, DataError, GroundupError, SettingError, TokenizerError
 from groundup.files import replacing, sha256_text
 from groundup.text.bad_input import BadInput
 from groundup.text.collect import locked
@@ -43,6 +43,7 @@ from groundup.tokens.tokenizer import CONFIG_FILE, Tokenizer
 FORMAT_VERSION = 3
 WORTH_SHOWING = 2**20  # bytes of rows that take a while
 OF_TEXTS = (
+    "text_field",
     "weights",
     "temperature",
     "mix_by",
@@ -137,9 +138,10 @@ class _Making:
     def __post_init__(self) -> None:
         for name in OF_TEXTS:
             if getattr(self.data, name) != getattr(DataSettings(), name):
+                value = getattr(self.data, name)
                 raise SettingError(
                     f"data.{name}",
-                    getattr(self.data, name),
+                    NO_VALUE if dataclasses.is_dataclass(value) else value,
                     f"this is done to texts, not to the rows of training.objective = {self.objective!r}: leave it out",
                 )
         if self.data.duplicates.near != "off":

@@ -6,6 +6,7 @@ that of transformers, so the texts are the same. It ends when its input does.
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import json
 import resource
@@ -104,4 +105,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    with contextlib.suppress(BrokenPipeError):  # whoever asked was killed
+        main()
