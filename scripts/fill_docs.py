@@ -7,7 +7,7 @@ A block belongs to the comment on the line before it; paths are relative to the 
 
     <!-- file: code/02_scale.py -->                          the file itself
     <!-- output: code/02_scale.py -->                        what it prints
-    <!-- record: records/09-smollm2.txt -->                  what a program printed that takes too long to run each time
+    <!-- record: records/10-smollm2.txt -->                  what a program printed that takes too long to run each time
     <!-- source: groundup.textbook.attention:create_causal_mask -->    a function, class or method of the library
     <!-- figure: code/03_draw_heads.py -->                   before an image: what the file prints is the image
 """

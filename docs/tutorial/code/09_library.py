@@ -38,17 +38,16 @@ print("                         steps   last learning rate   held out: before   
 after = {}
 for name, settings in {
     "the defaults": {},
-    "larger steps, sooner": {"training.learning_rate": 3e-3, "training.warmup_steps": 10, "training.eval_steps": 25},
+    "larger steps, sooner": {"training.learning_rate": 5e-3, "training.warmup_steps": 10, "training.eval_steps": 20},
 }.items():
     output = folder / name
     model, tokenizer = gu.fine_tune_pretrained_model(
-        base.path, MARKET[:100], MARKET[200:240], output, {"training.num_threads": 1, **settings}, say=quiet
+        base.path, MARKET[:80], MARKET[200:240], output, {"training.num_threads": 1, **settings}, say=quiet
     )
     records = [json.loads(line) for line in (output / "metrics.jsonl").read_text().splitlines()]
     losses = [record["loss"] for record in records if record["kind"] == "validation"]
     rates = [record["learning_rate"] for record in records if record["kind"] == "train"]
     steps, after[name] = records[-1]["step"], min(losses)
-    print(f"{name:25}{steps:5}{rates[-1]:21.6f}{losses[0]:19.2f}{after[name]:8.2f}")
+    print(f"{name:25}{steps:5}{rates[-1]:21.6f}{losses[0]:19.1f}{after[name]:8.1f}")
 
-print(f"\n{'Eva sold Tom'!r} goes on: {gu.load(output).generate('Eva sold Tom', max_new_tokens=12, temperature=0)!r}")
 assert after["larger steps, sooner"] < 0.5 * after["the defaults"]
