@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import tempfile
+from collections.abc import Iterable
 from pathlib import Path
 
 from groundup.errors import MachineError
@@ -42,3 +44,26 @@ def unwritable(path: Path, error: OSError) -> MachineError:
         f"the cache {path} cannot be written ({error.strerror or error}): "
         f"set the environment variable GROUNDUP_CACHE to a folder that can, e.g. GROUNDUP_CACHE=./cache"
     )
+
+
+def keep_by_hash(folder: Path, pieces: Iterable[bytes], suffix: str) -> Path:
+    """Write pieces that are read once into a file of `folder` that is called by their hash; where it is. It is whole, or not there.
+
+    Raises `MachineError` where the folder can't be written.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        digest = hashlib.sha256()
+        with tempfile.NamedTemporaryFile(dir=folder, delete=False) as file:
+            try:
+                for piece in pieces:
+                    digest.update(piece)
+                    file.write(piece)
+            except BaseException:
+                os.unlink(file.name)
+                raise
+        target = folder / f"{digest.hexdigest()}{suffix}"
+        os.replace(file.name, target)
+    except OSError as error:
+        raise unwritable(folder, error) from error
+    return target

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
-import os
-import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -13,7 +10,7 @@ from typing import Any, NamedTuple
 
 from groundup.errors import DataError
 from groundup.text.bad_input import EMPTY, BadInput
-from groundup.text.cache import unwritable
+from groundup.text.cache import keep_by_hash
 from groundup.text.catalogue import CATALOGUE
 from groundup.text.fetch import fetch
 from groundup.text.formats import File, read_rows, row_reader
@@ -79,23 +76,8 @@ def keep_rows(rows: Iterable[Mapping[str, Any]], cache: Path, called: str) -> So
     `called` is the source's name: messages say `training rows, line 12`. Raises `DataError` for what is no row, or holds what JSON
     can't.
     """
-    folder = cache / "rows"
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        digest = hashlib.sha256()
-        with tempfile.NamedTemporaryFile(dir=folder, delete=False) as file:
-            try:
-                for number, row in enumerate(rows, start=1):
-                    line = _line(row, f"{called}, row {number:,}")
-                    digest.update(line)
-                    file.write(line)
-            except BaseException:
-                os.unlink(file.name)
-                raise
-        target = folder / f"{digest.hexdigest()}.jsonl"
-        os.replace(file.name, target)
-    except OSError as error:
-        raise unwritable(folder, error) from error
+    lines = (_line(row, f"{called}, row {number:,}") for number, row in enumerate(rows, start=1))
+    target = keep_by_hash(cache / "rows", lines, ".jsonl")
     return Source(called, (File(called, target, called, named=True, called=called),))
 
 

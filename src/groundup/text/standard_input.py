@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
-import os
 import sys
-import tempfile
 from pathlib import Path
 
 from groundup.errors import DataError
-from groundup.text.cache import unwritable
+from groundup.text.cache import keep_by_hash
 from groundup.text.formats import File
 
 NAMES = {"-": ".txt", "-.jsonl": ".jsonl"}
@@ -25,20 +22,6 @@ def keep_standard_input(source: str, cache: Path) -> File:
     stream = sys.stdin.buffer if sys.stdin is not None else None
     if stream is None or stream.isatty():
         raise DataError(f"data.source = {source!r} is standard input, where nothing comes from: write  … | groundup …")
-    folder = cache / "standard-input"
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        digest = hashlib.sha256()
-        with tempfile.NamedTemporaryFile(dir=folder, delete=False) as file:
-            try:
-                while piece := stream.read(2**20):
-                    digest.update(piece)
-                    file.write(piece)
-            except BaseException:
-                os.unlink(file.name)
-                raise
-        target = folder / f"{digest.hexdigest()}{NAMES[source]}"
-        os.replace(file.name, target)
-    except OSError as error:
-        raise unwritable(folder, error) from error
+    pieces = iter(lambda: stream.read(2**20), b"")
+    target = keep_by_hash(cache / "standard-input", pieces, NAMES[source])
     return File("standard input", target, source, named=True, called="standard input")
