@@ -44,6 +44,7 @@ GENERATION = {
     "CTranslate2, fp32": "CTranslate2",
     "llama.cpp, f32": "llama.cpp",
 }
+PEFT = {"transformers + PEFT": "transformers with PEFT"}
 CHARACTERS = "Groundup, characters, to lists"
 IDS = {"tokenizers, characters": "tokenizers (the same ids)"}
 BF16 = {
@@ -57,6 +58,9 @@ LINES = [
     Line("with a context of 256 and 4 rows, fp32", "throughput-demo", "Groundup gpt2, AdamW", TRAINING),
     Line("the same in bf16", "throughput-demo", "Groundup gpt2, AdamW, bf16", BF16),
     Line("a training step at nanoGPT's shape for a GPU, dropout 0.2, fp32", "throughput-large", "Groundup gpt2, AdamW", TRAINING),
+    Line("a step of LoRA at GPT-2's size, 4 rows of 128 tokens, dropout, fp32", "lora", "Groundup", PEFT, "LoRA"),
+    Line("the same on rows of unequal length", "lora", "Groundup", PEFT, "LoRA, rows of unequal length"),
+    Line("all weights in its place", "lora", "Groundup", {"transformers": "transformers"}, "all weights"),
     Line("text from a character model, one at a time", "generation", "Groundup", GENERATION, "characters-batch-1"),
     Line("the same, sixteen at a time", "generation", "Groundup", GENERATION, "characters-batch-16"),
     Line("text from a network of GPT-2's size, one at a time", "generation", "Groundup", GENERATION, "124M-batch-1"),

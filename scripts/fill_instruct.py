@@ -184,9 +184,9 @@ def shown_answers(figures: dict[str, Any]) -> str:
     parts = []
     step = max(1, len(figures["rows"]) // ANSWERS_SHOWN)
     for number, row in enumerate(figures["rows"][::step][:ANSWERS_SHOWN], start=1):
-        passage, _, asked = row["asked"].rpartition("\n\nQuestion: ")
+        passage = row["passage"]
         parts.append(
-            f"**{number}. {asked}** ({len(passage):,} characters of text, beginning “{passage[:60].strip()} …”)"
+            f"**{number}. {row['asked']}** ({len(passage):,} characters of text, beginning “{passage[:60].strip()} …”)"
         )
         parts.append(f"Right:\n\n{text_block(row['right'])}")
         parts.append(f"Before:\n\n{text_block(row['before'])}")

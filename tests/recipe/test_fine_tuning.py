@@ -69,6 +69,19 @@ def test_all_weights_are_tuned_from_those_of_the_base(recipe: Path, tiny_base: P
     assert losses[0] == pytest.approx(figures["loss"], abs=0.1)
 
 
+def test_a_tuned_run_is_evaluated_without_its_base(
+    recipe: Path, text_file: Path, tiny_base: Path, tmp_path: Path
+) -> None:
+    base = tmp_path / "base"
+    shutil.copytree(tiny_base, base)
+    run = gu.train(recipe, {**QUICK, "model.base": str(base)}, run=tmp_path / "run", say=quiet)
+    shutil.rmtree(base)
+    figures = gu.evaluate(run.path, metrics="loss,ngram_bits_per_byte", say=quiet)
+    result = json.loads((run.path / "result.json").read_text())["validation"]
+    assert (figures["loss"], figures["tokens"]) == (pytest.approx(result["loss"], abs=1e-5), result["tokens"])
+    assert figures["ngram_bits_per_byte"] > 0
+
+
 def test_the_recipe_of_a_run_repeats_it(recipe: Path, tmp_path: Path) -> None:
     first = gu.train(recipe, QUICK, run=tmp_path / "first", say=quiet)
     again = gu.train(first.path / "recipe.toml", run=tmp_path / "again", say=quiet)
@@ -216,6 +229,32 @@ def test_the_brief_s_function_tunes_a_model_on_rows(tiny_base: Path, text_file: 
 def test_rows_that_are_none_are_named(rows: Any, message: str, tiny_base: Path, tmp_path: Path) -> None:
     with pytest.raises(DataError, match=message):
         gu.fine_tune_pretrained_model(str(tiny_base), rows, ["held out"], tmp_path / "tuned", say=quiet)
+
+
+def test_pairs_are_taken_for_what_they_are(tiny_base: Path, tmp_path: Path) -> None:
+    pairs = [{"prompt": f"Name {n}", "chosen": f"It is {n}.", "rejected": f"No {n}!"} for n in range(9)]
+    few = {"training.epochs": 0.5, "training.num_threads": 1}
+    gu.fine_tune_pretrained_model(tiny_base, pairs[:-4], pairs[-4:], tmp_path / "tuned", settings=few, say=quiet)
+    training = load_recipe(str(tmp_path / "tuned" / "recipe.toml")).training
+    assert (training.objective, training.learning_rate) == ("preference", 1e-6)
+
+
+@pytest.mark.parametrize(
+    ("settings", "warning"),
+    [
+        ({"training.lora.rank": 4}, "[training.lora] changes nothing with training.method = 'full': leave it out"),
+        (
+            {"training.preference.beta": 0.5},
+            "[training.preference] changes nothing with training.objective = 'language_model'",
+        ),
+    ],
+)
+def test_settings_that_change_nothing_are_told(
+    recipe: Path, tmp_path: Path, settings: dict[str, Any], warning: str
+) -> None:
+    said: list[str] = []
+    gu.train(recipe, {**QUICK, "training.max_steps": 1, **settings}, run=tmp_path / "run", say=said.append)
+    assert next(line for line in said if "changes nothing" in line).startswith(f"warning: {warning}")
 
 
 def test_only_adapters_are_trained_and_the_published_model_has_them_merged(

@@ -126,6 +126,17 @@ def test_preferences_grow(method: str, tiny_base: Path, preferences: Path, tmp_p
     assert figures["pairs"] == json.loads((run.path / "result.json").read_text())["validation"]["pairs"]
 
 
+def test_a_run_on_rows_is_evaluated_without_its_base(tiny_base: Path, instructions: Path, tmp_path: Path) -> None:
+    base = tmp_path / "base"
+    shutil.copytree(tiny_base, base)
+    overrides = {**QUICK, "data.template": "chatml"}  # whose tokens the tokenizer gets
+    run = gu.train(recipe(tmp_path, base, instructions, "instruction"), overrides, run=tmp_path / "run", say=quiet)
+    shutil.rmtree(base)
+    figures = gu.evaluate(run.path, metrics="loss", say=quiet)
+    result = json.loads((run.path / "result.json").read_text())["validation"]
+    assert (figures["loss"], figures["tokens"]) == (pytest.approx(result["loss"], abs=1e-5), result["tokens"])
+
+
 def test_preferences_go_on_to_the_same_bits(tiny_base: Path, preferences: Path, tmp_path: Path) -> None:
     path = recipe(tmp_path, tiny_base, preferences, "preference")
     overrides = {**QUICK, "training.learning_rate": 0.01, "training.keep_checkpoints": 9}

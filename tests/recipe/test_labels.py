@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from groundup.errors import SettingError
 from groundup.recipe.data import tokenizer_for_rows
 from groundup.recipe.labels import inspect_labels
 from groundup.recipe.settings import load_recipe
@@ -97,6 +98,11 @@ def test_what_was_dropped_is_named_and_what_is_refused_is_shown_all_the_same(rec
     assert left_out["places"][0].startswith(f"{place} 32")
     assert "fewer than training.batch_size = 30" in found["problem"]
     assert len(found["shown"]) == 3
+
+
+def test_rows_longer_than_the_base_reads_are_refused_as_in_training(recipe: Path) -> None:
+    with pytest.raises(SettingError, match=r"model\.max_seq_len = 129: .* has a context of 128 tokens; use at most so"):
+        labels_of(recipe, model__max_seq_len=129)
 
 
 @pytest.mark.parametrize("packing", ["stream", "best_fit", "documents"])

@@ -125,6 +125,11 @@ def test_another_key_for_the_text() -> None:
         "rows.jsonl, line 1 has no 'text', but 'content': name the text's key with data.text_field"
     )
     assert [document.text for document in read("rows.jsonl", text_field="content")] == ["a"]
+    Path("rows.jsonl").write_text('{"prompt": "a", "completion": "b"}\n')
+    assert failure("rows.jsonl").startswith(
+        "rows.jsonl, line 1 has no 'text', but 'prompt', 'completion': learn from such rows with training.objective = "
+        "'instruction' and a model.base, or name the text's key with data.text_field"
+    )
 
 
 BAD_ROWS = {

@@ -146,3 +146,7 @@ def test_of_several_templates_the_default_is_taken(tokenizer: Tokenizer, tmp_pat
     assert template.source == TEMPLATES["turns"]
     tokenizer.with_config({"chat_template": named[:1]}).save(tmp_path)
     assert Tokenizer.load(tmp_path).chat_template is None
+    tokenizer.with_config({"chat_template": {"default": TEMPLATES["macros"], "tool_use": "x"}}).save(tmp_path)
+    template = Tokenizer.load(tmp_path).chat_template
+    assert template is not None
+    assert template.source == TEMPLATES["macros"]

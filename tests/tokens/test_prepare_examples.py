@@ -276,6 +276,8 @@ def test_what_is_refused(tmp_path: Path, chat_tokenizer: Tokenizer) -> None:
         prepared(tmp_path, chat_tokenizer, ROWS, privacy=PrivacySettings(mode="placeholder"))
     with pytest.raises(SettingError, match=r"^data\.duplicates\.near = 'drop': near-duplicates are looked for among"):
         prepared(tmp_path, chat_tokenizer, ROWS, duplicates=DuplicateSettings(near="drop"))
+    with pytest.raises(SettingError, match=r"^data\.split = 'tail': rows are held out whole, by their hash: leave it"):
+        prepared(tmp_path, chat_tokenizer, ROWS, split="tail")
 
 
 def test_rows_that_teach_nothing_are_refused_unless_told(tmp_path: Path, chat_tokenizer: Tokenizer) -> None:

@@ -35,7 +35,8 @@ def attention_with_dropout(query: Tensor, key: Tensor, value: Tensor, mask: Tens
 class _Attention(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, dropout: Dropout) -> Tensor:
-        mixed, saved = torch.empty_like(query), []
+        mixed, saved = _by_tokens(query), []
+        query, key, value = query.contiguous(), key.contiguous(), value.contiguous()  # or each product copies them
         for rows, seen in _blocks(query, key, mask):
             probabilities = dropped = _probabilities(query, key, mask, rows, seen)
             saved.append(probabilities)
@@ -52,8 +53,8 @@ class _Attention(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, of_mixed: Tensor) -> tuple[Tensor | None, ...]:
         query, key, value, mask, *saved = ctx.saved_tensors
-        scale, kept = query.shape[3] ** -0.5, iter(saved)
-        of_query, of_key, of_value = torch.empty_like(query), torch.zeros_like(key), torch.zeros_like(value)
+        scale, kept, of_mixed = query.shape[3] ** -0.5, iter(saved), of_mixed.contiguous()
+        of_query, of_key, of_value = _by_tokens(query), _by_tokens(key).zero_(), _by_tokens(value).zero_()
         for rows, seen in _blocks(query, key, mask):
             probabilities = dropped = next(kept)
             of_probabilities = (of_mixed[:, :, rows] @ value[:, :, seen].mT).to(probabilities.dtype)
@@ -66,6 +67,12 @@ class _Attention(torch.autograd.Function):
             of_query[:, :, rows] = (of_scores @ key[:, :, seen]).mul_(scale)
             of_key[:, :, seen] += of_scores.mT @ (query[:, :, rows] * scale)
         return of_query, of_key, of_value, None, None
+
+
+def _by_tokens(like: Tensor) -> Tensor:
+    """Room for heads (B, H, T, K) that lie as the layers before and after have them, token by token."""
+    B, H, T, K = like.shape
+    return like.new_empty(B, T, H, K).transpose(1, 2)
 
 
 def _blocks(query: Tensor, key: Tensor, mask: Tensor | None) -> Iterator[tuple[slice, slice]]:

@@ -11,7 +11,7 @@ from groundup.errors import ModelError, SettingError
 from groundup.language_model import LanguageModel
 from groundup.model.dropout import set_dropout
 from groundup.model.transformer import Transformer
-from groundup.recipe.base_tokenizer import base_path
+from groundup.recipe.base_tokenizer import base_path, require_context
 from groundup.recipe.settings import Recipe
 from groundup.tokens.tokenizer import Tokenizer
 
@@ -23,11 +23,7 @@ def open_base(settings: Recipe, folder: Path) -> LanguageModel:
         base = LanguageModel.load(base_path(name, folder), device="cpu")
     except ModelError as error:
         raise SettingError("model.base", name, str(error)) from None
-    context, wanted = base.model.config.max_seq_len, settings.model.max_seq_len
-    if wanted > context:
-        raise SettingError(
-            "model.max_seq_len", wanted, f"{name} has a context of {context} tokens; use at most so many"
-        )
+    require_context(settings, base.model.config.max_seq_len)
     return base
 
 

@@ -1,7 +1,8 @@
-"""The tokenizer of the model that a training starts from; neither its weights nor torch are needed for it."""
+"""What is known of the model that a training starts from without its weights and without torch: its tokenizer and its context."""
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 from groundup.errors import ModelError, SettingError
@@ -9,6 +10,9 @@ from groundup.language_model.locate import find_model
 from groundup.model.adapter_config import is_adapter
 from groundup.recipe.settings import Recipe
 from groundup.tokens.tokenizer import Tokenizer
+
+CONTEXT_KEYS = ("max_position_embeddings", "n_positions", "max_seq_len")
+"""What config.json calls the context: most families, GPT-2, our own classic."""
 
 
 def base_path(name: str, folder: Path) -> str:
@@ -18,14 +22,32 @@ def base_path(name: str, folder: Path) -> str:
 
 
 def tokenizer_of_base(settings: Recipe, folder: Path) -> Tokenizer:
-    """The base's tokenizer, without its weights."""
+    """The base's tokenizer, without its weights. Raises `SettingError` where the recipe's rows are longer than the base's context."""
     name = settings.model.base
     try:
-        directory = find_model(base_path(name, folder))
-        if is_adapter(directory):  # whose tokenizer may be its own base's
-            from groundup.language_model.adapters import tokenizer_directory
+        whole = with_tokenizer = find_model(base_path(name, folder))
+        if is_adapter(whole):  # whose tokenizer may be its own base's
+            from groundup.language_model.adapters import tokenizer_directory, with_bases
 
-            directory = tokenizer_directory(directory)
-        return Tokenizer.load(directory)
+            whole, with_tokenizer = with_bases(whole)[-1], tokenizer_directory(whole)
+        require_context(settings, _context(whole / "config.json"))
+        return Tokenizer.load(with_tokenizer)
     except ModelError as error:
         raise SettingError("model.base", name, str(error)) from None
+
+
+def _context(config: Path) -> int | None:
+    """How many tokens a model reads at most, of its config.json. What is missing or damaged is told when the model is opened."""
+    try:
+        values = json.loads(config.read_bytes())
+        return next((values[key] for key in CONTEXT_KEYS if isinstance(values.get(key), int)), None)
+    except (OSError, ValueError, RecursionError, AttributeError):
+        return None
+
+
+def require_context(settings: Recipe, context: int | None) -> None:
+    """Raise `SettingError` where a context, if it is known, is shorter than the recipe's rows."""
+    wanted = settings.model.max_seq_len
+    if context is not None and wanted > context:
+        advice = f"{settings.model.base} has a context of {context} tokens; use at most so many"
+        raise SettingError("model.max_seq_len", wanted, advice)

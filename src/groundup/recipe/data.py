@@ -24,13 +24,18 @@ from groundup.tokens.tokenizer import Tokenizer
 Prepared = PreparedData | PreparedExamples
 
 
-def prepare_recipe(settings: Recipe, folder: Path, say: Callable[[str], None]) -> Prepared:
-    """What a recipe trains on: a text, or rows that an objective asks for. `say` gets warnings; relative sources begin at `folder`."""
+def prepare_recipe(
+    settings: Recipe, folder: Path, say: Callable[[str], None], tokenizer: Tokenizer | None = None
+) -> Prepared:
+    """What a recipe trains on: a text, or rows that an objective asks for. `say` gets warnings; relative sources begin at `folder`.
+
+    `tokenizer`: that of the run that the recipe made, which needs its base no longer.
+    """
     objective = settings.training.objective
     if objective == "language_model":
-        return prepare_data(settings, folder, say)
+        return prepare_data(settings, folder, say, tokenizer)
     window, batch_size = settings.model.max_seq_len, settings.training.batch_size
-    tokenizer = tokenizer_for_rows(settings, folder)
+    tokenizer = tokenizer or tokenizer_for_rows(settings, folder)
     return prepare_examples(settings.data, tokenizer, objective, window, batch_size, cache_directory(), say, folder)
 
 
@@ -40,10 +45,12 @@ def tokenizer_for_rows(settings: Recipe, folder: Path) -> Tokenizer:
     return with_template(tokenizer_of_base(settings, folder), settings.data.template, may_grow=may_grow)
 
 
-def prepare_data(settings: Recipe, folder: Path, say: Callable[[str], None]) -> PreparedData:
+def prepare_data(
+    settings: Recipe, folder: Path, say: Callable[[str], None], of_run: Tokenizer | None = None
+) -> PreparedData:
     """Read the recipe's sources and prepare them, or find them prepared in the cache. `say` gets warnings.
 
-    Relative sources, and a relative path of a tokenizer, begin at `folder`.
+    Relative sources, and a relative path of a tokenizer, begin at `folder`. `of_run` stands for the base's tokenizer, as above.
     """
     cache = cache_directory()
     documents = collect(settings.data, cache, say, folder)
@@ -51,7 +58,7 @@ def prepare_data(settings: Recipe, folder: Path, say: Callable[[str], None]) -> 
     tokenizer, existing = settings.tokenizer, None
     if settings.model.base:
         tokenizer = TokenizerSettings("existing", settings.model.base)
-        existing = tokenizer_of_base(settings, folder)
+        existing = of_run or tokenizer_of_base(settings, folder)
     return prepare(documents, settings.data, tokenizer, window, batch_size, cache, say, folder, existing)
 
 

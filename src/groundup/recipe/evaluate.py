@@ -77,10 +77,13 @@ def evaluate(
             raise DataError(
                 f"{run} was trained on rows, which are measured as they are, not in windows: leave out window"
             )
-        return evaluate_rows(language_model.model, run, names, say)
+        return evaluate_rows(language_model, run, names, say)
     if data is None:
         prepared, settings = data_of_run(
-            path, "it has no validation text of its own: name a text (--data, or data=), or", say
+            path,
+            "it has no validation text of its own: name a text (--data, or data=), or",
+            say,
+            language_model.tokenizer,
         )
         batch_size = settings.evaluation.batch_size
         split = prepared.validation
@@ -89,7 +92,10 @@ def evaluate(
     else:
         if NGRAM in names:
             prepared, settings = data_of_run(
-                path, f"there is no training text to count n-grams of: leave out {NGRAM}, or name", say
+                path,
+                f"there is no training text to count n-grams of: leave out {NGRAM}, or name",
+                say,
+                language_model.tokenizer,
             )
         sources = tuple(map(str, (data,) if isinstance(data, str | Path) else data))
         text = _read_text(language_model.tokenizer, path, sources, say)
@@ -114,9 +120,11 @@ def evaluate(
     return {"data": text.name, **{name: figures[name] for name in (*names, "tokens", "bytes", "window")}}
 
 
-def data_of_run(path: Path | None, otherwise: str, say: Callable[[str], None]) -> tuple[PreparedData, Recipe]:
-    """The data of the run that the path lies in, the same that it was trained on, and its recipe. Raises `DataError`, which says
-    what to do `otherwise`, for a path that is not part of a run."""
+def data_of_run(
+    path: Path | None, otherwise: str, say: Callable[[str], None], tokenizer: Tokenizer | None = None
+) -> tuple[PreparedData, Recipe]:
+    """The data of the run that the path lies in, the same that it was trained on, and its recipe. With its `tokenizer`, the
+    base of the run need not be there. Raises `DataError`, which says what to do `otherwise`, for a path that is not part of a run."""
     run = _run_of(path)
     if run is None:
         raise DataError(
@@ -126,7 +134,7 @@ def data_of_run(path: Path | None, otherwise: str, say: Callable[[str], None]) -
     settings = load_recipe(str(run / RECIPE_FILE))
     if trains_on_rows(run):
         raise DataError(f"{run} was trained on rows, not on a text, so {otherwise} a run that was trained on text")
-    prepared = prepare_data(settings, RunDirectory(run).working_folder(), say)
+    prepared = prepare_data(settings, RunDirectory(run).working_folder(), say, tokenizer)
     require_same_data(RunDirectory(run), prepared)
     return prepared, settings
 

@@ -69,7 +69,8 @@ def evaluate_languages(
     with a tokenizer that has an unknown token, `MissingExtraError` where py3langid isn't installed (extra `data`).
     """
     require_identifier()
-    prepared, settings = data_of_run(Path(model), "it has no held-out text: name", say)
+    language_model = LanguageModel.load(model)
+    prepared, settings = data_of_run(Path(model), "it has no held-out text: name", say, language_model.tokenizer)
     tokenizer = prepared.tokenizer
     if not settings.data.language_tags:
         raise DataError(f"{model} was trained without language tags: train with data.language_tags = true")
@@ -77,7 +78,6 @@ def evaluate_languages(
         raise DataError(
             f"the tokenizer of {model} cannot spell every text, so its bits per byte say little: train with tokenizer.kind = bpe"
         )
-    language_model = LanguageModel.load(model)
     count_all = train_ngram_model(prepared.train.ids, tokenizer.vocab_size, tokenizer.end_id)
     sampling = replace(settings.generation, num_samples=num_samples)
     figures = {}

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from groundup.errors import CheckpointError, DataError
-from groundup.model.transformer import Transformer
+from groundup.language_model import LanguageModel
 from groundup.recipe.data import prepare_recipe
 from groundup.recipe.identity import require_same_data
 from groundup.recipe.measure_examples import measure_examples
@@ -27,13 +27,19 @@ def trains_on_rows(run: Path) -> bool:
     return load_recipe(str(run / RECIPE_FILE)).training.objective != "language_model"
 
 
-def evaluate_rows(model: Transformer, run: Path, names: Sequence[str], say: Callable[[str], None]) -> dict[str, Any]:
-    """The figures asked for of what the held-out rows teach; of pairs loss, accuracy and rewards, compared with the model that the run
-    began with. Raises `CheckpointError` where what that thought of them is lost, `DataError` for figures that pairs don't have."""
+def evaluate_rows(
+    language_model: LanguageModel, run: Path, names: Sequence[str], say: Callable[[str], None]
+) -> dict[str, Any]:
+    """The figures asked for of what the held-out rows of the model's run teach; of pairs loss, accuracy and rewards, compared with
+    the model that the run began with. Raises `CheckpointError` where what that thought of them is lost, `DataError` for figures
+    that pairs don't have."""
     settings, directory = load_recipe(str(run / RECIPE_FILE)), RunDirectory(run)
     if settings.training.objective == "preference" and tuple(names) != DEFAULT_METRICS:
         raise DataError(f"{run} was trained on pairs, which have figures of their own: leave out metrics")
-    data = prepare_recipe(settings, directory.working_folder(), say)
+    data, model = (
+        prepare_recipe(settings, directory.working_folder(), say, language_model.tokenizer),
+        language_model.model,
+    )
     assert isinstance(data, PreparedExamples)
     require_same_data(directory, data)
     batch_size = settings.evaluation.batch_size

@@ -52,8 +52,8 @@ def fine_tune_pretrained_model(
 
     `model_name`: whatever `groundup.load` opens. A dataset is a path that a recipe's data.source could name, or rows: texts,
     `{"text": …}`, `{"input_ids": […]}` (with `"labels"`, -100 for those without loss), or conversations in any form that
-    instruction tuning reads; a Hugging Face dataset is such rows. `output_dir` becomes a run: checkpoints, curves, `report.html`, and
-    the model in `model/`.
+    instruction tuning reads, or pairs of a chosen and a rejected answer; a Hugging Face dataset is such rows.
+    `output_dir` becomes a run: checkpoints, curves, `report.html`, and the model in `model/`.
 
     Three epochs of batches of 4 at a learning rate of 5e-5 that falls in a line after 100 steps, weight decay 0.01, dropout as the
     model has it; measured every 500 steps, saved every 1,000, logged every 100. `settings` are a recipe's and go first:
@@ -62,10 +62,7 @@ def fine_tune_pretrained_model(
     directory = Path(output_dir)
     RunDirectory(directory).require_empty()
     config = read_config(with_bases(find_model(model_name))[-1])
-    settings = settings or {}
     values: dict[str, Any] = {"model.base": str(model_name), **DEFAULTS}
-    if settings.get("training.objective") == "preference":
-        del values["training.learning_rate"]  # pairs need a far smaller one, which is the recipe's own default
     values |= {"model.max_seq_len": min(config.max_seq_len, LONGEST_ROW), "model.dropout": config.dropout}
     forms = set()
     for key, name, rows in (
@@ -76,14 +73,17 @@ def fine_tune_pretrained_model(
             values[key] = str(Path(rows).absolute()) if Path(rows).exists() else str(rows)
             continue
         path = directory.absolute() / DATA_FOLDER / f"{name}.jsonl"
-        forms.add(_write_rows(rows, path, name))
+        forms |= _write_rows(rows, path, name)
         values[key] = str(path)
-    if "rows" in forms:
-        values["training.objective"] = "instruction"
-    elif forms:
+    if forms == {"text"}:
         values["data.packing"] = "documents"
+    elif forms:
+        values["training.objective"] = "preference" if forms == {"preference"} else "instruction"
+    values |= settings or {}
+    if values.get("training.objective") == "preference" and "training.learning_rate" not in (settings or {}):
+        del values["training.learning_rate"]  # pairs need a far smaller one, which is the recipe's own default
     recipe = directory / DATA_FOLDER / "recipe.toml"
-    nested = from_dotted(Recipe, {**values, **settings})
+    nested = from_dotted(Recipe, values)
     with explain_os_errors(recipe):
         recipe.parent.mkdir(parents=True, exist_ok=True)
     write_atomic(recipe, tomli_w.dumps(nested))
@@ -91,13 +91,14 @@ def fine_tune_pretrained_model(
     return language_model.model, language_model.tokenizer
 
 
-def _write_rows(rows: Iterable[str | Mapping[str, Any]], path: Path, name: str) -> str:
-    """Write rows as JSON lines; `texts` if each is a text and nothing but that, else `rows`."""
+def _write_rows(rows: Iterable[str | Mapping[str, Any]], path: Path, name: str) -> set[str]:
+    """Write rows as JSON lines; what kinds of rows there are, "" for none of the formats."""
     if (
         not isinstance(rows, Iterable) or isinstance(rows, Mapping) or hasattr(rows, "iterrows")
     ):  # of pandas, which gives columns
         raise DataError(f"{name} is a {type(rows).__name__}: give a list of texts or of rows, or a path")
-    form, number = "texts", 0
+    kinds: set[str] = set()
+    number = 0
     with explain_os_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         with replacing(path) as file:
@@ -108,8 +109,7 @@ def _write_rows(rows: Iterable[str | Mapping[str, Any]], path: Path, name: str) 
                         f"{name}, row {number:,} is {reprlib.repr(row)}, a {type(row).__name__}: give texts, or rows such as "
                         "{'text': …}, {'input_ids': […]} or {'instruction': …, 'output': …}"
                     )
-                if not _is_text(values):
-                    form = "rows"
+                kinds.add(_kind(values))
                 try:
                     line = json.dumps(dict(values), ensure_ascii=False, default=_plain)
                 except (TypeError, ValueError) as error:
@@ -119,15 +119,15 @@ def _write_rows(rows: Iterable[str | Mapping[str, Any]], path: Path, name: str) 
                 file.write(line.encode("utf-8", "surrogatepass") + b"\n")
     if not number:
         raise DataError(f"{name} has no rows: give at least one")
-    return form
+    return kinds
 
 
-def _is_text(row: Mapping[str, Any]) -> bool:
-    """Whether a row is a text and nothing but that: published Alpaca rows hold the whole prompt as one, beside what is learned."""
+def _kind(row: Mapping[str, Any]) -> str:
+    """What a row is; one of no format, or of two, is told with its place when the rows are read."""
     try:
-        return kind_of_row(row) == "text"
-    except DataError:  # of no format, or of two: told with its place when the rows are read
-        return False
+        return kind_of_row(row)
+    except DataError:
+        return ""
 
 
 def _plain(value: Any) -> Any:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from groundup.config import as_plain, require
 from groundup.errors import SettingError
+from groundup.model.lora_settings import LoraSettings
 from groundup.model.settings import ModelSettings
 from groundup.tokens.settings import TokenizerSettings
+from groundup.training.settings import PreferenceSettings, TrainingSettings
 
 if TYPE_CHECKING:
     from groundup.recipe.settings import Recipe
@@ -79,6 +81,19 @@ def check_base(recipe: Recipe) -> None:
         recipe.data.packing,
         "leave it out: pairs are rows of their own",
     )
+
+
+def settings_in_vain(training: TrainingSettings) -> Iterator[str]:
+    """Sections that were filled in for a method or an objective that the recipe doesn't have; a line of warning for each."""
+    lora = LoraSettings(dropout=0.0) if training.objective == "preference" else LoraSettings()
+    for section, there, usual, name, asked, wanted in (
+        ("lora", training.lora, lora, "method", training.method, "lora"),
+        ("preference", training.preference, PreferenceSettings(), "objective", training.objective, "preference"),
+    ):
+        if asked != wanted and there != usual:
+            yield (
+                f"warning: [training.{section}] changes nothing with training.{name} = {asked!r}: leave it out, or use {wanted!r}"
+            )
 
 
 def check_no_base(method: object, objective: object) -> None:

@@ -22,6 +22,7 @@ from groundup.recipe.base import made_ready, open_base
 from groundup.recipe.base_tokenizer import base_path
 from groundup.recipe.compose import compose
 from groundup.recipe.data import prepare_recipe
+from groundup.recipe.fine_tuning import settings_in_vain
 from groundup.recipe.finish import finish
 from groundup.recipe.identity import require_same_recipe
 from groundup.recipe.precision import warn_of_slow_precision
@@ -95,6 +96,8 @@ def train(
 def _train_locked(
     settings: Recipe, directory: RunDirectory, folder: Path, device: torch.device, say: Say
 ) -> TrainedRun:
+    for line in settings_in_vain(settings.training):
+        say(line)
     data = prepare_recipe(settings, folder, say)
     more = describe(data.facts) if isinstance(data, PreparedData) else describe_labels(data.facts)
     for line in (*describe_steps(data.facts), *more):

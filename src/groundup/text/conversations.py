@@ -58,6 +58,15 @@ def kind_of_row(row: Mapping[str, Any], place: str = "the row") -> Kind:
     return "text" if names == ("text",) else "input_ids" if names == ("input_ids",) else "conversation"
 
 
+def objective_of_row(row: Mapping[str, Any]) -> str:
+    """The training objective that reads such rows; "" for a text, or for what is none of the formats."""
+    try:
+        kind = kind_of_row(row)
+    except DataError:
+        return ""
+    return {"preference": "preference", "conversation": "instruction"}.get(kind, "")
+
+
 def conversation_of(row: Mapping[str, Any], place: str) -> tuple[Message, ...]:
     """A row's conversation: a system message or none, then the user and the assistant by turns, the assistant last.
 

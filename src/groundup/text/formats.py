@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 from groundup.errors import DataError
 from groundup.text.bad_input import EMPTY, BadInput, BadInputError
 from groundup.text.compression import DamagedError, inner_name, opened
+from groundup.text.conversations import objective_of_row
 from groundup.text.decode import LINE_ENDING_REPAIR, decode_parts, decode_text
 from groundup.text.document import Document
 from groundup.text.html import html_text
@@ -166,7 +167,10 @@ def _row_document(file: File, row: Row, text_field: str, bad: BadInput) -> Docum
             bad(f"{where}: {text_field!r} is {_kind(text)}, not a text", "no text")
         else:
             known = ", ".join(f"{name[:LONGEST_NAME]!r}" for name in [*columns][:MOST_NAMES]) or "nothing"
-            bad(f"{where} has no {text_field!r}, but {known}: name the text's key with data.text_field", "no text")
+            advice = "name the text's key with data.text_field"
+            if objective := objective_of_row(columns):
+                advice = f"learn from such rows with training.objective = {objective!r} and a model.base, or {advice}"
+            bad(f"{where} has no {text_field!r}, but {known}: {advice}", "no text")
         return None
     if not text:
         bad.count(f"{where}: the text is empty", EMPTY)

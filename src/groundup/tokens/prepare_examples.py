@@ -144,6 +144,8 @@ class _Making:
                     NO_VALUE if dataclasses.is_dataclass(value) else value,
                     f"this is done to texts, not to the rows of training.objective = {self.objective!r}: leave it out",
                 )
+        if self.data.split == "tail":
+            raise SettingError("data.split", "tail", "rows are held out whole, by their hash: leave it out")
         if self.data.duplicates.near != "off":
             advice = "near-duplicates are looked for among texts, not among rows: use 'off', and duplicates.exact"
             raise SettingError("data.duplicates.near", self.data.duplicates.near, advice)

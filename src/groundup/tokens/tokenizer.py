@@ -263,6 +263,8 @@ class Tokenizer:
         elif isinstance(named := config.get("chat_template"), list):  # several, of which transformers takes this one
             named = [each for each in named if isinstance(each, dict) and each.get("name") == "default"]
             config["chat_template"] = named[0].get("template") if named else None
+        elif isinstance(named, dict):  # the same as one object
+            config["chat_template"] = named.get("default")
         # transformers 5 writes a name that 4.x doesn't know; without one, 4.x may pick a class that gives other ids.
         if config.get("tokenizer_class") in (None, "TokenizersBackend"):
             config["tokenizer_class"] = "PreTrainedTokenizerFast"

@@ -9,6 +9,7 @@ Shapes: N tokens, D model, V vocabulary.
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Iterator
 from itertools import pairwise
@@ -18,8 +19,8 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-LOGITS_AT_ONCE = 2**23
-"""How many numbers of logits there may be at a time: few enough to be little memory, 32 MB, and enough for a fast product."""
+LOGITS_AT_ONCE = 2**24
+"""How many numbers of logits there may be at a time: few enough to be little memory, 64 MB, and enough for a fast product."""
 
 
 def cross_entropy_sum(hidden: Tensor, weight: Tensor, bias: Tensor | None, targets: Tensor) -> Tensor:
@@ -46,15 +47,21 @@ class _Rooms(threading.local):
 _rooms = _Rooms()
 
 
-def _room(num_tokens: int, vocab_size: int, like: Tensor) -> Tensor:
-    """Where logits (n, V) may be written, in the format of `like`; nobody else writes there until the next call in this thread."""
-    count = num_tokens * vocab_size
+def _room(num_tokens: int, width: int, like: Tensor) -> Tensor:
+    """Where logits (n, W) may be written, in the format of `like`; nobody else writes there until the next call in this thread."""
+    count = num_tokens * width
     if like.device.type != "cpu":
-        return torch.empty(num_tokens, vocab_size, dtype=like.dtype, device=like.device)
+        return torch.empty(num_tokens, width, dtype=like.dtype, device=like.device)
     if _rooms.room is None or _rooms.room.dtype != like.dtype or _rooms.room.numel() < count:
         with torch.inference_mode(False):  # or it could not be written to in training
             _rooms.room = torch.empty(count, dtype=like.dtype)
-    return _rooms.room[:count].view(num_tokens, vocab_size)
+    return _rooms.room[:count].view(num_tokens, width)
+
+
+def _width(vocab_size: int) -> int:
+    """How many places a row of logits takes. The product that writes them is a quarter faster where each row begins at 32 bytes, and
+    slower where all begin at a multiple of 4,096, which share a few lines of the cache: so at an odd multiple of 32."""
+    return vocab_size + (8 - vocab_size) % 16
 
 
 class _CrossEntropySum(torch.autograd.Function):
@@ -78,14 +85,16 @@ class _CrossEntropySum(torch.autograd.Function):
             narrow_weight = weight.to(dtype)
             for some in _slices(len(hidden), len(weight)):
                 narrow = hidden[some].to(dtype)
-                scores = _room(len(narrow), len(weight), total)
+                rows = _room(len(narrow), _width(len(weight)), total)
+                scores = rows[:, : len(weight)]
+                rows[:, len(weight) :] = -math.inf  # a place beyond the vocabulary is never the next token
                 if narrow.dtype == full:
                     torch.mm(narrow, narrow_weight.t(), out=scores)
                 else:
                     scores.copy_(narrow @ narrow_weight.t())
                 if bias is not None:
                     scores += bias
-                total += _loss_of_scores(scores, targets[some])  # which makes a gradient of the scores
+                total += _loss_of_scores(rows, targets[some])  # which makes a gradient of the scores
                 if of_bias is not None:
                     of_bias += scores.sum(dim=0)
                 gradient = scores.to(dtype)
@@ -115,7 +124,7 @@ def _slices(num_tokens: int, vocab_size: int) -> Iterator[slice]:
 
 
 def _loss_of_scores(scores: Tensor, targets: Tensor) -> Tensor:
-    """The loss of some tokens' logits (n, V), which are changed in place to their gradient: the probabilities, less 1 at the target."""
+    """The loss of some tokens' logits (n, W), which are changed in place to their gradient: the probabilities, less 1 at the target."""
     # On a CPU the result may take the scores' place; elsewhere nothing promises that it may.
     logs = torch.log_softmax(scores, dim=-1, out=scores if scores.device.type == "cpu" else None)
     of_targets = logs.gather(1, targets[:, None])  # (n, 1)
