@@ -162,6 +162,10 @@ def test_rows_of_their_own_to_hold_out(tmp_path: Path, chat_tokenizer: Tokenizer
     assert describe_labels(result.facts)[1:] == [warning]
     message = failure(tmp_path, chat_tokenizer, ROWS, validation_source="nowhere.jsonl")
     assert message.startswith("data.validation_source = 'nowhere.jsonl': there is no such file")
+    message = failure(tmp_path, chat_tokenizer, ROWS, validation_source=str(tmp_path / "rows.jsonl"))
+    assert message.endswith(
+        "rows.jsonl is in data.source and in data.validation_source: what is held out must be another text"
+    )
     write(tmp_path / "held-out.jsonl", [])
     message = failure(tmp_path, chat_tokenizer, ROWS, validation_source=str(tmp_path / "held-out.jsonl"))
     assert message.startswith(f"data.validation_source has no row ({tmp_path / 'held-out.jsonl'} is empty): ")
