@@ -172,17 +172,33 @@ def test_what_adapters_cannot_do_is_refused(
         gu.train(recipe, {**QUICK, "training.method": "lora", **settings}, run=tmp_path / "run", say=quiet)
 
 
+@pytest.mark.parametrize("method", ["full", "lora"])
+@pytest.mark.parametrize("number", [torch.nan, torch.inf])
+def test_a_damaged_base_is_refused_even_where_no_row_looks_at_the_damage(
+    recipe: Path, tiny_base: Path, tmp_path: Path, method: str, number: float
+) -> None:
+    damaged = with_row(tiny_base, tmp_path / "damaged", number, position=127)  # rows have 32 tokens
+    message = r"model.base = '.*': its weights are damaged, position_embedding.weight holds NaN or Inf: take another"
+    settings = {**QUICK, "model.base": str(damaged), "training.method": method}
+    with pytest.raises(SettingError, match=message):
+        gu.train(recipe, settings, run=tmp_path / "run", say=quiet)
+
+
 def test_a_damaged_base_is_not_blamed_on_the_learning_rate(recipe: Path, tiny_base: Path, tmp_path: Path) -> None:
-    damaged = tmp_path / "damaged"
-    shutil.copytree(tiny_base, damaged)
-    model = load_model(damaged)
-    with torch.no_grad():
-        model.token_embedding.weight[5] = torch.nan
-    save_model(model, damaged, 0, 1)
+    damaged = with_row(tiny_base, tmp_path / "damaged", 3e38, position=5)
     with pytest.raises(
         TrainingError, match=r"not a number at step 0, before anything was learned: the model .* is damaged"
     ):
         gu.train(recipe, {**QUICK, "model.base": str(damaged)}, run=tmp_path / "run", say=quiet)
+
+
+def with_row(base: Path, directory: Path, number: float, position: int) -> Path:
+    """A copy of the base with this number all over one row of its positions."""
+    shutil.copytree(base, directory)
+    model = load_model(directory)
+    model.get_parameter("position_embedding.weight").data[position] = number
+    save_model(model, directory, 0, 1)
+    return directory
 
 
 def test_a_tuned_model_has_gentler_steps_by_default() -> None:
