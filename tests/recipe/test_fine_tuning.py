@@ -15,6 +15,7 @@ from groundup.config import from_dotted
 from groundup.errors import DataError, MachineError, RunError, SettingError, TrainingError
 from groundup.model.adapter import load_adapter
 from groundup.model.directory import load_model, save_model
+from groundup.recipe.base_tokenizer import tokenizer_of_base
 from groundup.recipe.settings import Recipe, build_recipe, load_recipe
 from groundup.run.listing import list_runs
 from groundup.training.schedules import with_steps
@@ -242,6 +243,22 @@ def test_pairs_are_taken_for_what_they_are(tiny_base: Path, tmp_path: Path) -> N
     gu.fine_tune_pretrained_model(tiny_base, pairs[:-4], pairs[-4:], tmp_path / "tuned", settings=few, say=quiet)
     training = load_recipe(str(tmp_path / "tuned" / "recipe.toml")).training
     assert (training.objective, training.learning_rate) == ("preference", 1e-6)
+
+
+def test_settings_that_are_no_mapping_are_named(tiny_base: Path, tmp_path: Path) -> None:
+    settings: Any = ["training.epochs=1"]
+    with pytest.raises(SettingError, match=r"^settings = \['training.epochs=1'\]: give a mapping"):
+        gu.fine_tune_pretrained_model(tiny_base, ["a"], ["b"], tmp_path / "tuned", settings, say=quiet)
+
+
+def test_a_context_that_is_no_number_is_left_to_whoever_opens_the_model(
+    recipe: Path, tiny_base: Path, tmp_path: Path
+) -> None:
+    base = shutil.copytree(tiny_base, tmp_path / "base")
+    config = json.loads((base / "config.json").read_text())
+    (base / "config.json").write_text(json.dumps({**config, "n_positions": True}))
+    overrides = {"model.base": str(base), "model.max_seq_len": 64}
+    assert tokenizer_of_base(load_recipe(str(recipe), overrides), tmp_path).vocab_size
 
 
 def test_steps_that_are_asked_for_count_before_epochs_that_stand_there(

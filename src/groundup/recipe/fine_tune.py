@@ -11,7 +11,7 @@ from typing import Any
 import tomli_w
 
 from groundup.config import from_dotted
-from groundup.errors import DataError
+from groundup.errors import DataError, SettingError
 from groundup.files import replacing
 from groundup.language_model.adapters import with_bases
 from groundup.language_model.locate import find_model
@@ -59,6 +59,8 @@ def fine_tune_pretrained_model(
     model has it; measured every 500 steps, saved every 1,000, logged every 100. `settings` are a recipe's and go first:
     `{"training.epochs": 1, "training.method": "lora"}`. Raises a `GroundupError` that says what to do.
     """
+    if not isinstance(settings or {}, Mapping):
+        raise SettingError("settings", settings, 'give a mapping, e.g. {"training.epochs": 1}')
     directory = Path(output_dir)
     RunDirectory(directory).require_empty()
     config = read_config(with_bases(find_model(model_name))[-1])
