@@ -253,6 +253,19 @@ def test_rows_that_are_none_are_named(rows: Any, message: str, tiny_base: Path, 
         gu.fine_tune_pretrained_model(str(tiny_base), rows, ["held out"], tmp_path / "tuned", say=quiet)
 
 
+def test_a_model_that_is_no_name_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="model_name is a NoneType: give a model's name or its path"):
+        gu.fine_tune_pretrained_model(None, ["a text"], ["another"], tmp_path / "tuned", say=quiet)  # type: ignore[arg-type]
+
+
+def test_a_warm_up_that_never_ends_is_told(recipe: Path, tmp_path: Path) -> None:
+    said: list[str] = []
+    gu.train(recipe, {**QUICK, "training.max_steps": 1}, run=tmp_path / "run", say=said.append)
+    assert any(
+        line.startswith("warning: the learning rate rises over training.warmup_steps = 1, and there") for line in said
+    )
+
+
 def test_pairs_are_taken_for_what_they_are(tiny_base: Path, tmp_path: Path) -> None:
     pairs = [{"prompt": f"Name {n}", "chosen": f"It is {n}.", "rejected": f"No {n}!"} for n in range(9)]
     few = {"training.epochs": 0.5, "training.num_threads": 1}

@@ -61,6 +61,8 @@ def fine_tune_pretrained_model(
     """
     if not isinstance(settings or {}, Mapping):
         raise SettingError("settings", settings, 'give a mapping, e.g. {"training.epochs": 1}')
+    if not isinstance(model_name, str | Path):
+        raise DataError(f"model_name is a {type(model_name).__name__}: give a model's name or its path")
     directory = Path(output_dir)
     RunDirectory(directory).require_empty()
     config = read_config(with_bases(find_model(model_name))[-1])
