@@ -1,0 +1,43 @@
+"""The network's pass as the engine calls it: a function that can be replaced."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor
+
+from groundup.generation.next_token import NextToken
+from groundup.model.transformer import KVCache, Transformer
+
+Forward = Callable[[Tensor, KVCache], Tensor]
+"""Reads ids (B, T) into the B rows of a cache, whose lengths grow by T; gives the logits (B, V) after the last of them."""
+
+
+def last_logits(model: Transformer) -> Forward:
+    """The network's own pass, with logits for the last token alone; for one token a row in its quicker form."""
+    next_token: NextToken | None = None
+
+    def forward(ids: Tensor, cache: KVCache) -> Tensor:
+        nonlocal next_token
+        if ids.shape[1] == 1 and NextToken.can_read(model):
+            next_token = next_token or NextToken(model)
+            return next_token(ids[:, 0], cache)
+        return model.logits(model.hidden_states(ids, cache=cache)[:, -1])
+
+    return forward
+
+
+@contextmanager
+def evaluating(model: Transformer) -> Iterator[None]:
+    """Without gradients and without dropout; a model that was training goes on training after."""
+    training = model.training
+    if training:
+        model.eval()
+    try:
+        with torch.inference_mode():
+            yield
+    finally:
+        if training:
+            model.train()
