@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from groundup.serving.guard.finding import HOLD, Stretch, joined
+from groundup.serving.guard.finding import Stretch, joined
 from groundup.serving.guard.reports import ActiveCheck, Reports
 
 KEPT = 2000  # characters of what has left already that are looked at again with what comes
@@ -75,12 +75,8 @@ class GuardedStream:
             (active, stretch)
             for active in self._checks
             for stretch in active.check.find(text)
-            if stretch.end > self._left
+            if stretch.start < cut and stretch.end > self._left
         ]
-        for stretch in joined(stretch for _, stretch in found):
-            if not final and stretch.start < cut < stretch.end and cut - stretch.start < HOLD:
-                cut = max(self._left, stretch.start)
-        found = [(active, stretch) for active, stretch in found if stretch.start < cut]
         self._tell(found)
         if any(active.action == "refuse" for active, _ in found):
             self.refused = True
