@@ -29,7 +29,7 @@ class GuardedStream:
         """How much of `_text` has left."""
         self._unlooked = 0
         """How many characters came since the last look."""
-        self._told = dict.fromkeys((each.name for each in checks), 0)
+        self._told = dict.fromkeys(checks, 0)
         """For each check, up to where in `_text` its findings were reported."""
         self._inside = False
         """Whether a placeholder stands for the last that left, and hence for what belongs to the same finding."""
@@ -89,9 +89,9 @@ class GuardedStream:
     def _tell(self, found: list[tuple[ActiveCheck, Stretch]]) -> None:
         """Report each finding once, though it may be seen again and have grown."""
         for active, (start, end, kind) in found:
-            if start >= self._told[active.name]:
+            if start >= self._told[active]:
                 self._reports.found(active.name, kind, active.action, self._text[start:end])
-            self._told[active.name] = max(self._told[active.name], end)
+            self._told[active] = max(self._told[active], end)
 
     def _redacted(self, stretches: list[Stretch], cut: int) -> str:
         """What leaves, up to `cut`."""
@@ -116,4 +116,4 @@ class GuardedStream:
         self._text = head + self._text[begin:]
         gone = begin - len(head)
         self._left -= gone
-        self._told = {name: max(0, place - gone) for name, place in self._told.items()}
+        self._told = {active: max(0, place - gone) for active, place in self._told.items()}
