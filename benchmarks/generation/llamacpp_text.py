@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 
-import xllamacpp  # type: ignore[import-not-found]
+import xllamacpp
 from benchmarks.generation.task import MODEL, NEW_TOKENS, PROMPTS, THREADS, generate_in_turn
 from benchmarks.generation.token_text import token_number
 

@@ -12,13 +12,13 @@ from typing import Any
 
 import numpy as np
 from benchmarks.generation.task import MODEL, config
-from onnx import (  # type: ignore[import-not-found]
+from onnx import (
     TensorProto,
     helper,
     numpy_helper,
     save_model,
 )
-from onnxruntime.quantization import QuantType, quantize_dynamic  # type: ignore[import-not-found]
+from onnxruntime.quantization import QuantType, quantize_dynamic
 from safetensors.numpy import load_file
 
 C = config()

@@ -6,7 +6,7 @@ import os
 
 import numpy as np
 from benchmarks.generation.task import MODEL, NEW_TOKENS, PROMPTS, THREADS, config, generate_in_turn
-from onnxruntime import InferenceSession, OrtValue, SessionOptions  # type: ignore[import-not-found]
+from onnxruntime import InferenceSession, OrtValue, SessionOptions
 
 C = config()
 options = SessionOptions()
