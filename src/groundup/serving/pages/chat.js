@@ -296,7 +296,8 @@ function fail(problem, again) {
 
 function askForKey(again) {
   const dialog = byId("key-dialog");
-  byId("asked-key").value = "";
+  byId("asked-key").value = dialog.returnValue = "";
+  byId("not-now").onclick = () => dialog.close();
   dialog.showModal();
   dialog.addEventListener("close", () => {
     const key = byId("asked-key").value.trim();

@@ -188,10 +188,10 @@ function emphasize(runs) {
       }
       const opener = open[place];
       open.length = place + 1;
-      for (const [each, at] of bottoms) if (at > open.length) bottoms.set(each, open.length);
       const used = closer.mark === "~" || (opener.length >= 2 && closer.length >= 2) ? 2 : 1;
       wrap(opener, closer, closer.mark === "~" ? "s" : used === 2 ? "strong" : "em", used);
       if (opener.length === 0) open.pop();
+      for (const [each, at] of bottoms) if (at > open.length) bottoms.set(each, open.length);
     }
     if (closer.opens && closer.length > 0) open.push(closer);
   }

@@ -54,8 +54,7 @@ async function look() {
   for (const kind of ["next", "attention", "lens"]) asked[kind]?.abort();
   byId("results").setAttribute("aria-busy", "true");
   const answer = await ask("text", { next: nextSettings(-1), attention: { layer } });
-  byId("results").removeAttribute("aria-busy");
-  if (!answer) return;
+  if (!answer) return asked.text.signal.aborted || byId("results").removeAttribute("aria-busy");
   complain("");
   byId("key-field").hidden = true;
   tokens = answer.tokens;
@@ -68,6 +67,7 @@ async function look() {
   byId("status").textContent = `${tokens.length} tokens.`;
   keep("inside.text", area.value);
   await askLens();
+  byId("results").removeAttribute("aria-busy");
 }
 
 function show(answer) {

@@ -1,6 +1,6 @@
 // Markdown's blocks: what models write of CommonMark and of GitHub's tables, made into elements. Markup in the text stays text.
 //
-// Left out on purpose: HTML, images (they become links, so nothing is fetched), reference links, indented code, underlined headings.
+// Left out on purpose: HTML and its names for characters, images (they become links, so nothing is fetched), reference links, indented code, underlined headings.
 // A line's end is a line's end, as in a poem. Time grows with the text's length, whatever is in it; depth is bounded.
 
 import { copyText, element } from "./dom.js";
