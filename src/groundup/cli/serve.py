@@ -1,0 +1,64 @@
+"""`groundup serve`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from groundup.cli.generate import MODEL_HELP
+from groundup.cli.loading import loading
+from groundup.errors import MissingExtraError
+from groundup.serving.settings import ServingSettings
+
+
+@dataclass(frozen=True)
+class _Sections:
+    serving: ServingSettings = field(default_factory=ServingSettings)
+
+
+def serve(
+    model: Annotated[str, typer.Argument(help=MODEL_HELP)],
+    overrides: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[KEY=VALUE]...", help="Further settings, e.g. serving.num_slots=4.", show_default=False
+        ),
+    ] = None,
+    host: Annotated[
+        str, typer.Option(help="The address to listen at; 0.0.0.0 for every one, which needs --api-key.")
+    ] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="The port to listen at; 0 takes a free one.")] = 8000,
+    api_key: Annotated[
+        str, typer.Option(metavar="FILE", help="A file with one key a line; whoever asks must send one of them.")
+    ] = "",
+    name: Annotated[
+        str, typer.Option(help="What the model is called in the API; by default the last part of MODEL.")
+    ] = "",
+) -> None:
+    """Serve a model over HTTP: an API like OpenAI's, and POST /generate. Ctrl-C ends it.
+
+    Example:
+
+        groundup serve runs/shakespeare
+    """
+    from groundup.config import build, merge, parse_overrides
+
+    given = {"host": host, "port": port, "api_keys": api_key, "name": name or Path(model).name}
+    values = merge(_Sections, {"serving": given}, parse_overrides(_Sections, overrides or ()))
+    settings = build(_Sections, values).serving
+    from groundup.language_model.locate import find_model
+
+    find_model(model)  # a wrong path is answered before anything heavy is loaded
+    with loading():
+        try:
+            from groundup.serving.app import create_app
+            from groundup.serving.http_server import serve as serve_app
+        except ModuleNotFoundError as error:
+            if (error.name or "").split(".")[0] in ("fastapi", "starlette", "uvicorn", "prometheus_client"):
+                raise MissingExtraError("groundup serve", "serve") from error
+            raise
+        from groundup.language_model.model import LanguageModel
+    serve_app(create_app(LanguageModel.load(model), settings), settings)
