@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -19,9 +20,16 @@ HOSTILE = "</div><script>alert(1)</script> [red]no[/red] <|endoftext|> \x1b[31m\
 def recipe(tmp_path: Path, tiny_base: Path) -> Path:
     rows = [{"prompt": f"{n} {HOSTILE}", "completion": f"Yes, {n}"} for n in range(8)]
     (tmp_path / "rows.jsonl").write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
+    base = tmp_path / "base"  # of which nothing is read but the context and the tokenizer
+    base.mkdir()
+    (base / "config.json").write_text(
+        json.dumps({**json.loads((tiny_base / "config.json").read_text()), "n_positions": 400})
+    )
+    for file in tiny_base.glob("tokenizer*"):
+        shutil.copy(file, base)
     path = tmp_path / "tune.toml"
     path.write_text(
-        f'[data]\nsource = "{tmp_path / "rows.jsonl"}"\n[model]\nbase = "{tiny_base}"\nmax_seq_len = 400\n'
+        f'[data]\nsource = "{tmp_path / "rows.jsonl"}"\n[model]\nbase = "{base}"\nmax_seq_len = 400\n'
         '[training]\nobjective = "instruction"\nbatch_size = 2\n',
         encoding="utf-8",
     )

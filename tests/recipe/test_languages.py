@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import random
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -172,8 +173,9 @@ def test_a_run_without_tags_cannot_be_measured_by_language(tiny_recipe: Path, tm
     plain = train(tiny_recipe, {"training.max_steps": 1}, run=tmp_path / "run", say=lambda _: None)
     with pytest.raises(DataError, match=r"was trained without language tags: train with data\.language_tags = true"):
         evaluate_languages(plain.path, say=print)
+    alone = shutil.copytree(plain.path / "model", tmp_path / "alone")
     with pytest.raises(DataError, match="is not part of a run"):
-        evaluate_languages(tmp_path)
+        evaluate_languages(alone)
     with pytest.raises(GroundupError, match="it was trained without language tags"):
         plain.load().generate("", language="de")
 
