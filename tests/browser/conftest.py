@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 import torch
-from groundup.serving.settings import ServingSettings
 from playwright.sync_api import Browser, ConsoleMessage, Error, Page, sync_playwright
 from tests.browser.server import PATIENCE, Server
 
 from groundup.language_model.model import LanguageModel
 from groundup.model.settings import preset_config
 from groundup.model.transformer import Transformer
+from groundup.serving.settings import ServingSettings
 
 FLAGS = [
     "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--disable-quic", "--no-first-run",

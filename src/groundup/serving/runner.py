@@ -10,16 +10,57 @@ import asyncio
 import threading
 import time
 import uuid
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import Literal
+from typing import Literal, Protocol
 
 from groundup.errors import GroundupError
+from groundup.generation.engine import CacheUse
 from groundup.generation.settings import GenerationSettings
-from groundup.language_model.text_engine import Piece, TextEngine
+from groundup.language_model.text_engine import Piece
 from groundup.serving.api_error import ApiError, unexpected
 from groundup.serving.metrics import Metrics
+
+
+class Writer(Protocol):
+    """What writes: `TextEngine`, or another engine that is driven as it is."""
+
+    def add(
+        self,
+        prompt_ids: Sequence[int],
+        settings: GenerationSettings,
+        stop_ids: Iterable[int] | None = None,
+        *,
+        sample: int = 0,
+        logprobs: int | None = None,
+        prompt_logprobs: bool = False,
+        logit_bias: Mapping[int, float] | None = None,
+        overflow: Literal["slide", "error"] = "slide",
+    ) -> int:
+        """Take a prompt in: its ticket."""
+
+    def cancel(self, ticket: int) -> None:
+        """Give no more pieces for a ticket."""
+
+    def step(self) -> list[Piece]:
+        """The next pieces, if there are any."""
+
+    @property
+    def busy(self) -> bool:
+        """Whether there is anything to do."""
+
+    @property
+    def num_waiting(self) -> int:
+        """Texts that wait for a slot."""
+
+    @property
+    def num_running(self) -> int:
+        """Texts that have one."""
+
+    @property
+    def cache_use(self) -> CacheUse:
+        """What its cache holds, in tokens."""
 
 
 @dataclass(frozen=True)
@@ -126,7 +167,7 @@ class Runner:
     `num_open` texts have a place: they are being made into tokens, wait, or are being written. Only the event loop changes it.
     """
 
-    def __init__(self, engine: TextEngine, num_places: int, metrics: Metrics) -> None:
+    def __init__(self, engine: Writer, num_places: int, metrics: Metrics) -> None:
         self.engine, self.num_places, self.metrics = engine, num_places, metrics
         self.num_open = 0
         self.draining = False
