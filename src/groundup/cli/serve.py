@@ -66,6 +66,7 @@ def serve(
         engine,
         f"llama.cpp opens .gguf files, which {model} is not: leave --engine out, or write one with  groundup export MODEL --to gguf",
     )
+    require(bool(guard) or not guard_hook, "guard_hook", guard_hook, "name the guard's file, too, with --guard FILE")
     from groundup.language_model.locate import find_model
 
     find_model(model)  # a wrong path is answered before anything heavy is loaded
@@ -80,7 +81,6 @@ def serve(
             raise
         from groundup.language_model.model import LanguageModel
         from groundup.serving.guard.guard import load_guard
-    require(bool(guard) or not guard_hook, "guard_hook", guard_hook, "name the guard's file, too, with --guard FILE")
     language_model = LanguageModel.load(model)
     writer = None
     if engine == "llama.cpp":
