@@ -105,7 +105,7 @@ class RealServer:
 
     def end(self) -> None:
         """Stop it."""
-        self._server.should_exit = self._server.force_exit = True
+        self._server.should_exit = True
         self._thread.join(20)
         assert not self._thread.is_alive()
 

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import json
 import math
+from typing import Any
 
 import pytest
-from httpx import Response
 from starlette.testclient import TestClient
 
 HEADERS = {"Content-Type": "application/json"}
 
 
-def _error(answer: Response, status: int = 400) -> dict[str, str]:
+def _error(answer: Any, status: int = 400) -> dict[str, str]:
     assert answer.status_code == status, answer.text
     error: dict[str, str] = answer.json()["error"]
     assert set(error) == {"message", "type", "param", "code"}
@@ -102,7 +102,8 @@ def test_half_a_character_in_a_name(client: TestClient) -> None:
         ("logit_bias", {"1": math.nan}), ("logit_bias", {str(number): 1 for number in range(301)}), ("logit_bias", [1]),
         ("stream", "yes"), ("stream_options", {"include_usage": 1}), ("stream_options", {"more": True}), ("overflow", "wrap"),
         ("echo", 1), ("suffix", "b"), ("model", 1), ("user", "a" * 1001),
-        ("prompt", []), ("prompt", [[]]), ("prompt", [["a"]]), ("prompt", [1, "a"]), ("prompt", [-1]), ("prompt", [70_000]), ("prompt", [2**31]),
+        ("prompt", []), ("prompt", [[]]), ("prompt", [["a"]]), ("prompt", [1, "a"]), ("prompt", [-1]), ("prompt", [70_000]),
+        ("prompt", [2**31]),
         ("prompt", [1.0]), ("prompt", ["a"] * 17), ("prompt", [[1]] * 17), ("prompt", None), ("prompt", "a" * 65), ("prompt", [1] * 65),
         ("prompt", "a" * 131_073),
     ],

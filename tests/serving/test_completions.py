@@ -7,17 +7,16 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from httpx import Response
 from starlette.testclient import TestClient
+from tests.serving.conftest import Serve
 
 from groundup.generation.settings import GenerationSettings
 from groundup.language_model.model import LanguageModel
-from tests.serving.conftest import Serve
 
 NEVER_END = {"0": -100}
 
 
-def _events(answer: Response) -> Iterator[dict[str, Any]]:
+def _events(answer: Any) -> Iterator[dict[str, Any]]:
     assert answer.headers["Content-Type"].startswith("text/event-stream")
     lines = [line for line in answer.text.split("\n") if line]
     assert lines[-1] == "data: [DONE]"
@@ -121,7 +120,7 @@ def _sum_of_logprobs(language_model: LanguageModel, ids: list[int]) -> float:
 
     with torch.no_grad():
         scores = language_model.model(torch.tensor([ids])).log_softmax(-1)[0]
-    return sum(scores[place, token].item() for place, token in enumerate(ids[1:]))
+    return sum(float(scores[place, token]) for place, token in enumerate(ids[1:]))
 
 
 def test_only_the_prompt_is_looked_at(client: TestClient) -> None:

@@ -8,10 +8,12 @@ import time
 
 import httpx
 import pytest
-
-from groundup.language_model.model import LanguageModel
-from groundup.serving.settings import ServingSettings
 from tests.serving.conftest import RealServer, wait_until
+
+from groundup.errors import MachineError
+from groundup.language_model.model import LanguageModel
+from groundup.serving.http_server import listen
+from groundup.serving.settings import ServingSettings
 
 JSON = "Content-Type: application/json\r\n"
 
@@ -163,3 +165,11 @@ def test_draining_answers_what_is_there_and_takes_nothing_more(letters: Language
     assert pieces[-1] == "data: [DONE]"
     assert json.loads(pieces[-2].removeprefix("data: "))["choices"][0]["finish_reason"] == "length"
     assert server.ends_by_itself()
+
+
+def test_a_port_that_is_taken_is_named(server: RealServer) -> None:
+    settings = ServingSettings(port=server.port)
+    with pytest.raises(MachineError, match=rf"127.0.0.1, port {server.port}: nobody can listen there"):
+        listen(settings)
+    with pytest.raises(MachineError, match="name a free one with --port"):
+        listen(ServingSettings(host="host.invalid", api_keys="keys", port=0))

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 from starlette.testclient import TestClient
+from tests.serving.conftest import Serve
 
 from groundup.errors import SettingError
 from groundup.language_model.model import LanguageModel
 from groundup.serving.keys import read_keys
 from groundup.serving.settings import ServingSettings
-from tests.serving.conftest import Serve
 
 KEY, OTHER = "sk-first-of-them", "sk-second"
 REFUSAL = {
@@ -65,7 +65,7 @@ def test_either_key_opens(keyed: TestClient, key: str) -> None:
     ["", "Bearer", "Bearer ", KEY, f"Basic {KEY}", f"Bearer {KEY}x", f"Bearer {KEY[:-1]}", "Bearer # ours", "Bearer é"],
 )
 def test_anything_else_does_not(keyed: TestClient, header: str) -> None:
-    assert keyed.get("/v1/models", headers={"Authorization": header.encode()}).status_code == 401
+    assert keyed.get("/v1/models", headers=[(b"Authorization", header.encode())]).status_code == 401
 
 
 def test_two_headers_are_none(keyed: TestClient) -> None:

@@ -8,13 +8,13 @@ from typing import Any
 
 import httpx
 import pytest
+from tests.serving.conftest import HOST
 
 from groundup.errors import GenerationError
 from groundup.language_model.model import LanguageModel
 from groundup.serving.app import create_app
 from groundup.serving.service import Service
 from groundup.serving.settings import ServingSettings
-from tests.serving.conftest import HOST
 
 LONG = {"prompt": "a", "max_tokens": 4000, "logit_bias": {"0": -100}}
 SHORT = {"prompt": "a", "max_tokens": 2}
@@ -127,7 +127,7 @@ def test_a_bug_in_a_route_is_told_without_its_text(letters: LanguageModel, caplo
         def broken(text: str) -> list[int]:
             raise KeyError(text)
 
-        service.prompts.tokenizer = type("Broken", (), {"encode": staticmethod(broken), "end_id": 0})()  # type: ignore[assignment]
+        service.prompts.tokenizer = type("Broken", (), {"encode": staticmethod(broken), "end_id": 0})()
         answer = await client.post("/generate", json={"prompt": "swordfish"})
         assert (answer.status_code, answer.json()["error"]["code"]) == (500, "internal_error")
         assert service.runner.num_open == 0

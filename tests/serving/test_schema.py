@@ -10,10 +10,10 @@ import schemathesis
 from hypothesis import HealthCheck, Phase, given, settings
 from schemathesis import GenerationMode
 from schemathesis.specs.openapi.checks import positive_data_acceptance
+from tests.serving.conftest import RealServer
 
 from groundup.language_model.model import LanguageModel
 from groundup.serving.settings import ServingSettings
-from tests.serving.conftest import RealServer
 
 FEW = settings(
     max_examples=6, phases=[Phase.generate], suppress_health_check=list(HealthCheck), deadline=None, database=None
@@ -31,6 +31,8 @@ def schema(letters: LanguageModel) -> Iterator[Any]:
 def test_made_up_requests(schema: Any, mode: GenerationMode) -> None:
     operations = [each.ok() for each in schema.get_all_operations()]
     assert len(operations) >= 10
+    if mode is GenerationMode.NEGATIVE:
+        operations = [each for each in operations if each.body]  # a GET without fields can't be asked wrongly
     for operation in operations:
 
         @FEW

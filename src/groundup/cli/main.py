@@ -11,7 +11,7 @@ from typing import Annotated, TextIO
 
 import typer
 
-from groundup.cli import data, tokenizer
+from groundup.cli import data, guard, tokenizer
 from groundup.cli.chat import chat
 from groundup.cli.complete import complete
 from groundup.cli.evaluate import evaluate
@@ -34,6 +34,7 @@ for command in (train, labels, generate, complete, chat, serve, evaluate, runs):
     app.command(no_args_is_help=command is not runs)(command)
 app.add_typer(data.app)
 app.add_typer(tokenizer.app)
+app.add_typer(guard.app)
 
 
 def _version(wanted: bool) -> None:

@@ -37,14 +37,21 @@ def serve(
     name: Annotated[
         str, typer.Option(help="What the model is called in the API; by default the last part of MODEL.")
     ] = "",
+    guard: Annotated[
+        str, typer.Option(metavar="FILE", help="Check what goes in and comes out, as this TOML file says.")
+    ] = "",
+    guard_hook: Annotated[
+        list[str] | None,
+        typer.Option(metavar="MODULE:FUNCTION", help="A check of your own for the guard.", show_default=False),
+    ] = None,
 ) -> None:
-    """Serve a model over HTTP: an API like OpenAI's, and POST /generate. Ctrl-C ends it.
+    """Serve a model over HTTP: web pages, an API like OpenAI's, and POST /generate. Ctrl-C ends it.
 
     Example:
 
         groundup serve runs/shakespeare
     """
-    from groundup.config import build, merge, parse_overrides
+    from groundup.config import build, merge, parse_overrides, require
 
     given = {"host": host, "port": port, "api_keys": api_key, "name": name or Path(model).name}
     values = merge(_Sections, {"serving": given}, parse_overrides(_Sections, overrides or ()))
@@ -56,9 +63,14 @@ def serve(
         try:
             from groundup.serving.app import create_app
             from groundup.serving.http_server import serve as serve_app
+            from groundup.serving.metrics import Metrics
         except ModuleNotFoundError as error:
             if (error.name or "").split(".")[0] in ("fastapi", "starlette", "uvicorn", "prometheus_client"):
                 raise MissingExtraError("groundup serve", "serve") from error
             raise
         from groundup.language_model.model import LanguageModel
-    serve_app(create_app(LanguageModel.load(model), settings), settings)
+        from groundup.serving.guard.guard import load_guard
+    require(bool(guard) or not guard_hook, "guard_hook", guard_hook, "name the guard's file, too, with --guard FILE")
+    metrics = Metrics()
+    checks = load_guard(Path(guard), guard_hook or (), metrics.count_guard) if guard else None
+    serve_app(create_app(LanguageModel.load(model), settings, checks, metrics), settings)

@@ -73,12 +73,12 @@ def create_app(
     open_paths = add_pages(app, service)
     app.openapi = _without_422(app)  # type: ignore[method-assign]
     # The last one added is the outermost.
-    limits = {
-        "max_head": settings.max_header_bytes,
-        "max_body": settings.max_body_bytes,
-        "seconds": settings.body_seconds,
-    }
-    app.add_middleware(SizeLimits, **limits)
+    app.add_middleware(
+        SizeLimits,
+        max_head=settings.max_header_bytes,
+        max_body=settings.max_body_bytes,
+        seconds=settings.body_seconds,
+    )
     app.add_middleware(KeyCheck, keys=keys, open_paths=open_paths)
     app.add_middleware(HostCheck, host=settings.host)
     app.add_middleware(RequestMetrics, metrics=service.metrics)

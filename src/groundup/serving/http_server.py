@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import signal
+import socket
+import sys
 from types import FrameType
 from typing import Any
 
@@ -11,6 +14,7 @@ import uvicorn
 from fastapi import FastAPI
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from groundup.errors import MachineError
 from groundup.serving.runner import Runner
 from groundup.serving.settings import ServingSettings
 
@@ -85,6 +89,33 @@ def http_server(app: FastAPI, settings: ServingSettings) -> Server:
 
 
 def serve(app: FastAPI, settings: ServingSettings) -> None:
-    """Serve until a signal says to end. SIGTERM then is an ordinary end, exit status 0."""
+    """Serve until a signal says to end. SIGTERM then is an ordinary end, exit status 0.
+
+    Raises `MachineError` for an address that can't be listened at.
+    """
     signal.signal(signal.SIGTERM, lambda number, frame: None)  # uvicorn raises it again when all is done
-    http_server(app, settings).run()
+    listening = listen(settings)
+    _log(listening, app)
+    http_server(app, settings).run([listening])
+
+
+def listen(settings: ServingSettings) -> socket.socket:
+    """The socket to listen at. Raises `MachineError` if nobody can."""
+    try:
+        family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+        return socket.create_server((settings.host, settings.port), family=family, backlog=2048)
+    except OSError as error:
+        raise MachineError(
+            f"{settings.host}, port {settings.port}: nobody can listen there ({error.strerror or error}); "
+            "name a free one with --port, or a name of this machine with --host"
+        ) from error
+
+
+def _log(listening: socket.socket, app: FastAPI) -> None:
+    """To stderr: where it listens, and from now on each request, without its text."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", stream=sys.stderr)
+    logging.getLogger("uvicorn").setLevel(logging.WARNING)
+    host, port = listening.getsockname()[:2]
+    url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    name = app.state.service.name
+    logging.getLogger("groundup.serving").info("%s is served at %s (the API at %s/v1); Ctrl-C ends it", name, url, url)

@@ -1,6 +1,7 @@
 """What may be asked, field by field, with its limits; a field that isn't here is refused by its name.
 
-Names and meanings are those of OpenAI's API; `top_k`, `min_p`, `repetition_penalty` and `overflow` come on top, as elsewhere. Fields that belong to a program on the server, such as arguments for a chat template, tools or files, are not here on purpose.
+Names and meanings are those of OpenAI's API; `top_k`, `min_p`, `repetition_penalty` and `overflow` come on top. Fields that would reach
+into the server, such as arguments for a chat template, tools or files, are not here on purpose.
 """
 
 from __future__ import annotations

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from groundup.serving.api_error import ApiError
+
+LINGER_SECONDS = 0.5
 
 
 class SizeLimits:
@@ -67,7 +70,11 @@ class SizeLimits:
 
 
 async def _refuse(error: ApiError, scope: Scope, receive: Receive, send: Send) -> None:
-    """What else comes of the body is not waited for."""
+    """Answer and close. What else comes of the body is thrown away for a moment, or who still sends would lose the answer."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(LINGER_SECONDS):
+            while (await receive()).get("more_body", False):
+                pass
     response = error.response()
     response.headers["Connection"] = "close"
     await response(scope, receive, send)
