@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from groundup.serving.settings import ServingSettings
 from playwright.sync_api import Browser, Page, Request, Route, expect
 from tests.browser.server import PATIENCE, Server, wait_until
 
 from groundup.language_model.model import LanguageModel
+from groundup.serving.settings import ServingSettings
 
 expect.set_options(timeout=PATIENCE)
 
