@@ -49,7 +49,7 @@ def server(talker: LanguageModel) -> Iterator[Server]:
     server.end()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")  # while Playwright is there, no other test of this process may run an event loop
 def browser() -> Iterator[Browser]:
     path = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     assert path, "there is no Chromium: apt-get install --no-install-recommends chromium fonts-dejavu-core"
@@ -59,7 +59,7 @@ def browser() -> Iterator[Browser]:
         browser.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def the_page(browser: Browser, server: Server) -> Page:
     """One for all tests: a new one would take each of them a second."""
     context = browser.new_context(base_url=server.url)

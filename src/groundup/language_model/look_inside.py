@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from groundup.errors import GenerationError, SettingError
-from groundup.generation.engine import evaluating
+from groundup.generation.forward import evaluating
 from groundup.generation.sampling import warp_logits
 from groundup.generation.settings import GenerationSettings
 from groundup.language_model.model import LanguageModel

@@ -20,8 +20,10 @@ from groundup.serving.api_error import ErrorBody, add_error_handlers
 from groundup.serving.chats import chat_routes
 from groundup.serving.completions import completion_routes
 from groundup.serving.guarding import Guard
+from groundup.serving.inspecting import inspect_routes
 from groundup.serving.keys import HostCheck, KeyCheck, read_keys
 from groundup.serving.metrics import Metrics, RequestMetrics
+from groundup.serving.page_files import page_routes, read_pages
 from groundup.serving.runner import Writer
 from groundup.serving.service import Service
 from groundup.serving.settings import ServingSettings
@@ -86,8 +88,10 @@ def create_app(
 
 
 def add_pages(app: FastAPI, service: Service) -> frozenset[str]:
-    """Routes of the web pages; their paths, of the static ones, are open to everyone."""
-    return frozenset()
+    """The web pages and what they ask for. The paths of their files are open to everyone, as they hold nothing of the model."""
+    app.include_router(inspect_routes(service.language_model, service.check_model))
+    app.include_router(page_routes())
+    return frozenset(read_pages())
 
 
 def _without_422(app: FastAPI) -> Any:

@@ -15,7 +15,8 @@ const LENS_WIDTH = 24;
 const CANDIDATES = 14;
 
 const area = byId("text");
-let tokens = []; // of the text that is shown
+let text = ""; // that is shown; the field may hold a newer one already
+let tokens = []; // its
 let chosen = -1; // whose successor is looked at
 let layer = 0;
 const asked = {}; // the newest request of each kind; older answers are not waited for
@@ -23,11 +24,11 @@ const asked = {}; // the newest request of each kind; older answers are not wait
 const controls = makeControls(byId("controls"), ["temperature", "top_k", "top_p", "min_p"], { temperature: 1 }, () => askNextSoon());
 
 /** Ask for a part of what is inside; null if something newer was asked for meanwhile, or it went wrong, which is told. */
-async function ask(kind, parts) {
+async function ask(kind, parts, of = text) {
   asked[kind]?.abort();
   const controller = (asked[kind] = new AbortController());
   try {
-    const answer = await inspect({ text: area.value, ...parts }, controller.signal);
+    const answer = await inspect({ text: of, ...parts }, controller.signal);
     return controller === asked[kind] ? answer : null;
   } catch (error) {
     if (error.name === "AbortError" || controller !== asked[kind]) return null;
@@ -53,10 +54,12 @@ const lensPart = () => {
 async function look() {
   for (const kind of ["next", "attention", "lens"]) asked[kind]?.abort();
   byId("results").setAttribute("aria-busy", "true");
-  const answer = await ask("text", { next: nextSettings(-1), attention: { layer } });
-  if (!answer) return asked.text.signal.aborted || byId("results").removeAttribute("aria-busy");
+  const wanted = area.value;
+  const answer = await ask("text", { next: nextSettings(-1), attention: { layer } }, wanted);
+  if (!answer) return rest(wanted);
   complain("");
   byId("key-field").hidden = true;
+  text = wanted;
   tokens = answer.tokens;
   chosen = tokens.length - 1;
   byId("layer").max = answer.num_layers;
@@ -65,9 +68,14 @@ async function look() {
   showStrip(tokens, chosen, choose);
   show(answer);
   byId("status").textContent = `${tokens.length} tokens.`;
-  keep("inside.text", area.value);
+  keep("inside.text", text);
   await askLens();
-  byId("results").removeAttribute("aria-busy");
+  rest(wanted);
+}
+
+/** All of a text is shown, or it went wrong; unless a newer one is on its way. */
+function rest(wanted) {
+  if (wanted === area.value) byId("results").removeAttribute("aria-busy");
 }
 
 function show(answer) {
@@ -94,8 +102,8 @@ function choose(place) {
   askLens();
 }
 
-function add(text) {
-  area.value += text;
+function add(more) {
+  area.value += more;
   look();
 }
 
@@ -112,8 +120,8 @@ byId("layer").addEventListener("input", () => {
 });
 
 area.addEventListener("input", debounce(look, 350));
-for (const [name, text] of Object.entries(EXAMPLES)) {
-  byId("examples").append(element("button", { type: "button", class: "button", onclick: () => { area.value = text; look(); } }, name));
+for (const [name, example] of Object.entries(EXAMPLES)) {
+  byId("examples").append(element("button", { type: "button", class: "button", onclick: () => { area.value = example; look(); } }, name));
 }
 byId("key").value = storedKey();
 byId("key").addEventListener("change", () => {
