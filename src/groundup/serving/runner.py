@@ -192,6 +192,11 @@ class Runner:
         """Whether a request would be served."""
         return self._thread is not None and self._thread.is_alive() and not self.draining
 
+    @property
+    def not_ready(self) -> ApiError:
+        """What is answered then."""
+        return ApiError(503, "the server is starting or ending: ask another, or come back soon", code="not_ready")
+
     def start(self) -> None:
         """Begin; on the event loop that asks."""
         self._loop, self._ending = asyncio.get_running_loop(), False
@@ -209,8 +214,8 @@ class Runner:
 
     def reserve(self, num_texts: int) -> Job:
         """Places for so many texts. Raises `ApiError` (503) when there are not enough, or the server is about to end."""
-        if self.draining:
-            raise ApiError(503, "the server is ending: ask another, or come back soon", code="draining")
+        if not self.ready:
+            raise self.not_ready
         if self.num_open + num_texts > self.num_places:
             raise ApiError(503, "too many texts are waiting already: come back in a moment", code="overloaded")
         self.num_open += num_texts
@@ -252,8 +257,8 @@ class Runner:
         texts = list(self._texts.items())
         for ticket in [ticket for ticket, text in texts if text.job is job and number in (None, text.number)]:
             del self._texts[ticket]
-            self.engine.cancel(ticket)
             self.metrics.finished.labels("canceled").inc()
+            self.engine.cancel(ticket)
 
     def _run(self) -> None:
         while True:
@@ -263,9 +268,9 @@ class Runner:
                 if self._ending:
                     return
                 commands, self._commands = self._commands, []
-            for command in commands:
-                command()
             try:
+                for command in commands:
+                    command()
                 pieces = self.engine.step()
             except Exception as error:
                 self._fail(error)
@@ -275,7 +280,9 @@ class Runner:
     def _deliver(self, pieces: Sequence[Piece]) -> None:
         now, events = time.perf_counter(), list[tuple[Job, Event]]()
         for piece in pieces:
-            text = self._texts[piece.ticket]
+            text = self._texts.get(piece.ticket)
+            if text is None:
+                continue  # canceled
             if piece.tokens:
                 if text.latest:
                     self.metrics.between_tokens.observe(now - text.latest)
