@@ -6,12 +6,11 @@ import threading
 import time
 from collections.abc import Callable
 
+from groundup.language_model.model import LanguageModel
 from groundup.serving.app import create_app
 from groundup.serving.http_server import http_server
 from groundup.serving.service import Service
 from groundup.serving.settings import ServingSettings
-
-from groundup.language_model.model import LanguageModel
 
 PATIENCE = 20_000  # milliseconds; a busy machine is no failure
 

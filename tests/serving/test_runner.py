@@ -122,6 +122,26 @@ def test_a_step_that_fails_ends_its_texts_and_no_other(letters: LanguageModel, e
     _with_server(letters, test)
 
 
+def test_an_engine_that_fails_to_let_go_does_not_end_the_thread(letters: LanguageModel) -> None:
+    async def test(client: httpx.AsyncClient, service: Service) -> None:
+        cancel, failures = service.runner.engine.cancel, [ZeroDivisionError()]
+
+        def failing_cancel(ticket: int) -> None:
+            cancel(ticket)
+            if failures:
+                raise failures.pop()
+
+        service.runner.engine.cancel = failing_cancel  # type: ignore[method-assign]
+        left = asyncio.create_task(client.post("/v1/completions", json=LONG))
+        await _until(lambda: service.runner.engine.num_running == 1)
+        left.cancel()
+        await _until(lambda: not failures)
+        assert (await client.post("/v1/completions", json=SHORT)).status_code == 200
+        assert service.runner.num_open == 0
+
+    _with_server(letters, test)
+
+
 def test_a_bug_in_a_route_is_told_without_its_text(letters: LanguageModel, caplog: pytest.LogCaptureFixture) -> None:
     async def test(client: httpx.AsyncClient, service: Service) -> None:
         def broken(text: str) -> list[int]:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import dataclasses
 import re
 
+from tests.conftest import ROOT
+
 from groundup.config import field_sentences
 from groundup.serving.settings import ServingSettings
-from tests.conftest import ROOT
 
 
 def settings_table() -> str:

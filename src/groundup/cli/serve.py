@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -37,6 +37,10 @@ def serve(
     name: Annotated[
         str, typer.Option(help="What the model is called in the API; by default the last part of MODEL.")
     ] = "",
+    engine: Annotated[
+        Literal["groundup", "llama.cpp"],
+        typer.Option(help="What writes: our engine, or llama.cpp for a .gguf file (needs xllamacpp)."),
+    ] = "groundup",
     guard: Annotated[
         str, typer.Option(metavar="FILE", help="Check what goes in and comes out, as this TOML file says.")
     ] = "",
@@ -56,6 +60,13 @@ def serve(
     given = {"host": host, "port": port, "api_keys": api_key, "name": name or Path(model).name}
     values = merge(_Sections, {"serving": given}, parse_overrides(_Sections, overrides or ()))
     settings = build(_Sections, values).serving
+    require(
+        engine == "groundup" or Path(model).suffix == ".gguf",
+        "engine",
+        engine,
+        f"llama.cpp opens .gguf files, which {model} is not: leave --engine out, or write one with  groundup export MODEL --to gguf",
+    )
+    require(bool(guard) or not guard_hook, "guard_hook", guard_hook, "name the guard's file, too, with --guard FILE")
     from groundup.language_model.locate import find_model
 
     find_model(model)  # a wrong path is answered before anything heavy is loaded
@@ -70,7 +81,13 @@ def serve(
             raise
         from groundup.language_model.model import LanguageModel
         from groundup.serving.guard.guard import load_guard
-    require(bool(guard) or not guard_hook, "guard_hook", guard_hook, "name the guard's file, too, with --guard FILE")
+    language_model = LanguageModel.load(model)
+    writer = None
+    if engine == "llama.cpp":
+        from groundup.serving.llama_cpp import LlamaCppEngine
+
+        context = min(settings.context, language_model.model.config.max_seq_len)
+        writer = LlamaCppEngine(Path(model), settings.num_slots, context)
     metrics = Metrics()
     checks = load_guard(Path(guard), guard_hook or (), metrics.count_guard) if guard else None
-    serve_app(create_app(LanguageModel.load(model), settings, checks, metrics), settings)
+    serve_app(create_app(language_model, settings, checks, metrics, writer), settings)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from fastapi import APIRouter, Response
 
 from groundup.serving.answers import Detokenized, ModelCard, ModelList, Status, Tokenized
-from groundup.serving.api_error import ApiError
 from groundup.serving.requests import DetokenizeBody, TokenizeBody
 from groundup.serving.service import Service
 
@@ -26,7 +25,7 @@ def about_routes(service: Service) -> APIRouter:
     async def ready() -> Status:
         """Whether a request would be served now: not while the server is ending."""
         if not service.runner.ready:
-            raise ApiError(503, "the server is starting or ending: ask another, or come back soon", code="not_ready")
+            raise service.runner.not_ready
         return Status()
 
     @router.get("/metrics", response_class=Response, responses={200: {"content": {PROMETHEUS: {}}}})

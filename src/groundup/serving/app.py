@@ -24,6 +24,7 @@ from groundup.serving.inspecting import inspect_routes
 from groundup.serving.keys import HostCheck, KeyCheck, read_keys
 from groundup.serving.metrics import Metrics, RequestMetrics
 from groundup.serving.page_files import page_routes, read_pages
+from groundup.serving.runner import Writer
 from groundup.serving.service import Service
 from groundup.serving.settings import ServingSettings
 from groundup.serving.size_limits import SizeLimits
@@ -45,10 +46,11 @@ def create_app(
     settings: ServingSettings,
     guard: Guard | None = None,
     metrics: Metrics | None = None,
+    engine: Writer | None = None,
 ) -> FastAPI:
-    """The application that serves a model. Its `state.service` is what the routes share."""
+    """The application that serves a model, by its own engine or by another. Its `state.service` is what the routes share."""
     keys = read_keys(settings.api_keys) if settings.api_keys else []
-    service = Service(language_model, settings, guard, metrics or Metrics())
+    service = Service(language_model, settings, guard, metrics or Metrics(), engine)
 
     @asynccontextmanager
     async def running(app: FastAPI) -> AsyncIterator[None]:

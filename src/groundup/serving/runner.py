@@ -10,16 +10,57 @@ import asyncio
 import threading
 import time
 import uuid
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import Literal
+from typing import Literal, Protocol
 
 from groundup.errors import GroundupError
+from groundup.generation.engine import CacheUse
 from groundup.generation.settings import GenerationSettings
-from groundup.language_model.text_engine import Piece, TextEngine
+from groundup.language_model.text_engine import Piece
 from groundup.serving.api_error import ApiError, unexpected
 from groundup.serving.metrics import Metrics
+
+
+class Writer(Protocol):
+    """What writes: `TextEngine`, or another engine that is driven as it is."""
+
+    def add(
+        self,
+        prompt_ids: Sequence[int],
+        settings: GenerationSettings,
+        stop_ids: Iterable[int] | None = None,
+        *,
+        sample: int = 0,
+        logprobs: int | None = None,
+        prompt_logprobs: bool = False,
+        logit_bias: Mapping[int, float] | None = None,
+        overflow: Literal["slide", "error"] = "slide",
+    ) -> int:
+        """Take a prompt in: its ticket."""
+
+    def cancel(self, ticket: int) -> None:
+        """Give no more pieces for a ticket."""
+
+    def step(self) -> list[Piece]:
+        """The next pieces, if there are any."""
+
+    @property
+    def busy(self) -> bool:
+        """Whether there is anything to do."""
+
+    @property
+    def num_waiting(self) -> int:
+        """Texts that wait for a slot."""
+
+    @property
+    def num_running(self) -> int:
+        """Texts that have one."""
+
+    @property
+    def cache_use(self) -> CacheUse:
+        """What its cache holds, in tokens."""
 
 
 @dataclass(frozen=True)
@@ -126,7 +167,7 @@ class Runner:
     `num_open` texts have a place: they are being made into tokens, wait, or are being written. Only the event loop changes it.
     """
 
-    def __init__(self, engine: TextEngine, num_places: int, metrics: Metrics) -> None:
+    def __init__(self, engine: Writer, num_places: int, metrics: Metrics) -> None:
         self.engine, self.num_places, self.metrics = engine, num_places, metrics
         self.num_open = 0
         self.draining = False
@@ -151,6 +192,11 @@ class Runner:
         """Whether a request would be served."""
         return self._thread is not None and self._thread.is_alive() and not self.draining
 
+    @property
+    def not_ready(self) -> ApiError:
+        """What is answered then."""
+        return ApiError(503, "the server is starting or ending: ask another, or come back soon", code="not_ready")
+
     def start(self) -> None:
         """Begin; on the event loop that asks."""
         self._loop, self._ending = asyncio.get_running_loop(), False
@@ -168,8 +214,8 @@ class Runner:
 
     def reserve(self, num_texts: int) -> Job:
         """Places for so many texts. Raises `ApiError` (503) when there are not enough, or the server is about to end."""
-        if self.draining:
-            raise ApiError(503, "the server is ending: ask another, or come back soon", code="draining")
+        if not self.ready:
+            raise self.not_ready
         if self.num_open + num_texts > self.num_places:
             raise ApiError(503, "too many texts are waiting already: come back in a moment", code="overloaded")
         self.num_open += num_texts
@@ -211,8 +257,8 @@ class Runner:
         texts = list(self._texts.items())
         for ticket in [ticket for ticket, text in texts if text.job is job and number in (None, text.number)]:
             del self._texts[ticket]
-            self.engine.cancel(ticket)
             self.metrics.finished.labels("canceled").inc()
+            self.engine.cancel(ticket)
 
     def _run(self) -> None:
         while True:
@@ -222,9 +268,9 @@ class Runner:
                 if self._ending:
                     return
                 commands, self._commands = self._commands, []
-            for command in commands:
-                command()
             try:
+                for command in commands:
+                    command()
                 pieces = self.engine.step()
             except Exception as error:
                 self._fail(error)
@@ -234,7 +280,9 @@ class Runner:
     def _deliver(self, pieces: Sequence[Piece]) -> None:
         now, events = time.perf_counter(), list[tuple[Job, Event]]()
         for piece in pieces:
-            text = self._texts[piece.ticket]
+            text = self._texts.get(piece.ticket)
+            if text is None:
+                continue  # canceled
             if piece.tokens:
                 if text.latest:
                     self.metrics.between_tokens.observe(now - text.latest)

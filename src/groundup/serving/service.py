@@ -27,7 +27,7 @@ from groundup.serving.guarding import CheckedText, Guard
 from groundup.serving.metrics import CLIENT_LEFT, Metrics
 from groundup.serving.prompts import Prompt, Prompts
 from groundup.serving.requests import SamplingBody
-from groundup.serving.runner import Job, Runner, Work
+from groundup.serving.runner import Job, Runner, Work, Writer
 from groundup.serving.settings import ServingSettings
 
 SECONDS_TO_SEND = 30.0  # beyond `request_seconds`: whoever doesn't read an answer loses it
@@ -49,13 +49,18 @@ class Service:
     """A model that is served."""
 
     def __init__(
-        self, language_model: LanguageModel, settings: ServingSettings, guard: Guard | None, metrics: Metrics
+        self,
+        language_model: LanguageModel,
+        settings: ServingSettings,
+        guard: Guard | None,
+        metrics: Metrics,
+        engine: Writer | None,
     ) -> None:
         self.language_model, self.settings, self.guard = language_model, settings, guard
         self.name, self.created = settings.name or "model", int(time.time())
         self.context = min(settings.context, language_model.model.config.max_seq_len)
         self.metrics = metrics
-        engine = TextEngine(language_model, settings.num_slots, self.context)
+        engine = engine or TextEngine(language_model, settings.num_slots, self.context)
         self.runner = Runner(engine, settings.num_slots + settings.max_waiting, self.metrics)
         self.prompts = Prompts(language_model, settings, self.context, guard)
 
