@@ -89,7 +89,7 @@ def create_app(
 
 def add_pages(app: FastAPI, service: Service) -> frozenset[str]:
     """The web pages and what they ask for. The paths of their files are open to everyone, as they hold nothing of the model."""
-    app.include_router(inspect_routes(service.language_model, service.check_model))
+    app.include_router(inspect_routes(service))
     app.include_router(page_routes())
     return frozenset(read_pages())
 
