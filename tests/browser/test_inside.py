@@ -6,13 +6,13 @@ import math
 import re
 
 import pytest
-from groundup.serving.inspecting import MAX_TOKENS
 from playwright.sync_api import Page, Response, expect
 from tests.browser.server import PATIENCE
 
 from groundup.generation.settings import GenerationSettings
 from groundup.language_model.look_inside import attention_weights, logit_lens, next_token, read, surprisals
 from groundup.language_model.model import LanguageModel
+from groundup.serving.inspecting import MAX_TOKENS
 
 expect.set_options(timeout=PATIENCE)
 TEXT = "To be, or naïve 日\nin the License"
