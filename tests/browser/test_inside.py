@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from urllib.parse import quote
 
 import pytest
 from playwright.sync_api import Page, Response, expect
@@ -20,8 +21,8 @@ TEXT = "To be, or naïve 日\nin the License"
 
 @pytest.fixture
 def inside(page: Page) -> Page:
-    page.goto("/inside")
-    look(page, TEXT)
+    page.goto(f"/inside#{quote(TEXT)}")
+    expect(page.locator("#results:not([aria-busy])")).to_be_visible()
     return page
 
 
