@@ -24,7 +24,10 @@ LARGE = 2**19  # numbers in a matrix from which oneDNN's product is the quicker 
 
 
 class NextToken:
-    """ids (B,) and a cache of B rows to the logits (B, V) after them; the rows grow by one token."""
+    """ids (B,) and a cache of B rows to the logits (B, V) after them; the rows grow by one token.
+
+    For weights that stay as they are: after a training step make another.
+    """
 
     def __init__(self, model: Transformer) -> None:
         self.config = model.config
@@ -76,8 +79,13 @@ class _Layer:
         self.attention_norm, self.feed_forward_norm = _norm(block.attention_norm), _norm(block.feed_forward_norm)
         self.qkv, self.output = _product(attention.qkv), _product(attention.output)
         self.input, self.down = _product(feed_forward.input), _product(feed_forward.output)
-        self.query_norm = None if attention.query_norm is None else _norm(attention.query_norm)
-        self.key_norm = None if attention.key_norm is None else _norm(attention.key_norm)
+        self.head_norm = None  # of queries and keys at once
+        if attention.query_norm is not None and attention.key_norm is not None:
+            scales = (
+                attention.query_norm.weight.expand(self.heads, -1),
+                attention.key_norm.weight.expand(self.groups, -1),
+            )
+            self.head_norm = _rms_norm(torch.cat(scales).detach(), config.norm_eps)
 
     def __call__(
         self,
@@ -107,12 +115,10 @@ class _Layer:
     ) -> Tensor:
         B, H, G, K = len(x), self.heads, self.groups, self.head_dim
         heads = self.qkv(x).view(B, H + 2 * G, K)
-        turned, value = (
-            heads.narrow(1, 0, H + G),
-            heads.narrow(1, H + G, G),
-        )  # queries and keys (B, H + G, K), (B, G, K)
-        if self.query_norm is not None and self.key_norm is not None:
-            turned = torch.cat((self.query_norm(turned.narrow(1, 0, H)), self.key_norm(turned.narrow(1, H, G))), dim=1)
+        turned = heads.narrow(1, 0, H + G)  # queries and keys (B, H + G, K)
+        value = heads.narrow(1, H + G, G)  # (B, G, K)
+        if self.head_norm is not None:
+            turned = self.head_norm(turned)
         if rotation is not None:
             turned = torch.addcmul(turned * rotation[0], turned.roll(K // 2, dims=-1), rotation[1])
         query, key = turned.narrow(1, 0, H), turned.narrow(1, H, G)
@@ -157,11 +163,15 @@ def _norm(module: nn.Module) -> Step:
         shape, weight, bias, eps = module.normalized_shape, module.weight, module.bias, module.eps
         return lambda x: torch.layer_norm(x, shape, weight, bias, eps)
     assert isinstance(module, RMSNorm)
-    scale, width = module.weight, module.weight.shape[0]
-    start = torch.full((1,), module.eps or 0.0, device=scale.device)
+    return _rms_norm(module.weight, module.eps or 0.0)
+
+
+def _rms_norm(scale: Tensor, eps: float) -> Step:
+    """Root-mean-square normalization (…, D) -> (…, D), in half the operations of PyTorch's."""
+    width, start = scale.shape[-1], torch.full((1,), eps, device=scale.device)
 
     def rms_norm(x: Tensor) -> Tensor:
-        length = torch.linalg.vector_norm(x, dim=-1, keepdim=True)  # of which the fused kernel makes eleven operations
+        length = torch.linalg.vector_norm(x, dim=-1, keepdim=True)
         return x * torch.addcmul(start, length, length, value=1 / width).rsqrt_() * scale
 
     return rms_norm

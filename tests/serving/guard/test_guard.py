@@ -94,7 +94,7 @@ def test_checks_go_on_where_the_audit_log_cannot_be_written(tmp_path: Path, caps
 
 def test_the_classifier_judges_sentence_by_sentence(tmp_path: Path, classifier: Classifier) -> None:
     classifier.save(tmp_path / "toxicity.safetensors")
-    text = '[output]\ntoxicity = "redact"\n[toxicity]\nclassifier = "toxicity.safetensors"\n'
+    text = '[output]\ntoxicity = "redact"\n[toxicity]\nclassifier = "toxicity.safetensors"\nthreshold = 0.5\n'
     guard = load_guard(write_guard(tmp_path, text))
     said = "You are a good reader. You are a rotten swine! You are a kind cook."
     assert guard.check_output(said).text == "You are a good reader. <TOXICITY> You are a kind cook."

@@ -78,7 +78,7 @@ class ToxicitySettings:
 
     classifier: str = ""
     """The file that `groundup guard train` wrote. Its path begins at the guard's file."""
-    threshold: float = 0.5
+    threshold: float = 0.7
     """From which probability on, between 0 and 1, a sentence counts."""
 
     def __post_init__(self) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from groundup.serving.guard.finding import HOLD, Stretch, joined
+from groundup.serving.guard.finding import Stretch, joined
 from groundup.serving.guard.reports import ActiveCheck, Reports
 
 KEPT = 2000  # characters of what has left already that are looked at again with what comes
@@ -29,7 +29,7 @@ class GuardedStream:
         """How much of `_text` has left."""
         self._unlooked = 0
         """How many characters came since the last look."""
-        self._told = dict.fromkeys((each.name for each in checks), 0)
+        self._told = dict.fromkeys(checks, 0)
         """For each check, up to where in `_text` its findings were reported."""
         self._inside = False
         """Whether a placeholder stands for the last that left, and hence for what belongs to the same finding."""
@@ -75,12 +75,8 @@ class GuardedStream:
             (active, stretch)
             for active in self._checks
             for stretch in active.check.find(text)
-            if stretch.end > self._left
+            if stretch.start < cut and stretch.end > self._left
         ]
-        for stretch in joined(stretch for _, stretch in found):
-            if not final and stretch.start < cut < stretch.end and cut - stretch.start < HOLD:
-                cut = max(self._left, stretch.start)
-        found = [(active, stretch) for active, stretch in found if stretch.start < cut]
         self._tell(found)
         if any(active.action == "refuse" for active, _ in found):
             self.refused = True
@@ -93,9 +89,9 @@ class GuardedStream:
     def _tell(self, found: list[tuple[ActiveCheck, Stretch]]) -> None:
         """Report each finding once, though it may be seen again and have grown."""
         for active, (start, end, kind) in found:
-            if start >= self._told[active.name]:
+            if start >= self._told[active]:
                 self._reports.found(active.name, kind, active.action, self._text[start:end])
-            self._told[active.name] = max(self._told[active.name], end)
+            self._told[active] = max(self._told[active], end)
 
     def _redacted(self, stretches: list[Stretch], cut: int) -> str:
         """What leaves, up to `cut`."""
@@ -120,4 +116,4 @@ class GuardedStream:
         self._text = head + self._text[begin:]
         gone = begin - len(head)
         self._left -= gone
-        self._told = {name: max(0, place - gone) for name, place in self._told.items()}
+        self._told = {active: max(0, place - gone) for active, place in self._told.items()}
