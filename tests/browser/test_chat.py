@@ -203,20 +203,12 @@ def test_a_second_tab_sees_what_the_first_said(chat: Page) -> None:
     expect(other.locator("#list .open")).to_have_text(["From the first"])
 
 
-@pytest.mark.parametrize(
-    "damage",
-    [
-        '{"id": "aa"}',
-        "not JSON",
-        '{"id":"aa","title":"","system":"","messages":[{"role":"assistant","versions":[],"shown":0}]}',
-    ],
-)
-def test_what_is_damaged_in_the_store_is_left_alone(page: Page, damage: str) -> None:
+def test_what_is_damaged_in_the_store_is_left_alone(page: Page) -> None:
+    empty = {"title": "", "system": "", "messages": [{"role": "assistant", "versions": [], "shown": 0}]}
+    damaged = {"aa": "not JSON", "bb": json.dumps({"id": "bb"}), "cc": json.dumps({"id": "cc", **empty}), "dd": "null"}
+    page.evaluate("all => { for (const name in all) localStorage['groundup.chat.' + name] = all[name] }", damaged)
+    page.evaluate("() => { localStorage['groundup.current'] = '\"bb\"'; localStorage['groundup.settings'] = '[]' }")
     page.goto("/")
-    page.evaluate(
-        "text => { localStorage['groundup.chat.aa'] = text; localStorage['groundup.current'] = '\"aa\"' }", damage
-    )
-    page.reload()
     expect(page.locator(".welcome")).to_be_visible()
     expect(page.locator("#list li")).to_have_count(0)
 

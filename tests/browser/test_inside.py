@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import math
 import re
+from urllib.parse import quote
 
 import pytest
-from groundup.serving.inspecting import MAX_TOKENS
 from playwright.sync_api import Page, Response, expect
 from tests.browser.server import PATIENCE
 
 from groundup.generation.settings import GenerationSettings
 from groundup.language_model.look_inside import attention_weights, logit_lens, next_token, read, surprisals
 from groundup.language_model.model import LanguageModel
+from groundup.serving.inspecting import MAX_TOKENS
 
 expect.set_options(timeout=PATIENCE)
 TEXT = "To be, or naïve 日\nin the License"
@@ -20,8 +21,8 @@ TEXT = "To be, or naïve 日\nin the License"
 
 @pytest.fixture
 def inside(page: Page) -> Page:
-    page.goto("/inside")
-    look(page, TEXT)
+    page.goto(f"/inside#{quote(TEXT)}")
+    expect(page.locator("#results:not([aria-busy])")).to_be_visible()
     return page
 
 

@@ -5,17 +5,22 @@ from __future__ import annotations
 import asyncio
 import json
 import math
+from pathlib import Path
 from typing import Any
 
 import pytest
 from starlette.testclient import TestClient
-from tests.serving.conftest import Serve
+from tests.serving.conftest import HOST, Serve
 
 from groundup.generation.settings import GenerationSettings
 from groundup.language_model.look_inside import attention_weights, logit_lens, next_token, read, surprisals
 from groundup.language_model.model import LanguageModel
 from groundup.serving.api_error import ApiError
+from groundup.serving.app import create_app
+from groundup.serving.guard.guard import load_guard
 from groundup.serving.inspecting import MAX_CHARACTERS, MAX_WAITING, InspectBody, Inspector
+from groundup.serving.metrics import Metrics
+from groundup.serving.settings import ServingSettings
 
 TEXT = "To be, or naïve 日"
 
@@ -106,7 +111,7 @@ def test_too_many_at_once_are_told_to_come_back(talker: LanguageModel) -> None:
     assert [(type(error), getattr(error, "status", 0)) for error in refused] == [(ApiError, 503)] * 3
 
 
-def test_the_pages_are_open_and_what_they_ask_for_is_not(serve: Serve, letters: LanguageModel, tmp_path: Any) -> None:
+def test_the_pages_are_open_and_what_they_ask_for_is_not(serve: Serve, letters: LanguageModel, tmp_path: Path) -> None:
     (tmp_path / "keys").write_text("secret\n")
     client = serve(letters, api_keys=str(tmp_path / "keys"))
     for path in ("/", "/inside", "/pages/chat.js", "/pages/style.css"):
@@ -115,3 +120,17 @@ def test_the_pages_are_open_and_what_they_ask_for_is_not(serve: Serve, letters: 
     assert client.post("/inspect", json={"text": "a"}).status_code == 401
     opened = client.post("/inspect", json={"text": "a"}, headers={"Authorization": "Bearer secret"})
     assert opened.status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("side", "status", "told"), [("input", 400, "refused by this server's guard"), ("output", 403, "no look inside")]
+)
+def test_a_guard_is_not_gone_around(letters: LanguageModel, tmp_path: Path, side: str, status: int, told: str) -> None:
+    """What the model may not read isn't read; where texts are checked on their way out, no single tokens are shown."""
+    (tmp_path / "words.txt").write_text("swordfish\n")
+    (tmp_path / "guard.toml").write_text(f'[words]\nfiles = ["words.txt"]\n[{side}]\nwords = "refuse"\n')
+    guard = load_guard(tmp_path / "guard.toml", (), Metrics().count_guard)
+    with TestClient(create_app(letters, ServingSettings(name="tiny"), guard), base_url=HOST) as client:
+        answer = client.post("/inspect", json={"text": "a swordfish"})
+        assert answer.status_code == status
+        assert told in answer.json()["error"]["message"]

@@ -16,7 +16,7 @@ from fastapi import FastAPI
 
 from groundup.language_model.model import LanguageModel
 from groundup.serving.about import about_routes
-from groundup.serving.api_error import ApiError, ErrorBody, add_error_handlers
+from groundup.serving.api_error import ErrorBody, add_error_handlers
 from groundup.serving.chats import chat_routes
 from groundup.serving.completions import completion_routes
 from groundup.serving.guarding import Guard
@@ -89,15 +89,7 @@ def create_app(
 
 def add_pages(app: FastAPI, service: Service) -> frozenset[str]:
     """The web pages and what they ask for. The paths of their files are open to everyone, as they hold nothing of the model."""
-
-    def check(name: str | None) -> None:
-        service.check_model(name)
-        if service.guard is not None:
-            raise ApiError(
-                403, "this server has a guard, and a look inside would go around it: leave --guard out to look"
-            )
-
-    app.include_router(inspect_routes(service.language_model, check))
+    app.include_router(inspect_routes(service))
     app.include_router(page_routes())
     return frozenset(read_pages())
 

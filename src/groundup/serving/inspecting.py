@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Annotated, Any
 
@@ -21,7 +20,9 @@ from groundup.language_model.look_inside import (
 )
 from groundup.language_model.model import LanguageModel
 from groundup.serving.api_error import ApiError
+from groundup.serving.guarding import Guard, checked_input
 from groundup.serving.requests import Body, Number
+from groundup.serving.service import Service
 
 MAX_TOKENS = 256
 MAX_CHARACTERS = 16 * MAX_TOKENS
@@ -218,31 +219,41 @@ def _spelled(language_model: LanguageModel, token: int) -> dict[str, Any]:
 class Inspector:
     """Looks inside for whoever asks, one at a time and off the event loop, so that replies go on being written."""
 
-    def __init__(self, language_model: LanguageModel) -> None:
-        self._language_model = language_model
+    def __init__(self, language_model: LanguageModel, guard: Guard | None = None) -> None:
+        self._language_model, self._guard = language_model, guard
         self._thread = ThreadPoolExecutor(1, "inspector")
         self._waiting = 0
 
     async def inspect(self, body: InspectBody) -> Inspected:
-        """The answer to a body. Raises `ApiError` (503) where too many wait for theirs."""
+        """The answer to a body. Raises `ApiError`: 503 where too many wait for theirs, 400 for a text that the guard refuses."""
         if self._waiting >= MAX_WAITING:
             raise ApiError(503, "too many look inside the model at once: try again in a moment", code="overloaded")
         self._waiting += 1
         try:
             loop = asyncio.get_running_loop()
-            return await loop.run_in_executor(self._thread, inspect, self._language_model, body)
+            return await loop.run_in_executor(self._thread, self._inspect, body)
         finally:
             self._waiting -= 1
 
+    def _inspect(self, body: InspectBody) -> Inspected:
+        text = checked_input(self._guard, body.text, "inspect")
+        return inspect(self._language_model, body.model_copy(update={"text": text}))
 
-def inspect_routes(language_model: LanguageModel, check_model: Callable[[str | None], None]) -> APIRouter:
+
+def inspect_routes(service: Service) -> APIRouter:
     """The route."""
-    router, inspector = APIRouter(), Inspector(language_model)
+    router, inspector = APIRouter(), Inspector(service.language_model, service.guard)
 
     @router.post("/inspect")
     async def inspect_text(body: InspectBody) -> Inspected:
         """What happens inside the model while it reads a text."""
-        check_model(body.model)
+        service.check_model(body.model)
+        if (
+            service.guard is not None and service.guard.changes_output
+        ):  # token by token, all of a text could leave unchecked
+            raise ApiError(
+                403, "this server's guard checks texts, so single tokens are not shown: there is no look inside"
+            )
         return await inspector.inspect(body)
 
     return router
