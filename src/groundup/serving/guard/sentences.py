@@ -6,7 +6,7 @@ import re
 
 from groundup.serving.guard.finding import HOLD
 
-ENDS = re.compile(r"[.!?…]+[\"'”’)\]]*\s+|[。！？]+[」』）]*|\n+")
+ENDS = re.compile(r"(?<![.!?…])[.!?…]+[\"'”’)\]]*\s+|[。！？]+[」』）]*|\n+")
 """Where a sentence ends; as it is certain only once something stands behind, a full stop at the text's end is none yet."""
 
 

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from groundup.serving.guard.finding import Stretch, joined
+from groundup.serving.guard.finding import HOLD, Stretch, joined
 from groundup.serving.guard.reports import ActiveCheck, Reports
 
 KEPT = 2000  # characters of what has left already that are looked at again with what comes
 STEP, LONGEST_STEP = 24, 96  # characters between two looks
+FEWEST_OLD = (
+    256  # characters that leave together where only their age lets them out: text of numbers alone is dear to look at
+)
 LONGEST_HEAD = 2000  # characters of a table's first line
 
 
@@ -69,7 +72,8 @@ class GuardedStream:
         text = self._text
         cut = min((each.check.settled(text) for each in self._checks), default=len(text))
         cut = len(text) if final else cut
-        if cut <= self._left:
+        by_age = cut <= len(text) - HOLD
+        if cut - self._left < (FEWEST_OLD if by_age and not final else 1):
             return ""
         found = [
             (active, stretch)
