@@ -19,6 +19,7 @@ from groundup.cli.generate import generate
 from groundup.cli.labels import labels
 from groundup.cli.loading import INTERRUPTED
 from groundup.cli.runs import runs
+from groundup.cli.serve import serve
 from groundup.cli.train import train
 from groundup.errors import GroundupError
 
@@ -29,7 +30,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (train, labels, generate, complete, chat, evaluate, runs):
+for command in (train, labels, generate, complete, chat, serve, evaluate, runs):
     app.command(no_args_is_help=command is not runs)(command)
 app.add_typer(data.app)
 app.add_typer(tokenizer.app)
