@@ -85,10 +85,3 @@ def test_tokens_do_not_leave_beside_it(letters: LanguageModel, tmp_path: Path) -
         assert (answer.status_code, answer.json()["error"]["param"]) == (400, "logprobs")
         body = {"messages": [{"role": "user", "content": "a"}], "logprobs": True}
         assert client.post("/v1/chat/completions", json=body).status_code == 400
-
-
-def test_nobody_looks_around_it(letters: LanguageModel, tmp_path: Path) -> None:
-    with _client(letters, tmp_path, input="log", output="off") as client:
-        answer = client.post("/inspect", json={"text": "a"})
-        assert answer.status_code == 403
-        assert "leave --guard out to look" in answer.json()["error"]["message"]
