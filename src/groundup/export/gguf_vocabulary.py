@@ -14,6 +14,7 @@ What each kind says is read by llama.cpp's src/llama-vocab.cpp; the keys are tho
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Mapping
 from typing import Any, get_args
@@ -55,10 +56,13 @@ def gguf_vocabulary(tokenizer: Tokenizer, vocab_size: int) -> Facts:
     return facts | _special(tokenizer)
 
 
-def expected_ids(tokenizer: Tokenizer, text: str) -> list[int] | None:
-    """The ids that llama.cpp gives by the rules above; None where they say nothing: a word that isn't known, a ▁."""
+def expected_ids(tokenizer: Tokenizer, text: str, whole: bool = True) -> list[int] | None:
+    """The ids that llama.cpp gives by the rules above; None where they say nothing: a word that isn't known, a ▁.
+
+    Of a `whole` text with the special tokens that the tokenizer puts around it.
+    """
     description = tokenizer.description()
-    ids, unknown = tokenizer.encode(text), tokenizer.unknown_id
+    ids, unknown = tokenizer.encode(text, whole), tokenizer.unknown_id
     if _cut_name(description) is not None:
         return ids
     if SPACE in text or (description["model"]["type"] == "WordLevel" and unknown in ids):
@@ -166,7 +170,7 @@ def _ranks(model: Mapping[str, Any]) -> dict[str, int]:
 
 
 def _special(tokenizer: Tokenizer) -> Facts:
-    """Which token does what. Nothing is put before or behind a text: what begins it, our callers say themselves."""
+    """Which token does what, and what stands before and behind a text."""
     if tokenizer.end_id is None:
         raise _refusal("it has no token that ends a text, and llama.cpp would take another for it")
     template = tokenizer.chat_template
@@ -181,6 +185,14 @@ def _special(tokenizer: Tokenizer) -> Facts:
         "padding": tokenizer.pad_id,
     }
     facts: Facts = {f"tokenizer.ggml.{role}_token_id": number for role, number in ids.items() if number is not None}
-    facts |= {"tokenizer.ggml.add_bos_token": False, "tokenizer.ggml.add_eos_token": False}
+    bare, whole = tokenizer.encode("a", whole=False), tokenizer.encode("a")
+    around = [
+        (before, behind)
+        for before, behind in itertools.product((False, True), repeat=2)
+        if whole == [ids["bos"]] * before + bare + [ids["eos"]] * behind
+    ]
+    if not around:
+        raise _refusal("it puts other special tokens around a text than one that begins it and one that ends it")
+    facts |= dict(zip(("tokenizer.ggml.add_bos_token", "tokenizer.ggml.add_eos_token"), around[0], strict=True))
     source = tokenizer.config.get("chat_template")
     return facts | ({"tokenizer.chat_template": source} if template is not None else {})
