@@ -21,7 +21,7 @@ from benchmarks.completion.places import Place, find_places, is_exact, parses_in
 from benchmarks.result import at_least_one, output_file, show, write
 
 from groundup.evaluation.ngram import END_BYTE, NgramModel, byte_ids, train_ngram_model
-from groundup.generation.engine import evaluating
+from groundup.generation.forward import evaluating
 from groundup.language_model import LanguageModel
 from groundup.language_model.complete import token_texts
 from groundup.model.transformer import Transformer

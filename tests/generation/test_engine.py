@@ -14,7 +14,9 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from groundup.errors import GenerationError
-from groundup.generation.engine import Generation, Token, context_start, default_slide, last_logits
+from groundup.generation.engine import Generation, context_start, default_slide
+from groundup.generation.forward import last_logits
+from groundup.generation.request import Token
 from groundup.generation.settings import GenerationSettings
 from groundup.model.settings import Preset, preset_config
 from groundup.model.transformer import KVCache, Transformer

@@ -1,17 +1,18 @@
-"""The only decoder: several prompts in one batch over one key/value cache, a token a step. It knows ids, not text.
+"""The only decoder: texts that join and leave a batch at any step, over one cache of keys and values. It knows ids, not text.
 
-    for tokens in Generation(model, prompts, settings, end_id=0):
-        for token in tokens:
-            print(token.row, token.id, token.finish)
+    engine = Engine(model, num_slots=16)
+    ticket = engine.add(Request([1, 2, 3], GenerationSettings(max_new_tokens=5)))
+    while engine.busy:
+        for token in engine.step():
+            print(token.ticket, token.id, token.finish)
 
-Shapes: B rows still going, T tokens read at once, V vocabulary.
+Shapes: B texts in the batch, T tokens read at once, V vocabulary.
 """
 
 from __future__ import annotations
 
-import random
-from collections.abc import Callable, Collection, Iterator, Sequence
-from contextlib import contextmanager
+from collections import deque
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -20,44 +21,301 @@ from torch import Tensor
 
 from groundup.device import memory_bytes
 from groundup.errors import GenerationError
-from groundup.generation.sampling import choose, warp_logits
+from groundup.generation.choosing import Chooser, choose_tokens, score_tokens
+from groundup.generation.forward import Forward, evaluating, last_logits
+from groundup.generation.request import Request, Scored, Token, check
 from groundup.generation.settings import GenerationSettings
+from groundup.generation.slots import LEAST_SHARED, Slot, Slots, common_beginning
 from groundup.model.transformer import KVCache, Transformer
 
-Forward = Callable[[Tensor, KVCache], Tensor]
-"""Reads ids (B, T) into the cache, whose lengths grow by T; gives the logits (B, V) after the last of them."""
+BYTES_A_SLOT = 10_000  # of Python's: its list of ids, its random numbers, its stream of text
+LONGEST_PIECE = 1024  # tokens of prompts that go through the network at once, so that its activations stay small
+LONGEST_SCORED_PIECE = 128  # tokens whose scores of the whole vocabulary are made at once
 
 
-BYTES_A_ROW = 10_000  # of Python's: its list of ids, its random numbers, its stream of text
+class _Text:
+    """A request on its way."""
+
+    def __init__(self, ticket: int, request: Request, vocab_size: int, device: torch.device) -> None:
+        self.ticket, self.request = ticket, request
+        self.ids = list(request.prompt)
+        """The prompt and what came of it."""
+        self.num_left = request.settings.max_new_tokens
+        """How many tokens are still to come."""
+        self.chooser = Chooser(request, vocab_size, device)
+        self.slot = Slot()
+        self.context: list[int] = []
+        """What its slot is to hold before the newest token is read."""
+        self.scored: list[Scored] | None = [] if request.prompt_logprobs else None
+
+    @property
+    def num_unread(self) -> int:
+        """How many tokens of its context its slot doesn't hold yet."""
+        return len(self.context) - len(self.slot.ids)
 
 
-@dataclass(frozen=True, slots=True)
-class Token:
-    """One new token of one row."""
+@dataclass(frozen=True)
+class CacheUse:
+    """What the cache holds, in tokens."""
 
-    row: int
-    """Which of the prompts it continues."""
-    id: int
-    finish: Literal["end", "length"] | None = None
-    """Why the row ended here: this is an end token, or the last of `max_new_tokens`. None: the row goes on."""
+    running: int
+    """Of texts in the batch."""
+    kept: int
+    """Of texts that left, for prompts with the same beginning."""
+    room: int
+    """What it could hold."""
+
+
+class Engine:
+    """Texts in a batch: each `step` reads prompts, and gives one new token for every text that is read.
+
+    `num_slots` texts run at once, of up to `max_len` tokens each (0: the model's context); others wait, and join in the order
+    in which they came. A text leaves after one of its `stop_ids` (given as its last token), after `max_new_tokens`, or when it is canceled.
+    Prompts are read in pieces: at most `piece` tokens in a step in which others have a next token to come (0: all of them at once).
+
+    A token is chosen from the context that `context_start` gives its place: all that came before, until that is longer
+    than `max_len`; then the oldest `slide` tokens are dropped at a time (by default a quarter) and the rest is read anew. So of a prompt
+    longer than the context the last tokens are read, at least `max_len - slide + 1` of them.
+
+    `forward` replaces the network's own pass. Dropout is off during each step. Not for several threads at once. Raises
+    `GenerationError` for a cache that this machine's memory can't hold, and for a model whose scores are not numbers.
+    """
+
+    def __init__(
+        self,
+        model: Transformer,
+        num_slots: int,
+        max_len: int = 0,
+        forward: Forward | None = None,
+        slide: int | None = None,
+        piece: int = 128,
+    ) -> None:
+        context, weight = model.config.max_seq_len, model.token_embedding.weight
+        self.model, self.num_slots = model, num_slots
+        self.max_len = max_len or context
+        self.slide = default_slide(self.max_len) if slide is None else min(slide, self.max_len)
+        if num_slots < 1:
+            raise GenerationError(f"num_slots = {num_slots}: use a whole number of at least 1")
+        if not 1 <= self.max_len <= context:
+            raise GenerationError(
+                f"max_len = {self.max_len}: use a whole number from 1 to the model's context, {context}"
+            )
+        if slide is not None and not 1 <= slide <= context:
+            raise GenerationError(f"slide = {slide}: use a whole number from 1 to the model's context, {context}")
+        _require_room(model, self.max_len, num_slots)
+        self.num_reused = 0
+        """Tokens of prompts that needn't be read, since a slot held them."""
+        self.num_read = 0
+        """Tokens of prompts that were read."""
+        self._forward, self._piece, self._device = forward or last_logits(model), piece, weight.device
+        self._slots = Slots(KVCache(model.config, num_slots, self.max_len, weight.device, weight.dtype))
+        self._waiting: deque[_Text] = deque()
+        self._texts: list[_Text] = []  # those that run, as their rows lie: first `_num_ready` whose contexts are read
+        self._num_ready = 0
+        self._num_tickets = 0
+
+    @property
+    def num_waiting(self) -> int:
+        """Texts that wait for a slot."""
+        return len(self._waiting)
+
+    @property
+    def num_running(self) -> int:
+        """Texts that have one."""
+        return len(self._texts)
+
+    @property
+    def busy(self) -> bool:
+        """Whether there is anything to do."""
+        return bool(self._texts or self._waiting)
+
+    @property
+    def cache_use(self) -> CacheUse:
+        """What the cache holds now."""
+        lengths = [len(slot.ids) for slot in self._slots.all]
+        running = sum(lengths[: len(self._texts)])
+        return CacheUse(running, sum(lengths) - running, self.num_slots * self.max_len)
+
+    def add(self, request: Request) -> int:
+        """Take a request in: its ticket. Raises `GenerationError` for what can't be served."""
+        check(request, self.model.config.vocab_size, self.max_len)
+        ticket = self._num_tickets
+        self._num_tickets += 1
+        self._waiting.append(_Text(ticket, request, self.model.config.vocab_size, self._device))
+        return ticket
+
+    def cancel(self, ticket: int) -> None:
+        """Give no more tokens for this ticket; its slot is free at once. Nothing happens if it ended before."""
+        for text in self._waiting:
+            if text.ticket == ticket:
+                self._waiting.remove(text)
+                return
+        for place, text in enumerate(self._texts):
+            if text.ticket == ticket:
+                self._leave(place)
+                return
+
+    def step(self) -> list[Token]:
+        """Read more of the prompts, and one new token for every text whose prompt is read; nothing when idle."""
+        with evaluating(self.model):
+            self._join()
+            self._read_prompts()
+            return self._next_tokens() if self._num_ready else []
+
+    def _join(self) -> None:
+        """Give free slots to those who wait, and let those whose row is full read their later part anew."""
+        for place in range(self._num_ready - 1, -1, -1):
+            text = self._texts[place]
+            if len(text.slot.ids) == self.max_len:
+                text.slot.ids = []
+                self._num_ready -= 1
+                self._exchange(place, self._num_ready)
+                self._begin(text)
+        while self._waiting and len(self._texts) < self.num_slots:
+            text = self._waiting.popleft()
+            self._begin(text)
+            text.slot = self._slots.take([] if text.request.prompt_logprobs else text.context)
+            self.num_reused += len(text.slot.ids)
+            self._texts.append(text)
+
+    def _begin(self, text: _Text) -> None:
+        text.context = text.ids[context_start(len(text.ids), self.max_len, self.slide) : -1]
+
+    def _read_prompts(self) -> None:
+        """Fill rows with their contexts, in the order in which they lie, as far as this step may."""
+        left = self._piece if self._piece and self._num_ready else float("inf")
+        while self._num_ready < len(self._texts) and left > 0:
+            left -= self._read_piece(int(min(left, LONGEST_PIECE)))
+
+    def _read_piece(self, most: int) -> int:
+        """Read a piece of the oldest prompt that isn't read, or the rest of several at once; how many places went through the network."""
+        first = self._num_ready
+        oldest = min(range(first, len(self._texts)), key=lambda place: self._texts[place].ticket)
+        self._exchange(first, oldest)
+        head = self._texts[first]
+        if head.scored is not None:
+            return self._score_piece(head, min(most, LONGEST_SCORED_PIECE))
+        self._share(first)
+        group, width = [head], head.num_unread
+        if not width:
+            self._num_ready += 1
+            return 0
+        for place in range(first + 1, len(self._texts)):
+            text = self._texts[place]
+            if text.scored is not None or width > most:
+                break
+            self._share(place)
+            wider = max(width, text.num_unread)
+            if (len(group) + 1) * wider > most or max(
+                len(each.slot.ids) for each in [*group, text]
+            ) + wider > self.max_len:
+                break
+            if any(common_beginning(each.context, text.context) >= len(text.slot.ids) + LEAST_SHARED for each in group):
+                break  # what it shares can be copied in a moment
+            group.append(text)
+            width = wider
+        width = min(width, most)
+        pieces = [text.context[len(text.slot.ids) :][:width] for text in group]
+        # The cache hides what is past a row's length.
+        ids = torch.tensor([piece + [0] * (width - len(piece)) for piece in pieces], device=self._device)
+        self._forward(ids, self._slots.view(first, first + len(group)))
+        for text, piece in zip(group, pieces, strict=True):
+            text.slot.ids += piece
+            self._num_ready += not text.num_unread
+            self.num_read += len(piece)
+        return ids.numel()
+
+    def _score_piece(self, text: _Text, most: int) -> int:
+        """Read a piece of a prompt by the network's own pass, which scores each of its tokens."""
+        assert text.scored is not None
+        start = len(text.slot.ids)
+        piece = text.context[start : start + most]
+        if piece:
+            place = self._num_ready
+            ids = torch.tensor([piece], device=self._device)
+            hidden = self.model.hidden_states(ids, cache=self._slots.view(place, place + 1))[0]  # (T, D)
+            following = text.ids[start + 1 : start + 1 + len(piece)]
+            text.scored += score_tokens(self.model.logits(hidden), following, text.request.logprobs or 0)
+            text.slot.ids += piece
+            self.num_read += len(piece)
+        self._num_ready += not text.num_unread
+        return len(piece)
+
+    def _share(self, place: int) -> None:
+        text = self._texts[place]
+        before = len(text.slot.ids)
+        self._slots.share(place, text.context)
+        self.num_reused += len(text.slot.ids) - before
+
+    def _next_tokens(self) -> list[Token]:
+        """Read the newest token of each text that is ready, and choose the one after it."""
+        ready = self._texts[: self._num_ready]
+        newest = torch.tensor([[text.ids[-1]] for text in ready], device=self._device)  # (B, 1)
+        logits = self._forward(newest, self._slots.view(0, len(ready)))  # (B, V)
+        if not logits.amax().isfinite():
+            raise GenerationError(
+                "the model's scores are not finite numbers: its weights are damaged, so use another checkpoint"
+            )
+        ids = choose_tokens([text.chooser for text in ready], logits)
+        scored = self._score(ready, logits, ids)
+        tokens = []
+        for place, (text, new) in enumerate(zip(ready, ids, strict=True)):
+            text.slot.ids.append(text.ids[-1])
+            text.ids.append(new)
+            text.num_left -= 1
+            finish: Literal["end", "length"] | None = (
+                "end" if new in text.request.stop_ids else None if text.num_left else "length"
+            )
+            score, prompt = scored.get(place), text.scored
+            if score is None and prompt is None:
+                tokens.append(Token(text.ticket, new, finish))
+                continue
+            logprob, likeliest = (None, ()) if score is None else (score.logprob, score.likeliest)
+            tokens.append(
+                Token(text.ticket, new, finish, logprob, likeliest, None if prompt is None else tuple(prompt))
+            )
+            text.scored = None
+        for place in range(len(ready) - 1, -1, -1):
+            if tokens[place].finish:
+                self._leave(place)
+        return tokens
+
+    def _score(self, ready: Sequence[_Text], logits: Tensor, ids: Sequence[int]) -> dict[int, Scored]:
+        """The log-probabilities of those texts that asked for them, by their places."""
+        wanted = [(place, text.request.logprobs) for place, text in enumerate(ready)]
+        numbers = {place: number for place, number in wanted if number is not None}
+        if not numbers:
+            return {}
+        scored = score_tokens(logits[list(numbers)], [ids[place] for place in numbers], max(numbers.values()))
+        return {
+            place: Scored(score.id, score.logprob, score.likeliest[:number])
+            for (place, number), score in zip(numbers.items(), scored, strict=True)
+        }
+
+    def _leave(self, place: int) -> None:
+        """Take the text at this place out; the rows close up."""
+        if place < self._num_ready:
+            self._num_ready -= 1
+            self._exchange(place, self._num_ready)
+            place = self._num_ready
+        self._exchange(place, len(self._texts) - 1)
+        self._texts.pop()
+        self._slots.give_back_last()
+
+    def _exchange(self, one: int, other: int) -> None:
+        self._slots.exchange(one, other)
+        self._texts[one], self._texts[other] = self._texts[other], self._texts[one]
 
 
 class Generation(Iterator[list[Token]]):
     """The continuation of several prompts: each step gives one new token for every row that is still going.
 
     A row leaves after the end token or one of `stop_ids` (given as its last) or after `max_new_tokens`, or when the caller
-    says `stop(row)`.
-    Row i draws its random numbers from (settings.seed, i) alone, so its tokens don't depend on who else is in the batch
-    (but for the rounding of the matrix products). For several samples of a prompt, repeat the prompt. An empty prompt
-    starts from the end token.
+    says `stop(row)`. Row i draws its random numbers from (settings.seed, i) alone, so its tokens don't depend on who else is
+    in the batch (but for the rounding of the matrix products). For several samples of a prompt, repeat the prompt. An
+    empty prompt starts from the end token.
 
-    A token is chosen from the context that `context_start` gives its place: all that came before, until that is longer
-    than `max_seq_len`; then the oldest `slide` tokens are dropped at a time (by default a quarter of the context) and
-    the rest is read anew. So of a prompt longer than the context the last tokens are read, at least
-    `max_seq_len - slide + 1` of them.
-
-    `forward` replaces the network's own pass. Dropout is off during each step. Raises `GenerationError` for an empty
-    prompt without an end token, ids that the model doesn't have, and a model whose scores are not numbers.
+    `slide` and `forward` are the `Engine`'s. Raises `GenerationError` as it does, and for an empty prompt without an end token.
     """
 
     def __init__(
@@ -70,101 +328,27 @@ class Generation(Iterator[list[Token]]):
         forward: Forward | None = None,
         stop_ids: Collection[int] = (),
     ) -> None:
-        self.model, self.settings, self.end_ids = model, settings, {end_id, *stop_ids}
-        self.max_seq_len = model.config.max_seq_len
-        self.slide = default_slide(self.max_seq_len) if slide is None else slide
-        if not 1 <= self.slide <= self.max_seq_len:
-            raise GenerationError(
-                f"slide = {self.slide}: use a whole number from 1 to the model's context, {self.max_seq_len}"
-            )
-        self.forward = forward or last_logits(model)
-        _require_room(model, max(map(len, prompts), default=0) + settings.max_new_tokens, len(prompts))
-        self.texts = [_prompt_ids(prompt, end_id, model.config.vocab_size) for prompt in prompts]
-        self.rows = list(range(len(prompts)))  # row i of the cache belongs to prompt rows[i]
-        self._stopped: set[int] = set()
-        self._uniforms = [random.Random(f"{settings.seed}:{row}") for row in self.rows]
-        self._num_new = 0
-        self._cache: KVCache | None = None
-        self._seen: Tensor | None = None  # (B, V), kept for a repetition penalty only
+        ends = frozenset(stop_ids) if end_id is None else frozenset((end_id, *stop_ids))
+        start = [] if end_id is None else [end_id]
+        requests = [Request(prompt or start, settings, row, ends) for row, prompt in enumerate(prompts)]
+        longest = max((len(request.prompt) for request in requests), default=0) + settings.max_new_tokens
+        max_len = min(model.config.max_seq_len, longest)
+        self.texts = [list(request.prompt) for request in requests]
+        self._engine = Engine(model, max(1, len(prompts)), max_len, forward, slide, piece=0)
+        for request in requests:
+            self._engine.add(request)
 
     def stop(self, row: int) -> None:
         """Give no more tokens for this row, e.g. because its text holds a stop string."""
-        self._stopped.add(row)
+        self._engine.cancel(row)
 
     def __next__(self) -> list[Token]:
-        self._leave(self._stopped)
-        if not self.rows:
+        tokens = self._engine.step()
+        if not tokens:
             raise StopIteration
-        with evaluating(self.model):
-            ids = self._choose(self._read()).tolist()
-        self._num_new += 1
-        last = self._num_new == self.settings.max_new_tokens
-        tokens = []
-        for row, new in zip(self.rows, ids, strict=True):
-            self.texts[row].append(new)
-            tokens.append(Token(row, new, "end" if new in self.end_ids else "length" if last else None))
-        self._leave({token.row for token in tokens if token.finish})
+        for token in tokens:
+            self.texts[token.row].append(token.id)
         return tokens
-
-    def _read(self) -> Tensor:
-        """Read each row's newest token; the logits (B, V) that follow it."""
-        if self._cache is None:
-            self._fill(list(range(len(self.rows))))
-        else:
-            full = [i for i, length in enumerate(self._cache.lengths) if length == self.max_seq_len]
-            if full:
-                self._fill(full)
-        assert self._cache is not None
-        newest = torch.tensor([[self.texts[row][-1]] for row in self.rows], device=self._cache.keys.device)  # (B, 1)
-        logits = self.forward(newest, self._cache)
-        if not logits.amax().isfinite():
-            raise GenerationError(
-                "the model's scores are not finite numbers: its weights are damaged, so use another checkpoint"
-            )
-        return logits
-
-    def _fill(self, places: list[int]) -> None:
-        """Read the contexts of these rows of the cache anew, all but the newest token."""
-        texts = [self.texts[self.rows[i]] for i in places]
-        contexts = [text[context_start(len(text), self.max_seq_len, self.slide) : -1] for text in texts]
-        longest = max(map(len, contexts))
-        weight = self.model.token_embedding.weight
-        room = min(self.max_seq_len, max(map(len, texts)) + self.settings.max_new_tokens)
-        fresh = KVCache(self.model.config, len(places), room, weight.device, weight.dtype)
-        if longest:
-            padded = [
-                context + [0] * (longest - len(context)) for context in contexts
-            ]  # the cache hides what is past a row's length
-            self.forward(torch.tensor(padded, device=weight.device), fresh)
-        fresh.lengths = [len(context) for context in contexts]
-        if self._cache is None or len(places) == len(self.rows):
-            self._cache = fresh
-        else:
-            self._cache.keys[:, places], self._cache.values[:, places] = fresh.keys, fresh.values
-            for i, length in zip(places, fresh.lengths, strict=True):
-                self._cache.lengths[i] = length
-
-    def _choose(self, logits: Tensor) -> Tensor:
-        """One id for each row (B,) from its logits (B, V)."""
-        if self.settings.repetition_penalty != 1.0 and self._seen is None:
-            self._seen = torch.zeros_like(logits, dtype=torch.bool)
-            for i, row in enumerate(self.rows):
-                self._seen[i, self.texts[row]] = True
-        uniforms = torch.tensor([self._uniforms[row].random() for row in self.rows], dtype=torch.float64)
-        ids = choose(warp_logits(logits, self.settings, self._seen), self.settings, uniforms)
-        if self._seen is not None:
-            self._seen.scatter_(1, ids[:, None], True)
-        return ids
-
-    def _leave(self, leaving: set[int]) -> None:
-        """Drop these rows, and what the cache holds of them."""
-        staying = [i for i, row in enumerate(self.rows) if row not in leaving]
-        if len(staying) == len(self.rows):
-            return
-        self.rows = [self.rows[i] for i in staying]
-        if self.rows and self._cache is not None:
-            self._cache.keep_rows(staying)
-            self._seen = self._seen[staying] if self._seen is not None else None
 
 
 def context_start(place: int, max_seq_len: int, slide: int) -> int:
@@ -181,51 +365,13 @@ def default_slide(max_seq_len: int) -> int:
     return max(1, max_seq_len // 4)
 
 
-def last_logits(model: Transformer) -> Forward:
-    """The network's own pass, with logits for the last token alone."""
-
-    def forward(ids: Tensor, cache: KVCache) -> Tensor:
-        return model.logits(model.hidden_states(ids, cache=cache)[:, -1])
-
-    return forward
-
-
-@contextmanager
-def evaluating(model: Transformer) -> Iterator[None]:
-    """Without gradients and without dropout; a model that was training goes on training after."""
-    training = model.training
-    if training:
-        model.eval()
-    try:
-        with torch.inference_mode():
-            yield
-    finally:
-        if training:
-            model.train()
-
-
-def _require_room(model: Transformer, num_tokens: int, num_rows: int) -> None:
+def _require_room(model: Transformer, max_len: int, num_slots: int) -> None:
     """Raise `GenerationError` when the cache of keys and values would not fit into this machine's memory."""
     config, there = model.config, memory_bytes()
     a_token = 2 * config.num_layers * config.num_kv_heads * config.head_dim * model.token_embedding.weight.itemsize
-    needed = num_rows * (min(config.max_seq_len, num_tokens) * a_token + BYTES_A_ROW)
+    needed = num_slots * (max_len * a_token + BYTES_A_SLOT)
     if needed > there > 0:
         raise GenerationError(
-            f"{num_rows:,} texts at once need about {needed / 1e9:,.0f} GB, and this machine has {there / 1e9:,.0f} GB: "
+            f"{num_slots:,} texts at once need about {needed / 1e9:,.0f} GB, and this machine has {there / 1e9:,.0f} GB: "
             "ask for fewer at a time"
         )
-
-
-def _prompt_ids(prompt: Sequence[int], end_id: int | None, vocab_size: int) -> list[int]:
-    ids = list(prompt)
-    if not ids:
-        if end_id is None:
-            raise GenerationError("the prompt is empty and this model has no end token to start from: give a prompt")
-        return [end_id]
-    outside = [token for token in ids if not 0 <= token < vocab_size]
-    if outside:
-        raise GenerationError(
-            f"token {outside[0]} of the prompt is not in the model's vocabulary of {vocab_size}: "
-            "use the model's own tokenizer"
-        )
-    return ids

@@ -19,7 +19,8 @@ import torch
 from torch import Tensor
 
 from groundup.errors import DataError, GenerationError
-from groundup.generation.engine import Generation, last_logits
+from groundup.generation.engine import Generation
+from groundup.generation.forward import last_logits
 from groundup.generation.sampling import DROPPED
 from groundup.generation.settings import GenerationSettings
 from groundup.language_model.text_stream import IncrementalDecoder, StopFilter

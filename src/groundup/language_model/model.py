@@ -11,14 +11,14 @@ from pathlib import Path
 from groundup.config import build
 from groundup.device import give_back_freed_memory, pick_device
 from groundup.errors import GenerationError, SettingError, TokenizerError
-from groundup.generation.engine import Generation
+from groundup.generation.forward import Forward
 from groundup.generation.settings import GenerationSettings
 from groundup.language_model.adapters import open_model, tokenizer_directory, with_bases
 from groundup.language_model.chat import TURN_END, Message, check_messages, transcript
 from groundup.language_model.complete import COMPLETION_DEFAULTS, complete
 from groundup.language_model.locate import find_model, verify_as_written
 from groundup.language_model.score import Score, log_likelihoods
-from groundup.language_model.text_stream import TextStream
+from groundup.language_model.text_engine import TextEngine
 from groundup.model.transformer import Transformer
 from groundup.tokens.conversation import encode_conversation, end_of_turn
 from groundup.tokens.language_tags import opening
@@ -34,7 +34,7 @@ class LanguageModel:
 
     What is generated follows from the prompt and the settings alone. An empty prompt starts a new text (from the end
     token). A prompt must fit the model's context; what is generated may outgrow it: then the oldest part of the text is
-    forgotten (`groundup.generation.engine.Generation` says how). Characters of a prompt that the tokenizer never saw
+    forgotten (`groundup.generation.engine.Engine` says how). Characters of a prompt that the tokenizer never saw
     are read as the unknown token, with a `GroundupWarning`.
 
     Keywords of `generate`, `stream`, `chat` and `chat_stream` are the fields of `GenerationSettings`.
@@ -49,6 +49,8 @@ class LanguageModel:
         self.model, self.tokenizer = model, tokenizer
         self.chat_template = tokenizer.chat_template
         """How conversations are written for this model; None if it was not taught to converse."""
+        self.forward: Forward | None = None
+        """What generates in place of the network's own pass, such as a graph that was proved equal; None for none."""
 
     @classmethod
     def load(cls, path: str | Path, device: str = "auto") -> LanguageModel:
@@ -181,20 +183,19 @@ class LanguageModel:
         self, prompt_ids: list[int], settings: GenerationSettings, stop_ids: Sequence[int] | None = None
     ) -> Iterator[tuple[int, str]]:
         """(row, new text) as it comes, for each of `num_samples` rows; it ends at `stop_ids`, or else at the tokenizer's end tokens."""
-        ends = self.tokenizer.end_ids if stop_ids is None else stop_ids
-        prompts = [prompt_ids] * settings.num_samples
-        generation = Generation(self.model, prompts, settings, self.tokenizer.end_id, stop_ids=ends)
-        streams = [TextStream(self.tokenizer.decode, prompt_ids, settings.stop) for _ in range(settings.num_samples)]
-        for tokens in generation:
-            for token in tokens:
-                stream = streams[token.row]
-                text = "" if token.finish == "end" else stream.add(token.id)
-                if stream.stopped:
-                    generation.stop(token.row)
-                elif token.finish:
-                    text += stream.finish()
-                if text:
-                    yield token.row, text
+        longest = max(1, len(prompt_ids)) + settings.max_new_tokens
+        max_len = min(self.model.config.max_seq_len, longest)
+        engine = TextEngine(self, settings.num_samples, max_len, piece=0)
+        for sample in range(settings.num_samples):
+            engine.add(prompt_ids, settings, stop_ids, sample=sample)
+        return self._texts(engine)
+
+    @staticmethod
+    def _texts(engine: TextEngine) -> Iterator[tuple[int, str]]:
+        while engine.busy:
+            for piece in engine.step():
+                if piece.text:
+                    yield piece.ticket, piece.text
 
     def check_prompt(self, prompt: str) -> None:
         """Raise `GenerationError` for a prompt that `generate` would refuse."""

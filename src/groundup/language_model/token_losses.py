@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 
 from groundup.device import map_in_threads
-from groundup.generation.engine import evaluating
+from groundup.generation.forward import evaluating
 from groundup.model.transformer import Transformer
 
 TOKENS_AT_ONCE = 2**14  # enough to keep a processor busy, few enough for its memory

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from groundup.device import map_in_threads
 from groundup.evaluation.likelihood import Likelihood, safe_exp
-from groundup.generation.engine import evaluating
+from groundup.generation.forward import evaluating
 from groundup.model.transformer import Transformer
 from groundup.tokens.prepared_examples import PreparedExamples
 from groundup.training.objectives.language_model import count_targets, marked_loss_sum

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from groundup.device import map_in_threads
-from groundup.generation.engine import evaluating
+from groundup.generation.forward import evaluating
 from groundup.model.transformer import Transformer
 from groundup.training.objectives.token_loss import LOGITS_AT_ONCE
 from groundup.training.settings import PreferenceSettings
