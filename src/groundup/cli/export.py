@@ -46,7 +46,12 @@ def export(
         from groundup.recipe.export import export as export_model
 
     certificate = export_model(
-        model, to, output, quantize, dtype, say=lambda line: print(f"groundup: {line}", file=sys.stderr)
+        model,
+        to,
+        output,
+        quantize,  # type: ignore[arg-type]  # which names there are, it says
+        dtype,
+        say=lambda line: print(f"groundup: {line}", file=sys.stderr),
     )
     if as_json:
         import json

@@ -13,10 +13,11 @@ import torch
 
 import groundup
 from groundup.errors import ExportError, SettingError
-from groundup.export.gguf_vocabulary import expected_ids
-from groundup.export.gguf_writer import GgufType, write_gguf
-from groundup.export.hugging_face import write_hugging_face
-from groundup.export.llama_cpp import LlamaCpp, is_installed
+from groundup.exports.gguf_vocabulary import expected_ids
+from groundup.exports.gguf_writer import GgufType, write_gguf
+from groundup.exports.hugging_face import write_hugging_face
+from groundup.exports.llama_cpp import LlamaCpp, is_installed
+from groundup.exports.quantize import Quantize
 from groundup.files import fsync_directory, fsync_file, sha256_file
 from groundup.language_model.locate import find_model
 from groundup.language_model.model import LanguageModel
@@ -58,7 +59,7 @@ def export(
     model: LanguageModel | str | Path,
     to: str,
     output: str | Path,
-    quantize: str = "",
+    quantize: Quantize = "",
     dtype: str = "float32",
     say: Say = lambda line: None,
 ) -> dict[str, Any]:
@@ -126,15 +127,15 @@ def _name(model: str | Path) -> str:
     return parts[-1].removesuffix(".gguf")
 
 
-def _write(model: LanguageModel, to: str, form: str, quantize: str, directory: Path, name: str) -> None:
+def _write(model: LanguageModel, to: str, form: str, quantize: Quantize, directory: Path, name: str) -> None:
     if to == "hf":
         write_hugging_face(model.model, model.tokenizer, directory, form)
     elif to == "gguf":
         write_gguf(model.model, model.tokenizer, directory / GGUF_FILE, GGUF_TYPES[form], name)
     else:
-        from groundup.export.onnx_graph import write_onnx
+        from groundup.exports.onnx_graph import write_onnx
 
-        write_onnx(model.model, directory, quantize)  # type: ignore[arg-type]
+        write_onnx(model.model, directory, quantize)
         model.tokenizer.save(directory, max_length=model.model.config.max_seq_len)
 
 
@@ -192,10 +193,15 @@ def _hugging_face(model: LanguageModel, directory: Path) -> _Checks:
 def _onnx(model: LanguageModel, directory: Path) -> _Checks:
     import onnxruntime
 
-    from groundup.export.onnx_forward import OnnxForward
+    from groundup.exports.onnx_forward import OnnxForward, PortableForward
 
-    way = with_forward("ONNX Runtime", model.model, OnnxForward(directory), onnxruntime.__version__)
-    return _Checks([way], {"groundup": (Tokenizer.load(directory).encode, model.tokenizer.encode)}, {})
+    threads, version = torch.get_num_threads(), str(onnxruntime.__version__)
+    steps = {
+        "ONNX Runtime": PortableForward.of_file(directory, threads),
+        "ONNX Runtime in our engine": OnnxForward(directory, threads),
+    }
+    ways = [with_forward(name, model.model, forward, version) for name, forward in steps.items()]
+    return _Checks(ways, {"groundup": (Tokenizer.load(directory).encode, model.tokenizer.encode)}, {})
 
 
 def _gguf(model: LanguageModel, directory: Path) -> _Checks:

@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from groundup.export.llama_cpp import LlamaCpp
+from groundup.exports.llama_cpp import LlamaCpp
 from groundup.generation.engine import Engine
 from groundup.generation.forward import Forward, evaluating
 from groundup.generation.request import Request

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from groundup.errors import MissingExtraError, ModelError, SettingError
-from groundup.export.gguf_vocabulary import gguf_vocabulary
+from groundup.exports.gguf_vocabulary import gguf_vocabulary
 from groundup.model.families import to_hf_config, to_hf_tensors
 from groundup.model.gguf_file import FREQUENCY_FACTORS, GPT2_TENSORS, LLAMA_TENSORS, SETTINGS
 from groundup.model.rope_settings import RopeScaling

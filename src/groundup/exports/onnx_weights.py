@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import torch
 
-from groundup.export.onnx_nodes import Weights
-from groundup.export.quantize import BITS, Array, Quantize, QuantizedMatrix, quantize_matrix
+from groundup.exports.onnx_nodes import Weights
+from groundup.exports.quantize import BITS, Array, Quantize, QuantizedMatrix, quantize_matrix
 from groundup.model.transformer import Transformer
 
 

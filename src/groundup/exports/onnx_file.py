@@ -15,11 +15,11 @@ import numpy as np
 
 from groundup.config import as_plain, build
 from groundup.errors import ModelError, SettingError
-from groundup.export.onnx_graph import portable_graph
-from groundup.export.onnx_nodes import Weights
-from groundup.export.onnx_runtime import import_onnx
-from groundup.export.onnx_weights import graph_weights
-from groundup.export.quantize import Array, Quantize, QuantizedMatrix
+from groundup.exports.onnx_graph import portable_graph
+from groundup.exports.onnx_nodes import Weights
+from groundup.exports.onnx_runtime import import_onnx
+from groundup.exports.onnx_weights import graph_weights
+from groundup.exports.quantize import Array, Quantize, QuantizedMatrix
 from groundup.files import replacing
 from groundup.model.settings import TransformerConfig
 from groundup.model.transformer import Transformer
@@ -30,7 +30,7 @@ ALIGNMENT = 4096  # bytes: a page, so that a tensor can be mapped
 
 
 def write_onnx(model: Transformer, directory: Path, quantize: Quantize = "") -> None:
-    """Write the model's portable graph (`groundup.export.onnx_graph`), its matrices quantized if asked.
+    """Write the model's portable graph (`groundup.exports.onnx_graph`), its matrices quantized if asked.
 
     Raises `MissingExtraError` without the `onnx` package; what the disk refuses is an `OSError`.
     """

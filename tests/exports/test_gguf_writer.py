@@ -15,9 +15,9 @@ import torch
 from tests.model.test_gguf_file import network
 
 from groundup.errors import ModelError, SettingError, TokenizerError
-from groundup.export.gguf_vocabulary import expected_ids
-from groundup.export.gguf_writer import GgufType, write_gguf
-from groundup.export.llama_cpp import LlamaCpp
+from groundup.exports.gguf_vocabulary import expected_ids
+from groundup.exports.gguf_writer import GgufType, write_gguf
+from groundup.exports.llama_cpp import LlamaCpp
 from groundup.language_model import LanguageModel
 from groundup.model.directory import model_of_tensors
 from groundup.model.families import from_hf_config

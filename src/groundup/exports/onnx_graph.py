@@ -20,8 +20,8 @@ import numpy as np
 import torch
 
 from groundup.errors import ModelError
-from groundup.export.onnx_nodes import MICROSOFT, Graph, Weights
-from groundup.export.onnx_runtime import import_onnx
+from groundup.exports.onnx_nodes import MICROSOFT, Graph, Weights
+from groundup.exports.onnx_runtime import import_onnx
 from groundup.model.rotary import rotary_table
 from groundup.model.settings import TransformerConfig
 

@@ -12,11 +12,11 @@ import torch
 from torch import Tensor
 
 from groundup.errors import ModelError
-from groundup.export.onnx_graph import engine_graph
-from groundup.export.onnx_nodes import Weights
-from groundup.export.onnx_runtime import open_session
-from groundup.export.onnx_weights import graph_weights
-from groundup.export.quantize import Quantize
+from groundup.exports.onnx_graph import engine_graph
+from groundup.exports.onnx_nodes import Weights
+from groundup.exports.onnx_runtime import open_session
+from groundup.exports.onnx_weights import graph_weights
+from groundup.exports.quantize import Quantize
 from groundup.model.settings import TransformerConfig
 from groundup.model.transformer import KVCache, Transformer
 

@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from groundup.export.onnx_runtime import INLINE, import_onnx
-from groundup.export.quantize import Array, QuantizedMatrix
+from groundup.exports.onnx_runtime import INLINE, import_onnx
+from groundup.exports.quantize import Array, QuantizedMatrix
 
 MICROSOFT = "com.microsoft"  # the domain of ONNX Runtime's own operators
 INT8_ACTIVATIONS = 4  # MatMulNBits multiplies whole numbers: each row of activations is quantized in blocks as well

@@ -1,0 +1,167 @@
+"""Exports with their certificates: what is in one, and that nothing outside a bound is written."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+from tests.model.test_gguf_file import network
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+import groundup as gu
+from groundup.errors import ExportError, ModelError, SettingError
+from groundup.language_model import LanguageModel
+from groundup.recipe import bounds
+from groundup.recipe.bounds import BOUNDS, SAME_NUMBERS, Bound
+from groundup.recipe.certificate import Difference, check, check_ids, compare
+from groundup.recipe.export import export
+from groundup.recipe.ways import Reading
+from groundup.tokens.byte_pair import train_byte_pair_tokenizer
+from groundup.tokens.character import train_character_tokenizer
+
+LICENSE = Path(__file__).parents[2].joinpath("LICENSE").read_text(encoding="utf-8")
+DOCS = Path(__file__).parents[2] / "docs" / "exports.md"
+
+
+@pytest.fixture(scope="module")
+def language_model() -> LanguageModel:
+    """Byte pairs and a small context, so that the texts are cut to it."""
+    tokenizer = train_byte_pair_tokenizer([LICENSE], 300)
+    return LanguageModel(network("qwen3", vocab_size=300), tokenizer)
+
+
+@pytest.fixture(autouse=True)
+def few_places(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("groundup.recipe.certificate.MOST_NUMBERS", 2048)  # 16 places a text
+    monkeypatch.setattr("groundup.recipe.ways.TIMED_TOKENS", 4)
+
+
+def test_a_gguf_file_and_its_certificate(language_model: LanguageModel, tmp_path: Path) -> None:
+    certificate = export(language_model, "gguf", tmp_path / "made")
+    assert json.loads((tmp_path / "made" / "parity.json").read_text()) == certificate
+    assert sorted(file.name for file in (tmp_path / "made").iterdir()) == ["model.gguf", "parity.json"]
+    names = [row["way"] for row in certificate["ways"]]
+    assert names == ["training graph", "cached engine", "batched engine", "groundup, the file", "llama.cpp"]
+    assert [text["name"] for text in certificate["texts"]] == ["own writing", "English", "other scripts", "whole context"]
+    assert certificate["texts"][-1]["tokens"] == language_model.model.config.max_seq_len + 1
+    assert certificate["bytes"] == (tmp_path / "made" / "model.gguf").stat().st_size
+    assert certificate["same_ids"] == ["groundup", "llama.cpp"]
+    _, cached, batched, again, llama_cpp = certificate["ways"]
+    assert max(cached["max_error"], batched["max_error"]) < 1e-4
+    assert again["max_error"] < 1e-5
+    assert 1e-5 < llama_cpp["max_error"] < 0.05  # another program, which rounds otherwise
+    assert all(row["tokens_per_second"] > 0 for row in (cached, batched, llama_cpp))
+    assert [file.name for file in tmp_path.iterdir()] == ["made"]  # no temporary folder
+
+
+def test_a_hugging_face_directory_in_half_precision(language_model: LanguageModel, tmp_path: Path) -> None:
+    language_model.tokenizer.save(tmp_path)
+    certificate = gu.export(language_model, "hf", tmp_path / "made", dtype="bfloat16")
+    assert {tensor.dtype for tensor in load_file(tmp_path / "made" / "model.safetensors").values()} == {torch.bfloat16}
+    theirs = AutoModelForCausalLM.from_pretrained(tmp_path / "made")
+    assert theirs.dtype == torch.bfloat16
+    assert AutoTokenizer.from_pretrained(tmp_path / "made")("a License").input_ids == language_model.tokenizer.encode(
+        "a License"
+    )
+    ours, transformers = certificate["ways"][-2:]
+    assert transformers["way"] == "transformers"
+    assert transformers["max_error"] == pytest.approx(ours["max_error"], abs=1e-3)  # both have the same rounded weights
+
+
+def test_a_network_without_a_stock_class_is_not_compared_with_one(tmp_path: Path) -> None:
+    tokenizer = train_character_tokenizer([LICENSE], byte_fallback=False)
+    model = LanguageModel(network("classic", vocab_size=tokenizer.vocab_size), tokenizer)
+    certificate = export(model, "hf", tmp_path / "made")
+    assert certificate["not_compared"] == {"transformers": "no stock class has this layout"}
+    with pytest.raises(ModelError, match="model.preset = 'classic' can't be written as GGUF"):
+        export(model, "gguf", tmp_path / "other")
+    assert not (tmp_path / "other").exists()
+
+
+def test_what_is_outside_its_bound_is_not_written(
+    language_model: LanguageModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    language_model_path = tmp_path / "model"
+    export(language_model, "hf", language_model_path)
+    (tmp_path / "here").mkdir()
+    monkeypatch.setitem(BOUNDS, ("gguf", "int4"), Bound(float("inf"), 1e-9, 1.0))
+    with pytest.raises(ExportError, match=r"the mean KL divergence in groundup, the file is .* at most 1e-09 is allowed"):
+        export(language_model, "gguf", tmp_path / "here", quantize="int4")
+    assert list((tmp_path / "here").iterdir()) == []
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["here", "model"]
+
+
+def test_the_command_line_refuses_with_status_1(language_model: LanguageModel, tmp_path: Path) -> None:
+    language_model.model.token_embedding.weight.data[0, 0] += 0  # the same model
+    export(language_model, "hf", tmp_path / "model")
+    command = [sys.executable, "-m", "groundup", "export", str(tmp_path / "model"), "--to", "gguf", "--output"]
+    done = subprocess.run([*command, str(tmp_path / "model")], capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "is there already, and nothing is overwritten: name a new folder, or an empty one" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"to": "pickle"}, r"export.to = 'pickle': use gguf, hf, onnx"),
+        ({"to": "hf", "quantize": "int8"}, r"export.quantize = 'int8': hf has none: leave it out"),
+        ({"to": "onnx", "quantize": "int2"}, r"export.quantize = 'int2': onnx has int8 and int4"),
+        ({"to": "gguf", "dtype": "bfloat16"}, r"export.dtype = 'bfloat16': gguf has float32 and float16"),
+        ({"to": "gguf", "dtype": "float16", "quantize": "int8"}, r"export.dtype = 'float16': leave it out: .*'int8'"),
+        ({"to": "gguf", "dtype": "int8"}, r"export.dtype = 'int8': gguf has float32 and float16"),
+    ],
+)
+def test_forms_that_there_are_not(
+    fields: dict[str, str], message: str, language_model: LanguageModel, tmp_path: Path
+) -> None:
+    with pytest.raises(SettingError, match=message):
+        export(language_model, output=tmp_path / "made", **fields)  # type: ignore[arg-type]
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_figures_against_a_case_worked_by_hand() -> None:
+    """Two places, two tokens: p = (½, ½) and (¾, ¼), against q = (½, ½) and (½, ½); the text is token 0, then 1."""
+    ours = torch.tensor([[0.5, 0.5], [0.75, 0.25]]).log()
+    theirs = torch.tensor([[0.5, 0.5], [0.5, 0.5]]).log()
+    found = compare([Reading([7, 0, 1], 1, theirs)], [ours])
+    log = torch.tensor([0.75 / 0.5, 0.5 / 0.25]).log()
+    assert found.max_error == pytest.approx(float(log[1]))
+    assert found.mean_error == pytest.approx(float(log.sum()) / 4)
+    assert found.kl == pytest.approx(float(0.75 * log[0] - 0.25 * log[1]) / 2)
+    assert found.perplexity == pytest.approx((0.5 * 0.25) ** -0.5)
+    assert found.perplexity_change == pytest.approx((0.5 * 0.5) ** -0.5 / (0.5 * 0.25) ** -0.5 - 1)
+    assert found.greedy_agreement == 1.0  # of equals the first counts
+
+
+def test_what_is_not_a_number_is_outside_every_bound() -> None:
+    figures = {"mean_error": 0.0, "greedy_agreement": 1.0, "perplexity": 1.0, "perplexity_change": 0.0}
+    check("it", Difference(max_error=0.0, kl=0.0, **figures), SAME_NUMBERS)
+    for wrong in (float("nan"), float("inf"), 0.1):
+        with pytest.raises(ExportError, match=r"the largest error of a log-probability in it is .*docs/exports.md"):
+            check("it", Difference(max_error=wrong, kl=0.0, **figures), SAME_NUMBERS)
+        with pytest.raises(ExportError, match="the mean KL divergence in it is"):
+            check("it", Difference(max_error=0.0, kl=wrong, **figures), SAME_NUMBERS)
+
+
+def test_other_ids_are_named() -> None:
+    with pytest.raises(ExportError, match=r"llama.cpp makes other tokens of 'The ship .* from the 2\. on \(\[9, 3\] for \[2, 3\]\)"):
+        check_ids("llama.cpp", lambda text: [1, 9, 3], lambda text: [1, 2, 3])
+
+
+def bound_rows() -> Iterator[str]:
+    for (form, number_format), bound in BOUNDS.items():
+        limits = [bound.max_error, bound.kl, bound.perplexity]
+        shown = " | ".join("–" if limit == bounds.NO_BOUND else f"{limit:g}" for limit in limits)
+        yield f"| {form} | {number_format} | {shown} |"
+
+
+def test_the_page_states_the_bounds() -> None:
+    page = DOCS.read_text(encoding="utf-8")
+    for row in bound_rows():
+        assert row in page
