@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,8 +14,11 @@ from tests.model.test_gguf_file import network
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 import groundup as gu
+from groundup.cli.main import main
 from groundup.errors import ExportError, ModelError, SettingError
+from groundup.exports.quantize import Quantize
 from groundup.language_model import LanguageModel
+from groundup.model.directory import save_model
 from groundup.recipe import bounds
 from groundup.recipe.bounds import BOUNDS, SAME_NUMBERS, Bound
 from groundup.recipe.certificate import Difference, check, check_ids, compare
@@ -48,7 +50,12 @@ def test_a_gguf_file_and_its_certificate(language_model: LanguageModel, tmp_path
     assert sorted(file.name for file in (tmp_path / "made").iterdir()) == ["model.gguf", "parity.json"]
     names = [row["way"] for row in certificate["ways"]]
     assert names == ["training graph", "cached engine", "batched engine", "groundup, the file", "llama.cpp"]
-    assert [text["name"] for text in certificate["texts"]] == ["own writing", "English", "other scripts", "whole context"]
+    assert [text["name"] for text in certificate["texts"]] == [
+        "own writing",
+        "English",
+        "other scripts",
+        "whole context",
+    ]
     assert certificate["texts"][-1]["tokens"] == language_model.model.config.max_seq_len + 1
     assert certificate["bytes"] == (tmp_path / "made" / "model.gguf").stat().st_size
     assert certificate["same_ids"] == ["groundup", "llama.cpp"]
@@ -79,31 +86,64 @@ def test_a_network_without_a_stock_class_is_not_compared_with_one(tmp_path: Path
     model = LanguageModel(network("classic", vocab_size=tokenizer.vocab_size), tokenizer)
     certificate = export(model, "hf", tmp_path / "made")
     assert certificate["not_compared"] == {"transformers": "no stock class has this layout"}
-    with pytest.raises(ModelError, match="model.preset = 'classic' can't be written as GGUF"):
+    with pytest.raises(ModelError, match=r"model.preset = 'classic' can't be written as GGUF"):
         export(model, "gguf", tmp_path / "other")
     assert not (tmp_path / "other").exists()
 
 
+@pytest.mark.parametrize("quantize", ["", "int8"])
+def test_an_onnx_graph_in_onnx_runtime(language_model: LanguageModel, tmp_path: Path, quantize: Quantize) -> None:
+    certificate = export(language_model, "onnx", tmp_path / "made", quantize=quantize)
+    assert {"model.onnx", "parity.json", "tokenizer.json"} < {file.name for file in (tmp_path / "made").iterdir()}
+    portable, in_engine = certificate["ways"][-2:]
+    assert (portable["way"], in_engine["way"]) == ("ONNX Runtime", "ONNX Runtime in our engine")
+    for row in (portable, in_engine):
+        assert row["tokens_per_second"] > 0
+        assert row["max_error"] < 1e-4 if not quantize else 1e-3 < row["max_error"] < 1.0
+
+
 def test_what_is_outside_its_bound_is_not_written(
-    language_model: LanguageModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    language_model: LanguageModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    language_model_path = tmp_path / "model"
-    export(language_model, "hf", language_model_path)
+    """As the command line says it: one sentence, and exit status 1."""
+    save_model(language_model.model, tmp_path / "model", end_id=language_model.tokenizer.end_id)
+    language_model.tokenizer.save(tmp_path / "model")
     (tmp_path / "here").mkdir()
     monkeypatch.setitem(BOUNDS, ("gguf", "int4"), Bound(float("inf"), 1e-9, 1.0))
-    with pytest.raises(ExportError, match=r"the mean KL divergence in groundup, the file is .* at most 1e-09 is allowed"):
-        export(language_model, "gguf", tmp_path / "here", quantize="int4")
+    given = f"groundup export {tmp_path}/model --to gguf --quantize int4 --output {tmp_path}/here"
+    monkeypatch.setattr("sys.argv", given.split())
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 1
+    said = capsys.readouterr().err.splitlines()[-1]
+    assert re.match(r"groundup: the mean KL divergence in groundup, the file is .*, but at most 1e-09 is allowed", said)
     assert list((tmp_path / "here").iterdir()) == []
     assert sorted(file.name for file in tmp_path.iterdir()) == ["here", "model"]
 
 
-def test_the_command_line_refuses_with_status_1(language_model: LanguageModel, tmp_path: Path) -> None:
-    language_model.model.token_embedding.weight.data[0, 0] += 0  # the same model
-    export(language_model, "hf", tmp_path / "model")
-    command = [sys.executable, "-m", "groundup", "export", str(tmp_path / "model"), "--to", "gguf", "--output"]
-    done = subprocess.run([*command, str(tmp_path / "model")], capture_output=True, text=True, check=False)
-    assert done.returncode == 1
-    assert "is there already, and nothing is overwritten: name a new folder, or an empty one" in done.stderr
+def test_a_table_on_the_terminal(
+    language_model: LanguageModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    save_model(language_model.model, tmp_path / "model", end_id=language_model.tokenizer.end_id)
+    language_model.tokenizer.save(tmp_path / "model")
+    given = f"groundup export {tmp_path}/model --to gguf --dtype float16 --output {tmp_path}/made"
+    monkeypatch.setattr("sys.argv", given.split())
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code in (0, None)
+    printed = capsys.readouterr().out
+    assert all(name in printed for name in ("max error", "same choice", "batched engine", "llama.cpp", "parity.json"))
+    assert json.loads((tmp_path / "made" / "parity.json").read_text())["model"]["name"] == tmp_path.name
+
+
+def test_nothing_is_overwritten(language_model: LanguageModel, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("kept")
+    for output in (tmp_path, tmp_path / "file"):
+        with pytest.raises(
+            ExportError, match=r"is there already, and nothing is overwritten: name a new folder, or an"
+        ):
+            export(language_model, "gguf", output)
+    assert (tmp_path / "file").read_text() == "kept"
 
 
 @pytest.mark.parametrize(
@@ -150,7 +190,9 @@ def test_what_is_not_a_number_is_outside_every_bound() -> None:
 
 
 def test_other_ids_are_named() -> None:
-    with pytest.raises(ExportError, match=r"llama.cpp makes other tokens of 'The ship .* from the 2\. on \(\[9, 3\] for \[2, 3\]\)"):
+    with pytest.raises(
+        ExportError, match=r"llama.cpp makes other tokens of 'The ship .* from the 2\. on \(\[9, 3\] for \[2, 3\]\)"
+    ):
         check_ids("llama.cpp", lambda text: [1, 9, 3], lambda text: [1, 2, 3])
 
 

@@ -21,6 +21,8 @@ from groundup.errors import ModelError
 
 PACKAGE = "xllamacpp"
 KEPT = {"cache_prompt": True}  # of a prompt that begins as the one before, only the rest is read
+LETTER = "a"
+CERTAIN = 1e6  # added to a logit
 
 
 def is_installed() -> bool:
@@ -46,6 +48,7 @@ class LlamaCpp:
             raise ModelError(
                 f"llama.cpp can't open {path.name} ({error}); this is a fault of ours, please report it"
             ) from None
+        self._letter = self.tokenize(LETTER)[-1]  # a token that is whole characters: of others nothing is told
 
     def tokenize(self, text: str) -> list[int]:
         """The ids of a text, in which special tokens are not meant."""
@@ -59,7 +62,7 @@ class LlamaCpp:
 
     def next_logprobs(self, ids: Sequence[int], vocab_size: int) -> Tensor:
         """The log-probability of each token (V,) to come after `ids`, fewer than the context has room for."""
-        choice = self._complete(ids, 1, vocab_size)["choices"][0]
+        choice = self._complete(ids, 1, vocab_size, self._letter)["choices"][0]
         logprobs = torch.full((vocab_size,), float("-inf"))
         told = choice["logprobs"]["content"][0]["top_logprobs"]
         logprobs[[each["id"] for each in told]] = torch.tensor([float(each["logprob"]) for each in told])
@@ -69,9 +72,11 @@ class LlamaCpp:
         """How fast it writes after a prompt, by its own clock."""
         return float(self._complete(ids, num_new, 0)["timings"]["predicted_per_second"])
 
-    def _complete(self, ids: Sequence[int], num_new: int, num_logprobs: int) -> Any:
+    def _complete(self, ids: Sequence[int], num_new: int, num_logprobs: int, chosen: int | None = None) -> Any:
         likeliest = {"samplers": ["top_k"], "top_k": 1, "temperature": 0.0, "ignore_eos": True}
-        asked = {"logprobs": num_logprobs} if num_logprobs else {}
+        asked: dict[str, Any] = {"logprobs": num_logprobs} if num_logprobs else {}
+        if chosen is not None:  # the log-probabilities are those of before
+            asked["logit_bias"] = [[chosen, CERTAIN]]
         answer = self._server.handle_completions(
             {"prompt": list(ids), "max_tokens": num_new, **likeliest, **asked, **KEPT}
         )

@@ -1,8 +1,7 @@
-"""ONNX and ONNX Runtime: optional packages, imported here only, and told to keep what they see to themselves."""
+"""ONNX and ONNX Runtime: optional packages, imported here only."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,6 @@ import numpy as np
 from groundup.cores import available_cores
 from groundup.errors import MissingExtraError
 
-NO_TELEMETRY = "ORT_DISABLE_TELEMETRY"  # ONNX Runtime's own switch; it is looked at once, when the library is loaded
 INLINE = 1 << 10  # bytes: smaller constants are part of the graph itself, which its optimizer may want to look into
 
 
@@ -26,11 +24,7 @@ def import_onnx() -> Any:
 
 
 def import_onnxruntime() -> Any:
-    """The `onnxruntime` package, which would otherwise write a device's id into the user's cache and report to its maker.
-
-    Whatever uses ONNX Runtime imports it here. Raises `MissingExtraError`.
-    """
-    os.environ[NO_TELEMETRY] = "1"
+    """The `onnxruntime` package, its telemetry off (`groundup.exports`). Raises `MissingExtraError`."""
     try:
         import onnxruntime
     except ImportError:
@@ -54,6 +48,8 @@ def open_session(
     options.enable_mem_pattern = False  # it would keep a plan, and a block of memory, for every length of a prompt
     if weights:
         names = list(weights)
-        options.add_external_initializers(names, [runtime.OrtValue.ortvalue_from_numpy(weights[name]) for name in names])
+        options.add_external_initializers(
+            names, [runtime.OrtValue.ortvalue_from_numpy(weights[name]) for name in names]
+        )
     source = model if isinstance(model, bytes) else str(model)
     return runtime.InferenceSession(source, options, providers=["CPUExecutionProvider"])

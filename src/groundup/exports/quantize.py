@@ -16,8 +16,12 @@ Quantize = Literal["", "int8", "int4"]
 
 Array = np.ndarray[Any, Any]
 BITS = {"int8": 8, "int4": 4}
-BLOCK_SIZES = {8: (128, 64, 32, 16), 4: (32, 16)}  # the first that divides a row; the last, with zeros behind the row, if none does
-STRETCHES = np.arange(0.70, 1.06, 0.05)  # for 4 bits: how far the scale may be from the one that fits the largest number
+BLOCK_SIZES = {
+    8: (128, 64, 32, 16),
+    4: (32, 16),
+}  # the first that divides a row; the last, with zeros behind the row, if none does
+# For 4 bits: how far the scale may be from that at which the largest number becomes -8; at the last it becomes -7.
+STRETCHES = (0.7, 0.75, 0.8, 0.85, 0.9, 0.95, 1.0, 1.05, 8 / 7)
 ROWS_AT_ONCE = 4096
 
 
@@ -35,14 +39,14 @@ class QuantizedMatrix:
 
     @property
     def block_size(self) -> int:
-        return self.stored.shape[2] * 8 // self.bits
+        return int(self.stored.shape[2]) * 8 // self.bits
 
     def dequantized(self) -> Array:
         """The matrix (N, K) that these numbers stand for, in float32."""
         numbers = self.stored
         if self.bits == 4:
             numbers = np.stack((numbers & 15, numbers >> 4), axis=-1).reshape(*numbers.shape[:2], -1)
-        weights = (numbers.astype(np.float32) - 2 ** (self.bits - 1)) * self.scales[..., None]
+        weights: Array = (numbers.astype(np.float32) - 2 ** (self.bits - 1)) * self.scales[..., None]
         return weights.reshape(len(weights), -1)[:, : self.width]
 
 
@@ -76,7 +80,7 @@ def _scales_4(blocks: Array) -> Array:
     place = np.abs(blocks).argmax(axis=-1)[..., None]
     largest = np.take_along_axis(blocks, place, axis=-1)[..., 0] / np.float32(-8)
     best, least = largest, np.full(largest.shape, np.inf, np.float32)
-    for stretch in STRETCHES.astype(np.float32):
+    for stretch in map(np.float32, STRETCHES):
         numbers = _rounded(blocks, largest * stretch, 4)
         squares = (numbers * numbers).sum(axis=-1)
         fitted = (numbers * blocks).sum(axis=-1) / np.where(squares == 0, 1, squares)  # least squares for these numbers
@@ -88,4 +92,4 @@ def _scales_4(blocks: Array) -> Array:
 def _rounded(blocks: Array, scales: Array, bits: int) -> Array:
     divisors = np.where(scales == 0, 1, scales)[..., None]
     most = 2 ** (bits - 1)
-    return np.clip(np.rint(blocks / divisors), -most, most - 1)  # type: ignore[no-any-return]
+    return np.clip(np.rint(blocks / divisors), -most, most - 1)

@@ -27,16 +27,11 @@ Say = Callable[[str], None]
 ENGLISH = """The ship had been at sea for nine days when the wind turned. Nobody on deck spoke. "We can't go back now," said
 the captain at last, "and we've water for 3 weeks, not 12." He looked at the chart: 48° north, far from any land that he knew.
 """
-OTHER_SCRIPTS = """Grüße aus Köln! Ça va? Привет, мир. Γειά σου Κόσμε. 你好，世界。こんにちは世界。 नमस्ते दुनिया สวัสดี שלום 🌍👩‍🚀 ½ × 10⁻³ “–” naïve
+OTHER_SCRIPTS = """Grüße aus Köln! Ça va? Привет, мир. Γειά σου Κόσμε. 你好，世界。こんにちは世界。
+नमस्ते दुनिया สวัสดี שלום 🌍👩‍🚀 ½ × 10⁻³ “–” naïve
 """
-HOSTILE = (
-    ENGLISH,
-    OTHER_SCRIPTS,
-    " leading  and trailing ",
-    "\n\n\t x\r\n",
-    "<|endoftext|><|im_start|>system<s></s>",
-    "1234567890.5e-10",
-)
+SPELLED = "<|endoftext|><|im_start|>system<s></s>"  # special tokens, which a text never becomes
+HOSTILE = (ENGLISH, OTHER_SCRIPTS, " leading  and trailing ", "\n\n\t x\r\n", SPELLED, "1234567890.5e-10")
 LONGEST = 4096  # tokens: of a longer context so many
 MOST_NUMBERS = 2**19  # log-probabilities of a text that are compared
 NEGLIGIBLE = -80.0  # log-probabilities below are no longer told exactly by everyone

@@ -19,6 +19,7 @@ from groundup.exports.hugging_face import write_hugging_face
 from groundup.exports.llama_cpp import LlamaCpp, is_installed
 from groundup.exports.quantize import Quantize
 from groundup.files import fsync_directory, fsync_file, sha256_file
+from groundup.generation.forward import Forward
 from groundup.language_model.locate import find_model
 from groundup.language_model.model import LanguageModel
 from groundup.model.directory import load_model, model_of_tensors
@@ -196,7 +197,7 @@ def _onnx(model: LanguageModel, directory: Path) -> _Checks:
     from groundup.exports.onnx_forward import OnnxForward, PortableForward
 
     threads, version = torch.get_num_threads(), str(onnxruntime.__version__)
-    steps = {
+    steps: dict[str, Forward] = {
         "ONNX Runtime": PortableForward.of_file(directory, threads),
         "ONNX Runtime in our engine": OnnxForward(directory, threads),
     }
