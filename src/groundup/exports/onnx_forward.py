@@ -22,12 +22,14 @@ from groundup.exports.quantize import Array, Quantize
 from groundup.model.settings import TransformerConfig
 from groundup.model.transformer import KVCache, Transformer
 
+LONGEST_PIECE = 256  # tokens of a row at once: attention's scores take rows · heads · tokens · the cache's room numbers
+
 
 class OnnxForward:
     """A `Forward` of the engine: reads ids (B, T) into a cache, in place, and gives the logits (B, V) after the last of them.
 
     It opens a directory that `write_onnx` wrote, and runs its tensors through the engine's graph (`onnx_network`), or, where ONNX
-    Runtime's attention can't take the size of the heads, through the portable one. `num_threads` 0: one for each core. Raises
+    Runtime's attention can't take the size of the heads, through the portable one. `num_threads` 0: as many as PyTorch takes. Raises
     `ModelError` for a directory that isn't one, `MissingExtraError` where ONNX Runtime isn't installed.
     """
 
@@ -58,6 +60,11 @@ class OnnxForward:
     def __call__(self, ids: Tensor, cache: KVCache) -> Tensor:
         if not self.in_place:
             return self._portable(ids, cache)
+        for piece in ids.split(LONGEST_PIECE, dim=1):
+            logits = self._read(piece, cache)
+        return logits
+
+    def _read(self, ids: Tensor, cache: KVCache) -> Tensor:
         step = self._step
         if step is None or step.key != _key(ids, cache):
             step = self._step = _Step(self._session, self.config, ids, cache)
@@ -127,6 +134,7 @@ class _Step:
             for layer in range(config.num_layers):
                 held = stored[layer]  # (B, G, M, K)
                 assert held.is_contiguous(), "rows of a cache lie one after the other"
+                assert held.dtype == torch.float32, "the graph's cache is in fp32, as the weights are"
                 shape, place = tuple(held.shape), held.data_ptr()
                 self.binding.bind_input(f"past_{layer}.{kind}", "cpu", 0, np.float32, shape, place)
                 self.binding.bind_output(f"cache_{layer}.{kind}", "cpu", 0, np.float32, shape, place)

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
-from groundup.cores import available_cores
 from groundup.errors import MissingExtraError
 
 INLINE = 1 << 10  # bytes: smaller constants are part of the graph itself, which its optimizer may want to look into
@@ -38,11 +38,11 @@ def open_session(
 ) -> Any:
     """An `onnxruntime.InferenceSession` of a file, or of a graph in memory, which is given its large `weights` without a copy.
 
-    The weights must live as long as the session. `num_threads` 0: one for each core.
+    The weights must live as long as the session. `num_threads` 0: as many as PyTorch takes.
     """
     runtime = import_onnxruntime()
     options = runtime.SessionOptions()
-    options.intra_op_num_threads = num_threads or available_cores()
+    options.intra_op_num_threads = num_threads or torch.get_num_threads()
     options.inter_op_num_threads = 1
     options.log_severity_level = 3
     options.enable_mem_pattern = False  # it would keep a plan, and a block of memory, for every length of a prompt
