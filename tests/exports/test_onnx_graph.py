@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -119,6 +120,24 @@ def test_the_written_graph_gives_the_networks_logits_with_padding_in_front_and_w
         given.append(logits)
     apart = np.abs(np.concatenate(given, axis=1) - expected)
     assert apart[real == 1].max() < SAME
+
+
+@pytest.mark.parametrize("name", ["gpt2", "grouped queries", "mistral with a window"])
+def test_the_written_graph_runs_without_onnx_runtime(name: str, tmp_path: Path) -> None:
+    """By the reference implementation of the standard, which knows no operators but its own."""
+    model = network(name)
+    write_onnx(model, tmp_path)
+    proto, config = import_onnx().load(str(tmp_path / MODEL_FILE)), model.config
+    assert {node.domain for node in proto.graph.node} == {""}
+    ids = np.random.default_rng(0).integers(0, V, (2, 9))
+    inputs: dict[str, Any] = {"input_ids": ids, "attention_mask": np.ones_like(ids)}
+    inputs |= {"position_ids": np.arange(9)[None].repeat(2, 0)}
+    for i in range(config.num_layers):
+        empty = np.zeros((2, config.num_kv_heads, 0, config.head_dim), np.float32)
+        inputs |= {f"past_key_values.{i}.key": empty, f"past_key_values.{i}.value": empty}
+    (logits,) = import_module("onnx.reference").ReferenceEvaluator(proto).run(["logits"], inputs)
+    with torch.inference_mode():
+        assert np.abs(logits - model(torch.from_numpy(ids)).numpy()).max() < SAME
 
 
 @pytest.mark.parametrize("quantize", ["", "int8", "int4"])

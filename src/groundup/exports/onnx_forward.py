@@ -60,8 +60,8 @@ class OnnxForward:
     def __call__(self, ids: Tensor, cache: KVCache) -> Tensor:
         if not self.in_place:
             return self._portable(ids, cache)
-        for piece in ids.split(LONGEST_PIECE, dim=1):
-            logits = self._read(piece, cache)
+        for start in range(0, ids.shape[1], LONGEST_PIECE):
+            logits = self._read(ids[:, start : start + LONGEST_PIECE], cache)
         return logits
 
     def _read(self, ids: Tensor, cache: KVCache) -> Tensor:

@@ -276,7 +276,8 @@ def _model(graph: Graph, inputs: Sequence[Any], outputs: Sequence[Any], opset: i
     ]
     outside = [_placeholder(name, values) for name, values in large.items()]
     made = onnx.helper.make_graph(graph.nodes, "groundup", inputs, outputs, small + outside)
-    opsets = [onnx.helper.make_opsetid("", opset), onnx.helper.make_opsetid(MICROSOFT, 1)]
+    versions = {"": opset, MICROSOFT: 1}
+    opsets = [onnx.helper.make_opsetid(domain, versions[domain]) for domain in sorted({n.domain for n in graph.nodes})]
     return onnx.helper.make_model(made, opset_imports=opsets, ir_version=ir_version, producer_name="groundup")
 
 
