@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import shutil
 from collections.abc import Callable, Sequence
@@ -81,6 +82,8 @@ def export(
         name, directory = _name(model), find_model(model)
         card = directory / CARD_FILE
         model = LanguageModel.load(model, device="cpu")
+    elif model.model.token_embedding.weight.device.type != "cpu":  # where the other programs are compared
+        model = LanguageModel(copy.deepcopy(model.model).cpu(), model.tokenizer)
     temporary = output.absolute().with_name(f".{output.absolute().name}.tmp")
     shutil.rmtree(temporary, ignore_errors=True)  # of a process that was killed
     temporary.mkdir(parents=True)
