@@ -214,10 +214,13 @@ def _gguf(model: LanguageModel, directory: Path) -> _Checks:
     config, tokenizer = model.model.config, model.tokenizer
     file = read_gguf(directory / GGUF_FILE)
     again = model_of_tensors(from_hf_config(file.hf_config), file.tensors)
-    bare = read_gguf_tokenizer(file.facts)
+    again_tokenizer = read_gguf_tokenizer(file.facts)
     ways = [whole_pass("groundup, the file", again)]
     encoders: dict[str, tuple[Encode, Encode]] = {
-        "groundup": (bare.encode, lambda text: expected_ids(tokenizer, text, whole=False) or bare.encode(text)),
+        "groundup": (
+            lambda text: again_tokenizer.encode(text, whole=False),
+            lambda text: expected_ids(tokenizer, text, whole=False) or again_tokenizer.encode(text, whole=False),
+        ),
     }
     if not is_installed():
         return _Checks(ways, encoders, {"llama.cpp": "xllamacpp is not installed"})
