@@ -225,3 +225,26 @@ def test_matrices_are_as_near_as_their_type_allows(
             assert (state[name] - weights).abs().max() <= most * scale, name
     if weight_type == "q4_0":
         assert {"Q4_0", "Q8_0", "F16", "F32"} == set(file.kinds)
+
+
+def test_special_tokens_around_a_text(tokenizer: Tokenizer, tmp_path: Path) -> None:
+    """As Llama's tokenizers begin a text: llama.cpp does so, too, where the file says it."""
+    end = {"SpecialToken": {"id": "<|endoftext|>", "type_id": 0}}
+    text = {"Sequence": {"id": "A", "type_id": 0}}
+    around = {
+        "type": "TemplateProcessing",
+        "single": [end, text],
+        "pair": [text, text],
+        "special_tokens": {"<|endoftext|>": {"id": "<|endoftext|>", "ids": [0], "tokens": ["<|endoftext|>"]}},
+    }
+    begun = with_description(tokenizer, post_processor=around)
+    assert begun.encode("a") == [0, *tokenizer.encode("a")]
+    write_gguf(network("qwen3", vocab_size=300), begun, tmp_path / "made.gguf")
+    llama_cpp = LlamaCpp(tmp_path / "made.gguf", 24, 1)
+    for line in TEXTS:
+        assert llama_cpp.tokenize(line) == begun.encode(line)
+    del llama_cpp
+    gc.collect()
+    twice = with_description(tokenizer, post_processor={**around, "single": [end, end, text]})
+    with pytest.raises(TokenizerError, match="it puts other special tokens around a text than one that begins it"):
+        write_gguf(network("qwen3", vocab_size=300), twice, tmp_path / "other.gguf")

@@ -223,6 +223,11 @@ REFUSED: list[tuple[Preset, dict[str, object], str]] = [
         {"rope_parameters": {"rope_type": "yarn", "factor": 2, "mscale": "a", "mscale_all_dim": 1}},
         "= 'a' is not supported; these should be numbers above 0",
     ),
+    (
+        "llama",
+        {"rope_theta": 1, "rope_parameters": {"rope_type": "yarn", "factor": 2}},
+        "model.rope_theta = 1.0: yarn tells waves by their lengths; use more than 1",
+    ),
     ("qwen3", {"rope_parameters": {"full_attention": {"rope_theta": 1.0}}}, "rope_parameters.full_attention = {"),
     ("llama", {"rope_parameters": 7}, "rope_parameters = 7 is not supported"),
     ("llama", {"rope_theta": 5.0}, "rope_theta = 5.0 but rope_parameters.rope_theta = 10000.0: readers differ"),

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import re
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -136,6 +138,16 @@ def test_a_table_on_the_terminal(
     assert json.loads((tmp_path / "made" / "parity.json").read_text())["model"]["name"] == tmp_path.name
 
 
+def test_a_context_that_is_shorter_than_what_is_timed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("groundup.recipe.ways.TIMED_TOKENS", 32)
+    tokenizer = train_character_tokenizer([LICENSE], byte_fallback=True)
+    model = LanguageModel(network("gpt2", vocab_size=tokenizer.vocab_size, max_seq_len=12), tokenizer)
+    for to in ("hf", "gguf"):
+        rows = export(model, to, tmp_path / to)["ways"]
+        assert rows[-1]["way"] in ("transformers", "llama.cpp")
+        assert rows[-1]["tokens_per_second"] > 0
+
+
 def test_nothing_is_overwritten(language_model: LanguageModel, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("kept")
     for output in (tmp_path, tmp_path / "file"):
@@ -207,3 +219,18 @@ def test_the_page_states_the_bounds() -> None:
     page = DOCS.read_text(encoding="utf-8")
     for row in bound_rows():
         assert row in page
+
+
+@pytest.mark.parametrize("name", ["shakespeare", "smollm2"])
+def test_the_page_shows_the_certificates(name: str) -> None:
+    root = Path(__file__).parents[2]
+    spec = importlib.util.spec_from_file_location("parity_tables", root / "scripts" / "parity_tables.py")
+    assert spec is not None
+    assert spec.loader is not None
+    script = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(script)
+    certificates = json.loads((root / "docs" / "exports" / f"{name}.json").read_text(encoding="utf-8"))
+    assert "\n".join(script.table(certificates)) in DOCS.read_text(encoding="utf-8")
+    for certificate in certificates.values():
+        stated = asdict(BOUNDS[certificate["to"], certificate["number_format"]])
+        assert certificate["bound"] == {key: limit for key, limit in stated.items() if limit != bounds.NO_BOUND}

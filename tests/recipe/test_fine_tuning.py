@@ -15,8 +15,10 @@ from groundup.config import from_dotted
 from groundup.errors import DataError, MachineError, RunError, SettingError, TrainingError
 from groundup.model.adapter import load_adapter
 from groundup.model.directory import load_model, save_model
+from groundup.recipe.base_tokenizer import tokenizer_of_base
 from groundup.recipe.settings import Recipe, build_recipe, load_recipe
 from groundup.run.listing import list_runs
+from groundup.training.schedules import with_steps
 
 QUICK: dict[str, Any] = {
     "model.max_seq_len": 32,
@@ -172,17 +174,33 @@ def test_what_adapters_cannot_do_is_refused(
         gu.train(recipe, {**QUICK, "training.method": "lora", **settings}, run=tmp_path / "run", say=quiet)
 
 
+@pytest.mark.parametrize("method", ["full", "lora"])
+@pytest.mark.parametrize("number", [torch.nan, torch.inf])
+def test_a_damaged_base_is_refused_even_where_no_row_looks_at_the_damage(
+    recipe: Path, tiny_base: Path, tmp_path: Path, method: str, number: float
+) -> None:
+    damaged = with_row(tiny_base, tmp_path / "damaged", number, position=127)  # rows have 32 tokens
+    message = r"model.base = '.*': its weights are damaged, position_embedding.weight holds NaN or Inf: take another"
+    settings = {**QUICK, "model.base": str(damaged), "training.method": method}
+    with pytest.raises(SettingError, match=message):
+        gu.train(recipe, settings, run=tmp_path / "run", say=quiet)
+
+
 def test_a_damaged_base_is_not_blamed_on_the_learning_rate(recipe: Path, tiny_base: Path, tmp_path: Path) -> None:
-    damaged = tmp_path / "damaged"
-    shutil.copytree(tiny_base, damaged)
-    model = load_model(damaged)
-    with torch.no_grad():
-        model.token_embedding.weight[5] = torch.nan
-    save_model(model, damaged, 0, 1)
+    damaged = with_row(tiny_base, tmp_path / "damaged", 3e38, position=5)
     with pytest.raises(
         TrainingError, match=r"not a number at step 0, before anything was learned: the model .* is damaged"
     ):
         gu.train(recipe, {**QUICK, "model.base": str(damaged)}, run=tmp_path / "run", say=quiet)
+
+
+def with_row(base: Path, directory: Path, number: float, position: int) -> Path:
+    """A copy of the base with this number all over one row of its positions."""
+    shutil.copytree(base, directory)
+    model = load_model(directory)
+    model.get_parameter("position_embedding.weight").data[position] = number
+    save_model(model, directory, 0, 1)
+    return directory
 
 
 def test_a_tuned_model_has_gentler_steps_by_default() -> None:
@@ -224,11 +242,28 @@ def test_the_brief_s_function_tunes_a_model_on_rows(tiny_base: Path, text_file: 
         ({"text": ["one", "two"]}, r"train_dataset is a dict: give a list"),
         (["a text", 3], r"train_dataset, row 2 is 3, a int: give texts, or rows"),
         ([{"text": {1, 2}}], r"train_dataset, row 1 holds what is no JSON \(a set\)"),
+        (
+            [{"instruction": "a\ud800", "output": "b"}],
+            r"line 1: 'instruction' holds U\+D800 at character 1, half of a surrogate",
+        ),
     ],
 )
 def test_rows_that_are_none_are_named(rows: Any, message: str, tiny_base: Path, tmp_path: Path) -> None:
     with pytest.raises(DataError, match=message):
         gu.fine_tune_pretrained_model(str(tiny_base), rows, ["held out"], tmp_path / "tuned", say=quiet)
+
+
+def test_a_model_that_is_no_name_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="model_name is a NoneType: give a model's name or its path"):
+        gu.fine_tune_pretrained_model(None, ["a text"], ["another"], tmp_path / "tuned", say=quiet)  # type: ignore[arg-type]
+
+
+def test_a_warm_up_that_never_ends_is_told(recipe: Path, tmp_path: Path) -> None:
+    said: list[str] = []
+    gu.train(recipe, {**QUICK, "training.max_steps": 1}, run=tmp_path / "run", say=said.append)
+    assert any(
+        line.startswith("warning: the learning rate rises over training.warmup_steps = 1, and there") for line in said
+    )
 
 
 def test_pairs_are_taken_for_what_they_are(tiny_base: Path, tmp_path: Path) -> None:
@@ -239,9 +274,44 @@ def test_pairs_are_taken_for_what_they_are(tiny_base: Path, tmp_path: Path) -> N
     assert (training.objective, training.learning_rate) == ("preference", 1e-6)
 
 
+def test_settings_that_are_no_mapping_are_named(tiny_base: Path, tmp_path: Path) -> None:
+    settings: Any = ["training.epochs=1"]
+    with pytest.raises(SettingError, match=r"^settings = \['training.epochs=1'\]: give a mapping"):
+        gu.fine_tune_pretrained_model(tiny_base, ["a"], ["b"], tmp_path / "tuned", settings, say=quiet)
+
+
+def test_a_context_that_is_no_number_is_left_to_whoever_opens_the_model(
+    recipe: Path, tiny_base: Path, tmp_path: Path
+) -> None:
+    base = shutil.copytree(tiny_base, tmp_path / "base")
+    config = json.loads((base / "config.json").read_text())
+    (base / "config.json").write_text(json.dumps({**config, "n_positions": True}))
+    overrides = {"model.base": str(base), "model.max_seq_len": 64}
+    assert tokenizer_of_base(load_recipe(str(recipe), overrides), tmp_path).vocab_size
+
+
+def test_steps_that_are_asked_for_count_before_epochs_that_stand_there(
+    recipe: Path, tiny_base: Path, tmp_path: Path
+) -> None:
+    given = recipe.with_name("given.toml")
+    given.write_text(recipe.read_text() + "\n[training]\nepochs = 2\n")
+    for overrides in ({"training.max_steps": 2}, ["training.max_steps=2"]):
+        assert with_steps(load_recipe(str(given), overrides).training, 100).max_steps == 2
+    both = load_recipe(str(given), {"training.max_steps": 2, "training.epochs": 3, "training.batch_size": 10}).training
+    assert with_steps(both, 100).max_steps == 30
+    rows = [{"prompt": f"Name {n}", "completion": f"It is {n}."} for n in range(9)]
+    few = {"training.max_steps": 1, "training.num_threads": 1}
+    gu.fine_tune_pretrained_model(tiny_base, rows[:-1], rows[-1:], tmp_path / "tuned", settings=few, say=quiet)
+    assert json.loads((tmp_path / "tuned" / "manifest.json").read_text())["max_steps"] == 1
+
+
 @pytest.mark.parametrize(
     ("settings", "warning"),
     [
+        (
+            {"training.epochs": 0.1},
+            "training.max_steps = 1 changes nothing with training.epochs = 0.1: leave one of them out",
+        ),
         ({"training.lora.rank": 4}, "[training.lora] changes nothing with training.method = 'full': leave it out"),
         (
             {"training.preference.beta": 0.5},

@@ -68,6 +68,7 @@ def test_an_empty_system_message_among_messages_stays_one() -> None:
 
 
 PAIR = Pair((USER,), "friend", "fiend")
+BRIEF = {"system": "Be brief."}
 BAD = {"role": "assistant", "content": "fiend"}
 
 
@@ -96,6 +97,18 @@ def test_every_format_of_a_preference_says_the_same(row: dict[str, Any]) -> None
 def test_a_preference_may_come_late_in_a_conversation() -> None:
     row = {"conversations": [HUMAN, GPT, HUMAN], "system": "Be brief.", "chosen": "friend", "rejected": "fiend"}
     assert preference_of(row, "here") == Pair((SYSTEM, USER, ASSISTANT, USER), "friend", "fiend")
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        {"chosen": [USER, ASSISTANT], "rejected": [USER, BAD]},
+        {"prompt": USER["content"], "chosen": [USER, ASSISTANT], "rejected": [USER, BAD]},
+        {"prompt": [USER], "chosen": [SYSTEM, USER, ASSISTANT], "rejected": [SYSTEM, USER, BAD]},
+    ],
+)
+def test_the_system_field_of_a_preference_stands_before_whole_conversations(row: dict[str, Any]) -> None:
+    assert preference_of({**row, **BRIEF}, "here") == Pair((SYSTEM, USER), "friend", "fiend")
 
 
 def test_texts_and_ids_are_rows_too() -> None:
@@ -171,8 +184,11 @@ def test_a_conversation_that_is_not_whole_is_named(row: dict[str, Any], message:
 @pytest.mark.parametrize(
     ("row", "message"),
     [
-        ({"prompt": "a", "chosen": "b"}, "has no 'rejected': a preference needs 'chosen' and 'rejected'"),
-        ({"prompt": "a", "chosen": None, "rejected": "c"}, "has no 'chosen'"),
+        ({"prompt": "a", "chosen": "b"}, "has no 'rejected' .it is missing.: a preference needs 'chosen' and 'rejected'"),
+        ({"prompt": "a", "chosen": None, "rejected": "c"}, "has no 'chosen' .it is null."),
+        ({"prompt": [SYSTEM], "chosen": "b", "rejected": "c"}, "has no question: add 'prompt'"),
+        ({**BRIEF, "chosen": "b", "rejected": "c"}, "has no question: add 'prompt'"),
+        ({"system": "a", "chosen": [SYSTEM, USER, ASSISTANT], "rejected": [USER, BAD]}, "'chosen' has another system message"),
         ({"chosen": "b", "rejected": "c"}, "has no question: add 'prompt', or 'conversations'"),
         ({"prompt": "a", "instruction": "b", "chosen": "b", "rejected": "c"}, "holds its question as 'instruction' and 'prompt'"),
         ({"prompt": "a", "chosen": "b", "rejected": ""}, "'rejected' is '', so there is no answer to learn"),

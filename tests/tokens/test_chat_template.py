@@ -94,6 +94,8 @@ def test_special_tokens_are_meant_in_one_thread_and_text_in_another(tokenizer: T
             "{{ raise_exception('roles must take turns') }}",
             r"for this conversation \(TemplateError: roles must take turns\)",
         ),
+        ("{{ raise_exception('one\n  two') }}", r"\(TemplateError: one two\)"),
+        ("{{ '\\ud83d' }}", r"it writes U\+D83D, half of a surrogate pair"),
         ("{{ messages[0].content.__class__.__mro__ }}", "SecurityError: access to attribute '__class__'"),
         ("{{ namespace(__init__=1) }}", "SecurityError: a namespace's name may not begin with an underscore"),
         ("{% for a in range(99999) %}{{ 'x' * 99 }}{% endfor %}", "it makes more than 2,097,152 characters"),
@@ -105,6 +107,16 @@ def test_special_tokens_are_meant_in_one_thread_and_text_in_another(tokenizer: T
 def test_a_template_that_misbehaves_is_named(source: str, message: str) -> None:
     with pytest.raises(TokenizerError, match=message):
         ChatTemplate(source).render(TALK)
+
+
+def test_a_template_that_cannot_be_compiled_is_named_each_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    broken = ChatTemplate("{% if %}")
+    for _ in range(2):
+        with pytest.raises(TokenizerError, match="TemplateSyntaxError"):
+            broken.render(TALK)
+    monkeypatch.setattr(chat_template, "SECONDS", 0.2)
+    with pytest.raises(TokenizerError, match=r"takes more than 0.2 s"):
+        ChatTemplate("{{ 9 ** (9 ** 9) }}").render(TALK)  # computed as it is compiled
 
 
 def test_a_template_without_an_end_is_stopped(monkeypatch: pytest.MonkeyPatch) -> None:

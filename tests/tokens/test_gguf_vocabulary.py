@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import sentencepiece
+from transformers import AutoTokenizer
 
 from groundup.errors import TokenizerError
 from groundup.tokens.byte_pair import train_byte_pair_tokenizer
@@ -99,10 +100,35 @@ def test_sentencepiece_byte_pairs() -> None:
         "tokenizer.ggml.eos_token_id": 2,
         "tokenizer.ggml.unknown_token_id": 0,
     }
-    found = read_gguf_tokenizer(facts)
+    found = read_gguf_tokenizer(facts)  # which, as in llama.cpp, begins a text where the file doesn't say otherwise
+    plain = read_gguf_tokenizer({**facts, "tokenizer.ggml.add_bos_token": False})
     assert (found.end_id, found.unknown_id) == (2, 0)
     for text in TEXTS:
-        assert found.encode(text) == theirs.EncodeAsIds(text), text
+        ids = theirs.EncodeAsIds(text)
+        assert (found.encode(text), found.encode(text, whole=False), plain.encode(text)) == ([1, *ids], ids, ids), text
+        assert found.decode(found.encode(text)) == plain.decode(ids)
+
+
+@pytest.mark.parametrize(
+    ("pre_tokenizer", "said", "begins"),
+    [
+        ("qwen2", {}, False),
+        ("qwen2", {"tokenizer.ggml.add_bos_token": True}, True),
+        ("llama-bpe", {}, True),  # Llama 3's
+        ("llama-bpe", {"tokenizer.ggml.add_bos_token": False}, False),
+    ],
+)
+def test_a_text_begins_with_a_token_where_the_file_says_so(
+    pre_tokenizer: PreTokenizer, said: dict[str, Any], begins: bool, tmp_path: Path
+) -> None:
+    made, facts = byte_pair_facts(pre_tokenizer)
+    first = made.vocab_size
+    read_gguf_tokenizer({**facts, **said, "tokenizer.ggml.bos_token_id": first}).save(tmp_path)
+    found, theirs = Tokenizer.load(tmp_path), AutoTokenizer.from_pretrained(tmp_path)
+    ids = [*([first] if begins else []), *made.encode("Hello  world")]
+    assert found.encode("Hello  world") == theirs("Hello  world")["input_ids"] == ids
+    assert found.encode_with_special_tokens("Hello  world") == made.encode("Hello  world")  # a template says it itself
+    assert found.decode(ids[begins:]) == "Hello  world"
 
 
 @pytest.mark.parametrize(

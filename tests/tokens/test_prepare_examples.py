@@ -162,6 +162,10 @@ def test_rows_of_their_own_to_hold_out(tmp_path: Path, chat_tokenizer: Tokenizer
     assert describe_labels(result.facts)[1:] == [warning]
     message = failure(tmp_path, chat_tokenizer, ROWS, validation_source="nowhere.jsonl")
     assert message.startswith("data.validation_source = 'nowhere.jsonl': there is no such file")
+    message = failure(tmp_path, chat_tokenizer, ROWS, validation_source=str(tmp_path / "rows.jsonl"))
+    assert message.endswith(
+        "rows.jsonl is in data.source and in data.validation_source: what is held out must be another text"
+    )
     write(tmp_path / "held-out.jsonl", [])
     message = failure(tmp_path, chat_tokenizer, ROWS, validation_source=str(tmp_path / "held-out.jsonl"))
     assert message.startswith(f"data.validation_source has no row ({tmp_path / 'held-out.jsonl'} is empty): ")
@@ -219,6 +223,8 @@ def test_a_row_that_cannot_be_used_is_named_or_left_out(tmp_path: Path, chat_tok
     assert len(prepared(tmp_path, chat_tokenizer, [*ROWS, {"text": "Once upon a time"}]).train)
     message = failure(tmp_path, chat_tokenizer, ROWS, "preference")
     assert "line 1 has no 'chosen'" in message
+    message = failure(tmp_path, chat_tokenizer, [{**PAIRS[0], "rejected": None}, *PAIRS], objective="preference")
+    assert "line 1 has no 'rejected' (it is null)" in message
 
 
 def test_texts_are_no_rows(tmp_path: Path, chat_tokenizer: Tokenizer) -> None:
@@ -321,7 +327,9 @@ def test_ids_whose_end_is_masked_are_refused_and_those_without_one_are_not(
         in message
     )
     whole: list[Row] = [{"input_ids": row, "labels": [-100, -100, *row[2:]]} for row in ids]
-    assert prepared(tmp_path, chat_tokenizer, whole).facts["labels"]["stop_learned"]["train"] == 0
+    facts = prepared(tmp_path, chat_tokenizer, whole).facts
+    assert facts["labels"]["stop_learned"]["train"] == 0
+    assert any(line.startswith("warning: none of the examples teaches where") for line in describe_labels(facts))
     assert len(prepared(tmp_path, chat_tokenizer, [*masked, {"input_ids": [5, end]}]).train)
 
 

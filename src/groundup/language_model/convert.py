@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from groundup.model.gguf_file import GgufFile
     from groundup.tokens.tokenizer import Tokenizer
 
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 HUB_FILES = (
     "config.json",
     "generation_config.json",
@@ -110,7 +110,7 @@ def _card(path: Path, sha256: str, facts: Mapping[str, Any], kinds: Mapping[str,
     """The model card: where the weights come from, and what was lost before they came here."""
     name = str(facts.get("general.name", path.stem))
     license_name = facts.get("general.license")
-    stored = ", ".join(f"{number} of {form}" for form, number in kinds.items())
+    stored = ", ".join(f"{form} ({number})" for form, number in kinds.items())
     front = [f"license: {json.dumps(license_name)}"] if isinstance(license_name, str) else []
     quantized = [form for form in kinds if form not in ("F32", "F16", "BF16")]
     loss = (
@@ -121,7 +121,7 @@ def _card(path: Path, sha256: str, facts: Mapping[str, Any], kinds: Mapping[str,
     )
     lines = ["---", *front, "library_name: transformers", "pipeline_tag: text-generation", "---", "", f"# {name}", ""]
     lines += [
-        f"Converted from the GGUF file `{path.name}` (sha256 `{sha256}`), which holds {stored} tensors. {loss}",
+        f"Converted from the GGUF file `{path.name}` (sha256 `{sha256}`), which holds tensors in {stored}. {loss}",
         "",
     ]
     lines += ["Groundup did not train this model. What it learned from, and how good it is, its makers say.", ""]

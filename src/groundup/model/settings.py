@@ -98,6 +98,8 @@ class TransformerConfig:
             )
             require(room <= 2**28, "model.max_seq_len", self.max_seq_len, advice)
             require(self.head_dim % 2 == 0, "model.head_dim", self.head_dim, "rotary positions need an even head_dim")
+            waves = self.rope_scaling.type != "yarn" or self.rope_theta > 1
+            require(waves, "model.rope_theta", self.rope_theta, "yarn tells waves by their lengths; use more than 1")
         self._check_attention()
         self._check_preset()
 

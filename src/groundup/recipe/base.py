@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from pathlib import Path
 
 import torch
 
+from groundup.config import require
 from groundup.errors import ModelError, SettingError
 from groundup.language_model import LanguageModel
 from groundup.model.dropout import set_dropout
@@ -17,13 +19,22 @@ from groundup.tokens.tokenizer import Tokenizer
 
 
 def open_base(settings: Recipe, folder: Path) -> LanguageModel:
-    """The base with its tokenizer, on the CPU. Raises `SettingError` where its context is shorter than the recipe's rows."""
+    """The base with its tokenizer, on the CPU. Raises `SettingError` where its context is shorter than the recipe's rows, or a weight
+    of it is no number: one that no row of the training looks at would go unnoticed into the tuned model."""
     name = settings.model.base
     try:
         base = LanguageModel.load(base_path(name, folder), device="cpu")
     except ModelError as error:
         raise SettingError("model.base", name, str(error)) from None
     require_context(settings, base.model.config.max_seq_len)
+    for tensor, weight in base.model.named_parameters():
+        lowest, highest = torch.aminmax(weight.detach())  # a NaN is both
+        require(
+            math.isfinite(lowest) and math.isfinite(highest),
+            "model.base",
+            name,
+            f"its weights are damaged, {tensor} holds NaN or Inf: take another",
+        )
     return base
 
 

@@ -40,7 +40,7 @@ def _context(config: Path) -> int | None:
     """How many tokens a model reads at most, of its config.json. What is missing or damaged is told when the model is opened."""
     try:
         values = json.loads(config.read_bytes())
-        return next((values[key] for key in CONTEXT_KEYS if isinstance(values.get(key), int)), None)
+        return next((values[key] for key in CONTEXT_KEYS if type(values.get(key)) is int), None)
     except (OSError, ValueError, RecursionError, AttributeError):
         return None
 

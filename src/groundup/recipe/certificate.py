@@ -61,11 +61,12 @@ def make_texts(language_model: LanguageModel) -> list[Text]:
     scored = min(128, max(16, MOST_NUMBERS // model.config.vocab_size))
     begin = [tokenizer.end_id] if tokenizer.end_id is not None else tokenizer.encode(ENGLISH)[:1]
     english, others = tokenizer.encode(ENGLISH), tokenizer.encode(OTHER_SCRIPTS)
-    own = _own_writing(language_model, begin, min(context, 2 * scored))
+    own = _own_writing(language_model, begin, min(context, 5 * scored))
     longest = begin + (english + others) * (1 + context // max(1, len(english + others)))
     texts = {"own writing": own, "English": begin + english, "other scripts": begin + others, "whole context": longest}
     cut = {name: ids[: context + 1] for name, ids in texts.items()}
-    return [Text(name, ids, max(1, len(ids) - scored)) for name, ids in cut.items() if len(ids) > 1]
+    wanted = {"own writing": 4 * scored}  # a perplexity takes more
+    return [Text(name, ids, max(1, len(ids) - wanted.get(name, scored))) for name, ids in cut.items() if len(ids) > 1]
 
 
 def _own_writing(language_model: LanguageModel, begin: list[int], num_tokens: int) -> list[int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import shutil
 from collections.abc import Callable, Sequence
@@ -81,6 +82,8 @@ def export(
         name, directory = _name(model), find_model(model)
         card = directory / CARD_FILE
         model = LanguageModel.load(model, device="cpu")
+    elif model.model.token_embedding.weight.device.type != "cpu":  # where the other programs are compared
+        model = LanguageModel(copy.deepcopy(model.model).cpu(), model.tokenizer)
     temporary = output.absolute().with_name(f".{output.absolute().name}.tmp")
     shutil.rmtree(temporary, ignore_errors=True)  # of a process that was killed
     temporary.mkdir(parents=True)
@@ -211,10 +214,13 @@ def _gguf(model: LanguageModel, directory: Path) -> _Checks:
     config, tokenizer = model.model.config, model.tokenizer
     file = read_gguf(directory / GGUF_FILE)
     again = model_of_tensors(from_hf_config(file.hf_config), file.tensors)
-    bare = read_gguf_tokenizer(file.facts)
+    again_tokenizer = read_gguf_tokenizer(file.facts)
     ways = [whole_pass("groundup, the file", again)]
     encoders: dict[str, tuple[Encode, Encode]] = {
-        "groundup": (bare.encode, lambda text: expected_ids(tokenizer, text, whole=False) or bare.encode(text)),
+        "groundup": (
+            lambda text: again_tokenizer.encode(text, whole=False),
+            lambda text: expected_ids(tokenizer, text, whole=False) or again_tokenizer.encode(text, whole=False),
+        ),
     }
     if not is_installed():
         return _Checks(ways, encoders, {"llama.cpp": "xllamacpp is not installed"})

@@ -11,7 +11,7 @@ from typing import Any
 import tomli_w
 
 from groundup.config import from_dotted
-from groundup.errors import DataError
+from groundup.errors import DataError, SettingError
 from groundup.files import replacing
 from groundup.language_model.adapters import with_bases
 from groundup.language_model.locate import find_model
@@ -59,6 +59,10 @@ def fine_tune_pretrained_model(
     model has it; measured every 500 steps, saved every 1,000, logged every 100. `settings` are a recipe's and go first:
     `{"training.epochs": 1, "training.method": "lora"}`. Raises a `GroundupError` that says what to do.
     """
+    if not isinstance(settings or {}, Mapping):
+        raise SettingError("settings", settings, 'give a mapping, e.g. {"training.epochs": 1}')
+    if not isinstance(model_name, str | Path):
+        raise DataError(f"model_name is a {type(model_name).__name__}: give a model's name or its path")
     directory = Path(output_dir)
     RunDirectory(directory).require_empty()
     config = read_config(with_bases(find_model(model_name))[-1])
@@ -80,6 +84,8 @@ def fine_tune_pretrained_model(
     elif forms:
         values["training.objective"] = "preference" if forms == {"preference"} else "instruction"
     values |= settings or {}
+    if "training.max_steps" in values and "training.epochs" not in (settings or {}):
+        del values["training.epochs"]  # whoever says how many steps means them
     if values.get("training.objective") == "preference" and "training.learning_rate" not in (settings or {}):
         del values["training.learning_rate"]  # pairs need a far smaller one, which is the recipe's own default
     recipe = directory / DATA_FOLDER / "recipe.toml"
@@ -111,12 +117,12 @@ def _write_rows(rows: Iterable[str | Mapping[str, Any]], path: Path, name: str) 
                     )
                 kinds.add(_kind(values))
                 try:
-                    line = json.dumps(dict(values), ensure_ascii=False, default=_plain)
+                    line = json.dumps(dict(values), default=_plain)
                 except (TypeError, ValueError) as error:
                     raise DataError(
                         f"{name}, row {number:,} holds what is no JSON ({error}): give texts and numbers"
                     ) from None
-                file.write(line.encode("utf-8", "surrogatepass") + b"\n")
+                file.write(line.encode() + b"\n")
     if not number:
         raise DataError(f"{name} has no rows: give at least one")
     return kinds

@@ -84,7 +84,12 @@ def check_base(recipe: Recipe) -> None:
 
 
 def settings_in_vain(training: TrainingSettings) -> Iterator[str]:
-    """Sections that were filled in for a method or an objective that the recipe doesn't have; a line of warning for each."""
+    """Settings that were filled in for what the recipe doesn't have or do; a line of warning for each."""
+    if training.epochs and training.max_steps != TrainingSettings().max_steps:
+        yield (
+            f"warning: training.max_steps = {training.max_steps} changes nothing with training.epochs = {training.epochs:g}: leave "
+            "one of them out"
+        )
     lora = LoraSettings(dropout=0.0) if training.objective == "preference" else LoraSettings()
     for section, there, usual, name, asked, wanted in (
         ("lora", training.lora, lora, "method", training.method, "lora"),

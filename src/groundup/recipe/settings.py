@@ -103,6 +103,9 @@ def load_recipe(name: str, overrides: Iterable[str] | Mapping[str, Any] = ()) ->
         override_values = from_dotted(Recipe, overrides)
     else:
         override_values = parse_overrides(Recipe, overrides)
+    asked = override_values.get("training", {})
+    if "max_steps" in asked and "epochs" not in asked:
+        override_values["training"] = {**asked, "epochs": 0.0}  # said last, it counts, whatever the file says of epochs
     return build_recipe(merge(Recipe, file_values, override_values))
 
 

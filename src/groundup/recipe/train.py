@@ -42,6 +42,7 @@ from groundup.tokens.prepared_facts import describe_steps
 from groundup.tokens.tokenizer import Tokenizer
 from groundup.training.loop import Outcome
 from groundup.training.loop import train as train_loop
+from groundup.training.schedules import with_steps
 
 Say = Callable[[str], None]
 
@@ -115,6 +116,12 @@ def _train_locked(
     if checkpoint is not None:
         files.load(checkpoint)
     warn_of_slow_precision(settings.training, device, say)
+    steps = with_steps(settings.training, data.plan.num_rows).max_steps
+    if files.base and settings.training.warmup_steps >= steps:
+        say(
+            f"warning: the learning rate rises over training.warmup_steps = {settings.training.warmup_steps}, and there are "
+            f"{steps} steps: it never reaches its peak; lower the former"
+        )
     say(f"{_size(files)}, {len(data.train.ids):,} training tokens, {device.type}; the run is in {directory.path}")
     model.to(device)
     reference = None

@@ -10,7 +10,7 @@ import hmac
 import json
 import os
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from queue import SimpleQueue
@@ -62,10 +62,7 @@ def collect(settings: DataSettings, cache: Path, say: Say, folder: Path = Path()
     Raises `DataError` for a source that cannot be found, fetched or read, `MachineError` when the cache cannot be written.
     """
     sources, held_out = find_sources(settings, cache, say, folder), _held_out(settings, cache, say, folder)
-    for name in {source.name for source in sources} & {source.name for source in held_out}:
-        raise DataError(
-            f"{name} is in data.source and in data.validation_source: what is held out must be another text"
-        )
+    require_apart(sources, held_out)
     sources = [*sources, *held_out]
     directory = cache / "documents" / _key(settings, sources, cache, say, folder)
     with locked(directory):
@@ -76,6 +73,14 @@ def collect(settings: DataSettings, cache: Path, say: Say, folder: Path = Path()
     for line in store.facts["said"]:
         say(line)
     return store
+
+
+def require_apart(sources: Iterable[Source], held_out: Iterable[Source]) -> None:
+    """Raise `DataError` if one text is to be learned from and to be measured on."""
+    for name in {source.name for source in sources} & {source.name for source in held_out}:
+        raise DataError(
+            f"{name} is in data.source and in data.validation_source: what is held out must be another text"
+        )
 
 
 def _held_out(settings: DataSettings, cache: Path, say: Say, folder: Path) -> list[Source]:

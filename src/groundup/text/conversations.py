@@ -97,35 +97,53 @@ def preference_of(row: Mapping[str, Any], place: str) -> Pair:
     for name in ("chosen", "rejected"):
         if not _given(row, name):
             raise DataError(
-                f"{place} has no {name!r}: a preference needs 'chosen' and 'rejected', a better and a worse answer"
+                f"{place} has no {name!r} (it is {_lack(row, name)}): a preference needs 'chosen' and 'rejected', a better and a "
+                "worse answer"
             )
     named = [name for name in QUESTIONS if _given(row, name)]
     if len(named) > 1:
         raise DataError(f"{place} holds its question as {_and(named)}: keep one of them")
-    asked = _question(row, place, named[0]) if named else ()
+    asked = _question(row, place, named[0]) if named else _system(row, place)
     conversations = {name: _answered(asked, row[name], place, name) for name in ("chosen", "rejected")}
     chosen, rejected = conversations.values()
     if chosen[:-1] != rejected[:-1]:
         raise DataError(f"{place}: 'chosen' and 'rejected' answer different conversations: give both the same question")
-    if len(chosen) < 2:
+    if all(message["role"] == "system" for message in chosen[:-1]):
         raise DataError(f"{place} has no question: add 'prompt', or 'conversations'")
     _check_turns(chosen, place)
     return Pair(chosen[:-1], chosen[-1]["content"], rejected[-1]["content"])
 
 
 def _answered(asked: tuple[Message, ...], value: Any, place: str, name: str) -> tuple[Message, ...]:
-    """A question with one of its answers, which may come with the whole conversation (as UltraFeedback's do)."""
+    """A question with one of its answers, which may come with the whole conversation (as UltraFeedback's do).
+
+    `asked` may be a system message alone, where the question stands there.
+    """
     given = _messages([value] if isinstance(value, Mapping) else value, place, name, "assistant")
     if given[-1]["role"] != "assistant":
         raise DataError(
             f"{place}: {name!r} ends with a message of the {given[-1]['role']}, {_shown(given[-1])}: end with an answer"
         )
     before = given[:-1]
-    if before and asked and before[-len(asked) :] != asked:
+    if not before:
+        return (*asked, *given)
+    system, question = _parted(asked)
+    own, turns = _parted(before)
+    if own and system and own != system:
+        raise DataError(
+            f"{place}: {name!r} has another system message than the row: {_shown(own[0])}; keep one of them"
+        )
+    if question and turns[-len(question) :] != question:
         raise DataError(
             f"{place}: {name!r} answers another question than the row's: {_shown(before[-1])}; keep one of them"
         )
-    return given if before else (*asked, *given)
+    return (*(own or system), *turns, given[-1])
+
+
+def _parted(messages: tuple[Message, ...]) -> tuple[tuple[Message, ...], tuple[Message, ...]]:
+    """The system message, if there is one, and the others."""
+    turns = 1 if messages and messages[0]["role"] == "system" else 0
+    return messages[:turns], messages[turns:]
 
 
 def _format_of(row: Mapping[str, Any], place: str) -> tuple[str, ...]:
@@ -163,14 +181,16 @@ def _question(row: Mapping[str, Any], place: str, name: str) -> tuple[Message, .
         if more.strip():
             content = f"{messages[0]['content']}\n\n{more}"
             messages = ({"role": "user", "content": content},)
-    system = _text(row["system"], place, "system") if _given(row, "system") else ""
-    if not system.strip():
-        return messages
-    if messages[0]["role"] == "system":
-        raise DataError(
-            f"{place} holds a 'system' field, {_short.repr(system)}, and a system message: keep one of them"
-        )
-    return ({"role": "system", "content": system}, *messages)
+    system = _system(row, place)
+    if system and messages[0]["role"] == "system":
+        raise DataError(f"{place} holds a 'system' field, {_shown(system[0])}, and a system message: keep one of them")
+    return (*system, *messages)
+
+
+def _system(row: Mapping[str, Any], place: str) -> tuple[Message, ...]:
+    """The row's own system message, or none."""
+    content = _text(row["system"], place, "system") if _given(row, "system") else ""
+    return ({"role": "system", "content": content},) if content.strip() else ()
 
 
 def _messages(value: Any, place: str, name: str, role: str) -> tuple[Message, ...]:

@@ -6,6 +6,7 @@ limits to its time, its memory and its text (`template_process`).
 
 from __future__ import annotations
 
+import contextlib
 import json
 import selectors
 import subprocess
@@ -42,20 +43,28 @@ class ChatTemplate:
         # In a session of its own Ctrl-C doesn't reach it: it ends when we do.
         process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True)
         weakref.finalize(self, _end, process)
+        try:
+            self._answer(process, SECONDS_TO_START)
+            self._exchange(process, self.source)  # a constant in it may take long to compute
+        except TokenizerError:
+            self._give_up(process)  # it has no template
+            raise
         self._process = process
-        self._exchange(process, self.source, SECONDS_TO_START)
         return process
 
     def _ask(self, values: dict[str, Any]) -> dict[str, str]:
-        return self._exchange(self._process or self._start(), values, SECONDS)
+        return self._exchange(self._process or self._start(), values)
 
-    def _exchange(self, process: subprocess.Popen[bytes], question: Any, seconds: float) -> dict[str, str]:
+    def _exchange(self, process: subprocess.Popen[bytes], question: Any) -> dict[str, str]:
         assert process.stdin is not None
-        assert process.stdout is not None
-        line = b""
-        try:
+        with contextlib.suppress(OSError):  # it has ended
             process.stdin.write(json.dumps(question).encode() + b"\n")
             process.stdin.flush()
+        return self._answer(process, SECONDS)
+
+    def _answer(self, process: subprocess.Popen[bytes], seconds: float) -> dict[str, str]:
+        line = b""
+        try:
             line = _line_within(process, seconds)
         except TimeoutError:
             self._give_up(process)
@@ -69,7 +78,8 @@ class ChatTemplate:
             raise TokenizerError("the chat template's process ended, for want of memory, maybe: use another template")
         answer: dict[str, str] = json.loads(line)
         if "error" in answer:
-            raise TokenizerError(f"the chat template can't be used for this conversation ({answer['error']})")
+            why = " ".join(answer["error"].split())
+            raise TokenizerError(f"the chat template can't be used for this conversation ({why})")
         return answer
 
     def _give_up(self, process: subprocess.Popen[bytes]) -> None:

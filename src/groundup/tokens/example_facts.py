@@ -115,6 +115,11 @@ def describe_labels(facts: Mapping[str, Any]) -> list[str]:
     both = f"{examples['train']:,} {noun} to train on and {examples['validation']:,} held out"
     loss = f"{learned:,} of {tokens['train']:,} training tokens carry loss ({learned / max(1, tokens['train']):.1%})"
     lines = [f"{both}; {loss}; {labels['stop_learned']['train']:,} {noun} teach where an answer ends"]
+    if not labels["stop_learned"]["train"] and not problems(facts):  # of ids that others made
+        lines.append(
+            f"warning: none of the {noun} teaches where an answer ends, so the model may never stop: end them with the "
+            f"tokenizer's end token, {labels['stop']!r}, labelled with its own id"
+        )
     if nothing := labels["teach_nothing"]["train"]:
         lines.append(f"{nothing:,} {noun} have no token that carries loss, and are left out of training")
     if shared := labels["shared_prompts"]:

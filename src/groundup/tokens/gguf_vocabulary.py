@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any, get_args
 
 import tokenizers
-from tokenizers import AddedToken, decoders, models
+from tokenizers import AddedToken, decoders, models, processors
 
 from groundup.errors import TokenizerError
 from groundup.tokens.byte_pair import cut_by
@@ -17,11 +17,16 @@ from groundup.tokens.tokenizer import OTHER_ENDS, Tokenizer
 
 ROLES = {"bos": "bos", "eos": "eos", "unknown": "unk", "padding": "pad"}  # the file's names of special tokens, and ours
 
+BEGINS_PRE = ("llama-bpe",)  # ways to cut whose models begin a text with a token, where the file doesn't say whether
+
 OTHER_ENDS_KEYS = ("tokenizer.ggml.eot_token_id", "tokenizer.ggml.eom_token_id")  # the end of a turn, of a message
 
 
 def read_gguf_tokenizer(facts: Mapping[str, Any]) -> Tokenizer:
     """The tokenizer of a GGUF file's settings: byte pairs (`gpt2`), SentencePiece's BPE (`llama`), or its unigram model (`t5`).
+
+    It puts the token that begins a text before each, where `tokenizer.ggml.add_bos_token` says so or, as in llama.cpp, where
+    nothing does and the kind of tokenizer has always done it: SentencePiece's, Llama 3's.
 
     Raises `TokenizerError` for another kind, and for one that doesn't hold together.
     """
@@ -50,12 +55,27 @@ def read_gguf_tokenizer(facts: Mapping[str, Any]) -> Tokenizer:
         raise TokenizerError(
             f"tokenizer.ggml.model = {kind!r} is not supported: gpt2, llama, and t5 without a map of characters are"
         )
+    if facts.get("tokenizer.ggml.add_bos_token", kind == "llama" or facts.get("tokenizer.ggml.pre") in BEGINS_PRE):
+        tokenizer = _beginning(tokenizer)
     template = facts.get("tokenizer.chat_template")
     more: dict[str, Any] = {"chat_template": template} if isinstance(template, str) else {}
     others = [str(pieces[facts[key]]) for key in OTHER_ENDS_KEYS if _is_place(facts.get(key), pieces)]
     if others:
         more[OTHER_ENDS] = others
     return tokenizer.with_config(more) if more else tokenizer
+
+
+def _beginning(tokenizer: Tokenizer) -> Tokenizer:
+    """The same tokenizer, with the token that begins a text before each whole one, if it has such a token."""
+    begin = next(iter(tokenizer.role_tokens(["bos_token"])), None)
+    if begin is None:
+        return tokenizer
+    first = (begin, tokenizer.begin_id)
+    return tokenizer.with_post_processor(
+        processors.TemplateProcessing(
+            single=[begin, "$A"], pair=[begin, "$A", f"{begin}:1", "$B:1"], special_tokens=[first]
+        )
+    )
 
 
 def _is_place(number: object, pieces: list[Any]) -> bool:

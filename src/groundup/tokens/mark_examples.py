@@ -114,8 +114,8 @@ class Marker:
             self.tally.read += 1
             self.tally.rows_of[source] += 1
             try:
+                examples = self._examples(row, place)  # a row that is none is told here, by what the objective asks for
                 kind = kind_of_row(row, place)
-                examples = self._examples(row, place)
             except (DataError, TokenizerError) as error:
                 told = str(error)
                 bad(told if place in told else f"{place}: {told}", "unusable rows")

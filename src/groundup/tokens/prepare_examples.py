@@ -16,7 +16,7 @@ import numpy as np
 from groundup.errors import NO_VALUE, DataError, GroundupError, SettingError, TokenizerError
 from groundup.files import replacing, sha256_text
 from groundup.text.bad_input import BadInput
-from groundup.text.collect import locked
+from groundup.text.collect import locked, require_apart
 from groundup.text.duplicates.exact import exact_duplicates
 from groundup.text.duplicates.split import held_out
 from groundup.text.settings import DataSettings
@@ -100,6 +100,7 @@ def prepare_unchecked(
             validation = with_catalogue_rows(held_out_sources, cache, say)
         except DataError as error:
             raise DataError(str(error).replace("data.source", "data.validation_source")) from error
+    require_apart(train, validation)
     written_so = with_template(tokenizer, data.template, may_grow=False)
     making = _Making(data, written_so, objective, sequence_length, batch_size, train, validation)
     return _prepare(making, cache, say)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import datetime
 import json
+import re
 import resource
 import sys
 from typing import Any
@@ -19,6 +20,7 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 MEMORY_BYTES = 2**29
 MOST_CHARACTERS = 2**21
+SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 class Generation(jinja2.ext.Extension):
@@ -87,13 +89,19 @@ def render(template: jinja2.Template, values: dict[str, Any]) -> dict[str, str]:
         return {"error": f"it takes more than {MEMORY_BYTES // 2**20} MB of memory"}
     except Exception as error:  # whatever a program of somebody else's may do
         return {"error": f"{type(error).__name__}: {error}"[:500]}
-    return {"text": "".join(pieces)}
+    text = "".join(pieces)
+    if found := SURROGATE.search(text):
+        return {
+            "error": f"it writes U+{ord(found[0]):04X}, half of a surrogate pair, which no valid Unicode text holds"
+        }
+    return {"text": text}
 
 
 def main() -> None:
-    """Compile the template of the first line, and render it for each line after it."""
+    """Say that we are here, compile the template of the first line, and render it for each line after it."""
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
     answers, sys.stdout = sys.stdout, sys.stderr
+    print("{}", file=answers, flush=True)
     try:
         template = compile_template(json.loads(sys.stdin.readline()))
         answer: dict[str, str] = {}

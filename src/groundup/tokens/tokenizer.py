@@ -232,6 +232,13 @@ class Tokenizer:
         special_ids |= {role: self.token_id(token) for role, token in named.items() if token is not None}
         return Tokenizer(self._json, {**self._config, **values}, special_ids)
 
+    def with_post_processor(self, post_processor: tokenizers.processors.PostProcessor) -> Tokenizer:
+        """The same tokenizer with other special tokens around a whole text."""
+        library = tokenizers.Tokenizer.from_str(self._json.decode("utf-8"))
+        library.post_processor = post_processor
+        special_ids = {"end": self.end_id, "pad": self.pad_id, "unknown": self.unknown_id}
+        return Tokenizer(library.to_str(pretty=True).encode("utf-8"), self._config, special_ids)
+
     def role_tokens(self, keys: Sequence[str]) -> list[str]:
         """The tokens that its tokenizer_config.json names under `keys`, `bos_token` and the like."""
         return [token for key in keys if (token := _content(self._config.get(key))) is not None]
