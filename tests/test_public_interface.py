@@ -12,7 +12,15 @@ import groundup as gu
 
 
 def test_the_names_are_these() -> None:
-    assert gu.__all__ == ["GroundupError", "LanguageModel", "evaluate", "fine_tune_pretrained_model", "load", "train"]
+    assert gu.__all__ == [
+        "GroundupError",
+        "LanguageModel",
+        "evaluate",
+        "export",
+        "fine_tune_pretrained_model",
+        "load",
+        "train",
+    ]
     assert gu.__all__ == sorted(gu.__all__)
     assert set(gu.__all__) <= set(dir(gu))
 

@@ -10,6 +10,7 @@ median over the rounds of its speed divided by that of transformers' `generate` 
 from __future__ import annotations
 
 import argparse
+import os
 import statistics
 import sys
 import tempfile
@@ -34,8 +35,11 @@ PROGRAMS = {
     "llama.cpp, f32": Program(f"{HERE}.llamacpp_text", "llamacpp", {"FILE": "model-f32.gguf"}),
     "llama.cpp, q8_0": Program(f"{HERE}.llamacpp_text", "llamacpp", {"FILE": "model-q8_0.gguf"}),
     OURS: Program(f"{HERE}.groundup_text"),
+    f"{OURS}, ONNX step": Program(f"{HERE}.groundup_text", variables={"STEP": "fp32"}),
+    f"{OURS}, ONNX step, int8": Program(f"{HERE}.groundup_text", variables={"STEP": "int8"}),
+    f"{OURS}, ONNX step, int4": Program(f"{HERE}.groundup_text", variables={"STEP": "int4"}),
 }
-QUANTIZED = ("int8", "q8_0")
+QUANTIZED = ("int8", "q8_0", "int4")
 PAUSE = 0.3  # CTranslate2's threads go on spinning for a fifth of a second after their work
 
 
@@ -124,6 +128,7 @@ def main() -> None:
         )
     else:
         del programs[NANOGPT]
+    os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # for every contender that has ONNX Runtime in it
     busy_before = wait_until_quiet()
     tables = []
     columns = {

@@ -5,6 +5,7 @@ run = gu.train("shakespeare", {"training.max_steps": 500})
 lm = gu.load("runs/shakespeare")
 lm.generate("ROMEO:", max_new_tokens=100, temperature=0.8, seed=1)
 gu.evaluate(lm, data="my-text.txt")
+gu.export(lm, "gguf", "shakespeare-gguf", quantize="int8")
 """
 
 from __future__ import annotations
@@ -15,16 +16,18 @@ if TYPE_CHECKING:
     from groundup.errors import GroundupError
     from groundup.language_model import LanguageModel, load
     from groundup.recipe.evaluate import evaluate
+    from groundup.recipe.export import export
     from groundup.recipe.fine_tune import fine_tune_pretrained_model
     from groundup.recipe.train import train
 
 __version__ = "0.1.0"
-__all__ = ["GroundupError", "LanguageModel", "evaluate", "fine_tune_pretrained_model", "load", "train"]
+__all__ = ["GroundupError", "LanguageModel", "evaluate", "export", "fine_tune_pretrained_model", "load", "train"]
 
 _HOMES = {
     "GroundupError": "groundup.errors",
     "LanguageModel": "groundup.language_model",
     "evaluate": "groundup.recipe.evaluate",
+    "export": "groundup.recipe.export",
     "fine_tune_pretrained_model": "groundup.recipe.fine_tune",
     "load": "groundup.language_model",
     "train": "groundup.recipe.train",

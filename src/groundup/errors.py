@@ -50,6 +50,10 @@ class GenerationError(GroundupError):
     """A prompt or a sampling setting cannot be used."""
 
 
+class ExportError(GroundupError):
+    """An export differs from its model by more than its bound, or there is no room for it where it is to be."""
+
+
 class MachineError(GroundupError):
     """This machine lacks something: a device, disk space, a writable folder."""
 

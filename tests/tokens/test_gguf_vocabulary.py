@@ -134,7 +134,10 @@ def test_a_text_begins_with_a_token_where_the_file_says_so(
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"tokenizer.ggml.model": "bert"}, "tokenizer.ggml.model = 'bert' is not supported: gpt2 and llama are"),
+        (
+            {"tokenizer.ggml.model": "bert"},
+            "tokenizer.ggml.model = 'bert' is not supported: gpt2, llama, and t5 without",
+        ),
         ({"tokenizer.ggml.pre": "tekken"}, "tokenizer.ggml.pre = 'tekken' cuts text in a way that we don't know"),
         ({"tokenizer.ggml.tokens": None}, "the file has no tokenizer.ggml.tokens with their token_type"),
         ({"tokenizer.ggml.token_type": [1]}, "the file has no tokenizer.ggml.tokens with their token_type"),

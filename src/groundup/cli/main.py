@@ -15,6 +15,7 @@ from groundup.cli import data, guard, tokenizer
 from groundup.cli.chat import chat
 from groundup.cli.complete import complete
 from groundup.cli.evaluate import evaluate
+from groundup.cli.export import export
 from groundup.cli.generate import generate
 from groundup.cli.labels import labels
 from groundup.cli.loading import INTERRUPTED
@@ -30,7 +31,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (train, labels, generate, complete, chat, serve, evaluate, runs):
+for command in (train, labels, generate, complete, chat, serve, evaluate, export, runs):
     app.command(no_args_is_help=command is not runs)(command)
 app.add_typer(data.app)
 app.add_typer(tokenizer.app)

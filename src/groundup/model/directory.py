@@ -52,14 +52,14 @@ def save_model(
     begin_id: int | None = None,
     end_ids: Sequence[int] = (),
     weights: Mapping[str, Tensor] | None = None,
+    dtype: torch.dtype = torch.float32,
 ) -> None:
     """Write the model as a directory that the stock class of its family opens (preset classic: that we open).
 
     `end_id` is the token that ends a text, `pad_id` the one that fills up a batch, `begin_id` the one that begins a text (none
     means: `end_id`), `end_ids` those at which writing stops, `end_id` among them or not; `weights` are written in
-    place of the model's own. They are written in fp32. Raises
-    `ModelError` where the stock class can't express the network, before anything is written; what the disk refuses is an
-    `OSError` or safetensors' own error.
+    place of the model's own. They are written in `dtype`. Raises `ModelError` where the stock class can't express the network, or the
+    dtype a weight, before anything is written; what the disk refuses is an `OSError` or safetensors' own error.
     """
     config = model.config
     ids = _special_ids(end_id, pad_id, begin_id, end_ids)
@@ -71,12 +71,19 @@ def save_model(
     else:
         written = {**to_hf_config(config, end_id, pad_id), **ids}
         tensors = to_hf_tensors(config, state)
+        written |= dict.fromkeys(("dtype", "torch_dtype"), str(dtype).removeprefix("torch."))
+    contiguous = {name: _in_dtype(name, tensor, dtype).contiguous() for name, tensor in tensors.items()}
     generation = {"_from_model_config": True, **ids}
     directory.mkdir(parents=True, exist_ok=True)
     write_json(directory / "config.json", written)
     write_json(directory / "generation_config.json", generation)
-    contiguous = {name: tensor.contiguous() for name, tensor in tensors.items()}
     save_file(contiguous, directory / "model.safetensors", metadata={"format": "pt"})
+
+
+def _in_dtype(name: str, tensor: Tensor, dtype: torch.dtype) -> Tensor:
+    if dtype == torch.float16 and tensor.abs().max() > torch.finfo(dtype).max:
+        raise ModelError(f"{name} holds numbers beyond half precision, 65,504; write it as float32 or bfloat16")
+    return tensor.to(dtype)
 
 
 def _special_ids(

@@ -10,7 +10,7 @@ from tokenizers import AddedToken, decoders, models, processors
 
 from groundup.errors import TokenizerError
 from groundup.tokens.byte_pair import cut_by
-from groundup.tokens.sentencepiece_file import BPE, Kind, SentencePieceModel, tokenizer_of
+from groundup.tokens.sentencepiece_file import BPE, UNIGRAM, Kind, SentencePieceModel, tokenizer_of
 from groundup.tokens.settings import PreTokenizer
 from groundup.tokens.special import tokenizer_config
 from groundup.tokens.tokenizer import OTHER_ENDS, Tokenizer
@@ -23,7 +23,7 @@ OTHER_ENDS_KEYS = ("tokenizer.ggml.eot_token_id", "tokenizer.ggml.eom_token_id")
 
 
 def read_gguf_tokenizer(facts: Mapping[str, Any]) -> Tokenizer:
-    """The tokenizer of a GGUF file's settings: byte pairs (`gpt2`), or SentencePiece's BPE (`llama`).
+    """The tokenizer of a GGUF file's settings: byte pairs (`gpt2`), SentencePiece's BPE (`llama`), or its unigram model (`t5`).
 
     It puts the token that begins a text before each, where `tokenizer.ggml.add_bos_token` says so or, as in llama.cpp, where
     nothing does and the kind of tokenizer has always done it: SentencePiece's, Llama 3's.
@@ -48,9 +48,13 @@ def read_gguf_tokenizer(facts: Mapping[str, Any]) -> Tokenizer:
     if kind == "gpt2":
         tokenizer = _byte_pairs(facts, marked, ids)
     elif kind == "llama":
-        tokenizer = _sentencepiece(facts, marked, ids)
+        tokenizer = _sentencepiece(facts, marked, ids, BPE)
+    elif kind == "t5" and not facts.get("tokenizer.ggml.precompiled_charsmap"):
+        tokenizer = _sentencepiece(facts, marked, ids, UNIGRAM)
     else:
-        raise TokenizerError(f"tokenizer.ggml.model = {kind!r} is not supported: gpt2 and llama are")
+        raise TokenizerError(
+            f"tokenizer.ggml.model = {kind!r} is not supported: gpt2, llama, and t5 without a map of characters are"
+        )
     if facts.get("tokenizer.ggml.add_bos_token", kind == "llama" or facts.get("tokenizer.ggml.pre") in BEGINS_PRE):
         tokenizer = _beginning(tokenizer)
     template = facts.get("tokenizer.chat_template")
@@ -105,14 +109,18 @@ def _byte_pairs(facts: Mapping[str, Any], marked: list[tuple[str, Kind]], ids: M
     return Tokenizer(tokenizer.to_str(pretty=True).encode("utf-8"), config, roles)
 
 
-def _sentencepiece(facts: Mapping[str, Any], marked: list[tuple[str, Kind]], ids: Mapping[str, int]) -> Tokenizer:
+def _sentencepiece(
+    facts: Mapping[str, Any], marked: list[tuple[str, Kind]], ids: Mapping[str, int], model_type: int
+) -> Tokenizer:
     scores = facts.get("tokenizer.ggml.scores")
     if not isinstance(scores, list) or len(scores) != len(marked):
         raise TokenizerError("the file has no tokenizer.ggml.scores for its tokens: get another one")
+    if "unk" not in ids:
+        raise TokenizerError("the file names no tokenizer.ggml.unknown_token_id: get another one")
     return tokenizer_of(
         SentencePieceModel(
             pieces=[(piece, float(score), kind) for (piece, kind), score in zip(marked, scores, strict=True)],
-            model_type=BPE,
+            model_type=model_type,
             byte_fallback=any(kind == Kind.BYTE for _, kind in marked),
             space_at_the_end=False,
             special_ids=dict(ids),

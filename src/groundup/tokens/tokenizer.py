@@ -74,6 +74,11 @@ class Tokenizer:
         """Of the bytes that `save` writes to tokenizer.json."""
         return hashlib.sha256(self._json).hexdigest()
 
+    def description(self) -> dict[str, Any]:
+        """What its tokenizer.json says."""
+        described: dict[str, Any] = json.loads(self._json)
+        return described
+
     @property
     def config(self) -> Mapping[str, Any]:
         """The values of its tokenizer_config.json."""

@@ -1,0 +1,55 @@
+"""ONNX and ONNX Runtime: optional packages, imported here only."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from groundup.errors import MissingExtraError
+
+INLINE = 1 << 10  # bytes: smaller constants are part of the graph itself, which its optimizer may want to look into
+
+
+def import_onnx() -> Any:
+    """The `onnx` package. Raises `MissingExtraError`."""
+    try:
+        import onnx
+    except ImportError:
+        raise MissingExtraError("writing ONNX graphs", "export") from None
+    return onnx
+
+
+def import_onnxruntime() -> Any:
+    """The `onnxruntime` package, its telemetry off (`groundup.exports`). Raises `MissingExtraError`."""
+    try:
+        import onnxruntime
+    except ImportError:
+        raise MissingExtraError("ONNX Runtime", "export") from None
+    onnxruntime.disable_telemetry_events()
+    return onnxruntime
+
+
+def open_session(
+    model: bytes | Path, weights: Mapping[str, np.ndarray[Any, Any]] | None = None, num_threads: int = 0
+) -> Any:
+    """An `onnxruntime.InferenceSession` of a file, or of a graph in memory, which is given its large `weights` without a copy.
+
+    The weights must live as long as the session. `num_threads` 0: as many as PyTorch takes.
+    """
+    runtime = import_onnxruntime()
+    options = runtime.SessionOptions()
+    options.intra_op_num_threads = num_threads or torch.get_num_threads()
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 3
+    options.enable_mem_pattern = False  # it would keep a plan, and a block of memory, for every length of a prompt
+    if weights:
+        names = list(weights)
+        options.add_external_initializers(
+            names, [runtime.OrtValue.ortvalue_from_numpy(weights[name]) for name in names]
+        )
+    source = model if isinstance(model, bytes) else str(model)
+    return runtime.InferenceSession(source, options, providers=["CPUExecutionProvider"])

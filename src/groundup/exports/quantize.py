@@ -1,0 +1,95 @@
+"""Weights with fewer bits: each row of a matrix is cut into blocks, and each block has a scale of its own.
+
+The activations are quantized while the network runs, each token's by itself, so a token's scores don't hang on its neighbours'.
+That is what PyTorch's deprecated `quantize_dynamic` does for `nn.Linear`, with a finer grid (Dettmers et al. 2022, LLM.int8(), §2).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+
+Quantize = Literal["", "int8", "int4"]
+"""How a model's matrices are kept: as they are, or in whole numbers of 8 or 4 bits."""
+
+Array = np.ndarray[Any, Any]
+BITS = {"int8": 8, "int4": 4}
+BLOCK_SIZES = {
+    8: (128, 64, 32, 16),
+    4: (32, 16),
+}  # the first that divides a row; the last, with zeros behind the row, if none does
+# For 4 bits: how far the scale may be from that at which the largest number becomes -8; at the last it becomes -7.
+STRETCHES = (0.7, 0.75, 0.8, 0.85, 0.9, 0.95, 1.0, 1.05, 8 / 7)
+ROWS_AT_ONCE = 4096
+
+
+@dataclass(frozen=True, eq=False)
+class QuantizedMatrix:
+    """A matrix (N, K): weight = (number - 2^(bits-1)) · its block's scale. Laid out as ONNX Runtime's MatMulNBits reads it."""
+
+    stored: Array
+    """uint8 (N, blocks, block_size · bits / 8); of two 4-bit numbers in a byte the first is the low one."""
+    scales: Array
+    """float32 (N, blocks)."""
+    bits: int
+    width: int
+    """K: what a row holds; its last block may be longer."""
+
+    @property
+    def block_size(self) -> int:
+        return int(self.stored.shape[2]) * 8 // self.bits
+
+    def dequantized(self) -> Array:
+        """The matrix (N, K) that these numbers stand for, in float32."""
+        numbers = self.stored
+        if self.bits == 4:
+            numbers = np.stack((numbers & 15, numbers >> 4), axis=-1).reshape(*numbers.shape[:2], -1)
+        weights: Array = (numbers.astype(np.float32) - 2 ** (self.bits - 1)) * self.scales[..., None]
+        return weights.reshape(len(weights), -1)[:, : self.width]
+
+
+def quantize_matrix(matrix: Array, bits: int) -> QuantizedMatrix:
+    """A float matrix (N, K) in blocks of `bits`-bit numbers, 8 or 4, rounded to the nearest."""
+    width = matrix.shape[1]
+    sizes = BLOCK_SIZES[bits]
+    size = next((size for size in sizes if width % size == 0), sizes[-1])
+    parts = [_quantize_rows(matrix[i : i + ROWS_AT_ONCE], bits, size) for i in range(0, len(matrix), ROWS_AT_ONCE)]
+    stored, scales = (np.concatenate(each) for each in zip(*parts, strict=True))
+    return QuantizedMatrix(stored, scales, bits, width)
+
+
+def _quantize_rows(rows: Array, bits: int, block_size: int) -> tuple[Array, Array]:
+    padded = np.pad(rows.astype(np.float32), ((0, 0), (0, -rows.shape[1] % block_size)))
+    blocks = padded.reshape(len(rows), -1, block_size)  # (N, blocks, block_size)
+    scales = _scales_8(blocks) if bits == 8 else _scales_4(blocks)
+    numbers = (_rounded(blocks, scales, bits) + 2 ** (bits - 1)).astype(np.uint8)
+    if bits == 4:
+        numbers = numbers[..., ::2] | numbers[..., 1::2] << 4
+    return numbers, scales
+
+
+def _scales_8(blocks: Array) -> Array:
+    """The largest number of each block becomes ±127."""
+    return np.abs(blocks).max(axis=-1) / np.float32(127)  # type: ignore[no-any-return]
+
+
+def _scales_4(blocks: Array) -> Array:
+    """Of several scales near the one at which the largest number becomes -8, each block's with the least squared error."""
+    place = np.abs(blocks).argmax(axis=-1)[..., None]
+    largest = np.take_along_axis(blocks, place, axis=-1)[..., 0] / np.float32(-8)
+    best, least = largest, np.full(largest.shape, np.inf, np.float32)
+    for stretch in map(np.float32, STRETCHES):
+        numbers = _rounded(blocks, largest * stretch, 4)
+        squares = (numbers * numbers).sum(axis=-1)
+        fitted = (numbers * blocks).sum(axis=-1) / np.where(squares == 0, 1, squares)  # least squares for these numbers
+        error = ((numbers * fitted[..., None] - blocks) ** 2).sum(axis=-1)
+        best, least = np.where(error < least, fitted, best), np.minimum(error, least)
+    return best
+
+
+def _rounded(blocks: Array, scales: Array, bits: int) -> Array:
+    divisors = np.where(scales == 0, 1, scales)[..., None]
+    most = 2 ** (bits - 1)
+    return np.clip(np.rint(blocks / divisors), -most, most - 1)

@@ -1,0 +1,104 @@
+"""Quantized weights: the grid's bounds, ONNX Runtime's reading of them, and PyTorch's own `quantize_dynamic` beside them."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from groundup.exports.onnx_forward import OnnxForward
+from groundup.exports.onnx_nodes import Graph
+from groundup.exports.onnx_runtime import import_onnx, open_session
+from groundup.exports.onnx_weights import graph_weights
+from groundup.exports.quantize import QuantizedMatrix, quantize_matrix
+from groundup.model.settings import preset_config
+from groundup.model.transformer import KVCache, Transformer
+
+
+@given(st.integers(1, 5), st.integers(1, 70), st.integers(0, 9), st.sampled_from([8, 4]))
+def test_each_weight_is_within_its_blocks_step(rows: int, width: int, seed: int, bits: int) -> None:
+    matrix = np.random.default_rng(seed).standard_normal((rows, width)).astype(np.float32)
+    matrix[0, 0] = 0
+    quantized = quantize_matrix(matrix, bits)
+    back = quantized.dequantized()
+    assert back.shape == matrix.shape
+    if bits == 8:  # half a step of the block
+        steps = np.repeat(np.abs(quantized.scales), quantized.block_size, axis=1)[:, :width]
+        assert (np.abs(back - matrix) <= steps * 0.5001).all()
+    else:  # no worse than the plain grid
+        size, padding = quantized.block_size, -width % quantized.block_size
+        blocks = np.pad(matrix, ((0, 0), (0, padding))).reshape(rows, -1, size)
+        step = np.abs(blocks).max(-1, keepdims=True) / 7
+        plain = np.clip(np.rint(blocks / np.where(step == 0, 1, step)), -8, 7) * step
+        assert ((back - matrix) ** 2).sum() <= ((plain - blocks) ** 2).sum() * 1.0001 + 1e-9
+
+
+def test_numbers_that_fit_the_grid_come_back_as_they_were() -> None:
+    for bits in (8, 4):
+        whole = np.random.default_rng(0).integers(-(2 ** (bits - 1)) + 1, 2 ** (bits - 1), (3, 64)).astype(np.float32)
+        whole[:, ::16] = -(2 ** (bits - 1)) if bits == 4 else 127
+        np.testing.assert_allclose(quantize_matrix(whole * 0.25, bits).dequantized(), whole * 0.25, rtol=1e-6)
+
+
+def test_a_row_of_zeros_stays_zero() -> None:
+    for bits in (8, 4):
+        assert not quantize_matrix(np.zeros((2, 40), np.float32), bits).dequantized().any()
+
+
+@pytest.mark.parametrize("bits", [8, 4])
+@pytest.mark.parametrize("width", [32, 40, 128])
+def test_onnx_runtime_reads_the_numbers_as_we_mean_them(bits: int, width: int) -> None:
+    """One weight at a time, so that no activation is rounded: the unit vectors' products are the matrix."""
+    matrix = np.random.default_rng(1).standard_normal((7, width)).astype(np.float32)
+    quantized = quantize_matrix(matrix, bits)
+    graph, onnx = Graph({"m.weight": quantized}, fused=True), import_onnx()
+    graph.one("Identity", [graph.linear("x", "m")], "y")
+    values = [onnx.helper.make_tensor_value_info(name, 1, ["n", None]) for name in ("x", "y")]
+    constants = [onnx.numpy_helper.from_array(each, name) for name, each in graph.constants.items()]
+    made = onnx.helper.make_graph(graph.nodes, "g", values[:1], values[1:], constants)
+    opsets = [onnx.helper.make_opsetid("", 21), onnx.helper.make_opsetid("com.microsoft", 1)]
+    model = onnx.helper.make_model(made, opset_imports=opsets, ir_version=10)
+    (product,) = open_session(model.SerializeToString(), num_threads=1).run(
+        ["y"], {"x": np.eye(width, dtype=np.float32)}
+    )
+    np.testing.assert_allclose(product.T, quantized.dequantized(), atol=2e-3 * np.abs(matrix).max())
+
+
+def wide_network() -> Transformer:
+    torch.manual_seed(0)
+    config = preset_config("gpt2", vocab_size=50, d_model=64, num_layers=2, num_heads=4, initialization="normal")
+    return Transformer(config).eval()
+
+
+def test_every_matrix_is_quantized_and_nothing_else() -> None:
+    model = wide_network()
+    weights = graph_weights(model, "int4")
+    matrices = {name for name, value in weights.items() if isinstance(value, QuantizedMatrix)}
+    linear = {f"{name}.weight" for name, part in model.named_modules() if isinstance(part, torch.nn.Linear)}
+    assert matrices == linear - {"output_projection.weight"} | {"token_embedding.weight"}  # which it shares
+    bits = {name: value.bits for name, value in weights.items() if isinstance(value, QuantizedMatrix)}
+    assert {name for name, each in bits.items() if each == 8} == {"token_embedding.weight"}
+    plain = graph_weights(model)
+    assert not any(isinstance(value, QuantizedMatrix) for value in plain.values())
+    embedding = plain["token_embedding.weight"]
+    assert isinstance(embedding, np.ndarray)
+    assert embedding.ctypes.data == model.token_embedding.weight.data_ptr()  # no copy
+
+
+@torch.inference_mode()
+def test_int8_is_nearer_to_the_network_than_pytorchs_quantize_dynamic() -> None:
+    model = wide_network()
+    ids = torch.randint(0, 50, (1, 40))
+    exact = model(ids)[:, -1]
+    ours = OnnxForward.of_model(model, "int8")(ids, KVCache(model.config, 1, 40, "cpu"))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # deprecated; here it is what we are held against
+        quantize_dynamic: Any = torch.ao.quantization.quantize_dynamic
+        theirs = quantize_dynamic(model, {torch.nn.Linear}, dtype=torch.qint8)(ids)[:, -1]
+    spread = float(exact.std())
+    assert float((ours - exact).abs().max()) < min(0.05 * spread, float((theirs - exact).abs().max()))
