@@ -11,7 +11,7 @@ from typing import Annotated, TextIO
 
 import typer
 
-from groundup.cli import data, tokenizer
+from groundup.cli import data, guard, tokenizer
 from groundup.cli.chat import chat
 from groundup.cli.complete import complete
 from groundup.cli.evaluate import evaluate
@@ -20,6 +20,7 @@ from groundup.cli.generate import generate
 from groundup.cli.labels import labels
 from groundup.cli.loading import INTERRUPTED
 from groundup.cli.runs import runs
+from groundup.cli.serve import serve
 from groundup.cli.train import train
 from groundup.errors import GroundupError
 
@@ -30,10 +31,11 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (train, labels, generate, complete, chat, evaluate, export, runs):
+for command in (train, labels, generate, complete, chat, serve, evaluate, export, runs):
     app.command(no_args_is_help=command is not runs)(command)
 app.add_typer(data.app)
 app.add_typer(tokenizer.app)
+app.add_typer(guard.app)
 
 
 def _version(wanted: bool) -> None:

@@ -62,10 +62,9 @@ def _choose(choosers: Sequence[Chooser], logits: Tensor) -> list[int]:
     """The same for texts of equal settings."""
     settings = choosers[0].settings
     seen = [chooser.seen for chooser in choosers if chooser.seen is not None]
-    uniforms = torch.tensor([chooser.uniform() for chooser in choosers], dtype=torch.float64)
-    ids: list[int] = choose(
-        warp_logits(logits, settings, torch.stack(seen) if seen else None), settings, uniforms
-    ).tolist()
+    warped = warp_logits(logits, settings, torch.stack(seen) if seen else None)
+    numbers = [chooser.uniform() for chooser in choosers] if settings.temperature else []
+    ids: list[int] = choose(warped, settings, torch.tensor(numbers, dtype=torch.float64)).tolist()
     for new, row in zip(ids, seen, strict=False):
         row[new] = True
     return ids

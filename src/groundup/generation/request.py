@@ -27,7 +27,7 @@ class Request:
     """Give the chosen token's log-probability, and so many of the likeliest tokens'; None for none. They are the network's own,
     before any of the settings."""
     prompt_logprobs: bool = False
-    """Give the same for the prompt's tokens, with the first new token."""
+    """Give the same for the prompt's tokens, with the first new token; by the network's own pass, even where another is used."""
     logit_bias: Mapping[int, float] = field(default_factory=dict)
     """What is added to the scores of these tokens, before the settings."""
     overflow: Literal["slide", "error"] = "slide"

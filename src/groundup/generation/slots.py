@@ -9,6 +9,8 @@ import copy
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+import torch
+
 from groundup.model.transformer import KVCache
 
 LEAST_SHARED = 16  # tokens: a beginning shorter than that is read sooner than it is copied
@@ -32,6 +34,7 @@ class Slots:
         self.all = [Slot() for _ in cache.lengths]
         self.num_running = 0
         self._num_left = 0
+        self._viewed, self._view = (0, len(self.all)), copy.copy(cache)
 
     def take(self, ids: Sequence[int]) -> Slot:
         """A free row for a text of these ids, which is the last running one from now on; it keeps what it holds of the
@@ -66,11 +69,13 @@ class Slots:
 
     def view(self, start: int, stop: int) -> KVCache:
         """These rows as a cache that shares their room."""
-        part = copy.copy(self.cache)
-        part.keys, part.values = self.cache.keys[:, start:stop], self.cache.values[:, start:stop]
-        part.lengths = [len(slot.ids) for slot in self.all[start:stop]]
-        return part
+        if self._viewed != (start, stop):  # mostly the rows are those of the step before
+            self._viewed, self._view = (start, stop), copy.copy(self.cache)
+            self._view.keys, self._view.values = self.cache.keys[:, start:stop], self.cache.values[:, start:stop]
+        self._view.lengths = [len(slot.ids) for slot in self.all[start:stop]]
+        return self._view
 
+    @torch.inference_mode()
     def exchange(self, one: int, other: int) -> None:
         """Let two rows change places."""
         if one == other:

@@ -20,7 +20,7 @@ from torch import Tensor
 
 from groundup.errors import DataError, GenerationError
 from groundup.generation.engine import Generation
-from groundup.generation.forward import last_logits
+from groundup.generation.forward import Forward, last_logits
 from groundup.generation.sampling import DROPPED
 from groundup.generation.settings import GenerationSettings
 from groundup.language_model.text_stream import IncrementalDecoder, StopFilter
@@ -111,8 +111,8 @@ def token_texts(tokenizer: Tokenizer, vocab_size: int) -> list[str]:
 class _Agreeing:
     """The network's pass, whose logits are dropped for tokens that disagree with the text that is to be written again."""
 
-    def __init__(self, model: Transformer, tokenizer: Tokenizer, begun: str) -> None:
-        self.rest, self._forward, self._tokenizer = begun, last_logits(model), tokenizer
+    def __init__(self, model: Transformer, tokenizer: Tokenizer, begun: str, forward: Forward | None) -> None:
+        self.rest, self._forward, self._tokenizer = begun, forward or last_logits(model), tokenizer
         self._texts = token_texts(tokenizer, model.config.vocab_size) if begun else []
 
     def __call__(self, ids: Tensor, cache: KVCache) -> Tensor:
@@ -135,8 +135,9 @@ def complete(
     suffix: str,
     settings: GenerationSettings,
     prefix_first: bool = False,
+    forward: Forward | None = None,
 ) -> str:
-    """What belongs at the cursor between prefix and suffix.
+    """What belongs at the cursor between prefix and suffix; `forward` replaces the network's own pass.
 
     It ends at an end token, at one of `SPECIAL_TOKENS`, before a stop text, or at the context's end.
     """
@@ -144,7 +145,7 @@ def complete(
     prompt = make_prompt(tokenizer, prefix, suffix, limit, settings.max_new_tokens, prefix_first)
     room = max(1, limit - len(prompt.ids))
     settings = replace(settings, max_new_tokens=min(settings.max_new_tokens + bool(prompt.begun), room))
-    agreeing = _Agreeing(model, tokenizer, prompt.begun)
+    agreeing = _Agreeing(model, tokenizer, prompt.begun, forward)
     generation = Generation(model, [prompt.ids], settings, tokenizer.end_id, forward=agreeing)
     ends = {*tokenizer.end_ids, *(tokenizer.token_id(token) for token in SPECIAL_TOKENS)}
     decoder, stop = IncrementalDecoder(tokenizer.decode, prompt.ids), StopFilter(settings.stop)

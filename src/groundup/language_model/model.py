@@ -114,7 +114,7 @@ class LanguageModel:
             settings = replace(settings, stop=("\n", *settings.stop))
         for text, name in ((prefix, "prefix"), (suffix, "suffix")):
             self._encode(text, name)  # checks that it is a text, and warns of what the tokenizer never saw
-        return complete(self.model, self.tokenizer, prefix, suffix, settings, prefix_first)
+        return complete(self.model, self.tokenizer, prefix, suffix, settings, prefix_first, self.forward)
 
     def score(self, texts: Sequence[str]) -> list[Score]:
         """How likely each text is, as a text of its own: its first token is predicted from the end token.

@@ -20,6 +20,7 @@ from groundup.files import replacing
 from groundup.tokens.byte_pair_engine import BytePairEngine, cut
 from groundup.tokens.chat_template import ChatTemplate
 from groundup.tokens.code_points import CodePointTable
+from groundup.tokens.spelling import Spelling
 
 TOKENIZER_FILE = "tokenizer.json"
 CONFIG_FILE = "tokenizer_config.json"
@@ -197,6 +198,16 @@ class Tokenizer:
             raise TokenizerError(f"id {min(numbers)} is negative: token ids begin at 0")
         text: str = self._tokenizer.decode(numbers, skip_special_tokens=skip_special_tokens)
         return text
+
+    def token_bytes(self, token_id: int) -> bytes:
+        """The bytes that a token stands for, which may be a part of a character; its name's for a special one, none for an id without a
+        token. The bytes of a text's tokens together are those of the text, but for what a tokenizer changes before it reads."""
+        token = self._tokenizer.id_to_token(token_id)
+        return b"" if token is None else self._spelling_of_tokens.bytes_of(token)
+
+    @functools.cached_property
+    def _spelling_of_tokens(self) -> Spelling:
+        return Spelling(json.loads(self._json))
 
     def token_id(self, token: str) -> int | None:
         """The id of a token, special ones too, by its name; None if there is none."""

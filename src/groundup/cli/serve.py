@@ -1,0 +1,93 @@
+"""`groundup serve`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from groundup.cli.generate import MODEL_HELP
+from groundup.cli.loading import loading
+from groundup.errors import MissingExtraError
+from groundup.serving.settings import ServingSettings
+
+
+@dataclass(frozen=True)
+class _Sections:
+    serving: ServingSettings = field(default_factory=ServingSettings)
+
+
+def serve(
+    model: Annotated[str, typer.Argument(help=MODEL_HELP)],
+    overrides: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[KEY=VALUE]...", help="Further settings, e.g. serving.num_slots=4.", show_default=False
+        ),
+    ] = None,
+    host: Annotated[
+        str, typer.Option(help="The address to listen at; 0.0.0.0 for every one, which needs --api-key.")
+    ] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="The port to listen at; 0 takes a free one.")] = 8000,
+    api_key: Annotated[
+        str, typer.Option(metavar="FILE", help="A file with one key a line; whoever asks must send one of them.")
+    ] = "",
+    name: Annotated[
+        str, typer.Option(help="What the model is called in the API; by default the last part of MODEL.")
+    ] = "",
+    engine: Annotated[
+        Literal["groundup", "llama.cpp"],
+        typer.Option(help="What writes: our engine, or llama.cpp for a .gguf file (needs xllamacpp)."),
+    ] = "groundup",
+    guard: Annotated[
+        str, typer.Option(metavar="FILE", help="Check what goes in and comes out, as this TOML file says.")
+    ] = "",
+    guard_hook: Annotated[
+        list[str] | None,
+        typer.Option(metavar="MODULE:FUNCTION", help="A check of your own for the guard.", show_default=False),
+    ] = None,
+) -> None:
+    """Serve a model over HTTP: web pages, an API like OpenAI's, and POST /generate. Ctrl-C ends it.
+
+    Example:
+
+        groundup serve runs/shakespeare
+    """
+    from groundup.config import build, merge, parse_overrides, require
+
+    given = {"host": host, "port": port, "api_keys": api_key, "name": name or Path(model).name}
+    values = merge(_Sections, {"serving": given}, parse_overrides(_Sections, overrides or ()))
+    settings = build(_Sections, values).serving
+    require(
+        engine == "groundup" or Path(model).suffix == ".gguf",
+        "engine",
+        engine,
+        f"llama.cpp opens .gguf files, which {model} is not: leave --engine out, or write one with  groundup export MODEL --to gguf",
+    )
+    require(bool(guard) or not guard_hook, "guard_hook", guard_hook, "name the guard's file, too, with --guard FILE")
+    from groundup.language_model.locate import find_model
+
+    find_model(model)  # a wrong path is answered before anything heavy is loaded
+    with loading():
+        try:
+            from groundup.serving.app import create_app
+            from groundup.serving.http_server import serve as serve_app
+            from groundup.serving.metrics import Metrics
+        except ModuleNotFoundError as error:
+            if (error.name or "").split(".")[0] in ("fastapi", "starlette", "uvicorn", "prometheus_client"):
+                raise MissingExtraError("groundup serve", "serve") from error
+            raise
+        from groundup.language_model.model import LanguageModel
+        from groundup.serving.guard.guard import load_guard
+    language_model = LanguageModel.load(model)
+    writer = None
+    if engine == "llama.cpp":
+        from groundup.serving.llama_cpp import LlamaCppEngine
+
+        context = min(settings.context, language_model.model.config.max_seq_len)
+        writer = LlamaCppEngine(Path(model), settings.num_slots, context)
+    metrics = Metrics()
+    checks = load_guard(Path(guard), guard_hook or (), metrics.count_guard) if guard else None
+    serve_app(create_app(language_model, settings, checks, metrics, writer), settings)

@@ -1,0 +1,175 @@
+"""Against a real port: heads and bodies that never end, names that are not ours, clients that leave."""
+
+from __future__ import annotations
+
+import json
+import socket
+import time
+
+import httpx
+import pytest
+from tests.serving.conftest import RealServer, wait_until
+
+from groundup.errors import MachineError
+from groundup.language_model.model import LanguageModel
+from groundup.serving.http_server import listen
+from groundup.serving.settings import ServingSettings
+
+JSON = "Content-Type: application/json\r\n"
+
+
+def _answer(connection: socket.socket) -> bytes:
+    """All that comes until the other side closes."""
+    pieces = []
+    try:
+        while piece := connection.recv(65536):
+            pieces.append(piece)
+    except ConnectionError:
+        pass
+    return b"".join(pieces)
+
+
+def _ask(server: RealServer, text: str) -> bytes:
+    with server.connect() as connection:
+        connection.sendall(text.encode("latin-1"))
+        return _answer(connection)
+
+
+@pytest.mark.parametrize("sent", ["", "POST /generate HT", "GET /health HTTP/1.1\r\nHost: localhost\r\nX-Half: "])
+def test_a_head_that_never_ends_is_closed(server: RealServer, sent: str) -> None:
+    begun = time.monotonic()
+    assert _ask(server, sent) == b""
+    assert time.monotonic() - begun < 3
+
+
+def test_a_head_byte_by_byte_is_closed_too(server: RealServer) -> None:
+    with server.connect() as connection:
+        for character in b"GET /health HTTP/1.1\r\nX-Slow: ":
+            try:
+                connection.sendall(bytes([character]))
+            except ConnectionError:
+                return
+            time.sleep(0.03)
+        assert _answer(connection) == b""
+
+
+def test_the_second_head_of_a_connection_is_awaited_no_longer(server: RealServer) -> None:
+    with server.connect() as connection:
+        connection.sendall(b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        answer = b""
+        while not answer.endswith(b'{"status":"ok"}'):
+            answer += connection.recv(65536)
+        connection.sendall(b"GET /hea")
+        assert _answer(connection) == b""
+
+
+def test_eight_megabytes_of_header_are_refused(server: RealServer) -> None:
+    with server.connect() as connection:
+        try:
+            connection.sendall(b"GET /health HTTP/1.1\r\nX-Long: ")
+            for _ in range(128):
+                connection.sendall(b"a" * 65536)
+        except ConnectionError:
+            return
+        assert _answer(connection)[:12] in (b"", b"HTTP/1.1 400")
+
+
+def test_many_headers_are_refused(server: RealServer) -> None:
+    headers = "".join(f"X-{number}: {number}\r\n" for number in range(5000))
+    answer = _ask(server, f"GET /health HTTP/1.1\r\nHost: localhost\r\n{headers}\r\n")
+    assert answer.startswith((b"HTTP/1.1 400", b"HTTP/1.1 431"))
+
+
+def test_a_body_that_never_ends(server: RealServer) -> None:
+    answer = _ask(server, f"POST /generate HTTP/1.1\r\nHost: localhost\r\n{JSON}Content-Length: 100\r\n\r\n{{")
+    assert answer.startswith(b"HTTP/1.1 408")
+    assert b"invalid_request_error" in answer
+
+
+@pytest.mark.parametrize("length", ["100001", "99999999999999999999999999"])
+def test_a_body_that_says_it_is_too_large(server: RealServer, length: str) -> None:
+    answer = _ask(server, f"POST /generate HTTP/1.1\r\nHost: localhost\r\n{JSON}Content-Length: {length}\r\n\r\n")
+    assert answer.startswith((b"HTTP/1.1 413", b"HTTP/1.1 400"))
+
+
+def test_a_body_that_is_too_large_without_saying_so(server: RealServer) -> None:
+    def pieces() -> object:
+        yield from (b" " * 10_000 for _ in range(20))
+
+    answer = httpx.post(f"{server.url}/generate", content=pieces(), headers={"Content-Type": "application/json"})  # type: ignore[arg-type]
+    assert answer.status_code == 413
+    assert "100,000 bytes" in answer.json()["error"]["message"]
+
+
+@pytest.mark.parametrize(
+    "host",
+    ["evil.example", "localhost.evil.example", "127.0.0.1@evil.example", "x/health?", "", "localhost:80:80", "[::1"],
+)
+def test_a_host_that_is_not_ours(server: RealServer, host: str) -> None:
+    answer = _ask(server, f"GET /v1/models HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n")
+    assert answer.startswith((b"HTTP/1.1 403", b"HTTP/1.1 400")), answer
+
+
+@pytest.mark.parametrize("host", ["localhost", "LOCALHOST:1234", "127.0.0.1", "127.0.0.1:8000", "[::1]:8000", "[::1]"])
+def test_a_host_that_is_ours(server: RealServer, host: str) -> None:
+    answer = _ask(server, f"GET /v1/models HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n")
+    assert answer.startswith(b"HTTP/1.1 200")
+
+
+def test_who_leaves_frees_the_slot(server: RealServer) -> None:
+    body = json.dumps({"prompt": "a", "max_tokens": 4000, "stream": True, "logit_bias": {"0": -100}})
+    for _ in range(3):
+        with server.connect() as connection:
+            connection.sendall(
+                f"POST /v1/completions HTTP/1.1\r\nHost: localhost\r\n{JSON}Content-Length: {len(body)}\r\n\r\n{body}".encode()
+            )
+            assert b"data:" in connection.recv(65536) + connection.recv(65536)
+    wait_until(lambda: server.service.runner.num_open == 0)
+    wait_until(lambda: server.service.runner.engine.num_running == 0)
+
+
+def test_two_hundred_who_leave_and_then_one_is_answered(server: RealServer) -> None:
+    body = json.dumps({"prompt": "a", "max_tokens": 4000, "logit_bias": {"0": -100}})
+    request = f"POST /v1/completions HTTP/1.1\r\nHost: localhost\r\n{JSON}Content-Length: {len(body)}\r\n\r\n{body}"
+    connections = []
+    for _ in range(200):
+        connections.append(server.connect())
+        connections[-1].sendall(request.encode())
+    wait_until(lambda: server.service.runner.num_open > 10)
+    for connection in connections:
+        connection.close()
+    begun = time.monotonic()
+    wait_until(lambda: server.service.runner.num_open == 0, seconds=5)
+    answer = httpx.post(f"{server.url}/generate", json={"prompt": "a", "max_length": 5}, timeout=5)
+    assert answer.status_code == 200
+    assert time.monotonic() - begun < 5
+
+
+def test_draining_answers_what_is_there_and_takes_nothing_more(letters: LanguageModel) -> None:
+    server = RealServer(letters, ServingSettings(name="tiny", port=0))
+    body = {"prompt": "a", "max_tokens": 300, "stream": True, "logit_bias": {"0": -100}}
+    with (
+        httpx.Client(base_url=server.url) as kept,
+        httpx.stream("POST", f"{server.url}/v1/completions", json=body) as stream,
+    ):
+        lines = stream.iter_lines()
+        next(lines)
+        assert kept.get("/ready").status_code == 200
+        server.service.runner.draining = True  # as soon as the signal comes, before connections are closed
+        refused = kept.post("/generate", json={"prompt": "a"})
+        assert (refused.status_code, refused.headers["Retry-After"]) == (503, "1")
+        assert kept.get("/ready").status_code == 503
+        assert kept.get("/health").status_code == 200
+        server.drain()
+        pieces = [line for line in lines if line]
+    assert pieces[-1] == "data: [DONE]"
+    assert json.loads(pieces[-2].removeprefix("data: "))["choices"][0]["finish_reason"] == "length"
+    assert server.ends_by_itself()
+
+
+def test_a_port_that_is_taken_is_named(server: RealServer) -> None:
+    settings = ServingSettings(port=server.port)
+    with pytest.raises(MachineError, match=rf"127.0.0.1, port {server.port}: nobody can listen there"):
+        listen(settings)
+    with pytest.raises(MachineError, match="name a free one with --port"):
+        listen(ServingSettings(host="host.invalid", api_keys="keys", port=0))
