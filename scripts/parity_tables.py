@@ -1,4 +1,4 @@
-"""Export a model in every form, keep the certificates in docs/exports/NAME.json, and print their table for docs/exports.md.
+"""Export a model in every form, keep the certificates in docs/exports/NAME.json, and write their table into docs/exports.md.
 
 python scripts/parity_tables.py shakespeare runs/shakespeare [hf-float32 gguf-int8 …]
 """
@@ -6,6 +6,7 @@ python scripts/parity_tables.py shakespeare runs/shakespeare [hf-float32 gguf-in
 from __future__ import annotations
 
 import json
+import re
 import sys
 import tempfile
 from collections.abc import Iterable, Mapping
@@ -51,7 +52,15 @@ def measure(name: str, model: str, forms: Iterable[str]) -> None:
             )
         ordered = {each: known[each] for each in ("-".join(key) for key in BOUNDS) if each in known}
         path.write_text(json.dumps(ordered, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    print("\n".join(table(ordered)))
+        fill_page(name, ordered)
+
+
+def fill_page(name: str, certificates: Mapping[str, Mapping[str, Any]]) -> None:
+    """Put the table below its mark."""
+    page = FOLDER.with_suffix(".md")
+    lines = "".join(f"{line}\n" for line in table(certificates))
+    text = re.sub(rf"(<!-- {name} -->\n\n)(\|.*\n)*", lambda mark: mark[1] + lines, page.read_text(encoding="utf-8"))
+    page.write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":
