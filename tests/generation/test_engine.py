@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from groundup.errors import GenerationError
-from groundup.generation.engine import Generation, context_start, default_slide
+from groundup.generation.engine import Engine, Generation, context_start, default_slide
 from groundup.generation.forward import last_logits
-from groundup.generation.request import Token
+from groundup.generation.request import Request, Token
 from groundup.generation.settings import GenerationSettings
 from groundup.model.settings import Preset, preset_config
 from groundup.model.transformer import KVCache, Transformer
@@ -261,3 +261,27 @@ def test_more_texts_than_the_memory_holds_are_refused_before_anything_is_made(mo
     message = r"1,000,000 texts at once need about 1\d GB, and this machine has 2 GB: ask for fewer"
     with pytest.raises(GenerationError, match=message):
         Generation(model, [[1]] * 1_000_000, GenerationSettings())
+
+
+def test_pytorch_rests_while_a_pass_has_threads_of_its_own() -> None:
+    model, seen = small_model(), list[int]()
+    plain = last_logits(model)
+
+    class OwnThreads:
+        own_threads = True
+
+        def __call__(self, ids: Tensor, cache: KVCache) -> Tensor:
+            seen.append(torch.get_num_threads())
+            return plain(ids, cache)
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        engine = Engine(model, 1, forward=OwnThreads())
+        engine.add(Request([1, 2, 3], GenerationSettings(max_new_tokens=2)))
+        while engine.busy:
+            engine.step()
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)
+    assert set(seen) == {1}

@@ -31,6 +31,7 @@ def _run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *a
         (("nowhere", "--port", "99999"), "serving.port = 99999"),
         (("nowhere", "serving.num_slot=4"), "did you mean serving.num_slots?"),
         (("nowhere", "serving.num_slots=many"), "serving.num_slots"),
+        (("nowhere", "--engine", "pytorch", "--quantize", "int8"), "quantize = 'int8': this is done in ONNX Runtime"),
         (("nowhere", "--engine", "llama.cpp"), "llama.cpp opens .gguf files, which nowhere is not"),
         (("nowhere", "--guard-hook", "mine:check"), "--guard FILE"),
     ],

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -12,6 +13,12 @@ from groundup.cli.generate import MODEL_HELP
 from groundup.cli.loading import loading
 from groundup.errors import MissingExtraError
 from groundup.serving.settings import ServingSettings
+
+if TYPE_CHECKING:
+    from groundup.language_model.model import LanguageModel
+
+ROWS_MEASURED = 4
+"""Texts at once with which the faster step is found."""
 
 
 @dataclass(frozen=True)
@@ -38,9 +45,15 @@ def serve(
         str, typer.Option(help="What the model is called in the API; by default the last part of MODEL.")
     ] = "",
     engine: Annotated[
-        Literal["groundup", "llama.cpp"],
-        typer.Option(help="What writes: our engine, or llama.cpp for a .gguf file (needs xllamacpp)."),
-    ] = "groundup",
+        Literal["auto", "pytorch", "onnx", "llama.cpp"],
+        typer.Option(
+            help="What computes: PyTorch or ONNX Runtime, auto whichever is faster here; llama.cpp for a .gguf file (needs xllamacpp)."
+        ),
+    ] = "auto",
+    quantize: Annotated[
+        Literal["", "int8", "int4"],
+        typer.Option(help="Fewer bits a weight, in ONNX Runtime: faster, and a little less right.", show_default=False),
+    ] = "",
     guard: Annotated[
         str, typer.Option(metavar="FILE", help="Check what goes in and comes out, as this TOML file says.")
     ] = "",
@@ -61,10 +74,16 @@ def serve(
     values = merge(_Sections, {"serving": given}, parse_overrides(_Sections, overrides or ()))
     settings = build(_Sections, values).serving
     require(
-        engine == "groundup" or Path(model).suffix == ".gguf",
+        engine != "llama.cpp" or Path(model).suffix == ".gguf",
         "engine",
         engine,
         f"llama.cpp opens .gguf files, which {model} is not: leave --engine out, or write one with  groundup export MODEL --to gguf",
+    )
+    require(
+        not quantize or engine in ("auto", "onnx"),
+        "quantize",
+        quantize,
+        "this is done in ONNX Runtime: leave --engine out, or leave --quantize out",
     )
     require(bool(guard) or not guard_hook, "guard_hook", guard_hook, "name the guard's file, too, with --guard FILE")
     from groundup.language_model.locate import find_model
@@ -88,6 +107,25 @@ def serve(
 
         context = min(settings.context, language_model.model.config.max_seq_len)
         writer = LlamaCppEngine(Path(model), settings.num_slots, context)
+    elif engine != "pytorch":
+        _choose_step(language_model, engine, quantize, settings.num_slots)
     metrics = Metrics()
     checks = load_guard(Path(guard), guard_hook or (), metrics.count_guard) if guard else None
     serve_app(create_app(language_model, settings, checks, metrics, writer), settings)
+
+
+def _choose_step(
+    language_model: LanguageModel, engine: str, quantize: Literal["", "int8", "int4"], num_slots: int
+) -> None:
+    """Give the engine the step that is asked for, or the faster one, and say which it is."""
+    from groundup.recipe.fastest import use_fastest
+
+    if engine == "onnx":
+        from groundup.exports.onnx_forward import OnnxForward
+
+        language_model.forward = OnnxForward.of_model(language_model.model, quantize)
+        return
+    choice = use_fastest(language_model, quantize, num_rows=min(num_slots, ROWS_MEASURED))
+    speeds = ", ".join(f"{name} {speed:,.0f}" for name, speed in choice.tokens_per_second.items())
+    why = f"tokens a second, {min(num_slots, ROWS_MEASURED)} texts at once: {speeds}" if speeds else choice.reason
+    print(f"groundup: {choice.name} computes ({why})", file=sys.stderr)

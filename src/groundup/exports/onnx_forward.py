@@ -33,6 +33,9 @@ class OnnxForward:
     `ModelError` for a directory that isn't one, `MissingExtraError` where ONNX Runtime isn't installed.
     """
 
+    own_threads = True
+    """The engine lets PyTorch's threads rest meanwhile."""
+
     def __init__(self, directory: Path, num_threads: int = 0) -> None:
         self._open(*read_onnx(directory), num_threads)
 

@@ -22,7 +22,7 @@ from torch import Tensor
 from groundup.device import memory_bytes
 from groundup.errors import GenerationError
 from groundup.generation.choosing import Chooser, choose_tokens, score_tokens
-from groundup.generation.forward import Forward, evaluating, last_logits
+from groundup.generation.forward import Forward, evaluating, last_logits, threads_at_rest
 from groundup.generation.request import Request, Scored, Token, check
 from groundup.generation.settings import GenerationSettings
 from groundup.generation.slots import LEAST_SHARED, Slot, Slots, common_beginning
@@ -157,7 +157,7 @@ class Engine:
 
     def step(self) -> list[Token]:
         """Read more of the prompts, and one new token for every text whose prompt is read; nothing when idle."""
-        with evaluating(self.model):
+        with evaluating(self.model), threads_at_rest(self._forward):
             self._join()
             self._read_prompts()
             return self._next_tokens() if self._num_ready else []

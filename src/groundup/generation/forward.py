@@ -41,3 +41,21 @@ def evaluating(model: Transformer) -> Iterator[None]:
     finally:
         if training:
             model.train()
+
+
+@contextmanager
+def threads_at_rest(forward: Forward) -> Iterator[None]:
+    """Meanwhile PyTorch splits no operation over threads, if the pass has threads of its own (`own_threads`).
+
+    After an operation that was split PyTorch's threads spin, waiting for the next one, on the cores that the others need: half of
+    the tokens a second (docs/log.md).
+    """
+    if not getattr(forward, "own_threads", False):
+        yield
+        return
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

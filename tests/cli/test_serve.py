@@ -1,0 +1,41 @@
+"""`groundup serve`: which step of the engine it takes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from groundup.cli.serve import _choose_step
+from groundup.exports.onnx_forward import OnnxForward
+from groundup.language_model import LanguageModel
+
+
+def test_the_step_that_is_asked_for_writes_the_same_text(tiny_base: Path) -> None:
+    model = LanguageModel.load(tiny_base)
+    asked = {"max_new_tokens": 8, "temperature": 0}
+    plain = model.generate("Licensed", **asked)
+    _choose_step(model, "onnx", "", 2)
+    assert isinstance(model.forward, OnnxForward)
+    assert model.generate("Licensed", **asked) == plain
+
+
+def test_the_faster_step_is_measured_told_and_kept(
+    tiny_base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("GROUNDUP_CACHE", str(tmp_path))
+    model = LanguageModel.load(tiny_base)
+    for _ in range(2):
+        _choose_step(model, "auto", "", 2)
+    first, again = capsys.readouterr().err.splitlines()
+    assert first == again
+    assert "computes (tokens a second, 2 texts at once: PyTorch " in first
+    assert (model.forward is None) == first.startswith("groundup: PyTorch")
+    assert len(list((tmp_path / "passes").iterdir())) == 1
+
+
+def test_fewer_bits_are_taken_where_they_are_asked_for(tiny_base: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    model = LanguageModel.load(tiny_base)
+    _choose_step(model, "auto", "int8", 2)
+    assert isinstance(model.forward, OnnxForward)
+    assert "ONNX Runtime computes (int8 weights were asked for" in capsys.readouterr().err
