@@ -44,6 +44,13 @@ GENERATION = {
     "CTranslate2, fp32": "CTranslate2",
     "llama.cpp, f32": "llama.cpp",
 }
+STEP = "Groundup, ONNX step"
+EIGHT_BITS = {
+    "transformers generate": "transformers in fp32",
+    "ONNX Runtime, int8": "ONNX Runtime, int8",
+    "CTranslate2, int8": "CTranslate2, int8",
+    "llama.cpp, q8_0": "llama.cpp, q8_0",
+}
 PEFT = {"transformers + PEFT": "transformers with PEFT"}
 CHARACTERS = "Groundup, characters, to lists"
 IDS = {"tokenizers, characters": "tokenizers (the same ids)"}
@@ -62,9 +69,14 @@ LINES = [
     Line("the same on rows of unequal length", "lora", "Groundup", PEFT, "LoRA, rows of unequal length"),
     Line("all weights in its place", "lora", "Groundup", {"transformers": "transformers"}, "all weights"),
     Line("text from a character model, one at a time", "generation", "Groundup", GENERATION, "characters-batch-1"),
-    Line("the same, sixteen at a time", "generation", "Groundup", GENERATION, "characters-batch-16"),
+    Line("the same, our step in ONNX Runtime", "generation", STEP, GENERATION, "characters-batch-1"),
+    Line("sixteen at a time, in PyTorch", "generation", "Groundup", GENERATION, "characters-batch-16"),
+    Line("the same, our step in ONNX Runtime", "generation", STEP, GENERATION, "characters-batch-16"),
     Line("text from a network of GPT-2's size, one at a time", "generation", "Groundup", GENERATION, "124M-batch-1"),
-    Line("the same, sixteen at a time", "generation", "Groundup", GENERATION, "124M-batch-16"),
+    Line("the same, our step in ONNX Runtime", "generation", STEP, GENERATION, "124M-batch-1"),
+    Line("the same, its weights in 8 bits", "generation", f"{STEP}, int8", EIGHT_BITS, "124M-batch-1"),
+    Line("sixteen at a time, in PyTorch", "generation", "Groundup", GENERATION, "124M-batch-16"),
+    Line("the same, our step in ONNX Runtime", "generation", STEP, GENERATION, "124M-batch-16"),
     Line("characters to ids, a long text", "tokenizing", CHARACTERS, IDS, "long"),
     Line("characters to ids, line by line", "tokenizing", CHARACTERS, IDS, "lines"),
     Line(

@@ -65,11 +65,14 @@ async def stream_text(client: httpx.AsyncClient, prompt: str, max_tokens: int) -
     begun, first, tokens = time.perf_counter(), 0.0, 0
     async with client.stream("POST", "/v1/completions", json=body) as answer:
         answer.raise_for_status()
-        async for line in answer.aiter_lines():
-            if line.startswith("data: {"):
-                first = first or time.perf_counter() - begun
-                event = json.loads(line.removeprefix("data: "))
-                tokens = (event.get("usage") or {}).get("completion_tokens", tokens)
+        rest = b""
+        async for part in answer.aiter_bytes():  # aiter_lines would end a line at U+2028 in a text, too
+            *lines, rest = (rest + part).split(b"\n")
+            for line in lines:
+                if line.startswith(b"data: {"):
+                    first = first or time.perf_counter() - begun
+                    event = json.loads(line.removeprefix(b"data: "))
+                    tokens = (event.get("usage") or {}).get("completion_tokens", tokens)
     return tokens, first
 
 
