@@ -16,13 +16,16 @@ from tests.preference_pairs import pair_batch, random_pairs
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
-from groundup.generation.engine import Generation
+from groundup.exports.quantize import quantize_matrix
+from groundup.generation.engine import Engine, Generation
+from groundup.generation.request import Request
 from groundup.generation.settings import GenerationSettings
 from groundup.model.lora import add_lora, lora_layers
 from groundup.model.lora_settings import LoraSettings
 from groundup.model.settings import preset_config
 from groundup.model.transformer import Transformer
 from groundup.textbook.attention import MultiHeadAttention, create_causal_mask, scaled_dot_product_attention
+from groundup.textbook.continuous_batching import ContinuousBatch
 from groundup.textbook.dpo import answer_log_probability, dpo_loss, train_on_preferences
 from groundup.textbook.generation import generate_text, generate_tokens
 from groundup.textbook.language_model import SimpleLanguageModel
@@ -30,6 +33,7 @@ from groundup.textbook.lora import LoraLinear
 from groundup.textbook.lora import add_lora as add_textbook_lora
 from groundup.textbook.next_token import next_token_loss
 from groundup.textbook.perplexity import calculate_perplexity
+from groundup.textbook.quantization import dequantize, quantize
 from groundup.textbook.tokenizers import CharacterTokenizer
 from groundup.textbook.training import train_language_model
 from groundup.training.objectives.preference import preference_loss_sum, reference_log_probabilities
@@ -401,3 +405,38 @@ def test_low_rank_adaptation(dropout: float, monkeypatch: pytest.MonkeyPatch) ->
         for matrix, parameter in ((plain.A, layer.lora_a[0]), (plain.B, layer.lora_b[0])):
             assert matrix.grad is not None
             torch.testing.assert_close(parameter.grad, matrix.grad, atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize("num_rows", [1, 3])
+def test_continuous_batching_equals_the_engine(num_rows: int) -> None:
+    """Texts that come while others are written; some end early, all share few rows."""
+    asked = [([3], 7), ([1, 2, 3, 4], 2), ([7, 7], 6), ([2, 9, 4], 1), ([5, 6], 5), ([8], 3)]
+    textbook = lively_model()
+    batch, engine = ContinuousBatch(textbook, num_rows, eos_token_id=2), Engine(production_model(textbook), num_rows)
+    texts, written = [], dict[int, list[int]]()
+    for prompt, num_new in asked:
+        texts.append(batch.add(prompt, num_new))
+        greedy = GenerationSettings(max_new_tokens=num_new, temperature=0.0)
+        written[engine.add(Request(prompt, greedy, stop_ids=frozenset({2})))] = list(prompt)
+        batch.step()
+        for token in engine.step():
+            written[token.ticket].append(token.id)
+    while batch.running or batch.waiting:
+        batch.step()
+    while engine.busy:
+        for token in engine.step():
+            written[token.ticket].append(token.id)
+    assert [text.ids for text in texts] == list(written.values())
+
+
+@pytest.mark.parametrize(("width", "block_size"), [(256, 128), (48, 16), (32, 32)])
+def test_eight_bits(width: int, block_size: int) -> None:
+    """The same numbers and scales; of 4 bits the library's, which tries several scales, are closer."""
+    matrix = torch.randn(5, width, generator=torch.Generator().manual_seed(0))
+    found = quantize_matrix(matrix.numpy(), 8)
+    numbers, scales = quantize(matrix, block_size)
+    assert found.block_size == block_size
+    np.testing.assert_array_equal(found.dequantized(), dequantize(numbers, scales).numpy())
+    four = quantize_matrix(matrix.numpy(), 4)
+    plain = dequantize(*quantize(matrix, four.block_size, bits=4))
+    assert np.square(four.dequantized() - matrix.numpy()).sum() < (plain - matrix).square().sum().item()
