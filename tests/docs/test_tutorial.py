@@ -17,8 +17,10 @@ from typer.testing import CliRunner
 
 from groundup.cli.main import app
 from groundup.generation.settings import GenerationSettings
+from groundup.recipe.bounds import BOUNDS
 from groundup.recipe.metrics import read_metric_names
 from groundup.recipe.settings import load_recipe
+from groundup.serving.settings import ServingSettings
 from groundup.text.catalogue import MODELS
 
 ROOT = Path(__file__).parents[2]
@@ -126,6 +128,11 @@ def parse_command(arguments: list[str]) -> dict[str, Any]:
     if arguments[0] == "generate":
         fields = {key: value for key, value in parameters.items() if key in GenerationSettings.__dataclass_fields__}
         GenerationSettings(**{**fields, "stop": tuple(fields["stop"] or ())})
+    if arguments[0] == "export":
+        assert (parameters["to"], parameters["quantize"] or parameters["dtype"]) in BOUNDS
+    if arguments[0] == "serve":
+        keys = {override.partition("=")[0] for override in parameters["overrides"] or []}
+        assert keys <= {f"serving.{name}" for name in ServingSettings.__dataclass_fields__}
     if arguments[0] == "evaluate":
         read_metric_names(parameters["metrics"])
     return parameters
