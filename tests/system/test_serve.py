@@ -79,3 +79,17 @@ def test_it_serves_and_ends(tiny_base: Path, tmp_path: Path) -> None:
     finally:
         process.kill()
         process.communicate()
+
+
+def test_a_signal_that_comes_at_once_ends_it(tiny_base: Path, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "groundup", "serve", str(tiny_base), "--port", "0", "--engine", "pytorch"]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    process = subprocess.Popen(command, cwd=tmp_path, env=environment, stderr=subprocess.PIPE, text=True)
+    try:
+        assert process.stderr is not None
+        next(line for line in process.stderr if "http://" in line)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(20) == 0
+    finally:
+        process.kill()
+        process.communicate()

@@ -93,10 +93,12 @@ def serve(app: FastAPI, settings: ServingSettings) -> None:
 
     Raises `MachineError` for an address that can't be listened at.
     """
-    signal.signal(signal.SIGTERM, lambda number, frame: None)  # uvicorn raises it again when all is done
+    server = http_server(app, settings)
     listening = listen(settings)
+    # Until uvicorn listens to signals itself, and once more when all is done, for it raises them again then.
+    signal.signal(signal.SIGTERM, server.handle_exit)
     _log(listening, app)
-    http_server(app, settings).run([listening])
+    server.run([listening])
 
 
 def listen(settings: ServingSettings) -> socket.socket:
