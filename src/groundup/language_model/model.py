@@ -67,6 +67,7 @@ class LanguageModel:
         tokenizer = Tokenizer.load(tokenizer_directory(directory))
         give_back_freed_memory()  # reading it took 50 MB for a moment, which the weights need now
         model = open_model(directory)
+        give_back_freed_memory()  # and what reading them took, before there is anything to compute
         return cls(model.to(pick_device(device, "device")).eval(), tokenizer)
 
     def generate(self, prompt: str, **fields: object) -> str:
