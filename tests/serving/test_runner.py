@@ -13,6 +13,7 @@ from tests.serving.conftest import HOST
 from groundup.errors import GenerationError
 from groundup.language_model.model import LanguageModel
 from groundup.serving.app import create_app
+from groundup.serving.metrics import Metrics, RequestMetrics
 from groundup.serving.service import Service
 from groundup.serving.settings import ServingSettings
 
@@ -156,6 +157,33 @@ def test_a_bug_in_a_route_is_told_without_its_text(letters: LanguageModel, caplo
     assert "KeyError; a bug, please report it" in caplog.text
     assert "in broken" in caplog.text
     assert "swordfish" not in caplog.text
+
+
+@pytest.mark.parametrize("begun", [False, True])
+def test_what_still_runs_when_the_server_ends_is_told_so(
+    letters: LanguageModel, caplog: pytest.LogCaptureFixture, begun: bool
+) -> None:
+    """Uvicorn cancels it."""
+    sent: list[Any] = []
+
+    async def never(scope: Any, receive: Any, send: Any) -> None:
+        if begun:
+            await send({"type": "http.response.start", "status": 200, "headers": []})
+        await asyncio.Event().wait()
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    async def run() -> None:
+        app = RequestMetrics(never, Metrics())
+        asked = asyncio.create_task(app({"type": "http", "method": "GET"}, never, send))  # type: ignore[arg-type]
+        await asyncio.sleep(0)
+        asked.cancel()
+        await asked
+
+    asyncio.run(run())
+    assert [message.get("status") for message in sent] == ([200] if begun else [503, None])
+    assert "bug" not in caplog.text
 
 
 def test_tokens_are_made_off_the_event_loop(letters: LanguageModel) -> None:

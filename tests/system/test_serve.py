@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import httpx
@@ -81,15 +82,38 @@ def test_it_serves_and_ends(tiny_base: Path, tmp_path: Path) -> None:
         process.communicate()
 
 
-def test_a_signal_that_comes_at_once_ends_it(tiny_base: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 0), (signal.SIGINT, 130)])
+def test_a_signal_ends_it_at_once_and_more_of_them_change_nothing(
+    tiny_base: Path, tmp_path: Path, number: signal.Signals, status: int
+) -> None:
     command = [sys.executable, "-m", "groundup", "serve", str(tiny_base), "--port", "0", "--engine", "pytorch"]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     process = subprocess.Popen(command, cwd=tmp_path, env=environment, stderr=subprocess.PIPE, text=True)
     try:
         assert process.stderr is not None
         next(line for line in process.stderr if "http://" in line)
-        process.send_signal(signal.SIGTERM)
-        assert process.wait(20) == 0
+        while process.poll() is None:
+            process.send_signal(number)
+            time.sleep(0.01)
+        assert (process.wait(20), process.stderr.read()) == (status, "")
     finally:
         process.kill()
         process.communicate()
+
+
+def test_a_signal_while_a_model_is_loaded_ends_it(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tiny_base: Path
+) -> None:
+    def left(status: int) -> None:
+        raise SystemExit(status)
+
+    monkeypatch.setattr(os, "_exit", left)
+    monkeypatch.setattr("groundup.language_model.locate.find_model", lambda name: signal.raise_signal(signal.SIGTERM))
+    monkeypatch.setattr(sys, "argv", ["groundup", "serve", str(tiny_base)])
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        with pytest.raises(SystemExit) as ended:
+            main()
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert (ended.value.code, capsys.readouterr().err) == (0, "")

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import FrameType
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
@@ -68,6 +71,7 @@ def serve(
 
         groundup serve runs/shakespeare
     """
+    signal.signal(signal.SIGTERM, _end)  # which a container's first process would not heed by itself
     from groundup.config import build, merge, parse_overrides, require
 
     given = {"host": host, "port": port, "api_keys": api_key, "name": name or Path(model).name}
@@ -112,6 +116,10 @@ def serve(
     metrics = Metrics()
     checks = load_guard(Path(guard), guard_hook or (), metrics.count_guard) if guard else None
     serve_app(create_app(language_model, settings, checks, metrics, writer), settings)
+
+
+def _end(number: int, frame: FrameType | None) -> None:
+    os._exit(0)  # there is nobody to answer yet
 
 
 def _choose_step(

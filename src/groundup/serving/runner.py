@@ -19,7 +19,7 @@ from groundup.errors import GroundupError
 from groundup.generation.engine import CacheUse
 from groundup.generation.settings import GenerationSettings
 from groundup.language_model.text_engine import Piece
-from groundup.serving.api_error import ApiError, unexpected
+from groundup.serving.api_error import ApiError, not_ready, unexpected
 from groundup.serving.metrics import Metrics
 
 
@@ -192,11 +192,6 @@ class Runner:
         """Whether a request would be served."""
         return self._thread is not None and self._thread.is_alive() and not self.draining
 
-    @property
-    def not_ready(self) -> ApiError:
-        """What is answered then."""
-        return ApiError(503, "the server is starting or ending: ask another, or come back soon", code="not_ready")
-
     def start(self) -> None:
         """Begin; on the event loop that asks."""
         self._loop, self._ending = asyncio.get_running_loop(), False
@@ -215,7 +210,7 @@ class Runner:
     def reserve(self, num_texts: int) -> Job:
         """Places for so many texts. Raises `ApiError` (503) when there are not enough, or the server is about to end."""
         if not self.ready:
-            raise self.not_ready
+            raise not_ready()
         if self.num_open + num_texts > self.num_places:
             raise ApiError(503, "too many texts are waiting already: come back in a moment", code="overloaded")
         self.num_open += num_texts
@@ -226,6 +221,10 @@ class Runner:
         with self._wake:
             self._commands.append(command)
             self._wake.notify()
+
+    def end_texts(self) -> None:
+        """End every text with an error: the server has no more time for them."""
+        self.command(lambda: self._end_texts(not_ready()))
 
     # What follows runs in the thread.
 
@@ -272,8 +271,8 @@ class Runner:
                 for command in commands:
                     command()
                 pieces = self.engine.step()
-            except Exception as error:
-                self._fail(error)
+            except Exception as error:  # of a step: those that were in it can't be told apart
+                self._end_texts(ApiError(500, str(error)) if isinstance(error, GroundupError) else unexpected(error))
             else:
                 self._deliver(pieces)
 
@@ -297,9 +296,8 @@ class Runner:
         if events:
             self._on_loop(lambda: _deliver_all(events))
 
-    def _fail(self, error: Exception) -> None:
-        """A step failed: every text in the engine ends with an error, and the next ones find it empty."""
-        answer = ApiError(500, str(error)) if isinstance(error, GroundupError) else unexpected(error)
+    def _end_texts(self, answer: ApiError) -> None:
+        """Every text in the engine ends with an error, and the next ones find it empty."""
         jobs = {text.job for text in self._texts.values()}
         for job in jobs:
             self.cancel(job)
