@@ -14,7 +14,7 @@ from groundup.serving.logprobs import TokenTexts
 from groundup.serving.prompts import Prompt
 from groundup.serving.requests import ChatBody, ChatMessage
 from groundup.serving.runner import Job
-from groundup.serving.service import EventStream, Service, Written, usage, while_there
+from groundup.serving.service import STREAMED, EventStream, Service, Written, usage, while_there
 
 
 class _Replies:
@@ -85,7 +85,7 @@ def chat_routes(service: Service) -> APIRouter:
     """The route of chats."""
     router = APIRouter()
 
-    @router.post("/v1/chat/completions", response_model=ChatCompletion)
+    @router.post("/v1/chat/completions", response_model=ChatCompletion, responses=STREAMED)
     async def chat(body: ChatBody, request: Request) -> Response:
         """Reply to a conversation; as a stream of server-sent events with `stream`."""
         service.check_model(body.model)

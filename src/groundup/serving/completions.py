@@ -15,7 +15,7 @@ from groundup.serving.logprobs import TokenTexts, finite
 from groundup.serving.prompts import Prompt
 from groundup.serving.requests import MAX_TEXTS, CompletionBody, GenerateBody, SamplingBody
 from groundup.serving.runner import Job
-from groundup.serving.service import EventStream, Service, Written, usage, while_there
+from groundup.serving.service import STREAMED, EventStream, Service, Written, usage, while_there
 
 
 class _Answer:
@@ -99,7 +99,7 @@ def completion_routes(service: Service) -> APIRouter:
     """The routes of completions."""
     router = APIRouter()
 
-    @router.post("/v1/completions", response_model=Completion)
+    @router.post("/v1/completions", response_model=Completion, responses=STREAMED)
     async def complete(body: CompletionBody, request: Request) -> Response:
         """Go on from a text, several, or tokens; as a stream of server-sent events with `stream`."""
         service.check_model(body.model)

@@ -107,12 +107,12 @@ class Prompts:
             return self._prompt(self.tokenizer.encode(checked), checked)
         return self._prompt(ids, text)
 
-    def _prompt(self, ids: list[int], text: str) -> Prompt:
+    def _prompt(self, ids: list[int], text: str, param: str = "prompt") -> Prompt:
         if not ids and self.tokenizer.end_id is None:
             raise ApiError(
-                400, "prompt: it is empty, and this model has no end token to start from: give a text", "prompt"
+                400, f"{param}: it is empty, and this model has no end token to start from: give a text", param
             )
-        self._require_room(len(ids), "prompt")
+        self._require_room(len(ids), param)
         return Prompt(ids or [self.tokenizer.end_id or 0], text, self.ends)
 
     def _of_messages(self, messages: Sequence[Mapping[str, str]], request: str) -> Prompt:
@@ -122,7 +122,7 @@ class Prompts:
             ]
         if self.template is None:
             text = transcript(messages)
-            prompt = replace(self._prompt(self.tokenizer.encode(text), text), stop=(TURN_END,))
+            prompt = replace(self._prompt(self.tokenizer.encode(text), text, "messages"), stop=(TURN_END,))
         else:
             with self._template_in_use:
                 ids = encode_conversation(self.tokenizer, self.template, messages, add_generation_prompt=True)
