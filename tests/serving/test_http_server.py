@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import resource
 import socket
 import time
 from pathlib import Path
@@ -13,7 +14,7 @@ from tests.serving.conftest import RealServer, wait_until
 
 from groundup.errors import MachineError
 from groundup.language_model.model import LanguageModel
-from groundup.serving.http_server import listen
+from groundup.serving.http_server import listen, possible_connections
 from groundup.serving.settings import ServingSettings
 
 JSON = "Content-Type: application/json\r\n"
@@ -145,6 +146,10 @@ def test_too_many_connections(letters: LanguageModel) -> None:
         assert (refused.status_code, refused.headers["Retry-After"]) == (503, "1")
         assert refused.json()["error"]["code"] == "overloaded"
         assert refused.headers["Connection"] == "close"
+        with server.connect() as third:
+            begun = time.monotonic()
+            assert _answer(third) == b""  # who sends nothing is not waited for
+            assert time.monotonic() - begun < 2
         first.sendall(b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n")
         assert first.recv(65536).startswith(b"HTTP/1.1 200")
     wait_until(lambda: server.num_connections == 0)
@@ -295,7 +300,27 @@ def test_who_is_not_done_when_the_server_ends_is_told(letters: LanguageModel, st
 
 def test_a_port_that_is_taken_is_named(server: RealServer) -> None:
     settings = ServingSettings(port=server.port)
-    with pytest.raises(MachineError, match=rf"127.0.0.1, port {server.port}: nobody can listen there"):
+    taken = rf"127.0.0.1, port {server.port}: nobody can listen there \(Address already in use\); name a free one with --port"
+    with pytest.raises(MachineError, match=taken):
         listen(settings)
-    with pytest.raises(MachineError, match="name a free one with --port"):
-        listen(ServingSettings(host="host.invalid", api_keys="keys", port=0))
+
+
+@pytest.mark.parametrize("host", ["host.invalid", "a b", "é" * 80, "[::1]"], ids=range(4))
+def test_a_host_that_is_none(host: str) -> None:
+    with pytest.raises(MachineError, match=r"nobody can listen there \(this machine has no such name\)"):
+        listen(ServingSettings(host=host, api_keys="keys", port=0))
+
+
+def test_as_many_connections_as_the_system_lets_be(monkeypatch: pytest.MonkeyPatch) -> None:
+    raised: list[tuple[int, int]] = []
+    monkeypatch.setattr(resource, "setrlimit", lambda what, limits: raised.append(limits))
+    for limits, possible in (
+        ((1024, 524288), 1024),
+        ((256, resource.RLIM_INFINITY), 1024),
+        ((256, 1000), 872),
+        ((64, 64), 1),
+        ((1152, 1152), 1024),
+    ):
+        monkeypatch.setattr(resource, "getrlimit", lambda what, limits=limits: limits)
+        assert possible_connections(1024) == possible
+    assert raised == [(1152, 524288), (1152, resource.RLIM_INFINITY), (1000, 1000)]

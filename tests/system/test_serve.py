@@ -8,12 +8,20 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
 import pytest
 
 from groundup.cli.main import main
+
+
+@pytest.fixture(autouse=True)
+def _signals_as_they_were() -> Iterator[None]:
+    before = signal.getsignal(signal.SIGTERM)
+    yield
+    signal.signal(signal.SIGTERM, before)
 
 
 def _run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
@@ -41,6 +49,27 @@ def test_what_is_wrong_is_said_before_a_model_is_loaded(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], arguments: tuple[str, ...], message: str
 ) -> None:
     assert message in _run(monkeypatch, capsys, *arguments)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--api-key", "nowhere"), "cannot be read (No such file or directory)"),
+        (("--guard", "nowhere"), "nowhere"),
+        (("--host", "host.invalid", "--api-key", "keys"), "host.invalid, port 8000: nobody can listen there"),
+    ],
+)
+def test_and_what_only_the_system_can_tell(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    arguments: tuple[str, ...],
+    message: str,
+) -> None:
+    (tmp_path / "keys").write_text("a-key", encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("groundup.language_model.locate.find_model", lambda name: None)
+    assert message in _run(monkeypatch, capsys, "never-loaded", *arguments)
 
 
 def test_a_missing_package_is_named(
@@ -110,10 +139,6 @@ def test_a_signal_while_a_model_is_loaded_ends_it(
     monkeypatch.setattr(os, "_exit", left)
     monkeypatch.setattr("groundup.language_model.locate.find_model", lambda name: signal.raise_signal(signal.SIGTERM))
     monkeypatch.setattr(sys, "argv", ["groundup", "serve", str(tiny_base)])
-    before = signal.getsignal(signal.SIGTERM)
-    try:
-        with pytest.raises(SystemExit) as ended:
-            main()
-    finally:
-        signal.signal(signal.SIGTERM, before)
+    with pytest.raises(SystemExit) as ended:
+        main()
     assert (ended.value.code, capsys.readouterr().err) == (0, "")

@@ -39,7 +39,7 @@ def about_routes(service: Service) -> APIRouter:
         """The model that is served."""
         return ModelList(data=[card])
 
-    @router.get("/v1/models/{model}")
+    @router.get("/v1/models/{model:path}")  # a name may have slashes
     async def model(model: str) -> ModelCard:
         """What is known of it."""
         service.check_model(model)

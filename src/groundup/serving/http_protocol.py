@@ -16,6 +16,7 @@ from groundup.serving.metrics import Metrics, RequestMetrics
 from groundup.serving.settings import ServingSettings
 from groundup.serving.size_limits import LINGER_SECONDS, head_too_large, refuse
 
+BUSY_SECONDS = 0.5  # for the head of a request that will be refused
 UNREADABLE = "this is no HTTP/1.1 that can be read here: look at the request's first line and its headers"
 
 
@@ -35,9 +36,10 @@ def limited_protocol(settings: ServingSettings, metrics: Metrics) -> type[asynci
         def connection_made(self, transport: Any) -> None:
             super().connection_made(transport)
             transport.set_write_buffer_limits(0)  # writing pauses as long as anything is left to send
+            seconds = settings.header_seconds
             if len(self.connections) > settings.max_connections:
-                self.app = busy
-            self._head_timer = self.loop.call_later(settings.header_seconds, self._give_up)
+                self.app, seconds = busy, min(seconds, BUSY_SECONDS)
+            self._head_timer = self.loop.call_later(seconds, self._give_up)
 
         def data_received(self, data: bytes) -> None:
             if self._unreadable:  # it was refused; who still sends would lose the answer if nobody took the rest

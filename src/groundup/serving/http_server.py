@@ -6,11 +6,13 @@ import asyncio
 import logging
 import math
 import os
+import resource
 import signal
 import socket
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from types import FrameType
 
 import uvicorn
@@ -25,6 +27,7 @@ from groundup.serving.settings import ServingSettings
 logger = logging.getLogger("groundup.serving")
 
 INTERRUPTED = 130  # what a shell expects after Ctrl-C
+OTHER_FILES = 128  # that a server may have open beside its connections, those that it is about to refuse among them
 SECONDS_TO_TELL = 1.0  # whoever has no more time
 
 
@@ -83,11 +86,14 @@ def serve(app: FastAPI, settings: ServingSettings) -> None:
 
     Raises `MachineError` for an address that can't be listened at, `KeyboardInterrupt` after Ctrl-C.
     """
-    server = http_server(app, settings)
     listening = listen(settings)
+    possible = possible_connections(settings.max_connections)
+    server = http_server(app, replace(settings, max_connections=possible))
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, server.handle_exit)
     _log(listening, app)
+    if possible < settings.max_connections:
+        logger.warning("%d connections at most: the system lets this process open no more (ulimit -Hn)", possible)
     server.run([listening])
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, signal.SIG_IGN)  # it has ended: one more would only spoil its exit status
@@ -98,13 +104,26 @@ def serve(app: FastAPI, settings: ServingSettings) -> None:
 def listen(settings: ServingSettings) -> socket.socket:
     """The socket to listen at. Raises `MachineError` if nobody can."""
     try:
+        settings.host.encode("idna")  # raises UnicodeError for what no host can be called
         family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
         return socket.create_server((settings.host, settings.port), family=family, backlog=2048)
-    except OSError as error:
+    except (OSError, UnicodeError) as error:
+        number = getattr(error, "errno", None) or 0
+        reason = os.strerror(number) if number > 0 else "this machine has no such name"
         raise MachineError(
-            f"{settings.host}, port {settings.port}: nobody can listen there ({error.strerror or error}); "
+            f"{settings.host}, port {settings.port}: nobody can listen there ({reason}); "
             "name a free one with --port, or a name of this machine with --host"
         ) from error
+
+
+def possible_connections(most: int) -> int:
+    """How many connections of so many this process may have open, its soft limit raised as far as need be."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = most + OTHER_FILES
+    files = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+    if soft != resource.RLIM_INFINITY and soft < files:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (files, hard))
+    return max(1, files - OTHER_FILES)
 
 
 def _log(listening: socket.socket, app: FastAPI) -> None:
