@@ -210,3 +210,33 @@ def test_tokens_are_made_off_the_event_loop(letters: LanguageModel) -> None:
         assert (await waiting).status_code == 200
 
     _with_server(letters, test)
+
+
+@pytest.mark.parametrize("path", ["/tokenize", "/detokenize"])
+def test_who_asks_for_tokens_only_does_not_keep_the_others_waiting(letters: LanguageModel, path: str) -> None:
+    import threading
+
+    async def test(client: httpx.AsyncClient, service: Service) -> None:
+        go_on = threading.Event()
+
+        class Slow:
+            def encode(self, text: str) -> list[int]:
+                assert go_on.wait(20)
+                return []
+
+            def decode(self, ids: list[int]) -> str:
+                assert go_on.wait(20)
+                return ""
+
+        service.prompts.tokenizer = Slow()  # type: ignore[assignment]
+        body = {"prompt": "a"} if path == "/tokenize" else {"tokens": [1]}
+        asked = [asyncio.create_task(client.post(path, json=body)) for _ in range(20)]
+        refused, waiting = await asyncio.wait(asked, timeout=20, return_when=asyncio.FIRST_COMPLETED)
+        go_on.set()
+        answers = [*(each.result() for each in refused), *await asyncio.gather(*waiting)]
+        statuses = sorted(answer.status_code for answer in answers)
+        assert statuses == [200] * 16 + [503] * 4
+        assert {answer.headers["Retry-After"] for answer in answers if answer.status_code == 503} == {"1"}
+        assert (await client.post(path, json=body)).status_code == 200
+
+    _with_server(letters, test)
