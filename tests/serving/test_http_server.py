@@ -37,6 +37,16 @@ def _ask(server: RealServer, text: str) -> bytes:
         return _answer(connection)
 
 
+def _first(server: RealServer, text: str) -> bytes:
+    """An answer, whether the connection is closed after it or not."""
+    with server.connect() as connection:
+        connection.sendall(text.encode("latin-1"))
+        answer = b""
+        while not answer.endswith(b"}"):
+            answer += connection.recv(65536)
+        return answer
+
+
 @pytest.mark.parametrize("sent", ["", "POST /generate HT", "GET /health HTTP/1.1\r\nHost: localhost\r\nX-Half: "])
 def test_a_head_that_never_ends_is_closed(server: RealServer, sent: str) -> None:
     begun = time.monotonic()
@@ -194,15 +204,28 @@ def test_who_hardly_reads_holds_no_slot_for_ever(letters: LanguageModel, monkeyp
 
 
 def test_a_body_that_never_ends(server: RealServer) -> None:
-    answer = _ask(server, f"POST /generate HTTP/1.1\r\nHost: localhost\r\n{JSON}Content-Length: 100\r\n\r\n{{")
+    answer = _first(server, f"POST /generate HTTP/1.1\r\nHost: localhost\r\n{JSON}Content-Length: 100\r\n\r\n{{")
     assert answer.startswith(b"HTTP/1.1 408")
     assert b"invalid_request_error" in answer
 
 
 @pytest.mark.parametrize("length", ["100001", "99999999999999999999999999"])
 def test_a_body_that_says_it_is_too_large(server: RealServer, length: str) -> None:
-    answer = _ask(server, f"POST /generate HTTP/1.1\r\nHost: localhost\r\n{JSON}Content-Length: {length}\r\n\r\n")
+    answer = _first(server, f"POST /generate HTTP/1.1\r\nHost: localhost\r\n{JSON}Content-Length: {length}\r\n\r\n")
     assert answer.startswith((b"HTTP/1.1 413", b"HTTP/1.1 400"))
+
+
+def test_who_sends_too_large_a_body_slowly_gets_the_answer(server: RealServer) -> None:
+    with server.connect() as connection:
+        connection.sendall(
+            f"POST /generate HTTP/1.1\r\nHost: localhost\r\n{JSON}Content-Length: 200000\r\n\r\n".encode()
+        )
+        for _ in range(4):
+            time.sleep(0.15)
+            connection.sendall(b" " * 50_000)
+        begun = time.monotonic()
+        assert _answer(connection).startswith(b"HTTP/1.1 413")
+        assert time.monotonic() - begun < 1  # and the connection is closed when all has come
 
 
 def test_a_body_that_is_too_large_without_saying_so(server: RealServer) -> None:

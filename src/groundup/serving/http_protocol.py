@@ -71,7 +71,9 @@ def limited_protocol(settings: ServingSettings, metrics: Metrics) -> type[asynci
             too_long = getattr(sys.exc_info()[1], "error_status_hint", 400) == 431
             error = head_too_large(settings.max_header_bytes) if in_head and too_long else ApiError(400, UNREADABLE)
             metrics.count_request("", "", error.status, 0.0)
+            seconds = 0.0
             if self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE):
+                seconds = LINGER_SECONDS
                 response = error.response()
                 response.headers["Connection"] = "close"
                 head = h11.Response(status_code=error.status, headers=response.raw_headers)
@@ -80,7 +82,7 @@ def limited_protocol(settings: ServingSettings, metrics: Metrics) -> type[asynci
             if not in_head:  # whoever works at an answer is told that nobody is there any more
                 self.cycle.disconnected = True
                 self.cycle.message_event.set()
-            self.loop.call_later(LINGER_SECONDS, self.transport.close)
+            self.loop.call_later(seconds, self.transport.close)
 
         def _should_upgrade(self) -> bool:
             return False  # to nothing

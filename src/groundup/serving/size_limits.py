@@ -9,7 +9,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from groundup.serving.api_error import ApiError
 
-LINGER_SECONDS = 0.5
+LINGER_SECONDS = 2.0
 
 
 class SizeLimits:
@@ -72,11 +72,13 @@ def head_too_large(most: int) -> ApiError:
 
 
 async def refuse(error: ApiError, scope: Scope, receive: Receive, send: Send) -> None:
-    """Answer and close. What else comes of the body is thrown away for a moment, or who still sends would lose the answer."""
+    """Answer, and close when the body has come to its end, or in a moment: who still sends would lose the answer."""
+    response = error.response()
+    response.headers["Connection"] = "close"
+    await send({"type": "http.response.start", "status": error.status, "headers": response.raw_headers})
+    await send({"type": "http.response.body", "body": response.body, "more_body": True})
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(LINGER_SECONDS):
             while (await receive()).get("more_body", False):
-                pass
-    response = error.response()
-    response.headers["Connection"] = "close"
-    await response(scope, receive, send)
+                pass  # thrown away
+    await send({"type": "http.response.body", "body": b""})
