@@ -37,14 +37,12 @@ def _ask(server: RealServer, text: str) -> bytes:
         return _answer(connection)
 
 
-def _first(server: RealServer, text: str) -> bytes:
+def _first(connection: socket.socket) -> bytes:
     """An answer, whether the connection is closed after it or not."""
-    with server.connect() as connection:
-        connection.sendall(text.encode("latin-1"))
-        answer = b""
-        while not answer.endswith(b"}"):
-            answer += connection.recv(65536)
-        return answer
+    answer = b""
+    while not answer.endswith(b"}"):
+        answer += connection.recv(65536)
+    return answer
 
 
 @pytest.mark.parametrize("sent", ["", "POST /generate HT", "GET /health HTTP/1.1\r\nHost: localhost\r\nX-Half: "])
@@ -204,14 +202,22 @@ def test_who_hardly_reads_holds_no_slot_for_ever(letters: LanguageModel, monkeyp
 
 
 def test_a_body_that_never_ends(server: RealServer) -> None:
-    answer = _first(server, f"POST /generate HTTP/1.1\r\nHost: localhost\r\n{JSON}Content-Length: 100\r\n\r\n{{")
+    with server.connect() as connection:
+        connection.sendall(
+            f"POST /generate HTTP/1.1\r\nHost: localhost\r\n{JSON}Content-Length: 100\r\n\r\n{{".encode()
+        )
+        answer = _first(connection)
     assert answer.startswith(b"HTTP/1.1 408")
     assert b"invalid_request_error" in answer
 
 
 @pytest.mark.parametrize("length", ["100001", "99999999999999999999999999"])
 def test_a_body_that_says_it_is_too_large(server: RealServer, length: str) -> None:
-    answer = _first(server, f"POST /generate HTTP/1.1\r\nHost: localhost\r\n{JSON}Content-Length: {length}\r\n\r\n")
+    with server.connect() as connection:
+        connection.sendall(
+            f"POST /generate HTTP/1.1\r\nHost: localhost\r\n{JSON}Content-Length: {length}\r\n\r\n".encode()
+        )
+        answer = _first(connection)
     assert answer.startswith((b"HTTP/1.1 413", b"HTTP/1.1 400"))
 
 
@@ -220,7 +226,7 @@ def test_who_sends_too_large_a_body_is_answered_at_once_and_may_send_it(server: 
         head = f"POST /generate HTTP/1.1\r\nHost: localhost\r\n{JSON}Content-Length: 200000\r\n\r\n"
         begun = time.monotonic()
         connection.sendall(head.encode())
-        assert connection.recv(65536).startswith(b"HTTP/1.1 413")
+        assert _first(connection).startswith(b"HTTP/1.1 413")
         assert time.monotonic() - begun < 0.4
         for _ in range(4):
             connection.sendall(b" " * 50_000)
