@@ -259,6 +259,45 @@ def test_a_stream_that_breaks_off_keeps_what_came(chat: Page, stream: str, shown
     assert said(chat) == shown
 
 
+@pytest.mark.parametrize(
+    ("answer", "told"),
+    [
+        ("<html>a page of something else</html>", "The connection broke off"),
+        ("data: {oops\n\n", "What answered is not understood here"),
+        ("data: null\n\n", "What answered is not understood here"),
+    ],
+)
+def test_an_answer_that_is_none_is_said(chat: Page, answer: str, told: str) -> None:
+    chat.route("**/v1/chat/completions", lambda route: route.fulfill(body=answer))
+    say(chat, "Hello")
+    expect(chat.locator("#notice")).to_contain_text(told)
+    replied(chat, 1)
+
+
+def test_a_server_that_is_gone_amid_a_reply_is_said(page: Page, talker: LanguageModel) -> None:
+    dying = Server(talker, ServingSettings(name="dying", port=0))
+    page.goto(dying.url)
+    page.fill("#max_tokens", "4000")
+    page.fill("#seed", "3")
+    say(page, "Go on")
+    page.wait_for_function("() => document.querySelectorAll('.said')[1]?.textContent.length > 5")
+    dying.end()
+    expect(page.locator("#notice")).to_contain_text("The connection broke off before the reply was complete.")
+    expect(page.locator(".end")).to_have_text("It broke off here.")
+
+
+@pytest.mark.parametrize(
+    ("finish", "told"),
+    [("content_filter", "The server's guard ended it here."), ("stop", "The model said nothing.")],
+)
+def test_a_reply_without_a_word_says_why(chat: Page, finish: str, told: str) -> None:
+    last = json.dumps({"choices": [{"index": 0, "delta": {}, "finish_reason": finish}]})
+    chat.route("**/v1/chat/completions", lambda route: route.fulfill(body=f"data: {last}\n\ndata: [DONE]\n\n"))
+    say(chat, "Hello")
+    replied(chat, 2)
+    expect(chat.locator(".end")).to_have_text(told)
+
+
 def test_an_error_of_the_server_is_told_in_its_words(chat: Page, server: Server) -> None:
     say(chat, "far too long for its context " * 60)
     expect(chat.locator("#notice")).to_contain_text("context")

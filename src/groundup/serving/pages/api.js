@@ -11,6 +11,20 @@ export class ApiError extends Error {
   }
 }
 
+const BROKE_OFF = "The connection broke off before the reply was complete.";
+const NOT_UNDERSTOOD = "What answered is not understood here. Is it this server?";
+
+/** An object of JSON. Throws an `ApiError` for what is none. */
+function parsed(text) {
+  try {
+    const found = JSON.parse(text);
+    if (typeof found === "object" && found !== null) return found;
+  } catch {
+    // no JSON
+  }
+  throw new ApiError(0, NOT_UNDERSTOOD);
+}
+
 export const storedKey = () => kept("key") ?? "";
 export const storeKey = (key) => keep("key", key);
 
@@ -38,27 +52,34 @@ async function request(address, body, signal) {
 
 /** The first model of /v1/models. */
 export async function servedModel(signal) {
-  const answer = await (await request("v1/models", undefined, signal)).json();
+  const answer = parsed(await (await request("v1/models", undefined, signal)).text());
   return answer.data[0];
 }
 
 /** What happens inside the model while it reads a text. */
 export async function inspect(body, signal) {
-  return (await request("inspect", body, signal)).json();
+  const answer = parsed(await (await request("inspect", body, signal)).text());
+  if (!Array.isArray(answer.tokens)) throw new ApiError(0, NOT_UNDERSTOOD);
+  return answer;
 }
 
 /** The objects of a reply's stream, as they come. Throws an `ApiError` for one that says what went wrong, or a stream that breaks off. */
 export async function* streamChat(body, signal) {
   const response = await request("v1/chat/completions", { ...body, stream: true, stream_options: { include_usage: true } }, signal);
   let done = false;
-  for await (const data of events(response.body)) {
-    if (data === "[DONE]") done = true;
-    if (done) continue; // the server closes the stream behind it
-    const chunk = JSON.parse(data);
-    if (chunk.error) throw new ApiError(500, chunk.error.message ?? "The server could not finish the reply.");
-    yield chunk;
+  try {
+    for await (const data of events(response.body)) {
+      if (data === "[DONE]") done = true;
+      if (done) continue; // the server closes the stream behind it
+      const chunk = parsed(data);
+      if (chunk.error) throw new ApiError(500, chunk.error.message ?? "The server could not finish the reply.");
+      yield chunk;
+    }
+  } catch (error) {
+    if (error instanceof ApiError || error.name === "AbortError") throw error;
+    throw new ApiError(0, BROKE_OFF); // the server is gone
   }
-  if (!done) throw new ApiError(0, "The connection broke off before the reply was complete.");
+  if (!done) throw new ApiError(0, BROKE_OFF);
 }
 
 /** The data of server-sent events (WHATWG HTML, §9.2.6), whichever way the bytes are cut. */

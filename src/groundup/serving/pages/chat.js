@@ -230,6 +230,7 @@ async function write(place) {
   byId("status").textContent = "The model is writing.";
   const timing = { started: performance.now(), first: 0, tokens: 0, saved: performance.now() };
   let problem = null;
+  let broken = false;
   try {
     for await (const chunk of streamChat({ messages: said(one, place), ...sampling() }, controller.signal)) {
       take(chunk, version, timing);
@@ -240,13 +241,14 @@ async function write(place) {
       }
     }
     version.facts = facts(timing);
+    if (!version.content.trim()) version.end ||= "The model said nothing.";
   } catch (error) {
     if (error.name !== "AbortError") problem = error;
-    else version.end = "You stopped it here.";
+    version.end = problem ? "It broke off here." : "You stopped it here.";
+    broken = true;
   }
   reply = null;
-  if (problem && version.content) version.end = "It broke off here.";
-  if (!version.content && (problem || version.end)) {
+  if (broken && !version.content) {
     message.versions.pop();
     message.shown = Math.min(before, message.versions.length - 1);
     if (!message.versions.length) list.splice(list.indexOf(message), 1);
