@@ -203,6 +203,24 @@ def test_a_second_tab_sees_what_the_first_said(chat: Page) -> None:
     expect(other.locator("#list .open")).to_have_text(["From the first"])
 
 
+def test_two_tabs_that_go_on_with_one_conversation_lose_nothing(page: Page) -> None:
+    page.goto("/")
+    page.fill("#max_tokens", "4000")
+    page.fill("#seed", "3")
+    say(page, "From the first")
+    page.wait_for_function("() => document.querySelectorAll('.said')[1]?.textContent.length > 5")
+    other = page.context.new_page()
+    other.goto("/")
+    other.fill("#max_tokens", "5")
+    say(other, "From the second")
+    expect(page.locator("#toast")).to_contain_text("Another tab went on with this conversation.")
+    page.keyboard.press("Escape")
+    replied(page, 2)
+    expect(other.locator(".facts")).to_be_visible()
+    users = [[each["content"] for each in talk["messages"] if each["role"] == "user"] for talk in kept(page)]
+    assert sorted(users) == [["From the first"], ["From the first", "From the second"]]
+
+
 def test_what_is_damaged_in_the_store_is_left_alone(page: Page) -> None:
     empty = {"title": "", "system": "", "messages": [{"role": "assistant", "versions": [], "shown": 0}]}
     damaged = {"aa": "not JSON", "bb": json.dumps({"id": "bb"}), "cc": json.dumps({"id": "cc", **empty}), "dd": "null"}
@@ -248,7 +266,7 @@ def test_a_busy_server_is_said_and_asked_again(chat: Page) -> None:
             ["Hello", "Half a"],
             "The connection broke off",
         ),
-        ('data: {"error":{"message":"the engine failed"}}\n\n', ["Hello"], "the engine failed"),
+        ('data: {"error":{"message":"the engine failed"}}\n\n', ["Hello"], "The engine failed."),
         ("", ["Hello"], "The connection broke off before the reply was complete."),
     ],
 )
@@ -298,6 +316,20 @@ def test_a_reply_without_a_word_says_why(chat: Page, finish: str, told: str) -> 
     expect(chat.locator(".end")).to_have_text(told)
 
 
+def test_a_text_that_the_guard_refuses_can_be_changed(chat: Page) -> None:
+    refused = {"error": {"message": "refused", "type": "invalid_request_error", "code": "content_filter"}}
+    chat.route("**/v1/chat/completions", lambda route: route.fulfill(status=400, json=refused))
+    say(chat, "A bad word")
+    expect(chat.locator("#notice")).to_contain_text("The server's guard refused this text")
+    chat.unroute("**/v1/chat/completions")
+    chat.get_by_role("button", name="Change it").click()
+    chat.keyboard.press("Control+a")
+    chat.keyboard.type("A good word")
+    chat.keyboard.press("Enter")
+    replied(chat, 2)
+    assert said(chat)[0] == "A good word"
+
+
 def test_an_error_of_the_server_is_told_in_its_words(chat: Page, server: Server) -> None:
     say(chat, "far too long for its context " * 60)
     expect(chat.locator("#notice")).to_contain_text("context")
@@ -322,8 +354,12 @@ def test_a_key_is_asked_for_and_kept(browser: Browser, locked: Server) -> None:
     say(page, "Hello")
     expect(page.get_by_role("dialog")).to_be_visible()
     page.get_by_role("button", name="Not now").click()
-    expect(page.locator("#notice")).to_contain_text("This server asks for a key")
+    expect(page.locator("#notice")).to_contain_text("This server asks for a key. Write one into the settings.")
     page.get_by_role("button", name="Try again").click()
+    for wrong in ("another-key", "schlüssel"):
+        page.fill("#asked-key", wrong)
+        page.press("#asked-key", "Enter")
+        expect(page.get_by_role("dialog", name="The server does not know this key.")).to_be_visible()
     page.fill("#asked-key", "secret-key")
     page.press("#asked-key", "Enter")
     replied(page, 2)
@@ -363,7 +399,7 @@ def test_the_keyboard_is_enough(page: Page) -> None:
         "send",
         "system",
         "temperature",
-        "Colors: as the system; change them",
+        "Colors: Auto; change them",
     } <= reached
 
 

@@ -4,11 +4,21 @@ import { keep, kept } from "./keep.js";
 
 /** What the server answered instead of what was asked for. */
 export class ApiError extends Error {
-  constructor(status, message, retryAfter = 0) {
+  constructor(status, message, code = "", retryAfter = 0) {
     super(message);
     this.status = status;
+    this.code = code;
     this.retryAfter = retryAfter; // seconds
   }
+}
+
+/** What went wrong, as a sentence for people. */
+export function told({ status, message, code, retryAfter }) {
+  if (status === 401) return storedKey() ? "The server does not know this key." : "This server asks for a key.";
+  if (status === 503) return `The server is busy; try again in a moment.${retryAfter ? ` It says: in ${retryAfter} s.` : ""}`;
+  if (code === "content_filter") return "The server's guard refused this text: it holds something that may not go to the model.";
+  const sentence = message[0].toUpperCase() + message.slice(1);
+  return /[.!?]$/.test(sentence) ? sentence : `${sentence}.`;
 }
 
 const BROKE_OFF = "The connection broke off before the reply was complete.";
@@ -29,6 +39,7 @@ export const storedKey = () => kept("key") ?? "";
 export const storeKey = (key) => keep("key", key);
 
 async function request(address, body, signal) {
+  if (/[^ -~]/.test(storedKey())) throw new ApiError(401, "A key has letters, digits and signs of ASCII only.");
   const headers = storedKey() ? { Authorization: `Bearer ${storedKey()}` } : {};
   const options = { headers, signal, credentials: "omit", referrerPolicy: "no-referrer" };
   if (body !== undefined) {
@@ -46,8 +57,8 @@ async function request(address, body, signal) {
   if (response.ok) return response;
   const answer = await response.json().catch(() => null);
   const said = answer?.error?.message;
-  const message = typeof said === "string" ? said : `The server answered with status ${response.status}.`;
-  throw new ApiError(response.status, message, Number(response.headers.get("Retry-After")) || 0);
+  const message = typeof said === "string" && said ? said : `The server answered with status ${response.status}.`;
+  throw new ApiError(response.status, message, answer?.error?.code ?? "", Number(response.headers.get("Retry-After")) || 0);
 }
 
 /** The first model of /v1/models. */
@@ -72,7 +83,7 @@ export async function* streamChat(body, signal) {
       if (data === "[DONE]") done = true;
       if (done) continue; // the server closes the stream behind it
       const chunk = parsed(data);
-      if (chunk.error) throw new ApiError(500, chunk.error.message ?? "The server could not finish the reply.");
+      if (chunk.error) throw new ApiError(500, chunk.error.message || "The server could not finish the reply.");
       yield chunk;
     }
   } catch (error) {

@@ -110,10 +110,13 @@ function showLooks() {
   byId("looks").replaceChildren(...places.map((key) => {
     const bar = element("span", { class: "share", "aria-hidden": "true" });
     bar.style.setProperty("--share", row[key].toFixed(4));
-    return element("li", {}, element("span", { class: "text" }, spelled(tokens[key])), element("span", {}, bar), element("span", {}, percent(row[key])));
+    return element("li", {}, element("span", { class: "text" }, before(key), spelled(tokens[key])), element("span", {}, bar), element("span", {}, percent(row[key])));
   }));
   byId("map-reads").textContent = `In ${headName()}.`;
 }
+
+/** The token before, faintly, since the same one may stand there several times. */
+const before = (key) => (key > 0 ? element("span", { class: "before" }, spelled(shown.tokens[key - 1])) : null);
 
 function cellAt(event) {
   const box = byId("canvas").getBoundingClientRect();

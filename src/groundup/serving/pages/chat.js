@@ -1,7 +1,7 @@
 // The chat page: what is said, replies as they come, and the buttons around them.
 
-import { ApiError, servedModel, storedKey, storeKey, streamChat } from "./api.js";
-import { conversation, conversations, newConversation, readAgain, remove, said, save } from "./conversations.js";
+import { ApiError, servedModel, storedKey, storeKey, streamChat, told } from "./api.js";
+import { conversation, conversations, isOf, newConversation, readAgain, remove, said, save, setApart } from "./conversations.js";
 import { CONTROLS, makeControls } from "./controls.js";
 import { byId, count, element, iconButton } from "./dom.js";
 import { keep, kept, whenOthersChange } from "./keep.js";
@@ -120,11 +120,11 @@ function say(text, undo = null) {
   say.timer = setTimeout(() => (toast.hidden = true), undo ? 8000 : 2500);
 }
 
-function complain(text, again = null) {
+function complain(text, again = null, does = "Try again") {
   const notice = byId("notice");
   notice.className = text ? "notice" : "";
   notice.replaceChildren(...(text ? [element("span", {}, text)] : []));
-  if (again) notice.append(element("button", { type: "button", class: "button", onclick: () => { complain(""); again(); } }, "Try again"));
+  if (again) notice.append(element("button", { type: "button", class: "button", onclick: () => { complain(""); again(); } }, does));
 }
 
 function stick() {
@@ -172,7 +172,11 @@ function drop(one) {
 
 byId("new").addEventListener("click", () => change(newConversation()));
 
-whenOthersChange(() => {
+whenOthersChange((name) => {
+  if (reply && isOf(name, reply.conversation)) {
+    setApart(reply.conversation);
+    say("Another tab went on with this conversation. Yours is now one of its own.");
+  }
   readAgain(reply?.conversation.id);
   if (current !== reply?.conversation) current = conversation(current.id) ?? (current.messages.length ? newConversation() : current);
   show();
@@ -256,7 +260,7 @@ async function write(place) {
   if (one.messages === list && (conversation(one.id) === one || problem === null)) keepOne(one);
   show();
   byId("status").textContent = problem ? "" : `Reply: ${version.content.slice(0, 2000)}`;
-  if (problem) fail(problem, () => current === one && write(place));
+  if (problem) fail(problem, () => current === one && write(place), () => current === one && edit(place - 1));
 }
 
 /** What a piece of the stream brings. */
@@ -289,21 +293,22 @@ function paint(message) {
   });
 }
 
-function fail(problem, again) {
+function fail(problem, again, change) {
   if (!(problem instanceof ApiError)) throw problem;
-  if (problem.status === 401) return askForKey(again);
-  const wait = problem.status === 503 && problem.retryAfter ? ` It says: in ${problem.retryAfter} s.` : "";
-  complain(problem.status === 503 ? `The server is busy; try again in a moment.${wait}` : problem.message, again);
+  if (problem.status === 401) return askForKey(problem, again);
+  if (problem.code === "content_filter") return complain(told(problem), change, "Change it");
+  complain(told(problem), again);
 }
 
-function askForKey(again) {
+function askForKey(problem, again) {
   const dialog = byId("key-dialog");
+  byId("key-title").textContent = told(problem);
   byId("asked-key").value = dialog.returnValue = "";
   byId("not-now").onclick = () => dialog.close();
   dialog.showModal();
   dialog.addEventListener("close", () => {
     const key = byId("asked-key").value.trim();
-    if (dialog.returnValue !== "use" || !key) return complain("This server asks for a key: write it into the settings.", again);
+    if (dialog.returnValue !== "use" || !key) return complain(`${told(problem)} Write one into the settings.`, again);
     storeKey(key);
     byId("key").value = key;
     showModel();
