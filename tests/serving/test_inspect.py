@@ -78,7 +78,7 @@ def test_only_what_is_asked_for(chat_client: TestClient) -> None:
         ({}, "text: "),
         ({"text": None}, "text: "),
         ({"text": "\ud800"}, "no valid Unicode"),
-        ({"text": "a" * (MAX_CHARACTERS + 1)}, "text: "),
+        ({"text": "a" * (MAX_CHARACTERS + 1)}, f"text: this should have at most {MAX_CHARACTERS} characters"),
         ({"text": "word " * 200}, "can be looked at: shorten it"),
         ({"text": "a", "attention": {"layer": 2}}, "layer = 2: use a whole number from 0 to 1"),
         ({"text": "a", "attention": {"layer": -1}}, "attention.layer: "),
