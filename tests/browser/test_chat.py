@@ -86,6 +86,20 @@ def test_it_is_shown_as_it_comes_and_stop_ends_it(page: Page, server: Server) ->
     wait_until(lambda: server.service.runner.num_open == 0)
 
 
+def test_what_is_said_amid_a_reply_is_not_lost(page: Page) -> None:
+    page.goto("/")
+    page.fill("#max_tokens", "4000")
+    page.fill("#seed", "3")
+    say(page, "Go on")
+    page.wait_for_function("() => document.querySelectorAll('.said')[1]?.textContent.length > 5")
+    page.keyboard.press("Alt+n")
+    say(page, "Something else")
+    expect(page.locator("#toast")).to_have_text("A reply is being written: wait for it, or stop it.")
+    expect(page.locator("#input")).to_have_value("Something else")
+    page.keyboard.press("Escape")
+    expect(page.locator("#send")).to_be_visible()
+
+
 def test_another_reply_is_another_version_and_both_stay(chat: Page) -> None:
     say(chat, "Hello")
     replied(chat, 2)
@@ -174,6 +188,23 @@ def test_settings_reach_the_server(chat: Page) -> None:
     expect(chat.locator("#system")).to_have_value("Be brief.")
     chat.get_by_role("button", name="Back to the defaults").click()
     expect(chat.locator("output[for=top_k]")).to_have_text("all")
+
+
+def test_a_number_that_is_none_is_not_taken_and_that_is_said(chat: Page) -> None:
+    for name, wrong, least in (
+        ("seed", "-5", 0),
+        ("seed", "1.5", 0),
+        ("seed", "9007199254740993", 0),
+        ("max_tokens", "0", 1),
+    ):
+        chat.fill(f"#{name}", wrong)
+        expect(chat.locator(f"#{name}-help")).to_have_text(f"Not taken: write a whole number from {least} on.")
+        expect(chat.locator(f"#{name}")).to_have_attribute("aria-invalid", "true")
+    chat.get_by_role("button", name="Back to the defaults").click()
+    expect(chat.locator("[aria-invalid=true]")).to_have_count(0)
+    chat.fill("#max_tokens", "1000000000")
+    say(chat, "Hello")
+    expect(chat.locator("#notice")).to_contain_text("1,000,000,000 tokens are more than the 4,096 that are given here.")
 
 
 def test_conversations_are_kept_changed_and_deleted(chat: Page) -> None:
@@ -332,8 +363,11 @@ def test_a_text_that_the_guard_refuses_can_be_changed(chat: Page) -> None:
 
 def test_an_error_of_the_server_is_told_in_its_words(chat: Page, server: Server) -> None:
     say(chat, "far too long for its context " * 60)
-    expect(chat.locator("#notice")).to_contain_text("context")
+    expect(chat.locator("#notice")).to_contain_text("The model's context is full. It comes to ")
     replied(chat, 1)
+    chat.get_by_role("button", name="New chat").last.click()
+    expect(chat.locator(".welcome")).to_be_visible()
+    expect(chat.locator("#notice")).to_be_empty()
 
 
 @pytest.fixture

@@ -17,7 +17,8 @@ export function told({ status, message, code, retryAfter }) {
   if (status === 401) return storedKey() ? "The server does not know this key." : "This server asks for a key.";
   if (status === 503) return `The server is busy; try again in a moment.${retryAfter ? ` It says: in ${retryAfter} s.` : ""}`;
   if (code === "content_filter") return "The server's guard refused this text: it holds something that may not go to the model.";
-  const sentence = message[0].toUpperCase() + message.slice(1);
+  const about = message.replace(/^[\w.]+: /, ""); // without the name of the request's field
+  const sentence = about[0].toUpperCase() + about.slice(1);
   return /[.!?]$/.test(sentence) ? sentence : `${sentence}.`;
 }
 

@@ -26,17 +26,21 @@ const stored = kept("settings") ?? {};
 const settings = { max_tokens: stored.max_tokens ?? "", seed: stored.seed ?? "" };
 const controls = makeControls(byId("sampling"), Object.keys(CONTROLS), stored, keepSettings);
 const numbers = {
-  max_tokens: { label: "Most tokens of a reply", placeholder: String(DEFAULT_MAX_TOKENS), help: "A token is a short word, or a piece of a long one." },
-  seed: { label: "Seed", placeholder: "another each time", help: "With the same seed, the same words get the same reply." },
+  max_tokens: { label: "Most tokens of a reply", least: 1, placeholder: String(DEFAULT_MAX_TOKENS), help: "A token is a short word, or a piece of a long one." },
+  seed: { label: "Seed", least: 0, placeholder: "another each time", help: "With the same seed, the same words get the same reply." },
 };
-for (const [name, { label, placeholder, help }] of Object.entries(numbers)) {
-  const field = element("input", { type: "number", id: name, min: name === "seed" ? 0 : 1, step: 1, placeholder, inputmode: "numeric", "aria-describedby": `${name}-help` });
+for (const [name, { label, least, placeholder, help }] of Object.entries(numbers)) {
+  const field = element("input", { type: "number", id: name, min: least, max: Number.MAX_SAFE_INTEGER, step: 1, placeholder, inputmode: "numeric", "aria-describedby": `${name}-help` });
+  const about = element("span", { class: "soft", id: `${name}-help` }, help);
   field.value = settings[name];
   field.addEventListener("input", () => {
-    settings[name] = field.validity.valid ? field.value : "";
+    const valid = field.validity.valid;
+    field.setAttribute("aria-invalid", String(!valid));
+    about.textContent = valid ? help : `Not taken: write a whole number from ${least} on.`;
+    settings[name] = valid ? field.value : "";
     keepSettings();
   });
-  byId("sampling").append(element("div", { class: "field" }, element("label", { for: name }, label), field, element("span", { class: "soft", id: `${name}-help` }, help)));
+  byId("sampling").append(element("div", { class: "field" }, element("label", { for: name }, label), field, about));
 }
 
 function keepSettings() {
@@ -45,8 +49,10 @@ function keepSettings() {
 
 byId("reset").addEventListener("click", () => {
   for (const [name, control] of Object.entries(CONTROLS)) controls.set(name, control.value);
-  for (const name of Object.keys(numbers)) byId(name).value = settings[name] = "";
-  keepSettings();
+  for (const name of Object.keys(numbers)) {
+    byId(name).value = "";
+    byId(name).dispatchEvent(new Event("input"));
+  }
 });
 
 byId("system").addEventListener("input", () => {
@@ -185,7 +191,8 @@ whenOthersChange((name) => {
 // What is said, and replied
 
 function send(text) {
-  if (reply || !text.trim()) return;
+  if (!text.trim()) return;
+  if (reply) return say("A reply is being written: wait for it, or stop it.");
   current.messages.push({ role: "user", content: text });
   input.value = "";
   resize();
@@ -293,10 +300,11 @@ function paint(message) {
   });
 }
 
-function fail(problem, again, change) {
+function fail(problem, again, reword) {
   if (!(problem instanceof ApiError)) throw problem;
   if (problem.status === 401) return askForKey(problem, again);
-  if (problem.code === "content_filter") return complain(told(problem), change, "Change it");
+  if (problem.code === "content_filter") return complain(told(problem), reword, "Change it");
+  if (problem.code === "context_length_exceeded") return complain(`The model's context is full. ${told(problem)}`, () => change(newConversation()), "New chat");
   complain(told(problem), again);
 }
 
