@@ -161,7 +161,7 @@ def test_every_control_has_a_name(page: Page, show: Show) -> None:
     assert len(ids) == len(set(ids))
 
 
-@pytest.mark.parametrize("width", [360, 768, 1280])
+@pytest.mark.parametrize("width", [768, 1280])
 def test_the_field_is_as_wide_as_what_is_said_and_nothing_lies_on_it(page: Page, width: int) -> None:
     page.set_viewport_size({"width": width, "height": 740})
     for talk in (False, True):
