@@ -49,6 +49,7 @@ class LlamaCpp:
                 f"llama.cpp can't open {path.name} ({error}); this is a fault of ours, please report it"
             ) from None
         self._letter = self.tokenize(LETTER)[-1]  # a token that is whole characters: of others nothing is told
+        self._complete([self._letter], 1, 0)  # so that it runs: who ends a server that is still starting waits forever
 
     def tokenize(self, text: str) -> list[int]:
         """The ids of a text, in which special tokens are not meant."""
