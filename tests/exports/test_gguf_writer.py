@@ -194,6 +194,21 @@ def test_a_tokenizer_that_llama_cpp_lacks_is_named(tokenizer: Tokenizer, tmp_pat
     assert not list(tmp_path.iterdir())
 
 
+def test_one_tokens_log_probability_is_that_among_all(tokenizer: Tokenizer, tmp_path: Path) -> None:
+    """Also that of a part of a character, of which llama.cpp tells nothing when it is chosen."""
+    write_gguf(network("qwen3", vocab_size=300, num_layers=1), tokenizer, tmp_path / "made.gguf")
+    llama_cpp = LlamaCpp(tmp_path / "made.gguf", 24, 1)
+    everything = llama_cpp.next_logprobs([1, 2, 3], 300)
+    parts = [i for i in range(300) if "\ufffd" in tokenizer.decode([i])]
+    for following in (*parts[:3], 5, 40, 299):
+        assert llama_cpp.next_logprob([1, 2, 3], following, 300) == pytest.approx(
+            float(everything[following]), abs=1e-5
+        )
+    assert len(parts) > 3
+    del llama_cpp
+    gc.collect()
+
+
 def test_a_file_can_be_closed_as_soon_as_it_is_open(tokenizer: Tokenizer, tmp_path: Path) -> None:
     """llama.cpp's server, told to end before its loop runs, would wait for it forever; pytest-timeout would tell."""
     write_gguf(network("qwen3", vocab_size=300, num_layers=1), tokenizer, tmp_path / "made.gguf")

@@ -147,11 +147,11 @@ def _certify(model: LanguageModel, to: str, form: str, directory: Path, name: st
     checks = {"hf": _hugging_face, "onnx": _onnx, "gguf": _gguf}[to](model, directory)
     for who, (encode, should) in checks.encoders.items():
         check_ids(who, encode, should)
-    texts = make_texts(model)
+    texts, own_rows = make_texts(model)
     bound = BOUNDS[to, form]
     in_memory = [(way, SAME_NUMBERS) for way in engine_ways(model.model, len(texts))]
     ways: Sequence[tuple[Way, Bound]] = [*in_memory, *((way, bound) for way in checks.ways)]
-    rows = certify(texts, whole_pass("training graph", model.model), ways, say)
+    rows = certify(texts, own_rows, whole_pass("training graph", model.model), ways, say)
     files = {file.name: file for file in sorted(directory.iterdir())}
     config = model.model.config
     return {
@@ -170,6 +170,7 @@ def _certify(model: LanguageModel, to: str, form: str, directory: Path, name: st
         "texts": [
             {"name": text.name, "tokens": len(text.ids), "predicted": len(text.ids) - text.start} for text in texts
         ],
+        "perplexity_tokens": sum(len(row) - 1 for row in own_rows),
         "bound": {key: limit for key, limit in asdict(bound).items() if limit != float("inf")},
         "same_ids": list(checks.encoders),
         "ways": rows,
