@@ -5,7 +5,10 @@ from __future__ import annotations
 import importlib.util
 import json
 import re
-from collections.abc import Iterator
+import resource
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import asdict
 from pathlib import Path
 
@@ -38,6 +41,24 @@ def language_model() -> LanguageModel:
     """Byte pairs and a small context, so that the texts are cut to it."""
     tokenizer = train_byte_pair_tokenizer([LICENSE], 300)
     return LanguageModel(network("qwen3", vocab_size=300), tokenizer)
+
+
+@pytest.fixture
+def disk_of() -> Callable[[int], AbstractContextManager[None]]:
+    """No file of this process may grow beyond so many bytes: as on a full disk, the write that would is refused."""
+
+    @contextmanager
+    def limited(num_bytes: int) -> Iterator[None]:
+        before = resource.getrlimit(resource.RLIMIT_FSIZE)
+        handled = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (num_bytes, before[1]))
+        try:
+            yield
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, before)
+            signal.signal(signal.SIGXFSZ, handled)
+
+    return limited
 
 
 @pytest.fixture(autouse=True)
@@ -157,6 +178,24 @@ def test_nothing_is_overwritten(language_model: LanguageModel, tmp_path: Path) -
         ):
             export(language_model, "gguf", output)
     assert (tmp_path / "file").read_text() == "kept"
+
+
+@pytest.mark.parametrize("to", ["hf", "onnx", "gguf"])
+def test_a_disk_that_is_full_is_told_in_a_sentence(
+    to: str, language_model: LanguageModel, tmp_path: Path, disk_of: Callable[[int], AbstractContextManager[None]]
+) -> None:
+    with (
+        disk_of(20_000),
+        pytest.raises(ExportError, match=r"made can't be written \(.*free some room, or name a folder"),
+    ):
+        export(language_model, to, tmp_path / "made")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_folder_that_cant_be_made_is_told_in_a_sentence(language_model: LanguageModel, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("kept")
+    with pytest.raises(ExportError, match=r"made can't be written \(Not a directory\)"):
+        export(language_model, "hf", tmp_path / "file" / "made")
 
 
 @pytest.mark.parametrize(
