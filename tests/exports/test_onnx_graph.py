@@ -181,6 +181,17 @@ def test_small_weights_are_in_the_graph_itself_and_large_ones_that_are_shared_ar
 
 
 @torch.inference_mode()
+def test_the_embedding_is_the_models_own_memory() -> None:
+    """What is changed in the model after the session was opened is changed in the session."""
+    model = network("untied, all biases")
+    forward = OnnxForward.of_model(model)
+    ids = torch.tensor([[3, 1, 4, 1, 5]])
+    model.token_embedding.weight[5] *= -2.0
+    caches = KVCache(model.config, 1, CONTEXT, "cpu"), KVCache(model.config, 1, CONTEXT, "cpu")
+    assert both(model, forward, caches, ids) < SAME
+
+
+@torch.inference_mode()
 def test_a_long_prompt_is_read_in_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
     model = network("qwen2 with a window from its second layer")
     monkeypatch.setattr(onnx_forward, "LONGEST_PIECE", 5)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -75,6 +76,13 @@ def test_nobody_asks_at_its_own_port(llama: TestClient) -> None:
     engine = llama.app.state.service.runner.engine  # type: ignore[attr-defined]
     url = engine._server.listening_address
     assert httpx.post(f"{url}/v1/completions", json={"prompt": "a"}, timeout=20).status_code == 401
+
+
+def test_it_can_be_closed_as_soon_as_it_is_open(file: Path) -> None:
+    """Told to end before its loop runs it would wait forever; pytest-timeout would tell."""
+    for _ in range(3):
+        LlamaCppEngine(file, 1, CONTEXT)
+        gc.collect()
 
 
 def test_files_that_are_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,7 +16,7 @@ from groundup.errors import ModelError
 from groundup.exports.onnx_graph import MODEL_FILE, read_onnx
 from groundup.exports.onnx_network import engine_graph, fits_engine, portable_graph
 from groundup.exports.onnx_nodes import Weights
-from groundup.exports.onnx_runtime import open_session
+from groundup.exports.onnx_runtime import as_values, open_session
 from groundup.exports.onnx_weights import graph_weights
 from groundup.exports.quantize import Array, Quantize
 from groundup.model.settings import TransformerConfig
@@ -55,7 +55,7 @@ class OnnxForward:
         self.in_place = fits_engine(config)
         """Whether keys and values are written where they stay; else each step copies them."""
         proto, graph = (engine_graph if self.in_place else portable_graph)(config, weights)
-        self._weights = graph.large()  # the session reads them where they are
+        self._weights = as_values(graph.large())  # the session reads them where they are
         self._session = open_session(proto.SerializeToString(), self._weights, num_threads)
         self._portable = PortableForward(config, self._session)
         self._step: _Step | None = None

@@ -49,6 +49,8 @@ class LlamaCppEngine:
             self._server = xllamacpp.Server(params)
         except Exception as error:
             raise ModelError(f"{path}: llama.cpp can't open it ({error}); serve it without --engine") from error
+        # So that it runs: who ends a server that is still starting waits forever.
+        self._server.handle_completions({"prompt": [0], "max_tokens": 1})
         self.num_slots, self.context = num_slots, context
         self._waiting: deque[tuple[int, dict[str, Any]]] = deque()
         self._running: set[int] = set()
