@@ -17,7 +17,8 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
 from groundup.exports.quantize import quantize_matrix
-from groundup.generation.engine import Engine, Generation
+from groundup.generation.engine import Engine
+from groundup.generation.generation import Generation
 from groundup.generation.request import Request
 from groundup.generation.settings import GenerationSettings
 from groundup.model.lora import add_lora, lora_layers

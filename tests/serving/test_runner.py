@@ -122,6 +122,38 @@ def test_a_step_that_fails_ends_its_texts_and_no_other(letters: LanguageModel, e
     _with_server(letters, test)
 
 
+def test_texts_that_wait_while_a_step_fails_are_written_after(letters: LanguageModel) -> None:
+    async def test(client: httpx.AsyncClient, service: Service) -> None:
+        engine = service.runner.engine.engine  # type: ignore[attr-defined]
+        forward, failures = engine._forward, [MemoryError("to be or not")]
+
+        def failing(*arguments: Any) -> Any:
+            if failures and engine.num_waiting:
+                raise failures.pop()
+            return forward(*arguments)
+
+        engine._forward = failing
+        first = asyncio.create_task(client.post("/v1/completions", json=LONG))
+        await _until(lambda: engine.num_running == 1)
+        waited = await client.post("/v1/completions", json=SHORT)
+        assert (await first).status_code == 500
+        assert waited.status_code == 200
+        assert service.runner.num_open == 0
+
+    _with_server(letters, test, num_slots=1)
+
+
+def test_a_command_that_fails_takes_no_other_with_it(letters: LanguageModel) -> None:
+    async def test(client: httpx.AsyncClient, service: Service) -> None:
+        done = asyncio.Event()
+        for command in (lambda: 1 / 0, lambda: service.runner._on_loop(done.set)):
+            service.runner.command(command)  # type: ignore[arg-type]
+        async with asyncio.timeout(20):
+            await done.wait()
+
+    _with_server(letters, test)
+
+
 def test_an_engine_that_fails_to_let_go_does_not_end_the_thread(letters: LanguageModel) -> None:
     async def test(client: httpx.AsyncClient, service: Service) -> None:
         cancel, failures = service.runner.engine.cancel, [ZeroDivisionError()]
