@@ -95,7 +95,7 @@ class Batch:
 
 
 prompts = st.one_of(
-    st.lists(st.integers(0, V - 1), min_size=1, max_size=40), st.integers(1, 40).map(lambda n: [*COMMON[:n], n % V])
+    st.lists(st.integers(0, V - 1), min_size=1, max_size=40), st.integers(1, 39).map(lambda n: [*COMMON[:n], n % V])
 )
 add = st.fixed_dictionaries(
     {"prompt": prompts, "max_new_tokens": st.integers(1, 30), "temperature": st.sampled_from([0.0, 1.0])},
