@@ -79,6 +79,18 @@ def _choose(choosers: Sequence[Chooser], logits: Tensor) -> list[int]:
     return ids
 
 
+def score_chosen(choosers: Sequence[Chooser], logits: Tensor, ids: Sequence[int]) -> dict[int, Scored]:
+    """How likely the chosen ids (B,) were under the scores (B, V), for those texts that ask for it, by their places."""
+    numbers = {place: each.logprobs for place, each in enumerate(choosers) if each.logprobs is not None}
+    if not numbers:
+        return {}
+    scored = score_tokens(logits[list(numbers)], [ids[place] for place in numbers], max(numbers.values()))
+    return {
+        place: Scored(score.id, score.logprob, score.likeliest[:number])
+        for (place, number), score in zip(numbers.items(), scored, strict=True)
+    }
+
+
 def score_tokens(logits: Tensor, ids: Sequence[int], num_likeliest: int) -> list[Scored]:
     """The log-probability of each id under its scores (B, V), and the likeliest tokens there."""
     logprobs = logits.float().log_softmax(dim=-1)

@@ -12,51 +12,22 @@ Shapes: B texts in the batch, T tokens read at once, V vocabulary.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 import torch
-from torch import Tensor
 
 from groundup.errors import GenerationError
-from groundup.generation.choosing import Chooser, choose_tokens, score_tokens
+from groundup.generation.choosing import choose_tokens, score_chosen, score_tokens
 from groundup.generation.context import context_start, default_slide
 from groundup.generation.forward import Forward, evaluating, last_logits, threads_at_rest
-from groundup.generation.request import Request, Scored, Token, check
-from groundup.generation.slots import LEAST_SHARED, Slot, Slots, common_beginning, require_room
+from groundup.generation.request import Request, Token, check
+from groundup.generation.running_text import RunningText
+from groundup.generation.slots import LEAST_SHARED, Slots, common_beginning, require_room
 from groundup.model.transformer import KVCache, Transformer
 
 LONGEST_PIECE = 1024  # tokens of prompts that go through the network at once, so that its activations stay small
 LONGEST_SCORED_PIECE = 128  # tokens whose scores of the whole vocabulary are made at once
-
-
-class _Text:
-    """A request on its way."""
-
-    def __init__(self, ticket: int, request: Request, vocab_size: int, device: torch.device) -> None:
-        self.ticket, self.request = ticket, request
-        self.ids = list(request.prompt)
-        """The prompt and what came of it."""
-        self.num_left = request.settings.max_new_tokens
-        """How many tokens are still to come."""
-        self.chooser = Chooser(request, vocab_size, device)
-        self.slot = Slot()
-        self.context: list[int] = []
-        """What its slot is to hold before the newest token is read."""
-        self.scored: list[Scored] | None = [] if request.prompt_logprobs else None
-        """The prompt's tokens from its second on, as far as they are scored; None if that wasn't asked for, or was told."""
-        self.scoring_cache: KVCache | None = None
-
-    @property
-    def num_unscored(self) -> int:
-        """How many tokens of its prompt are still to be scored."""
-        return 0 if self.scored is None else len(self.context) - len(self.scored)
-
-    @property
-    def num_unread(self) -> int:
-        """How many tokens of its context its slot doesn't hold yet."""
-        return len(self.context) - len(self.slot.ids)
 
 
 @dataclass(frozen=True)
@@ -118,8 +89,10 @@ class Engine:
         self._forward, self._piece, self._device = forward or last_logits(model), piece, weight.device
         self._is_replaced = forward is not None
         self._slots = Slots(self._new_cache(num_slots, self.max_len))
-        self._waiting: deque[_Text] = deque()
-        self._texts: list[_Text] = []  # those that run, as their rows lie: first `_num_ready` whose contexts are read
+        self._waiting: deque[RunningText] = deque()
+        self._texts: list[
+            RunningText
+        ] = []  # those that run, as their rows lie: first `_num_ready` whose contexts are read
         self._num_ready = 0
         self._num_tickets = 0
 
@@ -150,7 +123,7 @@ class Engine:
         check(request, self.model.config.vocab_size, self.max_len)
         ticket = self._num_tickets
         self._num_tickets += 1
-        self._waiting.append(_Text(ticket, request, self.model.config.vocab_size, self._device))
+        self._waiting.append(RunningText(ticket, request, self.model.config.vocab_size, self._device))
         return ticket
 
     def holds(self, ticket: int) -> bool:
@@ -204,7 +177,7 @@ class Engine:
             self.num_reused += len(text.slot.ids)
             self._texts.append(text)
 
-    def _begin(self, text: _Text) -> None:
+    def _begin(self, text: RunningText) -> None:
         text.context = text.ids[context_start(len(text.ids), self.max_len, self.slide) : -1]
 
     def _read_prompts(self) -> None:
@@ -251,7 +224,7 @@ class Engine:
             self.num_read += len(piece)
         return ids.numel()
 
-    def _score_piece(self, text: _Text, most: int) -> int:
+    def _score_piece(self, text: RunningText, most: int) -> int:
         """Read a piece of a prompt by the network's own pass, which scores each of its tokens; how many.
 
         Where another pass fills the rows, in a cache apart, and the text is read again: what a row holds, and whoever shares it, must not
@@ -289,8 +262,9 @@ class Engine:
             raise GenerationError(
                 "the model's scores are not finite numbers: its weights are damaged, so use another checkpoint"
             )
-        ids = choose_tokens([text.chooser for text in ready], logits)
-        scored = self._score(ready, logits, ids)
+        choosers = [text.chooser for text in ready]
+        ids = choose_tokens(choosers, logits)
+        scored = score_chosen(choosers, logits, ids)
         tokens = []
         for place, (text, new) in enumerate(zip(ready, ids, strict=True)):
             text.slot.ids.append(text.ids[-1])
@@ -312,18 +286,6 @@ class Engine:
             if tokens[place].finish:
                 self._leave(place)
         return tokens
-
-    def _score(self, ready: Sequence[_Text], logits: Tensor, ids: Sequence[int]) -> dict[int, Scored]:
-        """The log-probabilities of those texts that asked for them, by their places."""
-        wanted = [(place, text.request.logprobs) for place, text in enumerate(ready)]
-        numbers = {place: number for place, number in wanted if number is not None}
-        if not numbers:
-            return {}
-        scored = score_tokens(logits[list(numbers)], [ids[place] for place in numbers], max(numbers.values()))
-        return {
-            place: Scored(score.id, score.logprob, score.likeliest[:number])
-            for (place, number), score in zip(numbers.items(), scored, strict=True)
-        }
 
     def _leave(self, place: int) -> None:
         """Take the text at this place out; the rows close up."""
