@@ -11,9 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from groundup.errors import ModelError, TokenizerError
 from groundup.files import sha256_file
-from groundup.text.cache import cache_directory
+from groundup.text.cache import cache_directory, locked
 from groundup.text.catalogue import MODELS
-from groundup.text.collect import locked
 from groundup.text.fetch import fetch_model
 from groundup.text.remote import fetch_hub
 from groundup.tokens.existing import HUB_FILES as TOKENIZER_FILES

@@ -7,9 +7,9 @@ G key/value heads, K head_dim, F d_ff, V vocabulary.
 from __future__ import annotations
 
 import math
+import mmap
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -108,7 +108,10 @@ def _untouched_zeros(shape: tuple[int, ...], device: torch.device | str, dtype: 
     """Zeros; on a CPU in pages that take no memory before they are written to, so that a cache costs what it holds."""
     if torch.device(device).type != "cpu":
         return torch.zeros(shape, device=device, dtype=dtype)
-    return torch.from_numpy(np.zeros(math.prod(shape) * dtype.itemsize, np.uint8)).view(dtype).view(shape)
+    pages = mmap.mmap(-1, math.prod(shape) * dtype.itemsize, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    if hasattr(mmap, "MADV_NOHUGEPAGE"):  # or each of a row's layers and heads would take 2 MiB with its first token
+        pages.madvise(mmap.MADV_NOHUGEPAGE)
+    return torch.frombuffer(pages, dtype=dtype).view(shape)
 
 
 class RMSNorm(nn.RMSNorm):

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import hashlib
 import os
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from groundup.errors import MachineError
@@ -44,6 +46,18 @@ def unwritable(path: Path, error: OSError) -> MachineError:
         f"the cache {path} cannot be written ({error.strerror or error}): "
         f"set the environment variable GROUNDUP_CACHE to a folder that can, e.g. GROUNDUP_CACHE=./cache"
     )
+
+
+@contextlib.contextmanager
+def locked(directory: Path) -> Iterator[None]:
+    """Let one process at a time work on a directory of the cache. However a process ends, its lock ends with it."""
+    try:
+        directory.parent.mkdir(parents=True, exist_ok=True)
+        with directory.with_suffix(".lock").open("w") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            yield
+    except OSError as error:
+        raise unwritable(directory, error) from error
 
 
 def keep_by_hash(folder: Path, pieces: Iterable[bytes], suffix: str) -> Path:

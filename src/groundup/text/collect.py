@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import fcntl
 import hashlib
 import hmac
 import json
@@ -20,7 +19,7 @@ from groundup.cores import available_cores
 from groundup.errors import DataError
 from groundup.files import sha256_text
 from groundup.text.bad_input import BadInput
-from groundup.text.cache import unwritable
+from groundup.text.cache import locked
 from groundup.text.catalogue import CATALOGUE
 from groundup.text.decode import BYTE_ORDER_MARK_REPAIR, LINE_ENDING_REPAIR
 from groundup.text.document import Document
@@ -88,18 +87,6 @@ def _held_out(settings: DataSettings, cache: Path, say: Say, folder: Path) -> li
     if not settings.validation_source:
         return []
     return list(find_sources(dataclasses.replace(settings, source=settings.validation_source), cache, say, folder))
-
-
-@contextlib.contextmanager
-def locked(directory: Path) -> Iterator[None]:
-    """Let one process at a time work on a directory of the cache. However a process ends, its lock ends with it."""
-    try:
-        directory.parent.mkdir(parents=True, exist_ok=True)
-        with directory.with_suffix(".lock").open("w") as file:
-            fcntl.flock(file, fcntl.LOCK_EX)
-            yield
-    except OSError as error:
-        raise unwritable(directory, error) from error
 
 
 def _key(settings: DataSettings, sources: Sequence[Source], cache: Path, say: Say, folder: Path) -> str:

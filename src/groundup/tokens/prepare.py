@@ -13,7 +13,7 @@ from typing import Any
 
 from groundup.errors import DataError, GroundupError, TokenizerError
 from groundup.files import replacing, sha256_text
-from groundup.text.collect import locked
+from groundup.text.cache import locked
 from groundup.text.document import Document
 from groundup.text.document_store import DocumentStore
 from groundup.text.duplicates.split import hash_fractions

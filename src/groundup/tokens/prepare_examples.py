@@ -16,7 +16,8 @@ import numpy as np
 from groundup.errors import NO_VALUE, DataError, GroundupError, SettingError, TokenizerError
 from groundup.files import replacing, sha256_text
 from groundup.text.bad_input import BadInput
-from groundup.text.collect import locked, require_apart
+from groundup.text.cache import locked
+from groundup.text.collect import require_apart
 from groundup.text.duplicates.exact import exact_duplicates
 from groundup.text.duplicates.split import held_out
 from groundup.text.settings import DataSettings
