@@ -231,7 +231,7 @@ class Runner:
     def _run(self) -> None:
         while True:
             with self._wake:
-                while not (self._commands or self._ending or self._texts):
+                while not (self._commands or self._ending or self._texts or self.engine.busy):
                     self._wake.wait()
                 if self._ending:
                     return
