@@ -1,1 +1,1 @@
-"""Measurements of the library beside others: `benchmarks/README.md`. A package of its own, since another of this name may be installed."""
+"""Measurements that anyone can repeat. A package, so that Opacus, which installs one of this name, does not stand in its place."""
