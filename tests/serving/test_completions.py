@@ -125,6 +125,22 @@ def _sum_of_logprobs(language_model: LanguageModel, ids: list[int]) -> float:
     return sum(float(scores[place, token]) for place, token in enumerate(ids[1:]))
 
 
+@pytest.mark.parametrize("stop", [None, ["e", "\ufffd"]])
+def test_places_of_tokens_that_are_no_whole_characters(chat_client: TestClient, stop: object) -> None:
+    """A network with random weights writes many of them."""
+    body = {"prompt": "é😀 a", "max_tokens": 60, "seed": 5, "n": 4, "logprobs": 0, "echo": True, "stop": stop}
+    for choice in _complete(chat_client, **body, logit_bias=NEVER_END)["choices"]:
+        tokens, places = choice["logprobs"]["tokens"], choice["logprobs"]["text_offset"]
+        whole = [(token, place) for token, place in zip(tokens, places, strict=True) if "\ufffd" not in token]
+        shown = [(token, place) for token, place in whole if not token.startswith("<|")]
+        assert len(tokens) > len(whole)
+        if stop is None:
+            assert all(choice["text"][place : place + len(token)] == token for token, place in shown)
+        else:  # what stands in the stop text, or behind it, is not told
+            assert all(choice["text"][place:].startswith(token[:1]) for token, place in shown)
+        assert places == sorted(places)
+
+
 def test_only_the_prompt_is_looked_at(client: TestClient) -> None:
     choice = _complete(client, prompt="To be", max_tokens=0, logprobs=1, echo=True)["choices"][0]
     assert choice["text"] == "To be"

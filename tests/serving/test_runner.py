@@ -14,6 +14,7 @@ from groundup.errors import GenerationError
 from groundup.language_model.model import LanguageModel
 from groundup.language_model.text_engine import Piece, TextEngine
 from groundup.serving.app import create_app
+from groundup.serving.metrics import Metrics, RequestMetrics
 from groundup.serving.service import Service
 from groundup.serving.settings import ServingSettings
 
@@ -215,6 +216,33 @@ def test_a_bug_in_a_route_is_told_without_its_text(letters: LanguageModel, caplo
     assert "swordfish" not in caplog.text
 
 
+@pytest.mark.parametrize("begun", [False, True])
+def test_what_still_runs_when_the_server_ends_is_told_so(
+    letters: LanguageModel, caplog: pytest.LogCaptureFixture, begun: bool
+) -> None:
+    """Uvicorn cancels it."""
+    sent: list[Any] = []
+
+    async def never(scope: Any, receive: Any, send: Any) -> None:
+        if begun:
+            await send({"type": "http.response.start", "status": 200, "headers": []})
+        await asyncio.Event().wait()
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    async def run() -> None:
+        app = RequestMetrics(never, Metrics())
+        asked = asyncio.create_task(app({"type": "http", "method": "GET"}, never, send))  # type: ignore[arg-type]
+        await asyncio.sleep(0)
+        asked.cancel()
+        await asked
+
+    asyncio.run(run())
+    assert [message.get("status") for message in sent] == ([200] if begun else [503, None])
+    assert "bug" not in caplog.text
+
+
 def test_tokens_are_made_off_the_event_loop(letters: LanguageModel) -> None:
     import threading
 
@@ -237,5 +265,35 @@ def test_tokens_are_made_off_the_event_loop(letters: LanguageModel) -> None:
         assert service.runner.num_open == 1  # its place was taken before
         go_on.set()
         assert (await waiting).status_code == 200
+
+    _with_server(letters, test)
+
+
+@pytest.mark.parametrize("path", ["/tokenize", "/detokenize"])
+def test_who_asks_for_tokens_only_does_not_keep_the_others_waiting(letters: LanguageModel, path: str) -> None:
+    import threading
+
+    async def test(client: httpx.AsyncClient, service: Service) -> None:
+        go_on = threading.Event()
+
+        class Slow:
+            def encode(self, text: str) -> list[int]:
+                assert go_on.wait(20)
+                return []
+
+            def decode(self, ids: list[int]) -> str:
+                assert go_on.wait(20)
+                return ""
+
+        service.prompts.tokenizer = Slow()  # type: ignore[assignment]
+        body = {"prompt": "a"} if path == "/tokenize" else {"tokens": [1]}
+        asked = [asyncio.create_task(client.post(path, json=body)) for _ in range(20)]
+        refused, waiting = await asyncio.wait(asked, timeout=20, return_when=asyncio.FIRST_COMPLETED)
+        go_on.set()
+        answers = [*(each.result() for each in refused), *await asyncio.gather(*waiting)]
+        statuses = sorted(answer.status_code for answer in answers)
+        assert statuses == [200] * 16 + [503] * 4
+        assert {answer.headers["Retry-After"] for answer in answers if answer.status_code == 503} == {"1"}
+        assert (await client.post(path, json=body)).status_code == 200
 
     _with_server(letters, test)

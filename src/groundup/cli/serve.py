@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import FrameType
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
@@ -68,6 +71,7 @@ def serve(
 
         groundup serve runs/shakespeare
     """
+    signal.signal(signal.SIGTERM, _end)  # which a container's first process would not heed by itself
     from groundup.config import build, merge, parse_overrides, require
 
     given = {"host": host, "port": port, "api_keys": api_key, "name": name or Path(model).name}
@@ -92,7 +96,9 @@ def serve(
     with loading():
         try:
             from groundup.serving.app import create_app
+            from groundup.serving.http_server import listen
             from groundup.serving.http_server import serve as serve_app
+            from groundup.serving.keys import read_keys
             from groundup.serving.metrics import Metrics
         except ModuleNotFoundError as error:
             if (error.name or "").split(".")[0] in ("fastapi", "starlette", "uvicorn", "prometheus_client"):
@@ -100,6 +106,11 @@ def serve(
             raise
         from groundup.language_model.model import LanguageModel
         from groundup.serving.guard.guard import load_guard
+    metrics = Metrics()
+    checks = load_guard(Path(guard), guard_hook or (), metrics.count_guard) if guard else None
+    if settings.api_keys:
+        read_keys(settings.api_keys)
+    listen(settings).close()  # so is an address that is taken
     language_model = LanguageModel.load(model)
     writer = None
     if engine == "llama.cpp":
@@ -109,9 +120,11 @@ def serve(
         writer = LlamaCppEngine(Path(model), settings.num_slots, context)
     elif engine != "pytorch":
         _choose_step(language_model, engine, quantize, settings.num_slots)
-    metrics = Metrics()
-    checks = load_guard(Path(guard), guard_hook or (), metrics.count_guard) if guard else None
     serve_app(create_app(language_model, settings, checks, metrics, writer), settings)
+
+
+def _end(number: int, frame: FrameType | None) -> None:
+    os._exit(0)  # there is nobody to answer yet
 
 
 def _choose_step(

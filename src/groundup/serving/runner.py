@@ -11,7 +11,7 @@ import threading
 import time
 import uuid
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from types import TracebackType
 from typing import Protocol
 
@@ -19,7 +19,7 @@ from groundup.errors import GroundupError
 from groundup.generation.engine import CacheUse
 from groundup.generation.request import Request
 from groundup.language_model.text_engine import Piece
-from groundup.serving.api_error import ApiError, unexpected
+from groundup.serving.api_error import ApiError, not_ready, unexpected
 from groundup.serving.metrics import Metrics
 
 
@@ -170,11 +170,6 @@ class Runner:
         """Whether a request would be served."""
         return self._thread is not None and self._thread.is_alive() and not self.draining
 
-    @property
-    def not_ready(self) -> ApiError:
-        """What is answered then."""
-        return ApiError(503, "the server is starting or ending: ask another, or come back soon", code="not_ready")
-
     def start(self) -> None:
         """Begin; on the event loop that asks."""
         self._loop, self._ending = asyncio.get_running_loop(), False
@@ -193,7 +188,7 @@ class Runner:
     def reserve(self, num_texts: int) -> Job:
         """Places for so many texts. Raises `ApiError` (503) when there are not enough, or the server is about to end."""
         if not self.ready:
-            raise self.not_ready
+            raise not_ready()
         if self.num_open + num_texts > self.num_places:
             raise ApiError(503, "too many texts are waiting already: come back in a moment", code="overloaded")
         self.num_open += num_texts
@@ -204,6 +199,10 @@ class Runner:
         with self._wake:
             self._commands.append(command)
             self._wake.notify()
+
+    def end_texts(self) -> None:
+        """End every text with an error: the server has no more time for them."""
+        self.command(lambda: self._end_texts(self._texts.values(), not_ready()))
 
     # What follows runs in the thread.
 
@@ -264,9 +263,13 @@ class Runner:
 
     def _fail(self, error: Exception) -> None:
         """A step failed: the texts that the engine lost by it end with an error; all, if it says that it lost none."""
-        answer = ApiError(500, str(error)) if isinstance(error, GroundupError) else unexpected(error)
         lost = [text for ticket, text in self._texts.items() if not self.engine.holds(ticket)]
-        jobs = {text.job for text in lost or self._texts.values()}
+        answer = ApiError(500, str(error)) if isinstance(error, GroundupError) else unexpected(error)
+        self._end_texts(lost or self._texts.values(), answer)
+
+    def _end_texts(self, texts: Iterable[_Text], answer: ApiError) -> None:
+        """The requests that these are of end with an error."""
+        jobs = {text.job for text in texts}
         for job in jobs:
             self.cancel(job)
         self._on_loop(lambda: _deliver_all([(job, answer) for job in jobs]))

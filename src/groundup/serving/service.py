@@ -31,6 +31,9 @@ from groundup.serving.runner import Job, Runner, Writer
 from groundup.serving.settings import ServingSettings
 
 SECONDS_TO_SEND = 30.0  # beyond `request_seconds`: whoever doesn't read an answer loses it
+EVENT_STREAM = "text/event-stream"
+STREAMED: dict[int | str, dict[str, Any]] = {200: {"content": {EVENT_STREAM: {}}}}
+"""For the schema: with `stream` the answer has another form."""
 Result = TypeVar("Result")
 
 
@@ -177,7 +180,7 @@ class EventStream(StreamingResponse):
 
     def __init__(self, events: AsyncIterator[str], job: Job, seconds: float) -> None:
         headers = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
-        super().__init__(_as_events(events), headers=headers, media_type="text/event-stream")
+        super().__init__(_as_events(events), headers=headers, media_type=EVENT_STREAM)
         self._job, self._seconds = job, seconds
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
