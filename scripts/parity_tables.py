@@ -59,7 +59,12 @@ def fill_page(name: str, certificates: Mapping[str, Mapping[str, Any]]) -> None:
     """Put the table below its mark."""
     page = FOLDER.with_suffix(".md")
     lines = "".join(f"{line}\n" for line in table(certificates))
-    text = re.sub(rf"(<!-- {name} -->\n\n)(\|.*\n)*", lambda mark: mark[1] + lines, page.read_text(encoding="utf-8"))
+    mark = rf"(<!-- {re.escape(name)} -->\n\n)(\|.*\n)*"
+    text, found = re.subn(mark, lambda place: place[1] + lines, page.read_text(encoding="utf-8"))
+    if not found:
+        raise SystemExit(
+            f"{page} has no line <!-- {name} --> with an empty one below it, where the table goes: add them"
+        )
     page.write_text(text, encoding="utf-8")
 
 

@@ -11,6 +11,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from groundup.exports.importance import input_squares
 from groundup.exports.onnx_forward import OnnxForward
 from groundup.exports.onnx_nodes import Graph
 from groundup.exports.onnx_runtime import import_onnx, open_session
@@ -48,6 +49,37 @@ def test_numbers_that_fit_the_grid_come_back_as_they_were() -> None:
 def test_a_row_of_zeros_stays_zero() -> None:
     for bits in (8, 4):
         assert not quantize_matrix(np.zeros((2, 40), np.float32), bits).dequantized().any()
+
+
+def test_what_goes_in_is_measured_matrix_by_matrix() -> None:
+    """Held to the definition: the embeddings, normalized, are what the first layer reads; its other inputs have their widths."""
+    model = wide_network()
+    squares = input_squares(model)
+    assert {name: each.shape for name, each in squares.items()} == {
+        name: (weight.shape[1],)
+        for name, weight in model.state_dict().items()
+        if name.startswith("blocks.") and weight.ndim == 2
+    }
+    ids = torch.randint(50, (8, 64), generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        read = model.token_embedding(ids) + model.position_embedding(torch.arange(64))  # type: ignore[misc]
+        expected = model.blocks[0].attention_norm(read).square().mean((0, 1))  # type: ignore[operator]
+    np.testing.assert_allclose(squares["blocks.0.attention.qkv.weight"], expected.numpy(), rtol=1e-4)
+    assert not any(part._forward_pre_hooks for part in model.modules())
+
+
+def test_four_bits_lose_less_of_what_a_network_says_where_they_know_what_goes_in() -> None:
+    """A column whose inputs are ten times as large as the others' is rounded more finely, and the product is nearer."""
+    random = np.random.default_rng(0)
+    matrix, inputs = random.standard_normal((64, 64), np.float32), random.standard_normal((200, 64), np.float32)
+    inputs[:, ::16] *= 10
+    errors = [
+        ((inputs @ (quantize_matrix(matrix, 4, importance).dequantized() - matrix).T) ** 2).mean()
+        for importance in ((inputs**2).mean(0), None)
+    ]
+    assert errors[0] < 0.8 * errors[1]
+    nothing = quantize_matrix(matrix, 4, np.zeros(64, np.float32)).stored  # nothing known: as without
+    np.testing.assert_array_equal(nothing, quantize_matrix(matrix, 4).stored)
 
 
 def matrix_session(matrix: QuantizedMatrix) -> Any:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import copy
 import json
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
+from safetensors import SafetensorError
 
 import groundup
 from groundup.errors import ExportError, SettingError
@@ -86,12 +88,13 @@ def export(
         model = LanguageModel(copy.deepcopy(model.model).cpu(), model.tokenizer)
     temporary = output.absolute().with_name(f".{output.absolute().name}.tmp")
     shutil.rmtree(temporary, ignore_errors=True)  # of a process that was killed
-    temporary.mkdir(parents=True)
     try:
         say(f"writing {to}, {form}")
-        _write(model, to, form, quantize, temporary, name)
-        if to == "hf" and card is not None and card.is_file():
-            shutil.copyfile(card, temporary / CARD_FILE)
+        with _explaining(output):
+            temporary.mkdir(parents=True)
+            _write(model, to, form, quantize, temporary, name)
+            if to == "hf" and card is not None and card.is_file():
+                shutil.copyfile(card, temporary / CARD_FILE)
         certificate = _certify(model, to, form, temporary, name, say)
         written = json.dumps(certificate, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
         (temporary / PARITY_FILE).write_text(written, encoding="utf-8")
@@ -104,6 +107,18 @@ def export(
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
     return certificate
+
+
+@contextmanager
+def _explaining(output: Path) -> Iterator[None]:
+    """What the disk refuses, in a sentence; libraries say it in ways of their own."""
+    try:
+        yield
+    except (OSError, SafetensorError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise ExportError(
+            f"{output} can't be written ({reason}): free some room, or name a folder on another disk where you may write"
+        ) from error
 
 
 def _check_names(to: str, quantize: str, dtype: str) -> None:
@@ -147,11 +162,11 @@ def _certify(model: LanguageModel, to: str, form: str, directory: Path, name: st
     checks = {"hf": _hugging_face, "onnx": _onnx, "gguf": _gguf}[to](model, directory)
     for who, (encode, should) in checks.encoders.items():
         check_ids(who, encode, should)
-    texts = make_texts(model)
+    texts, own_rows = make_texts(model)
     bound = BOUNDS[to, form]
     in_memory = [(way, SAME_NUMBERS) for way in engine_ways(model.model, len(texts))]
     ways: Sequence[tuple[Way, Bound]] = [*in_memory, *((way, bound) for way in checks.ways)]
-    rows = certify(texts, whole_pass("training graph", model.model), ways, say)
+    rows = certify(texts, own_rows, whole_pass("training graph", model.model), ways, say)
     files = {file.name: file for file in sorted(directory.iterdir())}
     config = model.model.config
     return {
@@ -170,6 +185,7 @@ def _certify(model: LanguageModel, to: str, form: str, directory: Path, name: st
         "texts": [
             {"name": text.name, "tokens": len(text.ids), "predicted": len(text.ids) - text.start} for text in texts
         ],
+        "perplexity_tokens": sum(len(row) - 1 for row in own_rows),
         "bound": {key: limit for key, limit in asdict(bound).items() if limit != float("inf")},
         "same_ids": list(checks.encoders),
         "ways": rows,
