@@ -186,7 +186,7 @@ def test_who_reads_nothing_loses_the_connection(letters: LanguageModel, stream: 
     with _stall(server, body):
         wait_until(lambda: server.num_connections == 1)
         wait_until(lambda: server.num_connections == 0, seconds=5)
-    wait_until(lambda: server.service.runner.num_open == 0)
+        wait_until(lambda: server.service.runner.num_open == 0, seconds=5)
     server.end()
 
 

@@ -107,10 +107,11 @@ def serve(
         from groundup.language_model.model import LanguageModel
         from groundup.serving.guard.guard import load_guard
     metrics = Metrics()
+    # What is wrong with these is said before a model is opened and measured.
     checks = load_guard(Path(guard), guard_hook or (), metrics.count_guard) if guard else None
     if settings.api_keys:
         read_keys(settings.api_keys)
-    listen(settings).close()  # so is an address that is taken
+    listen(settings).close()
     language_model = LanguageModel.load(model)
     writer = None
     if engine == "llama.cpp":

@@ -51,6 +51,11 @@ class Server(uvicorn.Server):
         """`serve` listens to signals before uvicorn begins, and until the process ends."""
         yield
 
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Begin. From then on our own log has a line for each request, and uvicorn is silent."""
+        await super().startup(sockets)
+        logging.getLogger("uvicorn").setLevel(logging.CRITICAL)
+
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Let those finish who are there. Whose time is over gets an error; what then still runs is canceled."""
         if self._runner.num_open:
@@ -129,7 +134,7 @@ def possible_connections(most: int) -> int:
 def _log(listening: socket.socket, app: FastAPI) -> None:
     """To stderr: where it listens, and from now on each request, without its text."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", stream=sys.stderr)
-    logging.getLogger("uvicorn").setLevel(logging.CRITICAL)  # our own log has a line for each request
+    logging.getLogger("uvicorn").setLevel(logging.WARNING)
     host, port = listening.getsockname()[:2]
     url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
     name = app.state.service.name
