@@ -21,8 +21,9 @@ from groundup.exports.onnx_forward import OnnxForward, PortableForward
 from groundup.exports.onnx_graph import DATA_FILE, MODEL_FILE, read_onnx, write_onnx
 from groundup.exports.onnx_runtime import import_onnx, import_onnxruntime, open_session
 from groundup.exports.quantize import Quantize
-from groundup.generation.engine import Engine, Generation
+from groundup.generation.engine import Engine
 from groundup.generation.forward import Forward
+from groundup.generation.generation import Generation
 from groundup.generation.request import Request
 from groundup.generation.settings import GenerationSettings
 from groundup.model.rope_settings import RopeScaling
@@ -284,3 +285,8 @@ def test_a_missing_package_is_said_with_its_extra(package: str, monkeypatch: pyt
 def test_a_model_on_another_device_is_refused() -> None:
     with pytest.raises(ModelError, match=r"the model is on meta.*open it with device = cpu"):
         OnnxForward.of_model(network().to("meta"))
+
+
+def test_a_model_in_another_number_format_is_refused() -> None:
+    with pytest.raises(ModelError, match=r"the model is in torch.bfloat16.*computes in float32: convert it"):
+        OnnxForward.of_model(network().bfloat16())

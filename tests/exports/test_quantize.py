@@ -82,23 +82,38 @@ def test_four_bits_lose_less_of_what_a_network_says_where_they_know_what_goes_in
     np.testing.assert_array_equal(nothing, quantize_matrix(matrix, 4).stored)
 
 
-@pytest.mark.parametrize("bits", [8, 4])
-@pytest.mark.parametrize("width", [32, 40, 128])
-def test_onnx_runtime_reads_the_numbers_as_we_mean_them(bits: int, width: int) -> None:
-    """One weight at a time, so that no activation is rounded: the unit vectors' products are the matrix."""
-    matrix = np.random.default_rng(1).standard_normal((7, width)).astype(np.float32)
-    quantized = quantize_matrix(matrix, bits)
-    graph, onnx = Graph({"m.weight": quantized}, fused=True), import_onnx()
+def matrix_session(matrix: QuantizedMatrix) -> Any:
+    """y = x · matrixᵀ in ONNX Runtime."""
+    graph, onnx = Graph({"m.weight": matrix}, fused=True), import_onnx()
     graph.one("Identity", [graph.linear("x", "m")], "y")
     values = [onnx.helper.make_tensor_value_info(name, 1, ["n", None]) for name in ("x", "y")]
     constants = [onnx.numpy_helper.from_array(each, name) for name, each in graph.constants.items()]
     made = onnx.helper.make_graph(graph.nodes, "g", values[:1], values[1:], constants)
     opsets = [onnx.helper.make_opsetid("", 21), onnx.helper.make_opsetid("com.microsoft", 1)]
     model = onnx.helper.make_model(made, opset_imports=opsets, ir_version=10)
-    (product,) = open_session(model.SerializeToString(), num_threads=1).run(
-        ["y"], {"x": np.eye(width, dtype=np.float32)}
-    )
+    return open_session(model.SerializeToString(), num_threads=1)
+
+
+@pytest.mark.parametrize("bits", [8, 4])
+@pytest.mark.parametrize("width", [32, 40, 128])
+def test_onnx_runtime_reads_the_numbers_as_we_mean_them(bits: int, width: int) -> None:
+    """One weight at a time, so that no activation is rounded: the unit vectors' products are the matrix."""
+    matrix = np.random.default_rng(1).standard_normal((7, width)).astype(np.float32)
+    quantized = quantize_matrix(matrix, bits)
+    (product,) = matrix_session(quantized).run(["y"], {"x": np.eye(width, dtype=np.float32)})
     np.testing.assert_allclose(product.T, quantized.dequantized(), atol=2e-3 * np.abs(matrix).max())
+
+
+@pytest.mark.skipif(torch.backends.cpu.get_cpu_capability() != "AVX512", reason="other processors, other sums")
+@pytest.mark.parametrize("bits", [8, 4])
+@pytest.mark.parametrize("width", [40, 128, 384])
+def test_a_row_alone_and_among_others_has_the_same_product(bits: int, width: int) -> None:
+    rng = np.random.default_rng(2)
+    session = matrix_session(quantize_matrix(rng.standard_normal((64, width)).astype(np.float32), bits))
+    rows = rng.standard_normal((16, width)).astype(np.float32)
+    (together,) = session.run(["y"], {"x": rows})
+    alone = [session.run(["y"], {"x": rows[i : i + 1]})[0] for i in range(len(rows))]
+    np.testing.assert_array_equal(np.concatenate(alone), together)
 
 
 def wide_network() -> Transformer:

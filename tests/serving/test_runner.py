@@ -12,6 +12,7 @@ from tests.serving.conftest import HOST
 
 from groundup.errors import GenerationError
 from groundup.language_model.model import LanguageModel
+from groundup.language_model.text_engine import Piece, TextEngine
 from groundup.serving.app import create_app
 from groundup.serving.metrics import Metrics, RequestMetrics
 from groundup.serving.service import Service
@@ -22,10 +23,13 @@ SHORT = {"prompt": "a", "max_tokens": 2}
 
 
 def _with_server(
-    language_model: LanguageModel, test: Callable[[httpx.AsyncClient, Service], Any], **settings: object
+    language_model: LanguageModel,
+    test: Callable[[httpx.AsyncClient, Service], Any],
+    engine: TextEngine | None = None,
+    **settings: object,
 ) -> None:
     async def run() -> None:
-        app = create_app(language_model, ServingSettings(name="tiny", **settings))  # type: ignore[arg-type]
+        app = create_app(language_model, ServingSettings(name="tiny", **settings), engine=engine)  # type: ignore[arg-type]
         async with app.router.lifespan_context(app):
             transport = httpx.ASGITransport(app)
             async with httpx.AsyncClient(transport=transport, base_url=HOST, timeout=20) as client:
@@ -119,6 +123,59 @@ def test_a_step_that_fails_ends_its_texts_and_no_other(letters: LanguageModel, e
         assert (await client.get("/ready")).status_code == 200
         assert (await client.post("/v1/completions", json=SHORT)).status_code == 200
         assert service.runner.num_open == 0
+
+    _with_server(letters, test)
+
+
+def test_texts_that_wait_while_a_step_fails_are_written_after(letters: LanguageModel) -> None:
+    async def test(client: httpx.AsyncClient, service: Service) -> None:
+        engine = service.runner.engine.engine  # type: ignore[attr-defined]
+        forward, failures = engine._forward, [MemoryError("to be or not")]
+
+        def failing(*arguments: Any) -> Any:
+            if failures and engine.num_waiting:
+                raise failures.pop()
+            return forward(*arguments)
+
+        engine._forward = failing
+        first = asyncio.create_task(client.post("/v1/completions", json=LONG))
+        await _until(lambda: engine.num_running == 1)
+        waited = await client.post("/v1/completions", json=SHORT)
+        assert (await first).status_code == 500
+        assert waited.status_code == 200
+        assert service.runner.num_open == 0
+
+    _with_server(letters, test, num_slots=1)
+
+
+def test_an_engine_is_stepped_until_it_has_nothing_to_do(letters: LanguageModel) -> None:
+    """One may have something to put away after a text's last piece, as llama.cpp's threads."""
+
+    class Lingering(TextEngine):
+        left = 3
+
+        @property
+        def busy(self) -> bool:
+            return super().busy or self.left > 0
+
+        def step(self) -> list[Piece]:
+            self.left -= not super().busy
+            return super().step()
+
+    async def test(client: httpx.AsyncClient, service: Service) -> None:
+        assert (await client.post("/v1/completions", json=SHORT)).status_code == 200
+        await _until(lambda: not service.runner.engine.busy)
+
+    _with_server(letters, test, Lingering(letters, 1))
+
+
+def test_a_command_that_fails_takes_no_other_with_it(letters: LanguageModel) -> None:
+    async def test(client: httpx.AsyncClient, service: Service) -> None:
+        done = asyncio.Event()
+        for command in (lambda: 1 / 0, lambda: service.runner._on_loop(done.set)):
+            service.runner.command(command)  # type: ignore[arg-type]
+        async with asyncio.timeout(20):
+            await done.wait()
 
     _with_server(letters, test)
 

@@ -132,12 +132,10 @@ def _choose_step(
     language_model: LanguageModel, engine: str, quantize: Literal["", "int8", "int4"], num_slots: int
 ) -> None:
     """Give the engine the step that is asked for, or the faster one, and say which it is."""
-    from groundup.recipe.fastest import use_fastest
+    from groundup.recipe.fastest import use_fastest, use_onnx
 
     if engine == "onnx":
-        from groundup.exports.onnx_forward import OnnxForward
-
-        language_model.forward = OnnxForward.of_model(language_model.model, quantize)
+        use_onnx(language_model, quantize)
         return
     choice = use_fastest(language_model, quantize, num_rows=min(num_slots, ROWS_MEASURED))
     speeds = ", ".join(f"{name} {speed:,.0f}" for name, speed in choice.tokens_per_second.items())

@@ -42,10 +42,14 @@ class OnnxForward:
     @classmethod
     def of_model(cls, model: Transformer, quantize: Quantize = "", num_threads: int = 0) -> OnnxForward:
         """The pass of a model in memory, whose weights it shares, or holds quantized. Raises `ModelError` for one on another device
-        than the CPU."""
-        device = model.token_embedding.weight.device
+        than the CPU, or not in float32."""
+        device, dtype = model.token_embedding.weight.device, model.token_embedding.weight.dtype
         if device.type != "cpu":
             raise ModelError(f"the model is on {device}, and its ONNX graph runs on the CPU: open it with device = cpu")
+        if dtype != torch.float32:  # the engine's cache has the model's number format
+            raise ModelError(
+                f"the model is in {dtype}, and its ONNX graph computes in float32: convert it with .float()"
+            )
         made = cls.__new__(cls)
         made._open(model.config, graph_weights(model, quantize), num_threads)
         return made

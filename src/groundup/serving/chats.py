@@ -102,7 +102,7 @@ def chat_routes(service: Service) -> APIRouter:
             named = "max_tokens" if body.max_completion_tokens is None else "max_completion_tokens"
             asked = body.max_tokens if body.max_completion_tokens is None else body.max_completion_tokens
             logprobs = (body.top_logprobs or 0) if body.logprobs else None
-            await job.start(service.works(body, [prompt], asked, named, logprobs=logprobs))
+            await job.start(service.requests(body, [prompt], asked, named, logprobs=logprobs))
             replies = _Replies(service, body, prompt, job)
             if body.stream:
                 return EventStream(replies.events(job), job, service.settings.request_seconds)

@@ -126,7 +126,7 @@ def completion_routes(service: Service) -> APIRouter:
         with service.runner.reserve(1) as job:
             sampling = SamplingBody(temperature=0.8)
             prompts = await service.prompts.of_texts([body.prompt], job.id)
-            await job.start(service.works(sampling, prompts, body.max_length, "max_length"))
+            await job.start(service.requests(sampling, prompts, body.max_length, "max_length"))
 
             async def collect() -> str:
                 return "".join([written.text async for written in service.written(job, [prompts[0].text])])
@@ -142,7 +142,7 @@ async def _start(service: Service, body: CompletionBody, job: Job) -> _Answer:
     asked = body.max_tokens if body.max_completion_tokens is None else body.max_completion_tokens
     if asked == 0 and not body.echo:
         raise ApiError(400, "max_tokens: 0 is of use with echo only, to look at the prompt; ask for at least 1", named)
-    works = service.works(
+    requests = service.requests(
         body,
         prompts,
         None if asked is None else max(1, asked),  # one that nobody asked for, so that the prompt is read
@@ -150,7 +150,7 @@ async def _start(service: Service, body: CompletionBody, job: Job) -> _Answer:
         logprobs=body.logprobs,
         prompt_logprobs=bool(body.echo) and body.logprobs is not None,
     )
-    await job.start(works)
+    await job.start(requests)
     return _Answer(service, body, prompts, job)
 
 
