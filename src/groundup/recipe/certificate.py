@@ -20,8 +20,8 @@ from groundup.generation.request import Request
 from groundup.generation.settings import GenerationSettings
 from groundup.language_model.model import LanguageModel
 from groundup.model.transformer import Transformer
-from groundup.recipe.bounds import NO_BOUND, Bound
-from groundup.recipe.ways import TIMED_PROMPT, Reading, Rows, Text, Way
+from groundup.recipe.bounds import NO_BOUND, SAME_NUMBERS, Bound
+from groundup.recipe.ways import TIMED_PROMPT, Reading, Rows, Text, Way, engine_ways, whole_pass
 
 Say = Callable[[str], None]
 
@@ -96,22 +96,44 @@ def own_writing(model: Transformer, begin: Sequence[int]) -> list[list[int]]:
     return list(rows.values())
 
 
-def certify(
-    texts: Sequence[Text], own_rows: Rows, reference: Way, ways: Sequence[tuple[Way, Bound]], say: Say
-) -> list[dict[str, Any]]:
-    """Compare each way with the reference; a row of figures for each. Raises `ExportError` at the first that is outside its bound."""
+@dataclass(frozen=True)
+class Reference:
+    """What a model's training graph says of the certificate's texts, and how far its engine is from that: the same for every export."""
+
+    way: Way
+    texts: list[Text]
+    own_rows: Rows
+    scores: Tensor
+    """The log-probability of each token of `own_rows`."""
+    known: dict[tuple[int, ...], Tensor]
+    """Readings by their ids."""
+    rows: list[dict[str, Any]]
+    """The certificate's first rows: the graph itself, and the engine's ways."""
+
+
+def measure_reference(language_model: LanguageModel, say: Say) -> Reference:
+    """Read the texts by the training graph, and by the engine, text by text and together. Raises `ExportError` where the engine is
+    outside its bound."""
+    texts, own_rows = make_texts(language_model)
+    way = whole_pass("training graph", language_model.model)
+    say(f"parity: {way.name}")
     known: dict[tuple[int, ...], Tensor] = {}
-    say(f"parity: {reference.name}")
-    _remember(known, reference.read(texts))
-    scores = reference.score(own_rows)
-    rows: list[dict[str, Any]] = [{"way": reference.name}]
-    prompt = texts[0].ids[:TIMED_PROMPT]
+    _remember(known, way.read(texts))
+    reference = Reference(way, texts, own_rows, way.score(own_rows), known, [{"way": way.name}])
+    in_memory = [(each, SAME_NUMBERS) for each in engine_ways(language_model.model, len(texts))]
+    reference.rows.extend(certify(reference, in_memory, say))
+    return reference
+
+
+def certify(reference: Reference, ways: Sequence[tuple[Way, Bound]], say: Say) -> list[dict[str, Any]]:
+    """Compare each way with the reference; a row of figures for each. Raises `ExportError` at the first that is outside its bound."""
+    rows: list[dict[str, Any]] = []
+    prompt = reference.texts[0].ids[:TIMED_PROMPT]
     for way, bound in ways:
         say(f"parity: {way.name}")
-        readings = way.read(texts)
-        difference = compare(
-            readings, [_reference(known, reference, reading) for reading in readings], way.score(own_rows), scores
-        )
+        readings = way.read(reference.texts)
+        theirs = [_reference(reference.known, reference.way, reading) for reading in readings]
+        difference = compare(readings, theirs, way.score(reference.own_rows), reference.scores)
         check(way.name, difference, bound)
         speed = way.speed(prompt) if way.speed else None
         limits = {name: limit for name, limit in asdict(bound).items() if limit != NO_BOUND}
