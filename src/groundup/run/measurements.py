@@ -10,10 +10,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal
 
-import groundup
 from groundup.errors import RunError
 from groundup.files import sha256_file
 from groundup.run.checkpoints import OPTIMIZER_FILE, STATE_FILE, list_checkpoints
@@ -47,7 +47,7 @@ def write_measurement(
             "kind": kind,
             "name": name,
             "created": now(),
-            "groundup": groundup.__version__,
+            "groundup": version("groundup"),
             "model": _measured(run, model),
             "settings": dict(settings or {}),
             "figures": dict(figures),
