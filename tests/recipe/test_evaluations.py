@@ -13,10 +13,12 @@ import groundup as gu
 from groundup.cli.evaluate import evaluate as command
 from groundup.errors import DataError, GroundupError, SettingError
 from groundup.recipe.evaluate_against import evaluate_against
-from groundup.recipe.evaluate_generations import evaluate_generations
+from groundup.recipe.evaluate_generations import evaluate_generations, write
+from groundup.recipe.reference_rows import ReferenceRow
 from groundup.recipe.train import TrainedRun
 from groundup.run.directory import RunDirectory
 from groundup.run.measurements import read_measurements
+from groundup.tokens.chat_template import ChatTemplate
 
 LANGUAGES = {"en": "All persons shall have the right to speak.", "de": "Alle Menschen haben das Recht zu sprechen."}
 
@@ -157,6 +159,18 @@ def test_what_a_model_writes_is_held_against_references(run: TrainedRun, questio
     assert again["intervals"] == figures["intervals"]
     compared = evaluate_against(run.path, run.path, references=questions, max_new_tokens=12, say=quiet)
     assert compared["figures"]["rouge_l"]["p"] == 1
+
+
+def test_replies_are_written_side_by_side(tiny_base: Path) -> None:
+    """As `chat` gives them one by one."""
+    model = gu.load(tiny_base)
+    model.chat_template = ChatTemplate(
+        "{% for m in messages %}{{ m.role }}: {{ m.content }}\n{% endfor %}assistant:", {}
+    )
+    asked = ["Who?", "Where is the License, and what does it say?", "You"]
+    rows = [ReferenceRow([{"role": "user", "content": text}], ("",)) for text in asked]
+    alone = [model.chat([{"role": "user", "content": text}], temperature=0, max_new_tokens=9) for text in asked]
+    assert write(model, rows, 9) == alone
 
 
 def test_rows_that_cannot_be_used_are_named(questions: Path, tmp_path: Path) -> None:

@@ -53,22 +53,22 @@ def evaluate_generations(
 
 
 def write(language_model: LanguageModel, rows: Sequence[ReferenceRow], max_new_tokens: int) -> list[str]:
-    """What the model writes to each prompt, taking the likeliest token always; to messages its reply. All at once, in slots."""
+    """What the model writes to each prompt, taking the likeliest token always; to messages its reply. `SLOTS` at a time."""
     settings = GenerationSettings(temperature=0.0, max_new_tokens=max_new_tokens)
-    plain = [row for row in rows if isinstance(row.prompt, str)]
-    engine = TextEngine(language_model, max(1, min(SLOTS, len(plain))))
-    tickets = {}
+    engine = TextEngine(language_model, min(SLOTS, len(rows)))
+    tickets, texts = dict[int, int](), [""] * len(rows)
     for number, row in enumerate(rows):
         if isinstance(row.prompt, str):
             language_model.check_prompt(row.prompt)
             tickets[engine.add(language_model.tokenizer.encode(row.prompt), settings)] = number
-    texts = [""] * len(rows)
+        elif row.prompt is not None and language_model.chat_template is not None:
+            ids, ends = language_model.chat_ids(row.prompt)
+            tickets[engine.add(ids, settings, ends)] = number
+        elif row.prompt is not None:  # a plain transcript, which ends otherwise
+            texts[number] = language_model.chat(row.prompt, temperature=0.0, max_new_tokens=max_new_tokens)
     while engine.busy:
         for piece in engine.step():
             texts[tickets[piece.ticket]] += piece.text
-    for number, row in enumerate(rows):
-        if row.prompt is not None and not isinstance(row.prompt, str):
-            texts[number] = language_model.chat(row.prompt, temperature=0.0, max_new_tokens=max_new_tokens)
     return texts
 
 
