@@ -7,6 +7,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 import groundup as gu
@@ -14,6 +15,7 @@ from groundup.cli.evaluate import evaluate as command
 from groundup.errors import DataError, GroundupError, SettingError
 from groundup.recipe.evaluate_against import evaluate_against
 from groundup.recipe.evaluate_generations import evaluate_generations, write
+from groundup.recipe.evaluated_text import EvaluatedText, group_documents
 from groundup.recipe.reference_rows import ReferenceRow
 from groundup.recipe.train import TrainedRun
 from groundup.run.directory import RunDirectory
@@ -96,6 +98,11 @@ def test_groups_of_documents(run: TrainedRun, rows_file: Path, by: str, groups: 
 def test_unknown_groups_are_refused(run: TrainedRun) -> None:
     with pytest.raises(SettingError, match="by = 'mood': use source, language, length"):
         gu.evaluate(run.path, by="mood", say=quiet)
+    mixed = EvaluatedText("validation", np.arange(4), np.array([4]), 4, "a", languages=["en"])
+    with pytest.raises(DataError, match="mixed its texts by language, so of its held-out text only that is known"):
+        group_documents(mixed, run.load().tokenizer, "source")
+    with pytest.raises(SettingError, match="--samples = 3: the run has no language tags"):
+        command(str(run.path), by="language", samples=3)
 
 
 def test_a_model_of_no_run_keeps_nothing(run: TrainedRun, text_file: Path, tmp_path: Path) -> None:
