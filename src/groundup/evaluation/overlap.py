@@ -53,10 +53,13 @@ class Overlap:
         }
         return found | {name: interval for name, interval in alone.items() if interval is not None}
 
-    def against(self, other: Overlap) -> dict[str, Paired]:
+    def against(self, other: Overlap, samples: int = 10_000) -> dict[str, Paired]:
         """Two models' texts to the same references: each figure's difference and p, dealing each item's two texts out at random."""
-        found = {name: compare(self.sums[name], other.sums[name], {name: self.figures[name]})[name] for name in CORPUS}
-        return found | {name: paired(values, other.items[name]) for name, values in self.items.items()}
+        found = {
+            name: compare(self.sums[name], other.sums[name], {name: self.figures[name]}, samples=samples)[name]
+            for name in CORPUS
+        }
+        return found | {name: paired(values, other.items[name], samples=samples) for name, values in self.items.items()}
 
 
 def overlap(texts: Sequence[str], references: Sequence[Sequence[str]]) -> Overlap:
