@@ -9,6 +9,7 @@ from typing import Any
 
 from groundup.errors import DataError, SettingError
 from groundup.evaluation.overlap import Overlap, overlap
+from groundup.generation.request import Request
 from groundup.generation.settings import GenerationSettings
 from groundup.language_model import LanguageModel
 from groundup.language_model.text_engine import TextEngine
@@ -60,10 +61,10 @@ def write(language_model: LanguageModel, rows: Sequence[ReferenceRow], max_new_t
     for number, row in enumerate(rows):
         if isinstance(row.prompt, str):
             language_model.check_prompt(row.prompt)
-            tickets[engine.add(language_model.tokenizer.encode(row.prompt), settings)] = number
+            tickets[engine.add(Request(language_model.tokenizer.encode(row.prompt), settings))] = number
         elif row.prompt is not None and language_model.chat_template is not None:
             ids, ends = language_model.chat_ids(row.prompt)
-            tickets[engine.add(ids, settings, ends)] = number
+            tickets[engine.add(Request(ids, settings, stop_ids=frozenset(ends)))] = number
         elif row.prompt is not None:  # a plain transcript, which ends otherwise
             texts[number] = language_model.chat(row.prompt, temperature=0.0, max_new_tokens=max_new_tokens)
     while engine.busy:
