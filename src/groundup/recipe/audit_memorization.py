@@ -23,6 +23,7 @@ from groundup.recipe.audit_input import AuditInput
 from groundup.recipe.settings import load_recipe
 from groundup.run.directory import RECIPE_FILE
 from groundup.text.cache import cache_directory
+from groundup.text.canaries.canaries import letters_of
 from groundup.text.privacy.settings import PrivacySettings
 from groundup.text.settings import DataSettings
 from groundup.text.sources import read_documents
@@ -57,7 +58,7 @@ def audit_canaries(given: AuditInput) -> AuditResult:
     if not planted.count:
         raise AuditError(f"{run} planted no canaries: train with data.canaries.count=10")
     unknown_id, tokenizer = given.language_model.tokenizer.unknown_id, given.language_model.tokenizer
-    if unknown_id is not None and unknown_id in tokenizer.encode(planted.line("0123456789")):
+    if unknown_id is not None and unknown_id in tokenizer.encode(letters_of(planted)):
         raise AuditError(
             f"the tokenizer of {given.path} cannot write the canaries of {run}: one secret is as good as another"
         )
@@ -99,7 +100,13 @@ def sides(given: AuditInput) -> tuple[Side, Side | None]:
         raise AuditError(
             f"{run} has another tokenizer than {given.path}, so its rows can't be read by it: {NAME_A_TEXT}"
         )
-    return Side.of_store(data.train), Side.of_store(data.validation)
+    named = bool(load_recipe(str(run / RECIPE_FILE)).data.validation_source)  # then no source is on both sides
+    if named or data.facts["split"] == "tail":
+        given.say(
+            "warning: what was held out is another part of the text than what was trained on, so part of what tells them apart may be "
+            "in the text, not in the model: hold the same against a model that saw neither (memorization.data_of)"
+        )
+    return Side.of_store(data.train, named), Side.of_store(data.validation, named)
 
 
 def _side(sources: str | tuple[str, ...], given: AuditInput) -> Side:

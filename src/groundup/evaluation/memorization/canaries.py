@@ -55,11 +55,13 @@ def canaries(
 
 
 def secret_losses(language_model: LanguageModel, planted: CanarySettings, secrets: list[str]) -> Floats:
-    """(N,) the loss of the format's line with each secret in it, from where the lines differ on, in nats."""
+    """(N,) the loss of the format's line with each secret in it, from where the lines differ on, in nats. Of a line that is longer than
+    the model's context, its beginning is left out."""
     tokenizer = language_model.tokenizer
     start = [] if tokenizer.end_id is None else [tokenizer.end_id]
     texts = [[*start, *tokenizer.encode(f"\n{planted.line(secret)}")] for secret in secrets]
-    return losses_after_prefix(language_model.model, texts)
+    excess = max(0, max(map(len, texts)) - 1 - language_model.model.config.max_seq_len)
+    return losses_after_prefix(language_model.model, [text[excess:] for text in texts])
 
 
 def _of_absent(others: Floats, count: int, left: int, seed: int) -> dict[str, Figure]:

@@ -31,9 +31,9 @@ class Side:
     """(D,) the number of each one's source."""
 
     @classmethod
-    def of_store(cls, store: TokenStore) -> Side:
-        """The documents of a token store."""
-        return cls(store.ids, store.ends, store.groups)
+    def of_store(cls, store: TokenStore, one_source: bool = False) -> Side:
+        """The documents of a token store; with `one_source`, as if all were of one."""
+        return cls(store.ids, store.ends, np.zeros_like(store.groups) if one_source else store.groups)
 
     @classmethod
     def of_texts(cls, texts: Iterable[tuple[str, int]], tokenizer: Tokenizer) -> Side:
