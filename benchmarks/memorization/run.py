@@ -4,8 +4,8 @@
 
 Four small models of characters, each trained on passages of one text:
 
-    planted      400 passages, and canaries among them: ten secrets each in 1, 10 and 100 copies
-    control      400 other passages and other secrets, in the same form
+    planted      300 passages, and canaries among them: ten secrets each in 1, 10 and 100 copies
+    control      300 other passages and other secrets, in the same form
     duplicates   passages that stand there 1, 5 and 20 times
     once         the same, with exact duplicates removed, as many passes
 
@@ -33,12 +33,12 @@ SETTINGS: dict[str, Any] = {
     "data.validation_fraction": 0.33,
     "data.packing": "best_fit",
     "tokenizer.kind": "character",
-    "model.d_model": 128,
-    "model.num_layers": 3,
+    "model.d_model": 96,
+    "model.num_layers": 2,
     "model.num_heads": 2,
     "model.max_seq_len": 160,
     "training.batch_size": 32,
-    "training.learning_rate": 0.006,
+    "training.learning_rate": 0.007,
     "training.optimizer": "muon",
     "training.matrix_learning_rate": 0.02,
     "training.logging_steps": 50,

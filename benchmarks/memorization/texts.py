@@ -8,8 +8,8 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 PASSAGE = 500  # characters, at least
-NUM_PASSAGES = 400  # of a corpus: a third is held out
-DEALT = ((100, 1), (40, 5), (20, 20))
+NUM_PASSAGES = 300  # of a corpus: a third is held out
+DEALT = ((60, 1), (20, 5), (10, 20))
 """Of the corpus with duplicates: so many passages, each so often."""
 
 

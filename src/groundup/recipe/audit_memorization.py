@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from groundup.errors import AuditError
+from groundup.errors import AuditError, SettingError
 from groundup.evaluation.audit_result import AuditResult
 from groundup.evaluation.memorization.canaries import canaries
 from groundup.evaluation.memorization.extraction import extraction
@@ -21,7 +21,7 @@ from groundup.evaluation.memorization.token_scores import score_tokens
 from groundup.language_model import LanguageModel
 from groundup.recipe.audit_input import AuditInput
 from groundup.recipe.settings import load_recipe
-from groundup.run.directory import RECIPE_FILE
+from groundup.run.directory import RECIPE_FILE, RunDirectory
 from groundup.text.cache import cache_directory
 from groundup.text.canaries.canaries import letters_of
 from groundup.text.privacy.settings import PrivacySettings
@@ -80,8 +80,10 @@ def audit_personal_data(given: AuditInput) -> AuditResult:
 
 
 def known_run(given: AuditInput) -> Path | None:
-    """The run whose text is looked for: the one that the settings name, else the model's own."""
+    """The run whose text is looked for: the one that the settings name, else the model's own. Raises `SettingError` for a name of none."""
     named = given.settings.memorization.data_of
+    if named and not RunDirectory(Path(named)).started:
+        raise SettingError("memorization.data_of", named, "this is not a run: name a folder that groundup train made")
     return Path(named) if named else given.run
 
 

@@ -6,10 +6,11 @@ import math
 
 import numpy as np
 
+from groundup.errors import AuditError
 from groundup.evaluation.audit_result import AuditResult, Figure
 from groundup.evaluation.intervals import bootstrap
 from groundup.evaluation.memorization.exposure import Exposure, Floats, exposure
-from groundup.evaluation.memorization.separation import auc, rows_of
+from groundup.evaluation.memorization.separation import auc_interval, rows_of
 from groundup.evaluation.memorization.settings import MemorizationSettings
 from groundup.evaluation.memorization.token_scores import losses_after_prefix
 from groundup.language_model.model import LanguageModel
@@ -20,6 +21,8 @@ CANNOT_SAY = (
     "what was learned of real secrets: a canary is one line in a set form, its copies lie where chance put them, and one that is worded "
     "as the text around it, or that repeats more often, may be learned sooner"
 )
+MOST_CANDIDATES = 2_000_000
+"""Whose ids take some 400 bytes each."""
 MOST_OTHERS = 1000
 """Candidates that stand for what was not planted when an AUC is taken; its interval is drawn from so many."""
 
@@ -29,10 +32,16 @@ def canaries(
 ) -> AuditResult:
     """Exposure by number of copies, of the canaries and, under 0, of as many secrets that were not planted.
 
-    All of one format share its probability, so each is ranked among secrets that were not planted, not among its fellows.
+    All of one format share its probability, so each is ranked among secrets that were not planted, not among its fellows. Raises
+    `AuditError` for more candidates than there is room for.
     """
-    drawn = draw_canaries(planted)
-    candidates = draw_candidates(planted, settings.candidates or planted.num_secrets, seed)
+    drawn, asked = draw_canaries(planted), min(settings.candidates or planted.num_secrets, planted.num_secrets)
+    if asked > MOST_CANDIDATES:
+        raise AuditError(
+            f"memorization.candidates = {settings.candidates} asks for {asked:,} of the {planted.num_secrets:,} secrets: use at most "
+            f"{MOST_CANDIDATES:,}, from which the rest is estimated"
+        )
+    candidates = draw_candidates(planted, asked, seed)
     losses = secret_losses(language_model, planted, [*(canary.secret for canary in drawn), *candidates])
     of_drawn, others = losses[: len(drawn)], losses[len(drawn) :]
     left = planted.num_secrets - len(drawn)
@@ -45,7 +54,7 @@ def canaries(
     figures: dict[str, Figure] = {f"exposure_{row['copies']}_copies": row["exposure_bits"] for row in table}
     figures |= {f"auc_{row['copies']}_copies": row["auc"] for row in table if row["copies"]}
     figures |= {
-        "auc_all": bootstrap(rows_of(-of_drawn, -others[:MOST_OTHERS]), auc, seed),
+        "auc_all": auc_interval(rows_of(-of_drawn, -others[:MOST_OTHERS])),
         "highest_exposure_bits": math.log2(left + 1),
         "expected_of_absent_bits": math.log2(math.e),
         "candidates": len(candidates),
@@ -80,5 +89,5 @@ def _row(copies: int, exposures: list[Exposure], losses: Floats, others: Floats,
         "highest": float(bits.max()),
         "counted_bits": bootstrap(np.array([each.at_least for each in exposures]), seed=seed),
         "extrapolated": sum(each.extrapolated for each in exposures),
-        "auc": bootstrap(rows_of(-losses, -others[:MOST_OTHERS]), auc, seed),
+        "auc": auc_interval(rows_of(-losses, -others[:MOST_OTHERS])),
     }

@@ -35,7 +35,7 @@ class Exposure:
 def exposure(loss: float, candidates: Floats, num_secrets: int) -> Exposure:
     """Of a secret with this loss, the others' losses being `candidates` (n,): all of them, or a sample of `num_secrets`.
 
-    Each loss is over as many tokens, or they can't be compared. A candidate with the same loss counts as likelier.
+    A candidate with the same loss counts as likelier.
     """
     likelier = int((candidates <= loss).sum())
     counted = math.log2((len(candidates) + 1) / (likelier + 1))

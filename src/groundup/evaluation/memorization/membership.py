@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from groundup.errors import AuditError
 from groundup.evaluation.audit_result import AuditResult, Figure
 from groundup.evaluation.intervals import bootstrap
-from groundup.evaluation.memorization.separation import Floats, auc, rows_of, true_positive_rate
+from groundup.evaluation.memorization.separation import Floats, auc_interval, rows_of, true_positive_rate
 from groundup.evaluation.memorization.settings import MemorizationSettings
 from groundup.evaluation.memorization.sides import Side, choose_alike
 from groundup.evaluation.memorization.token_scores import TokenScores, score_tokens
@@ -68,7 +68,7 @@ def compare_scores(
     figures: dict[str, Figure] = {}
     for name in members:
         rows = rows_of(members[name], others[name])
-        area = bootstrap(rows, auc, seed)
+        area = auc_interval(rows)
         rate = bootstrap(rows, true_positive_rate, seed) if len(others[name]) >= FEWEST_FOR_RATE else None
         table.append({"score": name, "auc": area, "true_positives_at_1_percent": rate})
         figures[f"auc_{name}"] = area
