@@ -25,6 +25,7 @@ from groundup.run.directory import RunDirectory
 from groundup.run.measurements import read_measurements
 from groundup.text.canaries.canaries import draw_canaries
 from groundup.text.canaries.settings import CanarySettings
+from groundup.text.privacy.settings import PrivacySettings
 from groundup.text.settings import DataSettings
 from groundup.tokens.tokenizer import Tokenizer
 
@@ -119,6 +120,26 @@ def test_personal_data_that_was_read_often_comes_out_and_is_only_counted(planted
     assert "@mail" not in json.dumps(result)
 
 
+def test_what_was_scrubbed_before_the_run_read_it_is_told_too(
+    tiny_recipe: Path, text_file: Path, tmp_path: Path
+) -> None:
+    """Two addresses are taken out by `data prepare`, one kind of text later: what the run itself took out, nothing, is added."""
+    text = tmp_path / "letters.txt"
+    mails = "Write to ann.lee@mail.org or to bob@mail.org.\n"
+    text.write_text(mails + text_file.read_text(encoding="utf-8"), encoding="utf-8")
+    prepare_text(DataSettings(str(text), privacy=PrivacySettings("placeholder")), tmp_path / "clean", print)
+    run = train(
+        tiny_recipe,
+        {"training.max_steps": 1, "data.source": str(tmp_path / "clean")},
+        run=tmp_path / "run",
+        say=lambda line: None,
+    ).path
+    few = read_audit_settings(None, ["memorization.samples=1", "memorization.sample_tokens=5"])
+    result = audit(run, ["personal_data"], few, say=print)["personal_data"].as_plain()
+    (mail,) = [row for row in result["tables"]["by_kind"] if row["kind"] == "email"]
+    assert (mail["scrubbed"], mail["in_training_text"], mail["came_out"]) == (2, 0, None)
+
+
 def test_the_command_prints_what_it_keeps(planted: Path) -> None:
     names = "extraction,membership,personal_data"
     told = [
@@ -136,6 +157,8 @@ def test_the_command_prints_what_it_keeps(planted: Path) -> None:
         assert kept[f"audits/{name}.json"]["figures"] == result
         assert result["cannot_say"]
     assert printed["extraction"]["figures"]["extracted"]["n"] == 50
+    by_copies = {row["copies"]: row["prefix_4"] for row in printed["extraction"]["tables"]["by_copies"]}
+    assert by_copies["100 or more"]["value"] > by_copies["1"]["value"]  # the canaries' lines, and all the rest
     assert printed["membership"]["figures"]["auc_loss"]["n"] > 40
     assert printed["membership"]["figures"]["tpr_loss"] is None  # too few rows for one in a hundred
     assert printed["personal_data"]["figures"]["texts_written"] == 2

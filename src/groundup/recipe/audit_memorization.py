@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ from groundup.recipe.settings import load_recipe
 from groundup.run.directory import RECIPE_FILE, RunDirectory
 from groundup.text.cache import cache_directory
 from groundup.text.canaries.canaries import letters_of
+from groundup.text.prepared_file import is_prepared, read_prepared
 from groundup.text.privacy.settings import PrivacySettings
 from groundup.text.settings import DataSettings
 from groundup.text.sources import read_documents
@@ -73,10 +75,20 @@ def audit_personal_data(given: AuditInput) -> AuditResult:
     if trained is not None and not given.settings.memorization.text:
         run = known_run(given)
         assert run is not None
-        privacy = load_recipe(str(run / RECIPE_FILE)).data.privacy
-        scrubbed = dict(given.data_of(run).facts["steps"]["personal_data"])
+        data = load_recipe(str(run / RECIPE_FILE)).data
+        privacy, scrubbed = data.privacy, _scrubbed(data, run, given)
     memorization, seed = given.settings.memorization, given.settings.seed
     return personal_data(given.language_model, trained, scrubbed, privacy, memorization, seed)
+
+
+def _scrubbed(data: DataSettings, run: Path, given: AuditInput) -> dict[str, int]:
+    """How much personal data of each kind was taken out: when the run read its text, and before, if `groundup data prepare` wrote it."""
+    counts = Counter[str](given.data_of(run).facts["steps"]["personal_data"])
+    for source in (data.source,) if isinstance(data.source, str) else data.source:
+        folder = RunDirectory(run).working_folder() / source
+        if is_prepared(folder):
+            counts.update(read_prepared(folder)["tally"].get("personal_data", {}))
+    return dict(counts)
 
 
 def known_run(given: AuditInput) -> Path | None:
