@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import numpy as np
+from benchmarks.memorization.texts import DEALT, passages, with_duplicates
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -40,3 +43,11 @@ def test_as_many_of_each_source_on_either_side() -> None:
         assert len(set(chosen.tolist())) == 25
     few = choose_alike(one, other, 10, np.random.default_rng(0))
     assert [len(chosen) for chosen in few] == [10, 10]
+
+
+def test_the_experiments_texts_are_dealt_as_it_says() -> None:
+    found = passages("\n\n".join(f"paragraph {number} of some length" * 9 for number in range(300)))
+    assert len(set(found)) == len(found) > sum(count for count, _ in DEALT)
+    assert min(map(len, found)) >= 500
+    copies = Counter(with_duplicates(found))
+    assert Counter(copies.values()) == {copies: count for count, copies in DEALT}

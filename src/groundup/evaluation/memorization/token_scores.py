@@ -21,6 +21,7 @@ from groundup.language_model.token_losses import LOGITS_AT_ONCE, TOKENS_AT_ONCE
 from groundup.model.transformer import KVCache, Transformer
 
 ROWS_AT_ONCE = 32
+CACHED_AT_ONCE = 2**25  # numbers in a cache, about 128 MB of them for each thread
 
 
 @dataclass(frozen=True)
@@ -78,8 +79,9 @@ def losses_after_prefix(model: Transformer, texts: Sequence[list[int]]) -> NDArr
     Their common beginning, which says nothing of which is likelier, is read once.
     """
     prefix = _common_prefix(texts)
-    width = max(map(len, texts)) - prefix + 1
-    at_once = max(1, TOKENS_AT_ONCE // width)
+    width, config = max(map(len, texts)) - prefix + 1, model.config
+    of_row = 2 * config.num_layers * config.num_kv_heads * config.head_dim * (prefix - 1 + width)
+    at_once = max(1, min(TOKENS_AT_ONCE // width, CACHED_AT_ONCE // of_row))
     batches = [texts[start : start + at_once] for start in range(0, len(texts), at_once)]
     device = model.token_embedding.weight.device
     with evaluating(model):
