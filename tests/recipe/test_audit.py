@@ -159,11 +159,14 @@ def test_the_command_prints_what_it_keeps(planted: Path) -> None:
     assert printed["extraction"]["figures"]["extracted"]["n"] == 50
     by_copies = {row["copies"]: row["prefix_4"] for row in printed["extraction"]["tables"]["by_copies"]}
     assert by_copies["100 or more"]["value"] > by_copies["1"]["value"]  # the canaries' lines, and all the rest
-    assert printed["membership"]["figures"]["auc_loss"]["n"] > 40
+    area = printed["membership"]["figures"]["auc_loss"]
+    assert (area["n"], area["low"]) == (2, None)  # one document, cut in two: there is nothing to tell chance by
     assert printed["membership"]["figures"]["tpr_loss"] is None  # too few rows for one in a hundred
     assert printed["personal_data"]["figures"]["texts_written"] == 2
-    shown = CliRunner().invoke(app, ["audit", str(planted), "--only", "extraction", *told])
+    shown = CliRunner().invoke(app, ["audit", str(planted), "--only", "extraction,membership", *told])
     assert "This cannot say:" in shown.stdout
+    assert "(too few for an interval), n = 2" in shown.stdout
+    assert "what was held out is another part of the text" in shown.stderr
 
 
 def test_a_model_of_no_run_is_asked_for_what_is_named(tiny_base: Path, text_file: Path) -> None:
@@ -190,7 +193,7 @@ def test_a_model_of_no_run_is_asked_for_what_is_named(tiny_base: Path, text_file
     )
     same = audit(tiny_base, ["membership"], both)["membership"].as_plain()["figures"]
     assert same["auc_reference"]["value"] == 0.5  # it is its own reference: no row is easier for one than for the other
-    assert same["auc_loss"]["low"] < 0.5 < same["auc_loss"]["high"]
+    assert (same["trained_documents"], same["auc_loss"]["n"]) == (1, 2)
 
 
 def test_what_cannot_be_audited_is_said(tiny_base: Path, text_file: Path, tmp_path: Path) -> None:

@@ -55,6 +55,10 @@ class Side:
         of_document = np.arange(len(document)) - np.repeat(np.cumsum(pieces) - pieces, pieces)
         return begins[document] + of_document * length, self.groups[document]
 
+    def documents_at(self, places: Integers) -> Integers:
+        """(N,) the number of the document that each place is in."""
+        return np.searchsorted(self.ends, places, side="right")
+
     def cut(self, places: Integers, length: int) -> NDArray[Any]:
         """(N, length) the ids from each place on."""
         return np.asarray(self.ids[places[:, None] + np.arange(length)])
