@@ -271,7 +271,8 @@ def test_settings_and_names_that_do_not_exist(tmp_path: Path, tiny_base: Path) -
     [
         ("seed=-1", "seed = -1"),
         ("memorization.rows=0", "memorization.rows = 0: use a whole number of at least 1"),
-        ("memorization.candidates=-1", "use a whole number, or 0 for all"),
+        ("memorization.candidates=99", "use a whole number of at least 100, or 0 for all"),
+        ("memorization.examined_characters=-1", "use a whole number, or 0 for all"),
         ("memorization.row_tokens=1", "memorization.row_tokens = 1: use a whole number of at least 2"),
         ("memorization.prefix_tokens=[]", "name whole numbers of at least 1"),
         ("memorization.min_k=0", "memorization.min_k = 0.0: use a finite number above 0"),
