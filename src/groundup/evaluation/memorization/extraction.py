@@ -46,7 +46,7 @@ class Asked:
             return None
         _, which = np.unique(self.texts[chosen], return_inverse=True)
         came_out = np.bincount(which, self.extracted[prefix][chosen])
-        of_text = np.column_stack([came_out, np.bincount(which)])
+        of_text = np.column_stack([came_out, np.bincount(which)]).astype(np.float64)
         share, texts = ratio(of_text), len(of_text)
         if share in (0.0, 1.0):  # where a bootstrap would be sure
             return proportion(int(share) * texts, texts)
