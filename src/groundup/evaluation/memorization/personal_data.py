@@ -16,6 +16,7 @@ from groundup.evaluation.audit_result import AuditResult, Figure
 from groundup.evaluation.intervals import proportion
 from groundup.evaluation.memorization.settings import MemorizationSettings
 from groundup.evaluation.memorization.sides import Side
+from groundup.generation.request import Request
 from groundup.generation.settings import GenerationSettings
 from groundup.language_model.model import LanguageModel
 from groundup.language_model.text_engine import TextEngine
@@ -127,7 +128,7 @@ def write_texts(
     slots, context = min(TEXTS_AT_ONCE, len(prompts)), language_model.model.config.max_seq_len
     engine = TextEngine(language_model, slots, min(context, longest + 1))
     tickets = [
-        engine.add(prompt, each, sample=number)
+        engine.add(Request(prompt, each, sample=number))
         for number, (prompt, each) in enumerate(zip(prompts, settings, strict=True))
     ]
     texts = dict.fromkeys(tickets, "")
