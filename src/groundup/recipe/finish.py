@@ -13,7 +13,7 @@ from groundup.recipe.compose import Composition
 from groundup.recipe.save import ModelFiles
 from groundup.recipe.settings import Recipe
 from groundup.report.card import write_card
-from groundup.run.checkpoints import OPTIMIZER_FILE, checkpoint_path, verify_checkpoint
+from groundup.run.checkpoints import OPTIMIZER_FILE, checkpoint_path, read_state, verify_checkpoint
 from groundup.run.directory import MODEL_FOLDER, RunDirectory
 from groundup.run.files import explain_os_errors, publish_directory
 from groundup.training.loop import Outcome
@@ -33,6 +33,8 @@ def finish(
     """
     progress = outcome.progress
     best, state = _best_checkpoint(directory, outcome, say)
+    # Of all steps, whichever checkpoint is the best: it was chosen among them all.
+    spent = read_state(checkpoint_path(directory.path, progress.step)).get("privacy")
     files.load(best)
     files.model.eval()  # once: the sample would switch it at every token
     measured = composition.measure()
@@ -57,12 +59,15 @@ def finish(
             "best_step": state["step"],
             "tokens": progress.tokens,
             "seconds": round(progress.seconds, 2),
+            "privacy": spent,
             "validation": measured,
             "sample": sample,
             "sample_prompt": prompt,
             "model_files": hashes,
         }
     )
+    if spent and (epsilon := spent["epsilon"][settings.training.privacy.accountant]) is not None:
+        say(f"spent ε = {epsilon:.3g} at δ = {spent['delta']:.2g}, over all {progress.step:,} steps")
     directory.log_event("finished", progress.step, why=outcome.stopped_because, best_step=state["step"])
     with explain_os_errors(directory.path / MODEL_FOLDER):
         write_card(directory.path, temporary)

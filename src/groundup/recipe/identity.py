@@ -22,6 +22,7 @@ from groundup.recipe.data import Prepared
 from groundup.recipe.save import ModelFiles
 from groundup.recipe.settings import Recipe
 from groundup.run.directory import RECIPE_FILE, RunDirectory, now
+from groundup.training.privacy.plan import PrivacyPlan
 from groundup.training.schedules import with_steps
 
 LIBRARIES = ("torch", "numpy", "safetensors", "tokenizers", "pydantic")
@@ -36,6 +37,7 @@ def describe_run(
     files: ModelFiles,
     device: torch.device,
     peak_flops: float,
+    privacy: PrivacyPlan | None,
 ) -> dict[str, Any]:
     """The manifest of a run that begins now."""
     config = files.model.config
@@ -66,6 +68,7 @@ def describe_run(
             ),
         },
         "data": data.facts,
+        "privacy": privacy.record() if privacy else None,
         "hashes": {"recipe": sha256_text(recipe_text), **data_hashes(data)},
         "checkpoints": {},
     }

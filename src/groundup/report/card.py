@@ -225,7 +225,11 @@ def how_trained(facts: RunFacts) -> str:
         settings += [f"{name} {training[key]}" for key, name in shown if number(training.get(key)) is not None]
         sentences.append(f"{', '.join(settings)}.")
     sentences += [sentence for sentence in (what_carries_loss(facts), _which_weights(facts)) if sentence]
-    because = {"max_steps": "it had taken all its steps", "patience": "the validation loss no longer fell"}
+    because = {
+        "max_steps": "it had taken all its steps",
+        "patience": "the validation loss no longer fell",
+        "privacy_budget": "its privacy budget was spent",
+    }
     reason = text(facts.result.get("stopped_because"))
     if reason in because:
         sentences.append(f"It ended because {because[reason]}.")

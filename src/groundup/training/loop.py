@@ -38,14 +38,14 @@ class Progress:
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a training ended: `max_steps`, `patience`, `SIGINT` or `SIGTERM`."""
+    """How a training ended: `max_steps`, `patience`, `privacy_budget`, `SIGINT` or `SIGTERM`."""
 
     progress: Progress
     stopped_because: str
 
     @property
     def finished(self) -> bool:
-        return self.stopped_because in ("max_steps", "patience")
+        return self.stopped_because in ("max_steps", "patience", "privacy_budget")
 
 
 def train(task: Task, resume_from: Path | None = None) -> Outcome:
@@ -63,10 +63,11 @@ def train(task: Task, resume_from: Path | None = None) -> Outcome:
     progress = _restore(task, machinery, resume_from) if resume_from else Progress()
     if 0 < settings.patience <= progress.evaluations_without_best:
         return Outcome(progress, "patience")
+    last_step = _last_step(task, machinery, progress.step)
 
     with (
         machinery.shards,
-        TrainingProgress(settings.max_steps, progress.step) as display,
+        TrainingProgress(last_step, progress.step) as display,
         _writer(settings, run, progress.step) as tensorboard,
         StopRequest() as stop,
     ):
@@ -75,7 +76,7 @@ def train(task: Task, resume_from: Path | None = None) -> Outcome:
                 progress = _evaluate(task, progress, display, tensorboard, counts=False)
             give_back_freed_memory()
         clock, tokens, flops = time.perf_counter(), 0, 0
-        while progress.step < settings.max_steps:
+        while progress.step < last_step:
             # 3. One step: the batch and its gradients, then the update.
             factor = learning_rate_factor(progress.step, settings)
             taken = take_step(task, machinery, progress.step, factor)
@@ -85,7 +86,7 @@ def train(task: Task, resume_from: Path | None = None) -> Outcome:
             display.advance(step)
 
             # 4. The record. This is where the host waits for the device.
-            last, stopping = step == settings.max_steps, stop.received
+            last, stopping = step == last_step, stop.received
             due_to_save = step % settings.save_steps == 0 or last or stopping is not None
             due_to_evaluate = step % settings.eval_steps == 0 or last
             if step % settings.logging_steps == 0 or due_to_save or due_to_evaluate:
@@ -126,7 +127,15 @@ def train(task: Task, resume_from: Path | None = None) -> Outcome:
                 return Outcome(progress, stopping.name)
             if due_to_save or due_to_evaluate:
                 clock = time.perf_counter()  # neither validation nor saving counts as training time
-    return Outcome(progress, "max_steps")
+    return Outcome(progress, "max_steps" if last_step == settings.max_steps else "privacy_budget")
+
+
+def _last_step(task: Task, machinery: Machinery, step: int) -> int:
+    """The step that training ends with: `max_steps`, or the last one before the privacy budget would be passed."""
+    most = task.settings.max_steps
+    if machinery.privacy is None:
+        return most
+    return step + machinery.privacy.plan.steps_left(machinery.privacy.ledger, most - step)
 
 
 def _restore(task: Task, machinery: Machinery, checkpoint: Path) -> Progress:
@@ -136,6 +145,8 @@ def _restore(task: Task, machinery: Machinery, checkpoint: Path) -> Progress:
     machinery.spikes_told = int(machinery.guard.spikes)
     if machinery.scaler is not None and state["scaler"] is not None:
         machinery.scaler.load_state_dict(state["scaler"])
+    if machinery.privacy is not None:
+        machinery.privacy.load_state(state["privacy"])
     return Progress(**state["progress"])
 
 
@@ -268,10 +279,11 @@ def _save(task: Task, machinery: Machinery, progress: Progress) -> None:
         "records": task.run.record_marks(),
         **task.fingerprint,
     }
+    spent: dict[str, Any] = {} if machinery.privacy is None else {"privacy": machinery.privacy.state()}
     task.run.sync_records()
-    checkpoint = write_checkpoint(task.run.path, progress.step, state, optimizer, num_bytes, task.save_model)
+    checkpoint = write_checkpoint(task.run.path, progress.step, state | spent, optimizer, num_bytes, task.save_model)
     task.run.record_checkpoint(checkpoint)
-    task.run.log_event("saved", progress.step, checkpoint=checkpoint.name)
+    task.run.log_event("saved", progress.step, checkpoint=checkpoint.name, **spent)
     prune_checkpoints(task.run.path, task.settings.keep_checkpoints, progress.best_step)
 
 
