@@ -131,7 +131,7 @@ def test_opacus_gives_the_same_norms() -> None:
     wrapped = GradSampleModule(model, loss_reduction="sum", strict=False)
     inputs, targets = torch.where(rows < 0, ~rows, rows)[:, :-1], rows[:, 1:].clamp(min=NO_LOSS)
     losses = nn.functional.cross_entropy(wrapped(inputs).mT, targets, ignore_index=NO_LOSS, reduction="none")
-    losses.sum().backward()
+    losses.sum().backward()  # type: ignore[no-untyped-call]
     squares = [parameter.grad_sample.flatten(1).square().sum(dim=1) for parameter in wrapped.parameters()]
     expected = torch.stack(squares).sum(dim=0).sqrt() / (rows[:, 1:] >= 0).sum(dim=1)
     torch.testing.assert_close(norms, expected, rtol=1e-4, atol=1e-6)
