@@ -116,6 +116,8 @@ def test_a_target_out_of_reach_says_what_is_within() -> None:
 def test_what_a_plan_refuses() -> None:
     with pytest.raises(SettingError, match=r"training.batch_size = 10: each step draws from 5 documents"):
         plan_privacy(training(epsilon=8.0), 5)
+    with pytest.raises(SettingError, match=r"draws from 1 document, at most one row of each: give the text as more"):
+        plan_privacy(training(epsilon=8.0, batch_size=1), 1)
     with pytest.raises(SettingError, match=r"training.privacy.delta = 0.01: with 500 documents"):
         plan_privacy(training(epsilon=8.0, delta=0.01), 500)
 

@@ -17,7 +17,7 @@ OUTSIDE = (
     "which documents were kept: filters, duplicates, and the split",
     "settings that were chosen by trying them on these documents",
     "the held-out documents, by which the best checkpoint is chosen and training may end early",
-    "the records of the run: losses of drawn documents, and counts; publish the model's folder alone",
+    "what the run's records and the model's card tell of the documents: losses, counts, shares",
     "the model that training began with, if it had read any of this",
 )
 """What ε says nothing about."""
@@ -71,15 +71,16 @@ def plan_privacy(training: TrainingSettings, num_documents: int) -> PrivacyPlan:
     """
     settings, rows, steps = training.privacy, training.batch_size, training.max_steps
     require(
-        rows <= num_documents,
+        rows <= num_documents > 1,
         "training.batch_size",
         rows,
-        f"each step draws from {num_documents:,} document{'s' if num_documents != 1 else ''}, at most one row of each: use "
-        f"at most {num_documents}, or give the text as more documents, such as the rows of a .jsonl file",
+        f"each step draws from {num_documents:,} document{'s' if num_documents != 1 else ''}, at most one row of each: "
+        + (f"use at most {num_documents}, or " if num_documents > 1 else "")
+        + "give the text as more documents, such as the rows of a .jsonl file",
     )
     delta = settings.delta or num_documents**-1.1
     require(
-        delta < 1 / num_documents or num_documents == 1,
+        delta < 1 / num_documents,
         "training.privacy.delta",
         delta,
         f"with {num_documents:,} documents that would allow one of them to be given away whole; use far less than "
