@@ -98,7 +98,7 @@ def _scores(
 ) -> dict[str, Floats]:
     """(N,) of each score of rows (N, length)."""
     scores = score_tokens(language_model.model, rows)
-    texts = [language_model.tokenizer.decode(row, skip_special_tokens=False) for row in rows.tolist()]
+    texts = [language_model.tokenizer.decode(row) for row in rows.tolist()]
     losses = -scores.log_probability.sum(axis=1)
     named = {
         "loss": -losses / scores.log_probability.shape[1],

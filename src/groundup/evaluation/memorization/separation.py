@@ -13,6 +13,7 @@ from groundup.evaluation.intervals import Interval, Z, bootstrap
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 FALSE_POSITIVES = 0.01
+FEWEST_DOCUMENTS = 10
 
 
 def rows_of(members: Floats, others: Floats) -> Floats:
@@ -71,14 +72,14 @@ def _farthest(near: float, end: float, holds: Callable[[float], bool]) -> float:
 def over_documents(rows: Floats, documents: Integers, statistic: Callable[[Floats], float], seed: int) -> Interval:
     """A figure of rows (n, 2) with an interval over documents: rows of one of them are alike, so all of them are drawn together.
 
-    `documents` (n,): the number of each row's, other numbers for members' than for others'. Where one side has a single document there
-    is nothing to tell chance by, and the ends are NaN.
+    `documents` (n,): the number of each row's, other numbers for members' than for others'. Where one side has fewer than
+    `FEWEST_DOCUMENTS`, they are too few to tell chance by, and the ends are NaN.
     """
     order = np.argsort(documents, kind="stable")
     _, begins, counts = np.unique(documents[order], return_index=True, return_counts=True)
     ordered = rows[order]
     of_members = int((ordered[begins, 1] > 0).sum())
-    if min(of_members, len(begins) - of_members) < 2:
+    if min(of_members, len(begins) - of_members) < FEWEST_DOCUMENTS:
         return Interval(statistic(rows), math.nan, math.nan, len(begins))
 
     def of_drawn(drawn: Floats) -> float:

@@ -5,7 +5,7 @@ Shapes: D documents, N rows.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -45,6 +45,13 @@ class Side:
             groups.append(group)
         lengths = np.array([len(ids) for ids in encoded], np.int64)
         return cls(np.concatenate([np.zeros(0, np.int32), *encoded]), np.cumsum(lengths), np.array(groups, np.int64))
+
+    def texts(self, tokenizer: Tokenizer) -> Iterator[str]:
+        """Each document's text."""
+        begin = 0
+        for end in self.ends.tolist():
+            yield tokenizer.decode(self.ids[begin:end].tolist())
+            begin = end
 
     def stretches(self, length: int) -> tuple[Integers, Integers]:
         """Where documents can be cut into pieces of `length` that don't overlap, from each one's beginning on: (N,) the places, and
