@@ -22,6 +22,7 @@ from groundup.cli.loading import INTERRUPTED
 from groundup.cli.runs import runs
 from groundup.cli.serve import serve
 from groundup.cli.train import train
+from groundup.cli.verify import verify
 from groundup.errors import GroundupError
 
 app = typer.Typer(
@@ -31,7 +32,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (train, labels, generate, complete, chat, serve, evaluate, export, runs):
+for command in (train, labels, generate, complete, chat, serve, evaluate, export, runs, verify):
     app.command(no_args_is_help=command is not runs)(command)
 app.add_typer(data.app)
 app.add_typer(tokenizer.app)

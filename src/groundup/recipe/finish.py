@@ -13,7 +13,7 @@ from groundup.recipe.compose import Composition
 from groundup.recipe.save import ModelFiles
 from groundup.recipe.settings import Recipe
 from groundup.report.card import write_card
-from groundup.run.checkpoints import OPTIMIZER_FILE, checkpoint_path, verify_checkpoint
+from groundup.run.checkpoints import OPTIMIZER_FILE, STATE_FILE, checkpoint_path, verify_checkpoint
 from groundup.run.directory import MODEL_FOLDER, RunDirectory
 from groundup.run.files import explain_os_errors, publish_directory
 from groundup.training.loop import Outcome
@@ -61,6 +61,8 @@ def finish(
             "sample": sample,
             "sample_prompt": prompt,
             "model_files": hashes,
+            "checkpoint": {"name": best.name, "sha256": sha256_file(best / STATE_FILE)},
+            "manifest": directory.made_of(),
         }
     )
     directory.log_event("finished", progress.step, why=outcome.stopped_because, best_step=state["step"])

@@ -103,7 +103,7 @@ def _train_locked(
     more = describe(data.facts) if isinstance(data, PreparedData) else describe_labels(data.facts)
     for line in (*describe_steps(data.facts), *more):
         say(line)
-    files = _starting_model(settings, data.tokenizer, folder)
+    files = starting_model(settings, data.tokenizer, folder)
     model = files.model
     try:
         LanguageModel(model, data.tokenizer).check_prompt(settings.training.sample_prompt)
@@ -142,7 +142,7 @@ def _train_locked(
     return TrainedRun(directory.path, outcome.stopped_because)
 
 
-def _starting_model(settings: Recipe, tokenizer: Tokenizer, folder: Path) -> ModelFiles:
+def starting_model(settings: Recipe, tokenizer: Tokenizer, folder: Path) -> ModelFiles:
     """The network to be trained: a new one, or the base, whose weights stay as they are beside adapters."""
     seed = settings.training.seed
     if not settings.model.base:

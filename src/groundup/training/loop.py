@@ -38,7 +38,7 @@ class Progress:
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a training ended: `max_steps`, `patience`, `SIGINT` or `SIGTERM`."""
+    """How a training ended: `max_steps`, `patience`, `SIGINT`, `SIGTERM`, or `until`."""
 
     progress: Progress
     stopped_because: str
@@ -48,11 +48,12 @@ class Outcome:
         return self.stopped_because in ("max_steps", "patience")
 
 
-def train(task: Task, resume_from: Path | None = None) -> Outcome:
+def train(task: Task, resume_from: Path | None = None, until: int | None = None) -> Outcome:
     """Train until `max_steps`, until patience runs out, or until a signal asks to stop. The run must be locked by the caller.
 
     With `resume_from` (a verified checkpoint) the weights that follow are those of the uninterrupted run, bit for bit, on the
-    same machine. Raises `TrainingError` when the loss is not finite; the weights on disk then are all good.
+    same machine. After step `until` it saves and leaves off, for whoever replays a stretch. Raises `TrainingError` when the loss
+    is not finite; the weights on disk then are all good.
     """
     settings, run = task.settings, task.run
 
@@ -86,7 +87,7 @@ def train(task: Task, resume_from: Path | None = None) -> Outcome:
 
             # 4. The record. This is where the host waits for the device.
             last, stopping = step == settings.max_steps, stop.received
-            due_to_save = step % settings.save_steps == 0 or last or stopping is not None
+            due_to_save = step % settings.save_steps == 0 or last or stopping is not None or step == until
             due_to_evaluate = step % settings.eval_steps == 0 or last
             if step % settings.logging_steps == 0 or due_to_save or due_to_evaluate:
                 _stop_if_not_finite(task, machinery, step)
@@ -124,6 +125,8 @@ def train(task: Task, resume_from: Path | None = None) -> Outcome:
             if stopping is not None and not last:
                 run.log_event("stopped", step, why=stopping.name)
                 return Outcome(progress, stopping.name)
+            if step == until:
+                return Outcome(progress, "until")
             if due_to_save or due_to_evaluate:
                 clock = time.perf_counter()  # neither validation nor saving counts as training time
     return Outcome(progress, "max_steps")
