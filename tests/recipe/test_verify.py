@@ -14,9 +14,10 @@ from groundup.errors import RunError
 from groundup.files import sha256_file
 from groundup.recipe.replay import replay
 from groundup.recipe.train import TrainedRun, train
-from groundup.recipe.verify import seal, verify
+from groundup.recipe.verify import Link, seal, verify
 from groundup.run.directory import RunDirectory
 from groundup.run.files import checksum, write_json
+from groundup.run.measurements import write_measurement
 
 
 @pytest.fixture(scope="module")
@@ -109,6 +110,22 @@ def test_a_source_that_changed_or_went_is_told(tiny_recipe: Path, text_file: Pat
     assert len(gone) == 1
     assert "text.txt" in gone[0].detail
     assert links[-1].name == "model"  # all else is looked at
+
+
+def test_a_measurement_is_of_the_model_that_is_there(copy: Path) -> None:
+    run = RunDirectory(copy)
+    file = write_measurement(run, "evaluations", "validation", {"loss": 3.5})
+    assert verify(copy)[-1] == Link("evaluations/validation.json", "whole")
+    before = file.read_text()
+    file.write_text(before.replace("3.5", "1.5"))
+    assert broken(copy) == "evaluations/validation.json"
+    with_new_checksum(file, lambda measured: measured["model"].update(files={}))  # type: ignore[attr-defined]
+    assert "is not the model that was measured" in verify(copy)[-1].detail
+    file.write_text(before)
+    write_measurement(run, "audits", "canaries", {}, model=copy / "checkpoints" / "step-000010")
+    shutil.rmtree(copy / "checkpoints" / "step-000010")
+    last = verify(copy)[-1]
+    assert (last.name, last.state) == ("audits/canaries.json", "not here")
 
 
 def test_a_folder_that_is_no_run(tmp_path: Path) -> None:

@@ -27,6 +27,7 @@ from groundup.run.checkpoints import (
 )
 from groundup.run.directory import MANIFEST_FILE, MODEL_FOLDER, RECIPE_FILE, RESULT_FILE, RunDirectory
 from groundup.run.files import checksum, without_infinities
+from groundup.run.measurements import hash_model, measurement_files, read_measurement
 from groundup.run.records import begins_with
 from groundup.text.cache import cache_directory
 from groundup.text.catalogue import CATALOGUE
@@ -97,6 +98,7 @@ def _links(directory: RunDirectory) -> Iterator[Link]:
     yield from _records(directory)
     if directory.finished:
         yield from _result(directory)
+    yield from _measurements(directory)
 
 
 def _manifest(directory: RunDirectory) -> Link:
@@ -241,6 +243,24 @@ def _result(directory: RunDirectory) -> Iterator[Link]:
         yield Link(MODEL_FOLDER, "broken", str(error))
     else:
         yield Link(MODEL_FOLDER, "whole")
+
+
+def _measurements(directory: RunDirectory) -> Iterator[Link]:
+    """What was measured, and of which model."""
+    for path in measurement_files(directory):
+        name = path.relative_to(directory.path).as_posix()
+        try:
+            model = read_measurement(path)["model"]
+        except RunError as error:
+            yield Link(name, "broken", str(error))
+            continue
+        folder = directory.path / model["folder"]
+        if not folder.is_dir():
+            yield Link(name, "not here", f"the model that was measured, {model['folder']}, was deleted")
+        elif hash_model(folder) != model["files"]:
+            yield Link(name, "broken", f"{model['folder']} is not the model that was measured: measure it again")
+        else:
+            yield Link(name, "whole")
 
 
 def _silent(text: str) -> None:

@@ -74,8 +74,12 @@ def read_measurement(path: Path) -> dict[str, Any]:
 
 def read_measurements(run: RunDirectory) -> dict[str, dict[str, Any]]:
     """All that was measured of the run, by where it lies in it: `evaluations/validation.json` and so on, sorted."""
-    found = [path for kind in KINDS for path in sorted((run.path / kind).glob("*.json")) if path.name[0] != "."]
-    return {path.relative_to(run.path).as_posix(): read_measurement(path) for path in found}
+    return {path.relative_to(run.path).as_posix(): read_measurement(path) for path in measurement_files(run)}
+
+
+def measurement_files(run: RunDirectory) -> list[Path]:
+    """Where they lie, evaluations first, each kind sorted."""
+    return [path for kind in KINDS for path in sorted((run.path / kind).glob("*.json")) if path.name[0] != "."]
 
 
 def hash_model(folder: Path) -> dict[str, str]:
