@@ -14,7 +14,7 @@ from groundup.errors import RunError
 from groundup.files import sha256_file
 from groundup.recipe.replay import replay
 from groundup.recipe.train import TrainedRun, train
-from groundup.recipe.verify import Link, seal, verify
+from groundup.recipe.verify import Link, verify
 from groundup.run.directory import RunDirectory
 from groundup.run.files import checksum, write_json
 from groundup.run.measurements import write_measurement
@@ -68,7 +68,7 @@ def test_an_edited_manifest_is_found_with_its_checksum_and_without(copy: Path) -
 
 def test_a_manifest_that_is_written_anew_with_all_that_names_it_has_another_seal(run: TrainedRun, copy: Path) -> None:
     with_new_checksum(copy / "manifest.json", lambda manifest: manifest.update(created="2020-01-01"))
-    assert seal(copy) != seal(run.path)
+    assert RunDirectory(copy).seal() != RunDirectory(run.path).seal()
 
 
 def test_each_file_that_is_touched_is_named(copy: Path) -> None:

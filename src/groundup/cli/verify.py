@@ -31,11 +31,11 @@ def verify(
         groundup verify runs/shakespeare --replay 50
     """
     with loading():
-        from groundup.recipe.verify import seal
         from groundup.recipe.verify import verify as verify_run
+        from groundup.run.directory import RunDirectory
     links = verify_run(run)
     broken = [link for link in links if link.state == "broken"]
-    hash_of_all = "" if broken else seal(run)
+    hash_of_all = "" if broken else RunDirectory(run).seal()
     if as_json:
         import dataclasses
         import json

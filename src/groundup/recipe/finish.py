@@ -13,6 +13,7 @@ from groundup.recipe.compose import Composition
 from groundup.recipe.save import ModelFiles
 from groundup.recipe.settings import Recipe
 from groundup.report.card import write_card
+from groundup.report.evidence import copy_evidence
 from groundup.run.checkpoints import OPTIMIZER_FILE, STATE_FILE, checkpoint_path, verify_checkpoint
 from groundup.run.directory import MODEL_FOLDER, RunDirectory
 from groundup.run.files import explain_os_errors, publish_directory
@@ -57,6 +58,7 @@ def finish(
             "best_step": state["step"],
             "tokens": progress.tokens,
             "seconds": round(progress.seconds, 2),
+            "joules": None if progress.joules is None else round(progress.joules, 1),
             "validation": measured,
             "sample": sample,
             "sample_prompt": prompt,
@@ -69,6 +71,7 @@ def finish(
     with explain_os_errors(directory.path / MODEL_FOLDER):
         write_card(directory.path, temporary)
         publish_directory(temporary, directory.path / MODEL_FOLDER)
+        copy_evidence(directory.path, directory.path / MODEL_FOLDER)
 
 
 def _best_checkpoint(

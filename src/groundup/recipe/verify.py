@@ -26,7 +26,7 @@ from groundup.run.checkpoints import (
     verify_checkpoint,
 )
 from groundup.run.directory import MANIFEST_FILE, MODEL_FOLDER, RECIPE_FILE, RESULT_FILE, RunDirectory
-from groundup.run.files import checksum, without_infinities
+from groundup.run.files import without_infinities
 from groundup.run.measurements import hash_model, measurement_files, read_measurement
 from groundup.run.records import begins_with
 from groundup.text.cache import cache_directory
@@ -64,13 +64,6 @@ def verify(run: Path) -> list[Link]:
         if link.state == "broken":
             break
     return links
-
-
-def seal(run: Path) -> str:
-    """One hash over the whole chain. Whoever knows it from another place knows that nobody wrote the run anew, checksums and all."""
-    directory = RunDirectory(run)
-    result = directory.result() if directory.finished else {}
-    return checksum({"manifest": directory.manifest(), "result": result})
 
 
 def _links(directory: RunDirectory) -> Iterator[Link]:

@@ -14,6 +14,7 @@ import torch
 from safetensors.torch import load_file
 
 from groundup.device import give_back_freed_memory, matmul_flops_per_second, precision_name
+from groundup.energy import EnergyMeter
 from groundup.errors import TrainingError
 from groundup.run.checkpoints import OPTIMIZER_FILE, list_checkpoints, prune_checkpoints, read_state, write_checkpoint
 from groundup.run.directory import RunDirectory
@@ -34,6 +35,8 @@ class Progress:
     best_step: int | None = None
     best_loss: float | None = None
     evaluations_without_best: int = 0
+    joules: float | None = None
+    """Electricity, of the steps alone; None where the machine doesn't tell."""
 
 
 @dataclass(frozen=True)
@@ -76,6 +79,7 @@ def train(task: Task, resume_from: Path | None = None, until: int | None = None)
                 progress = _evaluate(task, progress, display, tensorboard, counts=False)
             give_back_freed_memory()
         clock, tokens, flops = time.perf_counter(), 0, 0
+        energy = EnergyMeter(machinery.device.index or 0 if machinery.device.type == "cuda" else None)
         while progress.step < settings.max_steps:
             # 3. One step: the batch and its gradients, then the update.
             factor = learning_rate_factor(progress.step, settings)
@@ -93,7 +97,8 @@ def train(task: Task, resume_from: Path | None = None, until: int | None = None)
                 _stop_if_not_finite(task, machinery, step)
                 _tell_of_spikes(task, machinery)
                 elapsed = time.perf_counter() - clock
-                progress = replace(progress, seconds=progress.seconds + elapsed)
+                joules = _sum(progress.joules, energy.read(), progress.seconds > 0)
+                progress = replace(progress, seconds=progress.seconds + elapsed, joules=joules)
                 speed, reached = tokens / max(elapsed, 1e-9), flops / max(elapsed, 1e-9)
                 if reached > machinery.peak_flops:
                     _measure_peak_again(machinery)
@@ -129,7 +134,13 @@ def train(task: Task, resume_from: Path | None = None, until: int | None = None)
                 return Outcome(progress, "until")
             if due_to_save or due_to_evaluate:
                 clock = time.perf_counter()  # neither validation nor saving counts as training time
+                energy.read()
     return Outcome(progress, "max_steps")
+
+
+def _sum(before: float | None, joules: float | None, begun: bool) -> float | None:
+    """Joules so far; a stretch without a counter leaves the whole unknown."""
+    return None if joules is None or (begun and before is None) else (before or 0.0) + joules
 
 
 def _restore(task: Task, machinery: Machinery, checkpoint: Path) -> Progress:
