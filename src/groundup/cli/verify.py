@@ -51,7 +51,9 @@ def verify(
             table.add_row(link.name, link.state, link.detail)
         print_table(table)
     if broken:
-        raise RunError(f"the chain of {run} is broken at {broken[0].name}: {broken[0].detail}; restore it from a copy")
+        raise RunError(
+            f"the chain of {run} is broken at {broken[0].name}: {broken[0].detail}. Put back what was there, or make anew what comes of it"
+        )
     if not as_json:
         print(f"\nseal  {hash_of_all}")
     if replay is not None:
