@@ -12,9 +12,10 @@ import numpy as np
 import pytest
 
 from groundup.config import write_toml
-from groundup.errors import SettingError
+from groundup.errors import RunError, SettingError
 from groundup.recipe.data import prepare_recipe
 from groundup.recipe.private import first_rows, privacy_of, private_parts
+from groundup.recipe.replay import replay
 from groundup.recipe.settings import load_recipe
 from groundup.recipe.train import train
 from groundup.run.checkpoints import list_checkpoints, read_state
@@ -84,6 +85,9 @@ def test_a_run_tells_what_was_spent_and_goes_on_with_it(tiny_recipe: Path, docum
     assert states[-1] == result["privacy"]["epsilon"]["rdp"]
     assert any(line.startswith("private training: each of ") for line in said)
     assert said[-1].startswith("spent ε = ")
+
+    with pytest.raises(RunError, match="was trained privately, and can't be trained again"):
+        replay(run.path, 3)
 
     (run.path / "model" / "config.json").unlink()  # as before the last was written
     last = list_checkpoints(run.path)[-1]

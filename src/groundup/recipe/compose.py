@@ -82,7 +82,11 @@ def compose(
             show=partial(write_report, directory.path),
             save_model=files.save,
             peak_flops=peak_flops,
-            fingerprint={**made_with, **({"reference": reference.sha256} if reference else {})},
+            fingerprint={
+                **made_with,
+                "manifest": directory.made_of(),
+                **({"reference": reference.sha256} if reference else {}),
+            },
             **parts,
         )
 

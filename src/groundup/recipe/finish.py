@@ -13,7 +13,8 @@ from groundup.recipe.compose import Composition
 from groundup.recipe.save import ModelFiles
 from groundup.recipe.settings import Recipe
 from groundup.report.card import write_card
-from groundup.run.checkpoints import OPTIMIZER_FILE, checkpoint_path, read_state, verify_checkpoint
+from groundup.report.evidence import copy_evidence
+from groundup.run.checkpoints import OPTIMIZER_FILE, STATE_FILE, checkpoint_path, read_state, verify_checkpoint
 from groundup.run.directory import MODEL_FOLDER, RunDirectory
 from groundup.run.files import explain_os_errors, publish_directory
 from groundup.training.loop import Outcome
@@ -60,10 +61,13 @@ def finish(
             "tokens": progress.tokens,
             "seconds": round(progress.seconds, 2),
             "privacy": spent,
+            "joules": None if progress.joules is None else round(progress.joules, 1),
             "validation": measured,
             "sample": sample,
             "sample_prompt": prompt,
             "model_files": hashes,
+            "checkpoint": {"name": best.name, "sha256": sha256_file(best / STATE_FILE)},
+            "manifest": directory.made_of(),
         }
     )
     if spent and (epsilon := spent["epsilon"][settings.training.privacy.accountant]) is not None:
@@ -72,6 +76,7 @@ def finish(
     with explain_os_errors(directory.path / MODEL_FOLDER):
         write_card(directory.path, temporary)
         publish_directory(temporary, directory.path / MODEL_FOLDER)
+        copy_evidence(directory.path, directory.path / MODEL_FOLDER)
 
 
 def _best_checkpoint(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import platform
 from dataclasses import asdict
 from importlib.metadata import version
@@ -47,12 +48,13 @@ def describe_run(
     return {
         "format_version": FORMAT_VERSION,
         "groundup_version": groundup.__version__,
+        "code_sha256": code_sha256(),
         "created": now(),
         "working_folder": str(folder.absolute()),
         "seed": settings.training.seed,
         "max_steps": with_steps(settings.training, data.plan.num_rows).max_steps,
         "parent_run": None,
-        "libraries": {"python": platform.python_version(), **{name: version(name) for name in LIBRARIES}},
+        "libraries": library_versions(),
         "machine": describe_machine(device),
         "matmul_flops_per_second": peak_flops,
         "num_threads": settings.training.num_threads or available_cores(),
@@ -72,6 +74,18 @@ def describe_run(
         "hashes": {"recipe": sha256_text(recipe_text), **data_hashes(data)},
         "checkpoints": {},
     }
+
+
+def library_versions() -> dict[str, str]:
+    """Python's version, and those of the libraries that a training's numbers come from."""
+    return {"python": platform.python_version(), **{name: version(name) for name in LIBRARIES}}
+
+
+def code_sha256() -> str:
+    """One hash over Groundup's own Python files, as they are installed here, and their names."""
+    folder = Path(groundup.__file__).parent
+    files = sorted(file for file in folder.rglob("*.py"))
+    return sha256_text(json.dumps([(file.relative_to(folder).as_posix(), sha256_file(file)) for file in files]))
 
 
 def fingerprint(settings: Recipe, data: Prepared, base_sha256: str) -> dict[str, str]:

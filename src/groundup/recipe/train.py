@@ -109,7 +109,7 @@ def _train_locked(
     privacy = privacy_of(settings.training, data)
     for line in describe_privacy(privacy, steps) if privacy else ():
         say(line)
-    files = _starting_model(settings, data.tokenizer, folder)
+    files = starting_model(settings, data.tokenizer, folder)
     model = files.model
     try:
         LanguageModel(model, data.tokenizer).check_prompt(settings.training.sample_prompt)
@@ -147,7 +147,7 @@ def _train_locked(
     return TrainedRun(directory.path, outcome.stopped_because)
 
 
-def _starting_model(settings: Recipe, tokenizer: Tokenizer, folder: Path) -> ModelFiles:
+def starting_model(settings: Recipe, tokenizer: Tokenizer, folder: Path) -> ModelFiles:
     """The network to be trained: a new one, or the base, whose weights stay as they are beside adapters."""
     seed = settings.training.seed
     if not settings.model.base:
