@@ -21,9 +21,12 @@ from markdown_it.token import Token
 
 from groundup.errors import MachineError, RunError
 from groundup.report.card import write_card
+from groundup.report.evidence import copy_evidence
 from groundup.report.pages import code, duration, escaped, fenced, figure, size
 from groundup.report.values import clean
 from groundup.report.yaml_text import yaml_lines
+from groundup.run.directory import RunDirectory
+from groundup.run.measurements import write_measurement
 
 WriteRun = Callable[..., Path]
 
@@ -32,7 +35,9 @@ def card(run: Path) -> str:
     (run / "model").mkdir(exist_ok=True)
     path = write_card(run, run / "model")
     assert path == run / "model" / "README.md"
-    return path.read_text(encoding="utf-8")
+    text, _, mark = path.read_text(encoding="utf-8").rpartition("\n<!-- written by groundup card")
+    assert mark
+    return text
 
 
 def body_of(text: str) -> str:
@@ -107,7 +112,7 @@ def test_figures_data_and_fingerprints_are_those_of_the_run(write_run: WriteRun)
 
 def test_what_was_not_measured_is_said(write_run: WriteRun) -> None:
     text = card(write_run())
-    for subject in ("bias, stereotypes and toxicity", "memorization", "the truth of what it writes"):
+    for subject in ("bias and toxicity", "memorization", "the truth of what it writes"):
         assert f"Not measured: {subject}" in text
     assert "It is a small model (815,360 parameters)" in text
     assert "The weights have no stated license" in text
@@ -267,3 +272,45 @@ def test_a_card_needs_a_run_and_a_directory(write_run: WriteRun, tmp_path: Path)
         write_card(tmp_path, tmp_path)
     with pytest.raises(MachineError, match=r"README\.md cannot be written"):
         write_card(write_run(), tmp_path / "nowhere")
+
+
+def test_what_was_measured_stands_there_with_its_interval_and_its_file(write_run: WriteRun) -> None:
+    run = write_run()
+    (run / "model").mkdir()
+    of = {"value": 0.5512, "low": 0.5, "high": 0.62, "n": 90}
+    directory = RunDirectory(run)
+    write_measurement(directory, "audits", "membership", {"auc": of, "cannot_say": "What *other* attacks find."})
+    write_measurement(directory, "evaluations", "validation", {"by": {"a|b": {"loss": 2.0}}, "curve": [1, 2]})
+    (run / "audits" / "bias.json").write_text("{}")
+    text = card(run)
+    assert "| auc | 0.5512 (0.5000 to 0.6200), n = 90 |" in text
+    assert "[evidence/audits/membership.json](evidence/audits/membership.json)" in text
+    assert r"What it cannot say: What \*other\* attacks find." in text
+    assert r"| by: a\|b: loss | 2.000 |" in text
+    assert "Left out: " in text  # the damaged one
+    assert "Not measured: bias and toxicity" in text
+    assert "Not measured: memorization" not in text
+    copy_evidence(run, run / "model")
+    links = re.findall(r"\]\((evidence/[^)]*)\)", text)
+    assert len(links) >= 5
+    assert all((run / "model" / link).is_file() for link in links)
+
+
+def test_a_card_that_was_edited_is_kept(write_run: WriteRun) -> None:
+    run = write_run()
+    card(run)
+    first = (run / "model" / "README.md").read_text(encoding="utf-8")
+    card(run)
+    assert [path.name for path in (run / "model").glob("README*")] == ["README.md"]
+    for name in ("README.edited.md", "README.edited-2.md"):
+        (run / "model" / "README.md").write_text(first + name, encoding="utf-8")
+        card(run)
+        assert (run / "model" / name).read_text(encoding="utf-8") == first + name
+
+
+def test_energy_is_measured_or_called_an_estimate(write_run: WriteRun) -> None:
+    run = write_run()
+    assert re.search(r"\| energy \| about [0-9.]+ Wh. That is an \*\*estimate\*\*", card(run))
+    result = json.loads((run / "result.json").read_text(encoding="utf-8"))
+    (run / "result.json").write_text(json.dumps(result | {"joules": 7200.0}), encoding="utf-8")
+    assert "| energy | 2.00 Wh, from the machine's own counters" in card(run)

@@ -80,7 +80,7 @@ def test_facts_for_the_manifest(tmp_path: Path) -> None:
     result = prepare(collect(data, tmp_path, print), data, TokenizerSettings(), 8, 4, tmp_path / "cache", print)
     facts = dict(result.facts)
     (source,) = facts.pop("sources")
-    assert len(bytes.fromhex(source.pop("sha256"))) == 32
+    assert len(bytes.fromhex(source.pop("sha256"))) == len(bytes.fromhex(source.pop("files_sha256"))) == 32
     assert source == {
         "name": str(tmp_path / "texts"),
         "origin": str(tmp_path / "texts"),

@@ -13,6 +13,7 @@ import typer
 
 from groundup.cli import data, guard, tokenizer
 from groundup.cli.audit import audit
+from groundup.cli.card import card
 from groundup.cli.chat import chat
 from groundup.cli.complete import complete
 from groundup.cli.evaluate import evaluate
@@ -23,6 +24,7 @@ from groundup.cli.loading import INTERRUPTED
 from groundup.cli.runs import runs
 from groundup.cli.serve import serve
 from groundup.cli.train import train
+from groundup.cli.verify import verify
 from groundup.errors import GroundupError
 
 app = typer.Typer(
@@ -32,7 +34,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (train, labels, generate, complete, chat, serve, evaluate, audit, export, runs):
+for command in (train, labels, generate, complete, chat, serve, evaluate, audit, export, runs, card, verify):
     app.command(no_args_is_help=command is not runs)(command)
 app.add_typer(data.app)
 app.add_typer(tokenizer.app)

@@ -8,7 +8,7 @@ Shapes: N tokens, I in, O out, R rank.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -50,6 +50,10 @@ class LoraLinear(nn.Linear):
     layer share what dropout zeroes.
     """
 
+    listener: Callable[[Tensor, Tensor, Tensor, Tensor], None] | None = None
+    """Told on the way back what the gradients of A and B are products of, and then these are not made: dropout(x) (N, I), its products
+    with all A (N, ΣR), and the gradients of these and of the output, (N, ΣR) and (N, O)."""
+
     def __init__(self, linear: nn.Linear, parts: Sequence[LoraPart], dropout: float) -> None:
         nn.Module.__init__(self)  # not Linear's, which would make another weight
         self.in_features, self.out_features = linear.in_features, linear.out_features
@@ -67,7 +71,7 @@ class LoraLinear(nn.Linear):
         if torch.is_autocast_enabled(device):
             dtype = torch.get_autocast_dtype(device)
             tensors = [None if tensor is None else tensor.to(dtype) for tensor in tensors]
-        return _LoraProduct.apply(self.dropout, draws, rows, *tensors)  # type: ignore[no-any-return,no-untyped-call]
+        return _LoraProduct.apply(self.dropout, draws, rows, self.listener, *tensors)  # type: ignore[no-any-return,no-untyped-call]
 
     @torch.no_grad()
     def merged_weight(self) -> Tensor:
@@ -88,6 +92,7 @@ class _LoraProduct(torch.autograd.Function):
         dropout: Dropout,
         draws: Tensor | None,
         rows: Sequence[tuple[int, int, float]],
+        listener: Callable[[Tensor, Tensor, Tensor, Tensor], None] | None,
         x: Tensor,
         weight: Tensor,
         bias: Tensor | None,
@@ -101,7 +106,7 @@ class _LoraProduct(torch.autograd.Function):
         for (start, stop, scale), product, b in zip(rows, _split(products, all_b), all_b, strict=True):
             flat[:, start:stop].addmm_(product, b.t(), alpha=scale)
         ctx.save_for_backward(draws, weight, dropped, products, all_a, *all_b)
-        ctx.dropout, ctx.rows = dropout, rows
+        ctx.dropout, ctx.rows, ctx.listener = dropout, rows, listener
         return out
 
     @staticmethod
@@ -109,15 +114,21 @@ class _LoraProduct(torch.autograd.Function):
     def backward(ctx: Any, gradient: Tensor) -> tuple[Any, ...]:
         draws, weight, dropped, products, all_a, *all_b = ctx.saved_tensors
         flat = gradient.reshape(-1, gradient.shape[-1])  # (N, O)
-        of_products, of_b = torch.empty_like(products), []
-        for (start, stop, scale), product, of_product, b in zip(
-            ctx.rows, _split(products, all_b), _split(of_products, all_b), all_b, strict=True
-        ):
+        of_products = torch.empty_like(products)
+        of_a: Sequence[Tensor | None] = [None] * len(all_b)
+        of_b: Sequence[Tensor | None] = [None] * len(all_b)
+        for (start, stop, scale), of_product, b in zip(ctx.rows, _split(of_products, all_b), all_b, strict=True):
             of_product.copy_(flat[:, start:stop] @ b).mul_(scale)  # (N, R)
-            of_b.append((flat[:, start:stop].t() @ product).mul_(scale))  # (O, R)
-        of_a = _split(of_products.t() @ dropped, all_b, dim=0)  # (R, I) each
+        if ctx.listener is not None:
+            ctx.listener(dropped, products, of_products, flat)
+        else:
+            of_a = _split(of_products.t() @ dropped, all_b, dim=0)  # (R, I) each
+            of_b = [
+                (flat[:, start:stop].t() @ product).mul_(scale)  # (O, R)
+                for (start, stop, scale), product in zip(ctx.rows, _split(products, all_b), strict=True)
+            ]
         of_x = None
-        if ctx.needs_input_grad[3]:  # not below the first adapter
+        if ctx.needs_input_grad[4]:  # not below the first adapter
             of_x = flat @ weight  # (N, I)
             if draws is None:
                 of_x.addmm_(of_products, all_a)
@@ -125,7 +136,7 @@ class _LoraProduct(torch.autograd.Function):
                 factors = ctx.dropout.factors(draws).view(of_x.shape).to(of_x.dtype)
                 of_x += (of_products @ all_a).mul_(factors)
             of_x = of_x.view(*gradient.shape[:-1], -1)
-        return None, None, None, of_x, None, None, *of_a, *of_b
+        return None, None, None, None, of_x, None, None, *of_a, *of_b
 
 
 def _split(together: Tensor, all_b: Sequence[Tensor], dim: int = 1) -> tuple[Tensor, ...]:

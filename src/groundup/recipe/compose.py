@@ -19,6 +19,7 @@ from groundup.recipe.data import Prepared
 from groundup.recipe.identity import fingerprint
 from groundup.recipe.measure import measure_validation
 from groundup.recipe.measure_examples import measure_examples, validation_batches
+from groundup.recipe.private import private_parts
 from groundup.recipe.reference import Reference
 from groundup.recipe.save import ModelFiles
 from groundup.recipe.settings import Recipe
@@ -37,6 +38,7 @@ from groundup.training.objectives.preference import (
     preference_figures,
     preference_loss_sum,
 )
+from groundup.training.privacy.plan import PrivacyPlan
 from groundup.training.schedules import with_steps
 from groundup.training.settings import TrainingSettings
 from groundup.training.step import Task
@@ -62,8 +64,9 @@ def compose(
     files: ModelFiles,
     peak_flops: float,
     reference: Reference | None,
+    privacy: PrivacyPlan | None,
 ) -> Composition:
-    """The training that a recipe asks for. With `reference` preference tuning."""
+    """The training that a recipe asks for. With `reference` preference tuning; with `privacy` a private one."""
     training, model = with_steps(settings.training, data.plan.num_rows), files.model
     limits = settings.evaluation
     write = partial(_write, settings.training.sample_prompt, LanguageModel(model, data.tokenizer), data)
@@ -79,7 +82,11 @@ def compose(
             show=partial(write_report, directory.path),
             save_model=files.save,
             peak_flops=peak_flops,
-            fingerprint={**made_with, **({"reference": reference.sha256} if reference else {})},
+            fingerprint={
+                **made_with,
+                "manifest": directory.made_of(),
+                **({"reference": reference.sha256} if reference else {}),
+            },
             **parts,
         )
 
@@ -92,6 +99,8 @@ def compose(
     else:
         measure = partial(_measure_pairs, model, data, reference, training, limits.batch_size)
         parts = pair_parts(training, data, torch.from_numpy(reference.train).to(model.token_embedding.weight.device))
+    if privacy is not None:
+        parts |= private_parts(privacy, training, data)
     return Composition(task(measure, parts), partial(measure, 0), write)
 
 

@@ -13,7 +13,8 @@ from groundup.recipe.compose import Composition
 from groundup.recipe.save import ModelFiles
 from groundup.recipe.settings import Recipe
 from groundup.report.card import write_card
-from groundup.run.checkpoints import OPTIMIZER_FILE, checkpoint_path, verify_checkpoint
+from groundup.report.evidence import copy_evidence
+from groundup.run.checkpoints import OPTIMIZER_FILE, STATE_FILE, checkpoint_path, read_state, verify_checkpoint
 from groundup.run.directory import MODEL_FOLDER, RunDirectory
 from groundup.run.files import explain_os_errors, publish_directory
 from groundup.training.loop import Outcome
@@ -33,6 +34,8 @@ def finish(
     """
     progress = outcome.progress
     best, state = _best_checkpoint(directory, outcome, say)
+    # Of all steps, whichever checkpoint is the best: it was chosen among them all.
+    spent = read_state(checkpoint_path(directory.path, progress.step)).get("privacy")
     files.load(best)
     files.model.eval()  # once: the sample would switch it at every token
     measured = composition.measure()
@@ -57,16 +60,23 @@ def finish(
             "best_step": state["step"],
             "tokens": progress.tokens,
             "seconds": round(progress.seconds, 2),
+            "privacy": spent,
+            "joules": None if progress.joules is None else round(progress.joules, 1),
             "validation": measured,
             "sample": sample,
             "sample_prompt": prompt,
             "model_files": hashes,
+            "checkpoint": {"name": best.name, "sha256": sha256_file(best / STATE_FILE)},
+            "manifest": directory.made_of(),
         }
     )
+    if spent and (epsilon := spent["epsilon"][settings.training.privacy.accountant]) is not None:
+        say(f"spent ε = {epsilon:.3g} at δ = {spent['delta']:.2g}, over all {progress.step:,} steps")
     directory.log_event("finished", progress.step, why=outcome.stopped_because, best_step=state["step"])
     with explain_os_errors(directory.path / MODEL_FOLDER):
         write_card(directory.path, temporary)
         publish_directory(temporary, directory.path / MODEL_FOLDER)
+        copy_evidence(directory.path, directory.path / MODEL_FOLDER)
 
 
 def _best_checkpoint(

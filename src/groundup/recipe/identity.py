@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import platform
 from dataclasses import asdict
 from importlib.metadata import version
@@ -22,6 +23,7 @@ from groundup.recipe.data import Prepared
 from groundup.recipe.save import ModelFiles
 from groundup.recipe.settings import Recipe
 from groundup.run.directory import RECIPE_FILE, RunDirectory, now
+from groundup.training.privacy.plan import PrivacyPlan
 from groundup.training.schedules import with_steps
 
 LIBRARIES = ("torch", "numpy", "safetensors", "tokenizers", "pydantic")
@@ -36,6 +38,7 @@ def describe_run(
     files: ModelFiles,
     device: torch.device,
     peak_flops: float,
+    privacy: PrivacyPlan | None,
 ) -> dict[str, Any]:
     """The manifest of a run that begins now."""
     config = files.model.config
@@ -45,12 +48,13 @@ def describe_run(
     return {
         "format_version": FORMAT_VERSION,
         "groundup_version": groundup.__version__,
+        "code_sha256": code_sha256(),
         "created": now(),
         "working_folder": str(folder.absolute()),
         "seed": settings.training.seed,
         "max_steps": with_steps(settings.training, data.plan.num_rows).max_steps,
         "parent_run": None,
-        "libraries": {"python": platform.python_version(), **{name: version(name) for name in LIBRARIES}},
+        "libraries": library_versions(),
         "machine": describe_machine(device),
         "matmul_flops_per_second": peak_flops,
         "num_threads": settings.training.num_threads or available_cores(),
@@ -66,9 +70,22 @@ def describe_run(
             ),
         },
         "data": data.facts,
+        "privacy": privacy.record() if privacy else None,
         "hashes": {"recipe": sha256_text(recipe_text), **data_hashes(data)},
         "checkpoints": {},
     }
+
+
+def library_versions() -> dict[str, str]:
+    """Python's version, and those of the libraries that a training's numbers come from."""
+    return {"python": platform.python_version(), **{name: version(name) for name in LIBRARIES}}
+
+
+def code_sha256() -> str:
+    """One hash over Groundup's own Python files, as they are installed here, and their names."""
+    folder = Path(groundup.__file__).parent
+    files = sorted(file for file in folder.rglob("*.py"))
+    return sha256_text(json.dumps([(file.relative_to(folder).as_posix(), sha256_file(file)) for file in files]))
 
 
 def fingerprint(settings: Recipe, data: Prepared, base_sha256: str) -> dict[str, str]:

@@ -18,6 +18,7 @@ from groundup.recipe.settings import Recipe
 from groundup.run.checkpoints import list_checkpoints, read_state, set_aside, step_of, sweep, verify_checkpoint
 from groundup.run.directory import RECIPE_FILE, RunDirectory
 from groundup.run.files import write_atomic
+from groundup.training.privacy.plan import PrivacyPlan
 
 Say = Callable[[str], None]
 
@@ -30,13 +31,14 @@ def open_run(
     files: ModelFiles,
     device: torch.device,
     peak_flops: float,
+    privacy: PrivacyPlan | None,
     say: Say,
 ) -> Path | None:
     """Begin the run's files, or check that they belong to this training; the checkpoint to go on from, if there is one."""
     if not directory.started:
         text = write_toml(settings)
         write_atomic(directory.path / RECIPE_FILE, text)
-        directory.write_manifest(describe_run(settings, text, folder, data, files, device, peak_flops))
+        directory.write_manifest(describe_run(settings, text, folder, data, files, device, peak_flops, privacy))
         directory.log_event("started", 0)
         return None
     require_same_data(directory, data)
@@ -53,6 +55,10 @@ def open_run(
     say(f"going on from step {step} in {directory.path}")
     if checkpoint is not None:
         _warn_of_other_bits(read_state(checkpoint), settings, device, say)
+        if privacy is not None:
+            say(
+                "documents and noise are drawn anew, as nobody can draw them again; what was spent until here stays spent"
+            )
     return checkpoint
 
 

@@ -25,6 +25,7 @@ from groundup.evaluation.settings import EvaluationSettings
 from groundup.generation.settings import GenerationSettings
 from groundup.model.settings import ModelSettings, with_preset
 from groundup.recipe.fine_tuning import check_base, check_no_base, require_of_the_recipe, with_fine_tuning_defaults
+from groundup.recipe.private_settings import check_private
 from groundup.run.directory import MANIFEST_FILE, RECIPE_FILE, RunDirectory
 from groundup.text.catalogue import CATALOGUE
 from groundup.text.settings import DataSettings
@@ -50,6 +51,8 @@ class Recipe:
             self.training.length_warmup_fraction,
             "use 0 with data.packing = 'documents', whose rows have lengths of their own, or another packing",
         )
+        if self.training.privacy.on:
+            check_private(self)
         require(
             self.data.canaries.count == 0 or self.training.objective == "language_model",
             "data.canaries.count",

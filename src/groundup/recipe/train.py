@@ -26,6 +26,7 @@ from groundup.recipe.fine_tuning import settings_in_vain
 from groundup.recipe.finish import finish
 from groundup.recipe.identity import require_same_recipe
 from groundup.recipe.precision import warn_of_slow_precision
+from groundup.recipe.private import privacy_of
 from groundup.recipe.reference import find_reference
 from groundup.recipe.resume import open_run
 from groundup.recipe.save import ModelFiles
@@ -42,6 +43,7 @@ from groundup.tokens.prepared_facts import describe_steps
 from groundup.tokens.tokenizer import Tokenizer
 from groundup.training.loop import Outcome
 from groundup.training.loop import train as train_loop
+from groundup.training.privacy.plan import describe_privacy
 from groundup.training.schedules import with_steps
 
 Say = Callable[[str], None]
@@ -54,7 +56,7 @@ class TrainedRun:
     path: Path
     """The run directory."""
     stopped_because: str
-    """max_steps, patience, already_finished, SIGINT or SIGTERM."""
+    """max_steps, patience, privacy_budget, already_finished, SIGINT or SIGTERM."""
 
     @property
     def finished(self) -> bool:
@@ -103,7 +105,11 @@ def _train_locked(
     more = describe(data.facts) if isinstance(data, PreparedData) else describe_labels(data.facts)
     for line in (*describe_steps(data.facts), *more):
         say(line)
-    files = _starting_model(settings, data.tokenizer, folder)
+    steps = with_steps(settings.training, data.plan.num_rows).max_steps
+    privacy = privacy_of(settings.training, data)
+    for line in describe_privacy(privacy, steps) if privacy else ():
+        say(line)
+    files = starting_model(settings, data.tokenizer, folder)
     model = files.model
     try:
         LanguageModel(model, data.tokenizer).check_prompt(settings.training.sample_prompt)
@@ -112,11 +118,10 @@ def _train_locked(
     set_threads(settings.training.num_threads)
     dtype = autocast_dtype(settings.training.precision, device)
     peak_flops = matmul_flops_per_second(device, dtype or torch.float32)
-    checkpoint = open_run(settings, directory, folder, data, files, device, peak_flops, say)
+    checkpoint = open_run(settings, directory, folder, data, files, device, peak_flops, privacy, say)
     if checkpoint is not None:
         files.load(checkpoint)
     warn_of_slow_precision(settings.training, device, say)
-    steps = with_steps(settings.training, data.plan.num_rows).max_steps
     if files.base and settings.training.warmup_steps >= steps:
         say(
             f"warning: the learning rate rises over training.warmup_steps = {settings.training.warmup_steps}, and there are "
@@ -127,7 +132,7 @@ def _train_locked(
     reference = None
     if settings.training.objective == "preference" and isinstance(data, PreparedExamples):
         reference = find_reference(model, data, directory, checkpoint, settings.evaluation.batch_size, dtype)
-    composition = compose(settings, directory, data, files, peak_flops, reference)
+    composition = compose(settings, directory, data, files, peak_flops, reference, privacy)
     try:
         outcome = train_loop(composition.task, checkpoint)
     except TrainingError:
@@ -142,7 +147,7 @@ def _train_locked(
     return TrainedRun(directory.path, outcome.stopped_because)
 
 
-def _starting_model(settings: Recipe, tokenizer: Tokenizer, folder: Path) -> ModelFiles:
+def starting_model(settings: Recipe, tokenizer: Tokenizer, folder: Path) -> ModelFiles:
     """The network to be trained: a new one, or the base, whose weights stay as they are beside adapters."""
     seed = settings.training.seed
     if not settings.model.base:

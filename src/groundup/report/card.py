@@ -5,6 +5,7 @@ The Hub reads the YAML at its head: https://github.com/huggingface/hub-docs/blob
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 import shlex
@@ -12,12 +13,17 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from groundup.errors import RunError
+from groundup.files import sha256_text
 from groundup.model.settings import PRESETS
+from groundup.report.compute import compute_rows
+from groundup.report.evidence import Evidence, read_evidence
 from groundup.report.facts import RunFacts, read_run
 from groundup.report.limits import limits
 from groundup.report.pages import code, count, duration, escaped, figure, markdown_templates, share
 from groundup.report.points import Sample, Validation
 from groundup.report.tables import LONGEST_LIST, data_notes, hash_rows, machine_rows, parameter_rows, split_rows
+from groundup.report.uses import foreseeable_misuse, intended_uses
 from groundup.report.values import number, section, text, whole
 from groundup.report.wording import (
     NO_PREFERENCE,
@@ -28,26 +34,57 @@ from groundup.report.wording import (
     words,
 )
 from groundup.report.yaml_text import yaml_lines
-from groundup.run.files import write_atomic
+from groundup.run.directory import RunDirectory
+from groundup.run.files import explain_os_errors, write_atomic
 from groundup.text.remote import HUB_NAME
 from groundup.tokens.tokenizer import CONFIG_FILE
 
-CARD_FILE = "README.md"
+CARD_FILE, EDITED_FILE = "README.md", "README.edited.md"
+MARK = "<!-- written by groundup card; SHA-256 of the text above: "
 CHAT_PROMPT = "What is the capital of France?"
 
 
 def write_card(run: Path, directory: Path) -> Path:
-    """Write the model card of a run into a model's directory, as README.md, and return its path.
+    """Write the model card of a run into a model's directory, as README.md, and return its path. One that somebody has edited is
+    kept, as README.edited.md.
 
     Raises `RunError` when `run` isn't a run.
     """
-    path = directory / CARD_FILE
-    write_atomic(path, render_card(read_run(run), _has_chat_template(directory)))
+    path, notes = directory / CARD_FILE, list[str]()
+    evidence = read_evidence(run, notes)
+    written = render_card(read_run(run), _has_chat_template(directory), evidence, notes, _seal(run))
+    if path.exists() and not _is_as_written(path):
+        with explain_os_errors(path):
+            path.rename(_free_name(directory / EDITED_FILE))
+    write_atomic(path, f"{written}\n{MARK}{sha256_text(written)} -->\n")
     return path
 
 
-def render_card(facts: RunFacts, chat: bool = False) -> str:
-    """The card's text: YAML between two lines of `---`, then Markdown. `chat`: its tokenizer has a chat template."""
+def _is_as_written(path: Path) -> bool:
+    """Whether nobody has edited a card since it was written."""
+    above, _, mark = path.read_text(encoding="utf-8", errors="replace").rpartition(f"\n{MARK}")
+    return mark == f"{sha256_text(above)} -->\n"
+
+
+def _free_name(path: Path) -> Path:
+    """The path, or with a number behind it where something lies there already."""
+    numbered = (path.with_name(f"{path.stem}-{number}{path.suffix}") for number in itertools.count(2))
+    return next(name for name in itertools.chain([path], numbered) if not name.exists())
+
+
+def _seal(run: Path) -> str:
+    """The hash of the whole chain; of a run whose files are damaged none."""
+    try:
+        return RunDirectory(run).seal()
+    except RunError:
+        return ""
+
+
+def render_card(
+    facts: RunFacts, chat: bool = False, evidence: Sequence[Evidence] = (), notes: Sequence[str] = (), seal: str = ""
+) -> str:
+    """The card's text: YAML between two lines of `---`, then Markdown. `chat`: its tokenizer has a chat template. `notes`: what
+    of the measurements could not be read."""
     sample = facts.final_sample or (facts.samples[-1] if facts.samples else None)
     answers = chat and facts.answers
     prompt = example_prompt(facts, sample)
@@ -78,7 +115,14 @@ def render_card(facts: RunFacts, chat: bool = False) -> str:
             data_notes=data_notes(facts),
             training=how_trained(facts),
             parts=parameter_rows(facts),
-            limits=limits(facts),
+            limits=limits(facts, {one.name for one in evidence if one.kind == "audits"}),
+            uses=intended_uses(facts),
+            misuse=foreseeable_misuse(facts),
+            evaluations=[one for one in evidence if one.kind == "evaluations"],
+            audits=[one for one in evidence if one.kind == "audits"],
+            notes=notes,
+            compute=compute_rows(facts),
+            seal=seal,
             machine=machine_rows(facts.manifest),
             hashes=hash_rows(facts),
             longest=LONGEST_LIST,
@@ -225,7 +269,11 @@ def how_trained(facts: RunFacts) -> str:
         settings += [f"{name} {training[key]}" for key, name in shown if number(training.get(key)) is not None]
         sentences.append(f"{', '.join(settings)}.")
     sentences += [sentence for sentence in (what_carries_loss(facts), _which_weights(facts)) if sentence]
-    because = {"max_steps": "it had taken all its steps", "patience": "the validation loss no longer fell"}
+    because = {
+        "max_steps": "it had taken all its steps",
+        "patience": "the validation loss no longer fell",
+        "privacy_budget": "its privacy budget was spent",
+    }
     reason = text(facts.result.get("stopped_because"))
     if reason in because:
         sentences.append(f"It ended because {because[reason]}.")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from groundup.report.facts import RunFacts
 from groundup.report.pages import count
 from groundup.report.values import number, section, whole
@@ -9,8 +11,8 @@ from groundup.report.values import number, section, whole
 SMALL = 100_000_000  # parameters, below which hardly anything is known
 
 
-def limits(facts: RunFacts) -> list[str]:
-    """What the model is not, and what nobody has looked at."""
+def limits(facts: RunFacts, audits: Collection[str] = ()) -> list[str]:
+    """What the model is not, and what nobody has looked at; `audits` are the names of those that were done."""
     size, context, longest = facts.total_parameters, number(facts.config.get("max_seq_len")), _longest_row(facts)
     found = [_of_its_kind(facts)]
     if size is not None and size < SMALL:
@@ -35,10 +37,19 @@ def limits(facts: RunFacts) -> list[str]:
     of_base = ", or its base's," if facts.base else ""
     return [
         *(sentence for sentence in found if sentence),
-        "Not measured: bias, stereotypes and toxicity of what it writes.",
-        f"Not measured: memorization. It may repeat its training text{of_base} word for word, personal data included.",
+        *_not_audited(audits, of_base),
         "Not measured: the truth of what it writes, and any benchmark, downstream task or text unlike its training text.",
     ]
+
+
+def _not_audited(audits: Collection[str], of_base: str) -> list[str]:
+    unknown = [name for name, of in (("bias", "bias"), ("toxicity", "toxicity")) if of not in audits]
+    found = [f"Not measured: {' and '.join(unknown)} of what it writes."] if unknown else []
+    if not {"extraction", "canaries", "membership"} & set(audits):
+        found.append(
+            f"Not measured: memorization. It may repeat its training text{of_base} word for word, personal data included."
+        )
+    return found
 
 
 def _of_its_kind(facts: RunFacts) -> str:

@@ -111,6 +111,18 @@ class RunDirectory:
                 raise RunError(f"{self.path / MANIFEST_FILE} is damaged ({name} is no table); restore it from a copy")
         return manifest
 
+    def made_of(self) -> str:
+        """The hash of what the manifest says of the run's making, its checkpoints aside: each checkpoint and the result hold it, so
+        that a manifest that was changed after, checksum and all, fits neither."""
+        return checksum({key: value for key, value in self.manifest().items() if key != "checkpoints"})
+
+    def seal(self) -> str:
+        """One hash over manifest and result, and so over all that they name. Whoever knows it from another place can tell that nobody
+        wrote the run anew, checksums and all."""
+        return checksum(
+            {"manifest": self.manifest(), "result": self.result() if (self.path / RESULT_FILE).is_file() else {}}
+        )
+
     def working_folder(self) -> Path:
         """The folder that the run was begun in, where its recipe's relative paths begin; this process's, if it is gone."""
         began_in = Path(str(self.manifest().get("working_folder", ""))) if self.started else Path()

@@ -23,7 +23,7 @@ from groundup.run.files import checksum, explain_os_errors, read_json, without_i
 FORMAT_VERSION = 1
 Kind = Literal["evaluations", "audits"]
 KINDS: tuple[Kind, ...] = ("evaluations", "audits")
-NOT_THE_MODEL = ("README.md", OPTIMIZER_FILE, STATE_FILE)
+NOT_THE_MODEL = (OPTIMIZER_FILE, STATE_FILE)
 
 
 def write_measurement(
@@ -74,14 +74,18 @@ def read_measurement(path: Path) -> dict[str, Any]:
 
 def read_measurements(run: RunDirectory) -> dict[str, dict[str, Any]]:
     """All that was measured of the run, by where it lies in it: `evaluations/validation.json` and so on, sorted."""
-    found = [path for kind in KINDS for path in sorted((run.path / kind).glob("*.json")) if path.name[0] != "."]
-    return {path.relative_to(run.path).as_posix(): read_measurement(path) for path in found}
+    return {path.relative_to(run.path).as_posix(): read_measurement(path) for path in measurement_files(run)}
+
+
+def measurement_files(run: RunDirectory) -> list[Path]:
+    """Where they lie, evaluations first, each kind sorted."""
+    return [path for kind in KINDS for path in sorted((run.path / kind).glob("*.json")) if path.name[0] != "."]
 
 
 def hash_model(folder: Path) -> dict[str, str]:
-    """The SHA-256 of each file of a model's directory, but for the card and what only resuming reads."""
+    """The SHA-256 of each file of a model's directory, but for its cards and what only resuming reads."""
     files = sorted(path for path in folder.iterdir() if path.is_file() and path.name[0] != ".")
-    return {path.name: sha256_file(path) for path in files if path.name not in NOT_THE_MODEL}
+    return {path.name: sha256_file(path) for path in files if path.suffix != ".md" and path.name not in NOT_THE_MODEL}
 
 
 def _measured(run: RunDirectory, model: Path | None) -> dict[str, Any]:

@@ -28,12 +28,12 @@ from groundup.text.fetch import fetch
 from groundup.text.privacy.pseudonyms import read_key
 from groundup.text.settings import DataSettings
 from groundup.text.show_progress import reading_progress
-from groundup.text.sources import Say, Source, find_sources, read_sources, say_repair, source_hashes
+from groundup.text.sources import Say, Source, files_hash, find_sources, read_sources, say_repair, source_hashes
 from groundup.text.steps import Steps, needs_work
 from groundup.text.tally import Tally
 from groundup.text.worker import Worker, make_shard
 
-FORMAT_VERSION = 3
+FORMAT_VERSION = 4
 SHARD_CHARACTERS = 8 * 2**20
 SHARD_DOCUMENTS = 20_000
 NOT_OF_THE_TEXT = (
@@ -149,6 +149,7 @@ def _make(
             say_repair(repair, tally.changed[repair], said.append)
     bad.tell(said.append)
     others = {
+        "files_sha256": {source.name: digest for source in sources if (digest := files_hash(source))},
         "left_out": {source.name: dict(source.left_out) for source in sources if source.left_out},
         "unreadable": dict(bad.counts),
         "unreadable_examples": bad.examples,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -9,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from groundup.errors import DataError
-from groundup.files import sha256_file
+from groundup.files import sha256_file, sha256_text
 from groundup.text.bad_input import EMPTY, BadInput
 from groundup.text.catalogue import CATALOGUE, CatalogueEntry
 from groundup.text.document import Document
@@ -80,6 +81,11 @@ def find_sources(settings: DataSettings, cache: Path, say: Say, folder: Path = P
 def source_hashes(source: Source) -> list[tuple[str, str]]:
     """The names of a source's files and the SHA-256 of each one's bytes."""
     return [(file.name, _hash(file.path)) for file in source.files or ()]
+
+
+def files_hash(source: Source) -> str:
+    """One hash over the bytes of all of a source's files and their names; empty for the catalogue's, whose archive has one."""
+    return "" if source.files is None else sha256_text(json.dumps(source_hashes(source)))
 
 
 def read_sources(

@@ -9,7 +9,7 @@ from typing import Any
 from groundup.files import sha256_text
 from groundup.text.bad_input import BadInput
 from groundup.text.settings import DataSettings
-from groundup.text.sources import Source, source_hashes
+from groundup.text.sources import Source, files_hash, source_hashes
 from groundup.tokens.chat_template import ChatTemplate
 from groundup.tokens.chat_templates import SOURCES
 from groundup.tokens.example_plan import ExamplePlan
@@ -148,7 +148,7 @@ def _source_facts(source: Source, tallies: Mapping[str, Tally]) -> dict[str, Any
     whole = hashes[0][1] if len(hashes) == 1 else sha256_text("\n".join(digest for _, digest in hashes))
     rows = sum(tally.rows_of.get(source.name, 0) for tally in tallies.values())
     sizes = [file.path.stat().st_size for file in source.files or () if file.path.is_file()]
-    archive = {"archive_sha256": source.entry.sha256} if source.entry else {}
+    raw = {"archive_sha256": source.entry.sha256} if source.entry else {"files_sha256": files_hash(source)}
     return {
         "name": source.name,
         "origin": source.entry.origin if source.entry else source.name,
@@ -156,5 +156,5 @@ def _source_facts(source: Source, tallies: Mapping[str, Tally]) -> dict[str, Any
         "bytes": sum(sizes),
         "sha256": whole,
         "documents": rows,
-        **archive,
+        **raw,
     }

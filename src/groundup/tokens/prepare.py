@@ -36,7 +36,7 @@ from groundup.tokens.tokenizer import CONFIG_FILE, Tokenizer
 from groundup.tokens.train import train_with_special_tokens, with_special_tokens
 from groundup.tokens.write_store import write_store
 
-FORMAT_VERSION = 9
+FORMAT_VERSION = 10
 LEARNED_CHARACTERS = 200_000_000
 FACTS_FILE, TRAIN_FILE, VALIDATION_FILE, PLAN_FILE = (
     "prepared.json",

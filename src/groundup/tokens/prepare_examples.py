@@ -41,7 +41,7 @@ from groundup.tokens.prepared_examples import (
 )
 from groundup.tokens.tokenizer import CONFIG_FILE, Tokenizer
 
-FORMAT_VERSION = 3
+FORMAT_VERSION = 4
 WORTH_SHOWING = 2**20  # bytes of rows that take a while
 OF_TEXTS = (
     "text_field",

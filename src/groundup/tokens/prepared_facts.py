@@ -118,6 +118,8 @@ def _source_facts(place: int, name: str, store: DocumentStore) -> dict[str, Any]
         "sha256": _hash_of_texts(store.digests, mine),
         "documents": len(mine),
     }
+    if digest := store.facts.get("files_sha256", {}).get(name):
+        facts["files_sha256"] = digest
     if known["origin"] and CATALOGUE[name].sha256:
         facts["archive_sha256"] = CATALOGUE[name].sha256
     return facts

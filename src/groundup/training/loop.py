@@ -14,6 +14,7 @@ import torch
 from safetensors.torch import load_file
 
 from groundup.device import give_back_freed_memory, matmul_flops_per_second, precision_name
+from groundup.energy import EnergyMeter
 from groundup.errors import TrainingError
 from groundup.run.checkpoints import OPTIMIZER_FILE, list_checkpoints, prune_checkpoints, read_state, write_checkpoint
 from groundup.run.directory import RunDirectory
@@ -34,25 +35,28 @@ class Progress:
     best_step: int | None = None
     best_loss: float | None = None
     evaluations_without_best: int = 0
+    joules: float | None = None
+    """Electricity, of the steps alone; None where the machine doesn't tell."""
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a training ended: `max_steps`, `patience`, `SIGINT` or `SIGTERM`."""
+    """How a training ended: `max_steps`, `patience`, `privacy_budget`, `SIGINT`, `SIGTERM`, or `until`."""
 
     progress: Progress
     stopped_because: str
 
     @property
     def finished(self) -> bool:
-        return self.stopped_because in ("max_steps", "patience")
+        return self.stopped_because in ("max_steps", "patience", "privacy_budget")
 
 
-def train(task: Task, resume_from: Path | None = None) -> Outcome:
+def train(task: Task, resume_from: Path | None = None, until: int | None = None) -> Outcome:
     """Train until `max_steps`, until patience runs out, or until a signal asks to stop. The run must be locked by the caller.
 
     With `resume_from` (a verified checkpoint) the weights that follow are those of the uninterrupted run, bit for bit, on the
-    same machine. Raises `TrainingError` when the loss is not finite; the weights on disk then are all good.
+    same machine. After step `until` it saves and leaves off, for whoever replays a stretch. Raises `TrainingError` when the loss
+    is not finite; the weights on disk then are all good.
     """
     settings, run = task.settings, task.run
 
@@ -63,10 +67,11 @@ def train(task: Task, resume_from: Path | None = None) -> Outcome:
     progress = _restore(task, machinery, resume_from) if resume_from else Progress()
     if 0 < settings.patience <= progress.evaluations_without_best:
         return Outcome(progress, "patience")
+    last_step = _last_step(task, machinery, progress.step)
 
     with (
         machinery.shards,
-        TrainingProgress(settings.max_steps, progress.step) as display,
+        TrainingProgress(last_step, progress.step) as display,
         _writer(settings, run, progress.step) as tensorboard,
         StopRequest() as stop,
     ):
@@ -75,7 +80,8 @@ def train(task: Task, resume_from: Path | None = None) -> Outcome:
                 progress = _evaluate(task, progress, display, tensorboard, counts=False)
             give_back_freed_memory()
         clock, tokens, flops = time.perf_counter(), 0, 0
-        while progress.step < settings.max_steps:
+        energy = EnergyMeter(machinery.device.index or 0 if machinery.device.type == "cuda" else None)
+        while progress.step < last_step:
             # 3. One step: the batch and its gradients, then the update.
             factor = learning_rate_factor(progress.step, settings)
             taken = take_step(task, machinery, progress.step, factor)
@@ -85,14 +91,15 @@ def train(task: Task, resume_from: Path | None = None) -> Outcome:
             display.advance(step)
 
             # 4. The record. This is where the host waits for the device.
-            last, stopping = step == settings.max_steps, stop.received
-            due_to_save = step % settings.save_steps == 0 or last or stopping is not None
+            last, stopping = step == last_step, stop.received
+            due_to_save = step % settings.save_steps == 0 or last or stopping is not None or step == until
             due_to_evaluate = step % settings.eval_steps == 0 or last
             if step % settings.logging_steps == 0 or due_to_save or due_to_evaluate:
                 _stop_if_not_finite(task, machinery, step)
                 _tell_of_spikes(task, machinery)
                 elapsed = time.perf_counter() - clock
-                progress = replace(progress, seconds=progress.seconds + elapsed)
+                joules = _sum(progress.joules, energy.read(), progress.seconds > 0)
+                progress = replace(progress, seconds=progress.seconds + elapsed, joules=joules)
                 speed, reached = tokens / max(elapsed, 1e-9), flops / max(elapsed, 1e-9)
                 if reached > machinery.peak_flops:
                     _measure_peak_again(machinery)
@@ -124,9 +131,25 @@ def train(task: Task, resume_from: Path | None = None) -> Outcome:
             if stopping is not None and not last:
                 run.log_event("stopped", step, why=stopping.name)
                 return Outcome(progress, stopping.name)
+            if step == until:
+                return Outcome(progress, "until")
             if due_to_save or due_to_evaluate:
                 clock = time.perf_counter()  # neither validation nor saving counts as training time
-    return Outcome(progress, "max_steps")
+                energy.read()
+    return Outcome(progress, "max_steps" if last_step == settings.max_steps else "privacy_budget")
+
+
+def _last_step(task: Task, machinery: Machinery, step: int) -> int:
+    """The step that training ends with: `max_steps`, or the last one before the privacy budget would be passed."""
+    most = task.settings.max_steps
+    if machinery.privacy is None:
+        return most
+    return step + machinery.privacy.plan.steps_left(machinery.privacy.ledger, most - step)
+
+
+def _sum(before: float | None, joules: float | None, begun: bool) -> float | None:
+    """Joules so far; a stretch without a counter leaves the whole unknown."""
+    return None if joules is None or (begun and before is None) else (before or 0.0) + joules
 
 
 def _restore(task: Task, machinery: Machinery, checkpoint: Path) -> Progress:
@@ -136,6 +159,8 @@ def _restore(task: Task, machinery: Machinery, checkpoint: Path) -> Progress:
     machinery.spikes_told = int(machinery.guard.spikes)
     if machinery.scaler is not None and state["scaler"] is not None:
         machinery.scaler.load_state_dict(state["scaler"])
+    if machinery.privacy is not None:
+        machinery.privacy.load_state(state["privacy"])
     return Progress(**state["progress"])
 
 
@@ -268,10 +293,11 @@ def _save(task: Task, machinery: Machinery, progress: Progress) -> None:
         "records": task.run.record_marks(),
         **task.fingerprint,
     }
+    spent: dict[str, Any] = {} if machinery.privacy is None else {"privacy": machinery.privacy.state()}
     task.run.sync_records()
-    checkpoint = write_checkpoint(task.run.path, progress.step, state, optimizer, num_bytes, task.save_model)
+    checkpoint = write_checkpoint(task.run.path, progress.step, state | spent, optimizer, num_bytes, task.save_model)
     task.run.record_checkpoint(checkpoint)
-    task.run.log_event("saved", progress.step, checkpoint=checkpoint.name)
+    task.run.log_event("saved", progress.step, checkpoint=checkpoint.name, **spent)
     prune_checkpoints(task.run.path, task.settings.keep_checkpoints, progress.best_step)
 
 

@@ -7,6 +7,7 @@ from typing import Literal
 
 from groundup.config import require, require_finite
 from groundup.model.lora_settings import LoraSettings
+from groundup.training.privacy.settings import PrivateTrainingSettings
 
 Optimizer = Literal["adamw", "muon"]
 Schedule = Literal["cosine", "trapezoid", "linear", "constant"]
@@ -110,6 +111,8 @@ class TrainingSettings:
     """With method = "lora": the small matrices."""
     preference: PreferenceSettings = field(default_factory=PreferenceSettings)
     """With objective = "preference": its loss."""
+    privacy: PrivateTrainingSettings = field(default_factory=PrivateTrainingSettings)
+    """Bounds what is learned of any single document."""
 
     def __post_init__(self) -> None:
         at_least_one = (
@@ -163,3 +166,28 @@ class TrainingSettings:
             self.optimizer,
             'use "adamw" with training.method = "lora", whose matrices are too narrow to be orthogonalized',
         )
+        if self.privacy.on:
+            self._check_private()
+
+    def _check_private(self) -> None:
+        """Raise `SettingError` for what would mix the gradients of rows, or do by them what no noise hides."""
+        for name, usual, why in (
+            (
+                "activation_checkpointing",
+                False,
+                "layers are read a second time then, and a row's gradient is not known",
+            ),
+            ("compile", False, "a compiled network doesn't tell of its rows' gradients"),
+            ("length_warmup_fraction", 0.0, "it makes several rows of one, each of which would be clipped by itself"),
+            ("spike_sigmas", 0.0, "which steps are left out would tell of single documents, and no noise hides it"),
+        ):
+            advice = f"use {str(usual).lower()} with training.privacy: {why}"
+            require(getattr(self, name) == usual, f"training.{name}", getattr(self, name), advice)
+        advice = (
+            "use fp32 or bf16 with training.privacy: a loss scale leaves out steps by what single documents do to them"
+        )
+        require(self.precision != "fp16", "training.precision", self.precision, advice)
+        advice = (
+            "use language_model or instruction with training.privacy: the rows of a pair are not clipped together yet"
+        )
+        require(self.objective != "preference", "training.objective", self.objective, advice)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -19,6 +20,8 @@ from groundup.run.checkpoints import read_state
 from groundup.run.directory import RunDirectory
 from groundup.training.guard import StepGuard
 from groundup.training.optimizers import Optimizer, gradient_norm, scale_gradients, trainable
+from groundup.training.privacy.plan import PrivacyPlan
+from groundup.training.privacy.steps import PrivateSteps
 from groundup.training.settings import TrainingSettings
 from groundup.training.shards import Shards, num_shards
 
@@ -47,7 +50,8 @@ class Task:
     run: RunDirectory
     loss_sum: LossSum
     batch: Callable[[int], np.ndarray]
-    """A step's whole batch, (B, T+1) ids or what else `loss_sum` reads: a pure function of the step, and so is its shape."""
+    """A step's whole batch, (B, T+1) ids or what else `loss_sum` reads: a pure function of the step, and so is its shape. With `privacy`
+    neither: rows are drawn from the operating system's randomness, some more or fewer of them, or none."""
     evaluate: Callable[[], dict[str, float]]
     """Validation figures of the model as it stands; at least `loss`."""
     sample: Callable[[int], dict[str, Any]] | None
@@ -68,6 +72,8 @@ class Task:
     """What `loss_sum` gives behind the loss, in its order; their means are logged with it."""
     rows_read: Callable[[np.ndarray], tuple[int, int]] = rows_read
     """How many rows of a batch the network reads, and how many tokens of each."""
+    privacy: PrivacyPlan | None = None
+    """How the gradient is made private. It asks for marked rows, (B, L+1), and for a `loss_sum` of all logits where all is trained."""
 
 
 @dataclass
@@ -86,6 +92,7 @@ class Machinery:
     """Those that are trained."""
     adapter_parameters: int | None
     """How many there are beside frozen weights; None if all weights are trained."""
+    privacy: PrivateSteps | None = None
     spikes_told: int = 0
 
 
@@ -129,6 +136,7 @@ def prepare_machinery(task: Task, resume_from: Path | None = None) -> Machinery:
         peak_flops=task.peak_flops,
         parameters=parameters,
         adapter_parameters=sum(parameter.numel() for parameter in parameters) if frozen else None,
+        privacy=PrivateSteps(task.privacy) if task.privacy else None,
     )
 
 
@@ -148,20 +156,27 @@ def take_step(task: Task, machinery: Machinery, step: int, factor: float) -> Ste
 
 
 def _accumulate_gradients(task: Task, machinery: Machinery, step: int, batch: Tensor, num_terms: int) -> Tensor:
-    """Gradients of the batch's mean loss, part by part; that loss and the figures' means, (1 + F,)."""
+    """Gradients of the batch's mean loss, or private ones in their place, part by part; that loss and the figures' means, (1 + F,)."""
     settings, device = task.settings, machinery.device
     machinery.optimizer.zero_grad()
     total = torch.zeros(1 + len(task.figure_names), device=device)
 
-    def backward(network: nn.Module, rows: Tensor) -> Tensor:
+    def sums_of(network: nn.Module, rows: Tensor) -> Tensor:
         with torch.autocast(device.type, machinery.dtype) if machinery.dtype else nullcontext():
-            means = task.loss_sum(network, rows) / num_terms
+            return task.loss_sum(network, rows)
+
+    def backward(network: nn.Module, rows: Tensor) -> Tensor:
+        means = sums_of(network, rows) / num_terms
         loss = means[0] if means.ndim else means
         (machinery.scaler.scale(loss) if machinery.scaler else loss).backward()  # type: ignore[no-untyped-call]
         return means.detach()
 
+    private = machinery.privacy
+    way_back = backward if private is None else partial(private.backward, sums_of, num_terms)
     for part, rows in enumerate(batch.chunk(settings.accumulation_steps)):
-        total += machinery.shards.run(backward, rows, f"{settings.seed}:{step}:{part}")
+        total += machinery.shards.run(way_back, rows, f"{settings.seed}:{step}:{part}")
+    if private is not None:
+        private.finish(machinery.parameters, len(machinery.shards.networks), machinery.shards.each)
     return total
 
 

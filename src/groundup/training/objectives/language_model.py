@@ -22,20 +22,27 @@ def loss_sum(model: nn.Module, batch: Tensor) -> Tensor:
     return _cross_entropy_sum(model, batch[:, :-1], batch[:, 1:])  # the targets are the inputs, one place on
 
 
-def marked_loss_sum(model: nn.Module, batch: Tensor) -> Tensor:
+def marked_loss_sum(model: nn.Module, batch: Tensor, all_logits: bool = False) -> Tensor:
     """The same over tokens that carry loss, of rows that say which do: (B, T+1), or (B, 2, T+1) with the document of each token below it.
 
-    `~id`, a negative number, is a token that is read but not predicted. With documents, attention stays within them.
+    `~id`, a negative number, is a token that is read but not predicted. With documents, attention stays within them. With `all_logits`
+    they are made row by row by the network's own layer, whatever memory it takes.
     """
     ids, segment_ids = (batch, None) if batch.ndim == 2 else (batch[:, 0], batch[:, 1, :-1])
     inputs = torch.where(ids < 0, ~ids, ids)[:, :-1]  # (B, T)
-    return _cross_entropy_sum(model, inputs, ids[:, 1:].clamp(min=NO_LOSS), segment_ids)
+    return _cross_entropy_sum(model, inputs, ids[:, 1:].clamp(min=NO_LOSS), segment_ids, all_logits)
 
 
-def _cross_entropy_sum(model: nn.Module, inputs: Tensor, targets: Tensor, segment_ids: Tensor | None = None) -> Tensor:
+def _cross_entropy_sum(
+    model: nn.Module,
+    inputs: Tensor,
+    targets: Tensor,
+    segment_ids: Tensor | None = None,
+    all_logits: bool = False,
+) -> Tensor:
     """Of inputs (B, T) and targets (B, T): at once where all logits are few, else only where there is loss, some at a time."""
     output: nn.Linear = model.output_projection  # type: ignore[assignment]  # of a compiled network, too
-    if targets.numel() * len(output.weight) <= FEW_LOGITS:
+    if all_logits or targets.numel() * len(output.weight) <= FEW_LOGITS:
         logits = model(inputs, segment_ids=segment_ids)  # (B, T, V)
         return F.cross_entropy(logits.flatten(0, 1).float(), targets.flatten(), ignore_index=NO_LOSS, reduction="sum")
     hidden = model(inputs, segment_ids=segment_ids, project=False)  # (B, T, D)

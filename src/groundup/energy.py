@@ -1,0 +1,68 @@
+"""How much electricity a training takes: from the processor's own counter (RAPL) or the graphics card's (NVML), where they can be read."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+RAPL = Path("/sys/class/powercap")
+
+
+class EnergyMeter:
+    """Joules since it was last read, of all processor packages and of one graphics card; whatever else runs on them included.
+
+    The kernel gives a package's energy in microjoules, a counter that begins at 0 again after `max_energy_range_uj`
+    (https://docs.kernel.org/power/powercap/powercap.html). Since 2020 only the superuser may read it on most machines.
+    """
+
+    def __init__(self, gpu: int | None = None, rapl: Path = RAPL) -> None:
+        """`gpu`: the number of the card that is trained on, for one of NVIDIA's with the package nvidia-ml-py beside it."""
+        packages = sorted(path for path in rapl.glob("intel-rapl:*") if path.name.count(":") == 1)
+        self._packages = {path: counted for path in packages if (counted := _read(path / "energy_uj")) is not None}
+        self._card, self._card_joules = _open_card(gpu), 0.0
+        if self._card is not None:
+            self._card_joules = _card_joules(self._card)
+
+    def read(self) -> float | None:
+        """Joules since the last call, or since the meter was made; None where no counter can be read."""
+        if not self._packages and self._card is None:
+            return None
+        joules = 0.0
+        for path, before in self._packages.items():
+            now = _read(path / "energy_uj")
+            if now is None:
+                continue
+            turn = _read(path / "max_energy_range_uj") or 0
+            joules += (now - before + (turn if now < before else 0)) / 1e6
+            self._packages[path] = now
+        if self._card is not None:
+            before_card, self._card_joules = self._card_joules, _card_joules(self._card)
+            joules += self._card_joules - before_card
+        return joules
+
+
+def _read(path: Path) -> int | None:
+    try:
+        return int(path.read_text())
+    except (OSError, ValueError):
+        return None
+
+
+def _open_card(gpu: int | None) -> Any:
+    if gpu is None:
+        return None
+    with suppress(Exception):  # no such package, driver or card: there is no counter then
+        import pynvml  # type: ignore[import-not-found,unused-ignore]
+
+        pynvml.nvmlInit()
+        handle = pynvml.nvmlDeviceGetHandleByIndex(gpu)
+        pynvml.nvmlDeviceGetTotalEnergyConsumption(handle)
+        return handle
+    return None
+
+
+def _card_joules(handle: Any) -> float:
+    import pynvml
+
+    return float(pynvml.nvmlDeviceGetTotalEnergyConsumption(handle)) / 1e3  # it counts millijoules

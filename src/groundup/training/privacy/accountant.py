@@ -1,0 +1,102 @@
+"""What noisy steps spend: ε for a δ, of a ledger of how much was drawn, with how much noise, how often.
+
+The arithmetic is Opacus': Rényi divergences (Mironov 2017; Mironov, Talwar & Zhang 2019, Rényi differential privacy of the sampled
+Gaussian mechanism), and privacy loss random variables (Gopi, Lee & Wutschitz 2021, Numerical composition of differential privacy). Both
+are upper bounds for two sets of documents of which one has one more than the other. Opacus takes seconds to load, so it is only here.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from typing import NamedTuple
+
+from groundup.errors import MissingExtraError
+from groundup.training.privacy.settings import LEAST_NOISE, MOST_NOISE, Accountant
+
+ORDERS = [1 + tenth / 10 for tenth in range(1, 100)] + [*range(11, 64), 80, 96, 128, 192, 256, 384, 512, 768, 1024]
+TOO_MUCH = 50.0
+"""From here on ε promises nothing, and the closer bound would take minutes: Rényi's is given for it."""
+TOLERANCE = 1.002  # how much more noise than needed is near enough
+
+
+class Spent(NamedTuple):
+    """Some steps that were alike."""
+
+    sample_rate: float
+    noise_multiplier: float
+    steps: int
+
+
+Ledger = tuple[Spent, ...]
+
+
+def add_steps(ledger: Ledger, sample_rate: float, noise_multiplier: float, steps: int) -> Ledger:
+    """The ledger with so many steps more."""
+    if not steps:
+        return ledger
+    if ledger and ledger[-1][:2] == (sample_rate, noise_multiplier):
+        return (*ledger[:-1], ledger[-1]._replace(steps=ledger[-1].steps + steps))
+    return (*ledger, Spent(sample_rate, noise_multiplier, steps))
+
+
+def epsilon_spent(ledger: Ledger, delta: float, accountant: Accountant) -> float:
+    """ε at δ of all steps of a ledger; inf if one of them had no noise. Raises `MissingExtraError` without Opacus."""
+    rdp_accountant, prv_accountant = _accountants()
+    history = [(spent.noise_multiplier, spent.sample_rate, spent.steps) for spent in ledger if spent.sample_rate]
+    if not history:
+        return 0.0
+    if not all(noise for noise, _, _ in history):
+        return float("inf")
+    with warnings.catch_warnings():
+        warnings.simplefilter(
+            "ignore"
+        )  # of orders at the end of the list, and of logarithms of 0, both of which are on the safe side
+        rdp = rdp_accountant()
+        rdp.history = history
+        bound = max(0.0, float(rdp.get_epsilon(delta, alphas=ORDERS)))  # below 0 where δ alone is enough
+        if accountant == "rdp" or bound > TOO_MUCH:
+            return bound
+        prv = prv_accountant()
+        prv.history = history
+        return min(bound, float(prv.get_epsilon(delta)))
+
+
+def noise_for(epsilon: float, delta: float, sample_rate: float, steps: int, accountant: Accountant) -> float | None:
+    """The least noise multiplier, to 0.2 %, with which so many steps spend no more than ε; None if the greatest spends more."""
+
+    def enough(noise: float) -> bool:
+        return epsilon_spent((Spent(sample_rate, noise, steps),), delta, accountant) <= epsilon
+
+    low = high = 1.0
+    while not enough(high):
+        if high == MOST_NOISE:
+            return None
+        low, high = high, min(2 * high, MOST_NOISE)
+    while low == high and high > LEAST_NOISE:  # 1 was enough
+        low = max(high / 2, LEAST_NOISE)
+        if enough(low):
+            high = low
+    while high / low > TOLERANCE:
+        middle = (low * high) ** 0.5
+        low, high = (low, middle) if enough(middle) else (middle, high)
+    return high
+
+
+def steps_within(spend: Callable[[int], float], epsilon: float, most: int) -> int:
+    """How many steps, up to `most`, may be taken before ε is passed; `spend(n)` is what n of them come to."""
+    if spend(most) <= epsilon:
+        return most
+    within, beyond = 0, most
+    while beyond - within > 1:
+        middle = (within + beyond) // 2
+        within, beyond = (middle, beyond) if spend(middle) <= epsilon else (within, middle)
+    return within
+
+
+def _accountants() -> tuple[type, type]:
+    try:
+        from opacus.accountants import PRVAccountant, RDPAccountant
+    except ImportError as error:
+        raise MissingExtraError("training.privacy", "privacy") from error
+    return RDPAccountant, PRVAccountant

@@ -1,0 +1,96 @@
+"""The gate of a release: thresholds held against what was measured, and files that are none."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from groundup.errors import RunError, SettingError
+from groundup.recipe.gate import check_gate, require_passed
+from groundup.run.directory import RunDirectory
+from groundup.run.measurements import write_measurement
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run with a result, an audit and an evaluation."""
+    path = tmp_path_factory.mktemp("runs") / "run"
+    (path / "model").mkdir(parents=True)
+    (path / "model" / "config.json").write_text("{}")
+    directory = RunDirectory(path)
+    directory.write_manifest({"hashes": {}, "seed": 1})
+    figures = {"sample": "", "sample_prompt": "", "validation": {"perplexity": 5.0}, "steps": 1, "best_step": 1}
+    directory.write_result(figures)
+    interval = {"value": 0.55, "low": 0.5, "high": 0.62, "n": 90}
+    write_measurement(directory, "audits", "membership", {"loss": {"auc": interval}})
+    write_measurement(directory, "evaluations", "validation", {"by": {"a.txt": {"loss": 2.0}}})
+    return path
+
+
+def gate(folder: Path, text: str) -> Path:
+    path = folder / "gate.toml"
+    path.write_text(text)
+    return path
+
+
+def test_figures_within_their_thresholds_pass(run: Path, tmp_path: Path) -> None:
+    gates = check_gate(
+        run,
+        gate(
+            tmp_path,
+            """
+            [result]
+            "validation.perplexity" = { max = 5.0, min = 1 }
+            [audits.membership]
+            "loss.auc" = { max = 0.6 }
+            [evaluations.validation]
+            "by.a.txt.loss" = { max = 2.5 }
+            [manifest]
+            seed = { min = 1 }
+            """,
+        ),
+    )
+    assert [one.value for one in gates] == [5.0, 0.55, 2.0, 1.0]
+    assert all(one.passed for one in gates)
+    require_passed(gates)
+
+
+def test_each_figure_past_its_threshold_is_named_and_so_is_one_that_nobody_measured(run: Path, tmp_path: Path) -> None:
+    file = gate(
+        tmp_path,
+        """
+        [audits.membership]
+        "loss.auc" = { max = 0.6, of = "high" }
+        [audits.canaries]
+        exposure = { max = 3 }
+        [result]
+        "validation.perplexity" = { min = 6, max = 7 }
+        """,
+    )
+    with pytest.raises(RunError, match="does not pass the gate") as failed:
+        require_passed(check_gate(run, file))
+    for sentence in (
+        "loss.auc of audits/membership.json is 0.62, and has to be at most 0.6",
+        "exposure of audits/canaries.json is not measured, and has to be at most 3",
+        "validation.perplexity of result.json is 5, and has to be at least 6 and at most 7",
+    ):
+        assert sentence in str(failed.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("", "it holds no threshold; write e.g."),
+        ("[results]\nloss = { max = 1 }", "results = .*: a table is .result., .manifest., .evaluations.NAME."),
+        ("[result]\nloss = 3", r"result\.json\.loss = 3: give a threshold"),
+        ("[result]\nloss = {}", "give max, min, or both"),
+        ("[result]\nloss = { maximum = 3 }", r"result\.json\.loss\.maximum"),
+        ("[result]\nloss = { max = '3' }", r"result\.json\.loss\.max = '3': this should be a number"),
+        ("[audits]\nmembership = 3", r"audits\.membership = 3: give a table"),
+        ("[result", "not valid TOML"),
+    ],
+)
+def test_a_file_that_is_no_gate_says_what_is_wrong(run: Path, tmp_path: Path, text: str, told: str) -> None:
+    with pytest.raises(SettingError, match=told):
+        check_gate(run, gate(tmp_path, text))

@@ -1,0 +1,36 @@
+"""The energy meter, held to a made-up machine's counters."""
+
+from pathlib import Path
+
+from groundup.energy import EnergyMeter
+
+
+def package(folder: Path, number: str, counted: int, turn: int = 262_143_328_850) -> Path:
+    path = folder / f"intel-rapl:{number}"
+    path.mkdir()
+    (path / "energy_uj").write_text(f"{counted}\n")
+    (path / "max_energy_range_uj").write_text(f"{turn}\n")
+    return path / "energy_uj"
+
+
+def test_all_packages_count_and_their_parts_do_not_count_twice(tmp_path: Path) -> None:
+    first, second = package(tmp_path, "0", 1_000_000), package(tmp_path, "1", 5_000_000)
+    package(tmp_path, "0:0", 0).write_text("900000")  # the cores, a part of package 0
+    meter = EnergyMeter(rapl=tmp_path)
+    first.write_text("3500000")
+    second.write_text("6000000")
+    assert meter.read() == 3.5
+    assert meter.read() == 0.0
+
+
+def test_a_counter_that_begins_anew_goes_on(tmp_path: Path) -> None:
+    counter = package(tmp_path, "0", 9_000_000, turn=10_000_000)
+    meter = EnergyMeter(rapl=tmp_path)
+    counter.write_text("2000000")
+    assert meter.read() == 3.0
+
+
+def test_without_a_counter_there_is_no_figure(tmp_path: Path) -> None:
+    assert EnergyMeter(rapl=tmp_path / "none").read() is None
+    package(tmp_path, "0", 0).write_text("a secret")
+    assert EnergyMeter(gpu=0, rapl=tmp_path).read() is None  # no card here, and no package of its maker
