@@ -11,7 +11,7 @@ import pytest
 from fastapi import FastAPI
 from starlette.testclient import TestClient
 
-from groundup.serving.page_files import PAGES, page_routes, read_pages
+from groundup.serving.page_files import PAGES, STUDY_PAGES, page_routes, read_pages
 
 FILES = read_pages()
 
@@ -50,7 +50,11 @@ def test_there_is_nothing_else(pages: TestClient, path: str) -> None:
 
 def test_all_that_lies_there_is_sent() -> None:
     there = {file.name for file in files("groundup.serving").joinpath("pages").iterdir()}
-    assert {*PAGES.values(), *(path.removeprefix("/pages/") for path in FILES if path not in PAGES)} == there
+    assert {
+        *PAGES.values(),
+        *STUDY_PAGES.values(),
+        *(path.removeprefix("/pages/") for path in FILES if path not in PAGES),
+    } == there
 
 
 @pytest.mark.parametrize("path", [path for path in FILES if not path.endswith(".svg")])

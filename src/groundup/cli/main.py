@@ -15,6 +15,7 @@ from groundup.cli import data, guard, tokenizer
 from groundup.cli.audit import audit
 from groundup.cli.card import card
 from groundup.cli.chat import chat
+from groundup.cli.compare import compare
 from groundup.cli.complete import complete
 from groundup.cli.evaluate import evaluate
 from groundup.cli.export import export
@@ -34,7 +35,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (train, labels, generate, complete, chat, serve, evaluate, audit, export, runs, card, verify):
+for command in (train, labels, generate, complete, chat, serve, evaluate, audit, compare, export, runs, card, verify):
     app.command(no_args_is_help=command is not runs)(command)
 app.add_typer(data.app)
 app.add_typer(tokenizer.app)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from importlib.resources import files
 
 from fastapi import APIRouter, Request, Response
 
 PAGES = {"/": "chat.html", "/inside": "inside.html"}
+STUDY_PAGES = {"/": "compare.html"}
 SUFFIXES = (".css", ".js", ".svg")
 TYPES = {
     ".html": "text/html; charset=utf-8",
@@ -30,17 +31,19 @@ HEADERS = {
 }
 
 
-def read_pages() -> dict[str, tuple[str, bytes]]:
-    """Each address with its type and its bytes."""
+def read_pages(pages: Mapping[str, str] = PAGES) -> dict[str, tuple[str, bytes]]:
+    """Each address with its type and its bytes; `pages` says which file is which page."""
     folder = files("groundup.serving").joinpath("pages")
-    names = PAGES | {f"/pages/{file.name}": file.name for file in folder.iterdir() if file.name.endswith(SUFFIXES)}
+    names = dict(pages) | {
+        f"/pages/{file.name}": file.name for file in folder.iterdir() if file.name.endswith(SUFFIXES)
+    }
     return {path: (_type_of(name), folder.joinpath(name).read_bytes()) for path, name in sorted(names.items())}
 
 
-def page_routes() -> APIRouter:
+def page_routes(pages: Mapping[str, str] = PAGES) -> APIRouter:
     """A route for each page and each of their files; none of them takes part of an address as a path."""
     router = APIRouter()
-    for path, (kind, content) in read_pages().items():
+    for path, (kind, content) in read_pages(pages).items():
         router.add_api_route(path, _sender(kind, content), methods=["GET", "HEAD"], include_in_schema=False)
     return router
 

@@ -62,6 +62,11 @@ async function request(address, body, signal) {
   throw new ApiError(response.status, message, answer?.error?.code ?? "", Number(response.headers.get("Retry-After")) || 0);
 }
 
+/** The JSON that an address answers to a body, or to nothing. */
+export async function ask(address, body) {
+  return (await request(address, body)).json();
+}
+
 /** The first model of /v1/models. */
 export async function servedModel(signal) {
   const answer = parsed(await (await request("v1/models", undefined, signal)).text());

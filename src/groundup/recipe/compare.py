@@ -1,0 +1,115 @@
+"""A study of what models write: its prompts are read, each model answers them, and people's ratings become figures and rows."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from groundup.errors import DataError, GenerationError
+from groundup.evaluation.human.results import preference_rows
+from groundup.evaluation.human.study import Study
+from groundup.files import replacing
+from groundup.language_model import LanguageModel
+
+Say = Callable[[str], None]
+
+
+def read_prompts(path: Path) -> list[Any]:
+    """A prompt a line of a .txt file; of a .jsonl file each row's `prompt`, a text, or `messages`. Empty lines are nothing.
+
+    Raises `DataError` naming the line.
+    """
+    try:
+        lines = path.read_text(encoding="utf-8-sig").split("\n")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "it is not UTF-8 text"
+        raise DataError(f"the prompts {path} cannot be read ({reason}): name a .txt or .jsonl file") from error
+    numbered = [(number, line) for number, line in enumerate(lines, start=1) if line.strip()]
+    if path.suffix != ".jsonl":
+        prompts: list[Any] = [line.rstrip("\r") for _, line in numbered]
+    else:
+        prompts = [_prompt(line, f"{path}, line {number}") for number, line in numbered]
+    if not prompts:
+        raise DataError(f"{path} has no prompts: write one a line")
+    return prompts
+
+
+def _prompt(line: str, place: str) -> Any:
+    try:
+        row = json.loads(line)
+    except (ValueError, RecursionError) as error:
+        raise DataError(f'{place} is no JSON: a row is e.g. {{"prompt": "Who wrote Hamlet?"}}') from error
+    if isinstance(row, dict):
+        if isinstance(row.get("prompt"), str) and row["prompt"].strip():
+            return row["prompt"]
+        messages = row.get("messages")
+        if isinstance(messages, list) and messages and all(_is_message(message) for message in messages):
+            return messages
+    raise DataError(f'{place} has neither a "prompt", a text, nor "messages", a list of role and content')
+
+
+def _is_message(message: Any) -> bool:
+    return (
+        isinstance(message, dict)
+        and message.get("role") in ("system", "user", "assistant")
+        and isinstance(message.get("content"), str)
+    )
+
+
+def open_study(
+    path: Path, models: Sequence[str], prompts: Iterable[Any] | None, criteria: Sequence[str], seed: int
+) -> Study:
+    """The study at `path`, gone on with, or begun. Raises `DataError` where it is another one."""
+    if not path.exists():
+        if prompts is None:
+            raise DataError(f"{path} is not there yet: name the prompts to begin the study with, --prompts FILE")
+        return Study.create(path, models, list(prompts), criteria, seed)
+    study = Study.open(path)
+    if study.models != list(models):
+        raise DataError(
+            f"{path} compares {' and '.join(study.models)}, not {' and '.join(models)}: name another file with --study"
+        )
+    if prompts is not None and list(study.prompts().values()) != list(prompts):
+        raise DataError(f"{path} was begun with other prompts: leave --prompts out, or name another file with --study")
+    if list(criteria) != study.criteria:
+        raise DataError(
+            f"{path} asks for {', '.join(study.criteria)}, not {', '.join(criteria)}: name another file with --study"
+        )
+    return study
+
+
+def answer(study: Study, fields: dict[str, Any], say: Say) -> None:
+    """Let each model answer what it has not answered. A conversation, and every prompt of a model that chats, is answered as a chat."""
+    for number, name in enumerate(study.models):
+        missing = study.missing(number)
+        if not missing:
+            continue
+        say(f"{name} answers {len(missing):,} prompts")
+        language_model, prompts = LanguageModel.load(name), study.prompts()
+        for prompt in missing:
+            try:
+                study.add_answer(prompt, number, _answer(language_model, prompts[prompt], fields))
+            except GenerationError as error:
+                raise GenerationError(f"{name} cannot answer prompt {prompt + 1}: {error}") from error
+
+
+def _answer(language_model: LanguageModel, prompt: Any, fields: dict[str, Any]) -> str:
+    if isinstance(prompt, list):
+        return language_model.chat(prompt, **fields)
+    if language_model.chat_template is not None:
+        return language_model.chat([{"role": "user", "content": prompt}], **fields)
+    return language_model.generate(prompt, **fields)
+
+
+def write_preferences(study: Study, path: Path) -> int:
+    """Write the rows that preference tuning reads, as JSON lines; how many. Raises `DataError` where there are none."""
+    rows = list(preference_rows(study))
+    if not rows:
+        raise DataError(
+            f"{study.path} has no pair of which more raters preferred one answer: there are no rows to write"
+        )
+    with replacing(path) as file:
+        file.writelines(json.dumps(row, ensure_ascii=False).encode() + b"\n" for row in rows)
+    return len(rows)

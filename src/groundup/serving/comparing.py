@@ -1,0 +1,104 @@
+"""The page of a blind study, and what it asks: the next pair, a rating, one taken back. No answer says whose text is whose."""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+from typing import Annotated, Any, Literal
+
+import uvicorn
+from fastapi import FastAPI
+from pydantic import BaseModel, ConfigDict, Field
+
+from groundup.errors import DataError
+from groundup.evaluation.human.study import LONGEST_NAME, Pair, Shown, Study
+from groundup.serving.api_error import ApiError, add_error_handlers
+from groundup.serving.http_server import listen
+from groundup.serving.keys import HostCheck
+from groundup.serving.page_files import STUDY_PAGES, page_routes
+from groundup.serving.settings import ServingSettings
+from groundup.serving.size_limits import SizeLimits
+
+HOST = "127.0.0.1"
+Rater = Annotated[str, Field(min_length=1, max_length=LONGEST_NAME)]
+
+
+class _Body(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+
+class NextBody(_Body):
+    """Who asks for the next pair, or takes a rating back."""
+
+    rater: Rater
+
+
+class RatingBody(_Body):
+    """What a rater says of a pair; scores of the left and the right answer."""
+
+    rater: Rater
+    pair: Annotated[list[int], Field(min_length=3, max_length=3)]
+    choice: Literal["left", "right", "tie"]
+    scores: dict[str, Annotated[list[int], Field(min_length=2, max_length=2)]]
+
+
+def create_comparing_app(study: Study) -> FastAPI:
+    """The application that shows a study to its raters, on this machine."""
+    app = FastAPI(title="Groundup: a blind study", docs_url=None, redoc_url=None, openapi_url=None)
+    add_error_handlers(app)
+
+    @app.get("/study")
+    def about() -> dict[str, Any]:
+        return {"criteria": study.criteria, "pairs": len(study.pairs())}
+
+    @app.post("/next")
+    def next_pair(body: NextBody) -> dict[str, Any]:
+        return _next(study, body.rater)
+
+    @app.post("/rating")
+    def rating(body: RatingBody) -> dict[str, Any]:
+        try:
+            study.rate(body.rater, Pair(*body.pair), body.choice, body.scores)
+        except DataError as error:
+            raise ApiError(400, str(error)) from error
+        return _next(study, body.rater)
+
+    @app.post("/undo")
+    def undo(body: NextBody) -> dict[str, Any]:
+        pair = study.undo(body.rater)
+        if pair is None:
+            raise ApiError(400, "there is no rating of yours to take back")
+        return _told(study, body.rater, study.show(pair, body.rater))
+
+    app.include_router(page_routes(STUDY_PAGES))
+    app.add_middleware(SizeLimits, max_head=16_384, max_body=65_536, seconds=10.0)
+    app.add_middleware(HostCheck, host=HOST)
+    return app
+
+
+def _next(study: Study, rater: str) -> dict[str, Any]:
+    try:
+        study.check_rater(rater)
+    except DataError as error:
+        raise ApiError(400, str(error)) from error
+    return _told(study, rater, study.next_for(rater))
+
+
+def _told(study: Study, rater: str, shown: Shown | None) -> dict[str, Any]:
+    done = len(study.ratings(rater))
+    if shown is None:
+        return {"done": done, "shown": None}
+    pair = dataclasses.astuple(shown.pair)
+    return {
+        "done": done,
+        "shown": {"pair": pair, "prompt": shown.prompt, "left": shown.left, "right": shown.right},
+    }
+
+
+def serve_study(app: FastAPI, port: int) -> None:
+    """Serve the page until Ctrl-C. Raises `MachineError` for a port that can't be listened at."""
+    listening = listen(ServingSettings(name="study", host=HOST, port=port))
+    where = f"http://{HOST}:{listening.getsockname()[1]}"
+    print(f"groundup: rate at {where}; every rating is kept at once, and Ctrl-C ends it", file=sys.stderr, flush=True)
+    config = uvicorn.Config(app, log_config=None, access_log=False, server_header=False, ws="none", lifespan="off")
+    uvicorn.Server(config).run([listening])
