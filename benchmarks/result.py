@@ -16,10 +16,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from benchmarks.command import command_line
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.command import command_line
 from groundup.device import describe_machine
 
 
