@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +38,7 @@ def lm_eval_config(task: Task) -> dict[str, Any]:
         choices = settings.choices
         config["doc_to_choice"] = choices if isinstance(choices, str) else list(choices)
         if not isinstance(choices, str) and any("{" in choice for choice in choices):
-            config["doc_to_choice"] = "{{[" + ", ".join(_expression(choice) for choice in choices) + "]}}"
+            config["doc_to_choice"] = _list_of(choices)
     if settings.kind == "generate_until":
         kwargs = {"until": list(settings.until), "max_gen_toks": settings.max_new_tokens, "do_sample": False}
         steps: list[dict[str, Any]] = [{"function": "remove_whitespace"}, {"function": "take_first"}]
@@ -75,10 +76,11 @@ def _aggregation(name: str) -> dict[str, Any]:
     return {"aggregation": of, "higher_is_better": of == "mean"}
 
 
-def _expression(template: str) -> str:
-    """`{{a}}` as `a`, plain text as a string: parts of a list that Jinja writes."""
-    inner = template.strip()
-    return inner[2:-2] if inner.startswith("{{") and inner.endswith("}}") else json.dumps(template)
+def _list_of(templates: Sequence[str]) -> str:
+    """One template that gives a list of what several give."""
+    names = [f"choice{number}" for number in range(len(templates))]
+    parts = (f"{{% set {name} %}}{template}{{% endset %}}" for name, template in zip(names, templates, strict=True))
+    return "".join(parts) + "{{[" + ", ".join(names) + "]}}"
 
 
 def _splits(task: Task) -> dict[str, datasets.Dataset]:
