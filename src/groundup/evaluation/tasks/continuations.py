@@ -25,7 +25,8 @@ from groundup.evaluation.tasks.prefix_tree import Tree, grow_trees, num_shared
 from groundup.generation.forward import evaluating
 from groundup.model.transformer import KVCache, Transformer
 
-TOKENS_AT_ONCE = 2**11  # tokens of a batch: enough to keep a core busy, few enough for its cache
+NUMBERS_AT_ONCE = 2**17  # of a batch's hidden states: what is made of them has to stay in a core's cache
+TOKENS_ON_A_GPU = 2**14  # of a batch
 LOGITS_AT_ONCE = 2**22  # 16 MB of them
 WORTH_A_PASS = 64  # tokens that many texts must share before they are read in a pass of their own
 MANY = 16  # texts
@@ -119,6 +120,7 @@ def log_likelihoods(model: Transformer, continuations: Sequence[Continuation]) -
     read = [text[:-1] for text in whole]  # what follows the last token is not asked
     results: list[LogLikelihood | None] = [None] * len(whole)
     device = model.token_embedding.weight.device
+    tokens = NUMBERS_AT_ONCE // model.config.d_model if device.type == "cpu" else TOKENS_ON_A_GPU
     with evaluating(model):
         for family in _families(read, firsts):
             cache = _read_prefix(model, family.prefix)
@@ -126,7 +128,7 @@ def log_likelihoods(model: Transformer, continuations: Sequence[Continuation]) -
             rest = {number: read[number][length:] for number in family.numbers}
             trees = list(grow_trees(rest, family.numbers))  # type: ignore[arg-type]
             score = partial(_score_batch, model, cache, whole, firsts, length)
-            for scored in map_in_threads(score, list(_batches(trees)), device):
+            for scored in map_in_threads(score, list(_batches(trees, tokens)), device):
                 for number, result in scored:
                     results[number] = result
     return [result for result in results if result is not None]
@@ -164,11 +166,11 @@ def _read_prefix(model: Transformer, prefix: list[int]) -> KVCache | None:
     return cache
 
 
-def _batches(trees: Sequence[Tree]) -> Iterator[list[Tree]]:
-    """Trees of about one length, the longest first, so that no long one is left for one core at the end."""
+def _batches(trees: Sequence[Tree], tokens: int) -> Iterator[list[Tree]]:
+    """Trees of about one length, about so many tokens at a time; the longest first, so that no long one is left for one core at the end."""
     ordered = sorted(trees, key=lambda tree: -len(tree.ids))
     while ordered:
-        most = max(1, TOKENS_AT_ONCE // len(ordered[0].ids))
+        most = max(1, tokens // len(ordered[0].ids))
         yield ordered[:most]
         ordered = ordered[most:]
 
