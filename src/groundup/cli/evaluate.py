@@ -66,7 +66,8 @@ def evaluate(
         groundup evaluate runs/shakespeare --task hellaswag.toml
     """
     if task:
-        for name, value, default in (("--data", data, None), ("--by", by, None), ("--window", window, None)):
+        others = (("--data", data, None), ("--metrics", metrics, ",".join(DEFAULT_METRICS)), ("--window", window, None))
+        for name, value, default in (*others, ("--by", by, None), ("--samples", samples, None)):
             if value != default:
                 raise SettingError(name, value, "a task says itself what is asked; leave it out with --task")
         from groundup.cli.evaluate_tasks import print_tasks

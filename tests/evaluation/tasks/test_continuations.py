@@ -89,6 +89,14 @@ def test_examples_that_all_share_are_read_once(name: str, monkeypatch: pytest.Mo
     require_equal(model, asked)
 
 
+def test_few_texts_with_a_long_beginning_share_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(continuations, "LONG", 64)
+    long = np.random.default_rng(2).integers(0, VOCABULARY, 70).tolist()
+    require_equal(
+        MODELS["window"], [Continuation(long, [1, 2, 3]), Continuation(long, [4]), Continuation([*long, 5], [6])]
+    )
+
+
 def test_a_context_that_is_too_long_loses_its_beginning() -> None:
     long = np.random.default_rng(1).integers(0, VOCABULARY, CONTEXT + 20).tolist()
     require_equal(MODELS["qwen3"], [Continuation(long, [1, 2, 3]), Continuation(long[:5], long[:CONTEXT])])

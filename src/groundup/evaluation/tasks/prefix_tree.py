@@ -36,6 +36,11 @@ class Tree:
         self.places.extend(range(shared, len(ids)))
         self.texts.append((number, np.concatenate([before, new])))
 
+    @property
+    def has_one_branch(self) -> bool:
+        """Whether it is a plain row: each of its texts is the beginning of the longest."""
+        return self.places[-1] == len(self.ids) - 1
+
     def sees(self) -> NDArray[np.bool_]:
         """(N, N) whether the token of the row may look at that of the column."""
         seen = np.zeros((len(self.ids), len(self.ids)), dtype=bool)
