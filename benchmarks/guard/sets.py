@@ -25,6 +25,7 @@ from groundup.text.fetch import fetch
 
 SENTENCE_END = re.compile(r"(?<=[.!?])\s+")
 SHORTEST, LONGEST = 4, 40  # words of a sentence that is taken
+SHARED = 5  # words in a row that stand in a training row, too: such a row is not held out (HellaSwag tells of one film several times)
 SEED = 5
 
 Rows = list[tuple[str, int]]
@@ -49,8 +50,11 @@ def labelled_sets() -> dict[str, Rows]:
         "held-out": [(text, 1) for text in toxic[half:]] + [(text, 0) for text in sentences[1] + everyday[500:1000]],
         "other-kind": [(text, 0) for text in questions],
     }
-    for rows in sets.values():
+    known = _runs(text for text, _ in sets["train"])
+    for name, rows in sets.items():
         draw.shuffle(rows)
+        if name != "train":
+            rows[:] = [row for row in rows if known.isdisjoint(_runs([row[0]]))]
     return sets
 
 
@@ -61,6 +65,12 @@ def write_sets(folder: Path) -> None:
         lines = [json.dumps({"text": text, "label": label}, ensure_ascii=False) + "\n" for text, label in rows]
         (folder / f"{name}.jsonl").write_text("".join(lines), encoding="utf-8")
         print(f"{folder / name}.jsonl: {len(rows):,} rows, {sum(label for _, label in rows):,} of them toxic")
+
+
+def _runs(texts: Iterable[str]) -> set[tuple[str, ...]]:
+    """All runs of `SHARED` words."""
+    rows = [re.findall("[a-z0-9]+", text.lower()) for text in texts]
+    return {tuple(words[at : at + SHARED]) for words in rows for at in range(len(words) - SHARED + 1)}
 
 
 def _json_lines(file: zipfile.ZipFile, name: str) -> list[dict[str, str]]:

@@ -38,18 +38,18 @@ PLAIN_WORDS = {
 }
 
 
-def read_toml(path: Path) -> dict[str, Any]:
-    """Read one TOML file. Raises `SettingError` with the file's name, line and column when it isn't TOML."""
+def read_toml(path: Path, what: str = "recipe") -> dict[str, Any]:
+    """Read one TOML file. Raises `SettingError` with the file's name, line and column when it isn't TOML; `what` says what it is to be."""
     try:
         text = path.read_bytes().decode("utf-8-sig")
     except OSError as error:
-        raise SettingError("recipe", str(path), f"the file cannot be read ({error.strerror})") from error
+        raise SettingError(what, str(path), f"the file cannot be read ({error.strerror})") from error
     except UnicodeDecodeError as error:
-        raise SettingError("recipe", str(path), "the file is not UTF-8 text; save it as UTF-8") from error
+        raise SettingError(what, str(path), "the file is not UTF-8 text; save it as UTF-8") from error
     try:
         return tomllib.loads(text)
     except (ValueError, RecursionError) as error:  # the latter and plain ValueErrors for absurdly deep or long values
-        raise SettingError("recipe", str(path), f"this is not valid TOML: {error}") from error
+        raise SettingError(what, str(path), f"this is not valid TOML: {error}") from error
 
 
 def write_toml(settings: object) -> str:

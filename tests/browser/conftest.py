@@ -20,7 +20,10 @@ FLAGS = [
     "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--disable-quic", "--no-first-run",
     "--disable-background-networking", "--disable-component-update", "--disable-sync",
 ]  # fmt: skip
-OF_A_STATUS = "Failed to load resource: the server responded with a status of"  # what the browser says of any 4xx
+OF_AN_ANSWER = (  # what the browser says of any 4xx, and of a server that is gone
+    "Failed to load resource: the server responded with a status of",
+    "Failed to load resource: net::ERR_INCOMPLETE_CHUNKED_ENCODING",
+)
 TEMPLATE = (
     "{% for message in messages %}<|im_start|>{{ message['role'] }}\n{{ message['content'] }}<|im_end|>\n{% endfor %}"
     "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
@@ -73,7 +76,7 @@ def page(the_page: Page) -> Iterator[Page]:
     wrong: list[str] = []
 
     def hear(message: ConsoleMessage) -> None:
-        if message.type in ("error", "warning") and not message.text.startswith(OF_A_STATUS):
+        if message.type in ("error", "warning") and not message.text.startswith(OF_AN_ANSWER):
             wrong.append(message.text)
 
     def fail(error: Error) -> None:

@@ -86,6 +86,20 @@ def test_it_is_shown_as_it_comes_and_stop_ends_it(page: Page, server: Server) ->
     wait_until(lambda: server.service.runner.num_open == 0)
 
 
+def test_what_is_said_amid_a_reply_is_not_lost(page: Page) -> None:
+    page.goto("/")
+    page.fill("#max_tokens", "4000")
+    page.fill("#seed", "3")
+    say(page, "Go on")
+    page.wait_for_function("() => document.querySelectorAll('.said')[1]?.textContent.length > 5")
+    page.keyboard.press("Alt+n")
+    say(page, "Something else")
+    expect(page.locator("#toast")).to_have_text("A reply is being written: wait for it, or stop it.")
+    expect(page.locator("#input")).to_have_value("Something else")
+    page.keyboard.press("Escape")
+    expect(page.locator("#send")).to_be_visible()
+
+
 def test_another_reply_is_another_version_and_both_stay(chat: Page) -> None:
     say(chat, "Hello")
     replied(chat, 2)
@@ -176,6 +190,23 @@ def test_settings_reach_the_server(chat: Page) -> None:
     expect(chat.locator("output[for=top_k]")).to_have_text("all")
 
 
+def test_a_number_that_is_none_is_not_taken_and_that_is_said(chat: Page) -> None:
+    for name, wrong, least in (
+        ("seed", "-5", 0),
+        ("seed", "1.5", 0),
+        ("seed", "9007199254740993", 0),
+        ("max_tokens", "0", 1),
+    ):
+        chat.fill(f"#{name}", wrong)
+        expect(chat.locator(f"#{name}-help")).to_have_text(f"Not taken: write a whole number from {least} on.")
+        expect(chat.locator(f"#{name}")).to_have_attribute("aria-invalid", "true")
+    chat.get_by_role("button", name="Back to the defaults").click()
+    expect(chat.locator("[aria-invalid=true]")).to_have_count(0)
+    chat.fill("#max_tokens", "1000000000")
+    say(chat, "Hello")
+    expect(chat.locator("#notice")).to_contain_text("1,000,000,000 tokens are more than the 4,096 that are given here.")
+
+
 def test_conversations_are_kept_changed_and_deleted(chat: Page) -> None:
     for text in ("First talk", "Second talk"):
         chat.keyboard.press("Alt+n")
@@ -201,6 +232,24 @@ def test_a_second_tab_sees_what_the_first_said(chat: Page) -> None:
     say(chat, "From the first")
     replied(chat, 2)
     expect(other.locator("#list .open")).to_have_text(["From the first"])
+
+
+def test_two_tabs_that_go_on_with_one_conversation_lose_nothing(page: Page) -> None:
+    page.goto("/")
+    page.fill("#max_tokens", "4000")
+    page.fill("#seed", "3")
+    say(page, "From the first")
+    page.wait_for_function("() => document.querySelectorAll('.said')[1]?.textContent.length > 5")
+    other = page.context.new_page()
+    other.goto("/")
+    other.fill("#max_tokens", "5")
+    say(other, "From the second")
+    expect(page.locator("#toast")).to_contain_text("Another tab went on with this conversation.")
+    page.keyboard.press("Escape")
+    replied(page, 2)
+    expect(other.locator(".facts")).to_be_visible()
+    users = [[each["content"] for each in talk["messages"] if each["role"] == "user"] for talk in kept(page)]
+    assert sorted(users) == [["From the first"], ["From the first", "From the second"]]
 
 
 def test_what_is_damaged_in_the_store_is_left_alone(page: Page) -> None:
@@ -248,7 +297,7 @@ def test_a_busy_server_is_said_and_asked_again(chat: Page) -> None:
             ["Hello", "Half a"],
             "The connection broke off",
         ),
-        ('data: {"error":{"message":"the engine failed"}}\n\n', ["Hello"], "the engine failed"),
+        ('data: {"error":{"message":"the engine failed"}}\n\n', ["Hello"], "The engine failed."),
         ("", ["Hello"], "The connection broke off before the reply was complete."),
     ],
 )
@@ -259,10 +308,66 @@ def test_a_stream_that_breaks_off_keeps_what_came(chat: Page, stream: str, shown
     assert said(chat) == shown
 
 
+@pytest.mark.parametrize(
+    ("answer", "told"),
+    [
+        ("<html>a page of something else</html>", "The connection broke off"),
+        ("data: {oops\n\n", "What answered is not understood here"),
+        ("data: null\n\n", "What answered is not understood here"),
+    ],
+)
+def test_an_answer_that_is_none_is_said(chat: Page, answer: str, told: str) -> None:
+    chat.route("**/v1/chat/completions", lambda route: route.fulfill(body=answer))
+    say(chat, "Hello")
+    expect(chat.locator("#notice")).to_contain_text(told)
+    replied(chat, 1)
+
+
+def test_a_server_that_is_gone_amid_a_reply_is_said(page: Page, talker: LanguageModel) -> None:
+    dying = Server(talker, ServingSettings(name="dying", port=0))
+    page.goto(dying.url)
+    page.fill("#max_tokens", "4000")
+    page.fill("#seed", "3")
+    say(page, "Go on")
+    page.wait_for_function("() => document.querySelectorAll('.said')[1]?.textContent.length > 5")
+    dying.end()
+    expect(page.locator("#notice")).to_contain_text("The connection broke off before the reply was complete.")
+    expect(page.locator(".end")).to_have_text("It broke off here.")
+
+
+@pytest.mark.parametrize(
+    ("finish", "told"),
+    [("content_filter", "The server's guard ended it here."), ("stop", "The model said nothing.")],
+)
+def test_a_reply_without_a_word_says_why(chat: Page, finish: str, told: str) -> None:
+    last = json.dumps({"choices": [{"index": 0, "delta": {}, "finish_reason": finish}]})
+    chat.route("**/v1/chat/completions", lambda route: route.fulfill(body=f"data: {last}\n\ndata: [DONE]\n\n"))
+    say(chat, "Hello")
+    replied(chat, 2)
+    expect(chat.locator(".end")).to_have_text(told)
+
+
+def test_a_text_that_the_guard_refuses_can_be_changed(chat: Page) -> None:
+    refused = {"error": {"message": "refused", "type": "invalid_request_error", "code": "content_filter"}}
+    chat.route("**/v1/chat/completions", lambda route: route.fulfill(status=400, json=refused))
+    say(chat, "A bad word")
+    expect(chat.locator("#notice")).to_contain_text("The server's guard refused this text")
+    chat.unroute("**/v1/chat/completions")
+    chat.get_by_role("button", name="Change it").click()
+    chat.keyboard.press("Control+a")
+    chat.keyboard.type("A good word")
+    chat.keyboard.press("Enter")
+    replied(chat, 2)
+    assert said(chat)[0] == "A good word"
+
+
 def test_an_error_of_the_server_is_told_in_its_words(chat: Page, server: Server) -> None:
     say(chat, "far too long for its context " * 60)
-    expect(chat.locator("#notice")).to_contain_text("context")
+    expect(chat.locator("#notice")).to_contain_text("The model's context is full. It comes to ")
     replied(chat, 1)
+    chat.get_by_role("button", name="New chat").last.click()
+    expect(chat.locator(".welcome")).to_be_visible()
+    expect(chat.locator("#notice")).to_be_empty()
 
 
 @pytest.fixture
@@ -283,8 +388,12 @@ def test_a_key_is_asked_for_and_kept(browser: Browser, locked: Server) -> None:
     say(page, "Hello")
     expect(page.get_by_role("dialog")).to_be_visible()
     page.get_by_role("button", name="Not now").click()
-    expect(page.locator("#notice")).to_contain_text("This server asks for a key")
+    expect(page.locator("#notice")).to_contain_text("This server asks for a key. Write one into the settings.")
     page.get_by_role("button", name="Try again").click()
+    for wrong in ("another-key", "schlüssel"):
+        page.fill("#asked-key", wrong)
+        page.press("#asked-key", "Enter")
+        expect(page.get_by_role("dialog", name="The server does not know this key.")).to_be_visible()
     page.fill("#asked-key", "secret-key")
     page.press("#asked-key", "Enter")
     replied(page, 2)
@@ -324,7 +433,7 @@ def test_the_keyboard_is_enough(page: Page) -> None:
         "send",
         "system",
         "temperature",
-        "Colors: as the system; change them",
+        "Colors: Auto; change them",
     } <= reached
 
 

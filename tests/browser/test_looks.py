@@ -7,8 +7,8 @@ from collections.abc import Callable
 from typing import Literal
 
 import pytest
-from playwright.sync_api import Page, expect
-from tests.browser.server import PATIENCE
+from playwright.sync_api import Browser, Page, expect
+from tests.browser.server import PATIENCE, Server
 
 expect.set_options(timeout=PATIENCE)
 PHONE = {"width": 360, "height": 740}
@@ -159,3 +159,34 @@ def test_every_control_has_a_name(page: Page, show: Show) -> None:
     assert page.locator("h1").count() == 1
     ids = page.locator("[id]").evaluate_all("all => all.map(each => each.id)")
     assert len(ids) == len(set(ids))
+
+
+@pytest.mark.parametrize("width", [768, 1280])
+def test_the_field_is_as_wide_as_what_is_said_and_nothing_lies_on_it(page: Page, width: int) -> None:
+    page.set_viewport_size({"width": width, "height": 740})
+    for talk in (False, True):
+        with_talk(page) if talk else page.goto("/")
+        for panel in page.locator(".side:visible").evaluate_all("all => all.map(each => each.id)"):
+            page.locator(f"#toggle-{panel}").click()
+        page.fill("#input", "a line\n" * 12)
+        left, right = page.locator("#composer").evaluate(
+            "e => [e.getBoundingClientRect().left, e.getBoundingClientRect().right]"
+        )
+        assert (left + right, right - left) == (width, min(width, 780))
+        page.evaluate("document.getElementById('toast').hidden = document.getElementById('latest').hidden = false")
+        above = page.locator("#above").bounding_box()
+        box = page.locator(".box").bounding_box()
+        assert above
+        assert box
+        assert above["y"] + above["height"] <= box["y"]
+
+
+def test_where_nothing_hovers_every_conversation_shows_how_to_delete_it(browser: Browser, server: Server) -> None:
+    context = browser.new_context(base_url=server.url, viewport=PHONE, has_touch=True, is_mobile=True)
+    context.set_default_timeout(PATIENCE)
+    page = context.new_page()
+    with_talk(page)
+    page.keyboard.press("Alt+n")
+    page.locator("#toggle-conversations").tap()
+    expect(page.locator("#list .icon")).to_have_css("opacity", "1")
+    context.close()

@@ -1,12 +1,15 @@
-"""`groundup serve`: which step of the engine it takes."""
+"""`groundup serve`: which step of the engine it takes, and what it looks at first."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+from groundup.cli.main import app
 from groundup.cli.serve import _choose_step
+from groundup.errors import SettingError
 from groundup.exports.onnx_forward import OnnxForward
 from groundup.language_model import LanguageModel
 
@@ -39,3 +42,12 @@ def test_fewer_bits_are_taken_where_they_are_asked_for(tiny_base: Path, capsys: 
     _choose_step(model, "auto", "int8", 2)
     assert isinstance(model.forward, OnnxForward)
     assert "ONNX Runtime computes (int8 weights were asked for" in capsys.readouterr().err
+
+
+def test_a_guard_that_is_none_is_told_before_the_model_is_loaded(
+    tiny_base: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(LanguageModel, "load", lambda path: pytest.fail("the model was loaded"))
+    wrong = CliRunner().invoke(app, ["serve", str(tiny_base), "--guard", "missing.toml"]).exception
+    assert isinstance(wrong, SettingError)
+    assert str(wrong).startswith("guard = 'missing.toml': the file cannot be read")

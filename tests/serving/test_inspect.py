@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import math
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from groundup.language_model.model import LanguageModel
 from groundup.serving.api_error import ApiError
 from groundup.serving.app import create_app
 from groundup.serving.guard.guard import load_guard
-from groundup.serving.inspecting import MAX_CHARACTERS, MAX_WAITING, InspectBody, Inspector
+from groundup.serving.inspecting import MAX_CHARACTERS, MAX_WAITING, InspectBody, Inspected, Inspector, inspect
 from groundup.serving.metrics import Metrics
 from groundup.serving.settings import ServingSettings
 
@@ -77,7 +78,7 @@ def test_only_what_is_asked_for(chat_client: TestClient) -> None:
         ({}, "text: "),
         ({"text": None}, "text: "),
         ({"text": "\ud800"}, "no valid Unicode"),
-        ({"text": "a" * (MAX_CHARACTERS + 1)}, "text: "),
+        ({"text": "a" * (MAX_CHARACTERS + 1)}, f"text: this should have at most {MAX_CHARACTERS} characters"),
         ({"text": "word " * 200}, "can be looked at: shorten it"),
         ({"text": "a", "attention": {"layer": 2}}, "layer = 2: use a whole number from 0 to 1"),
         ({"text": "a", "attention": {"layer": -1}}, "attention.layer: "),
@@ -109,6 +110,51 @@ def test_too_many_at_once_are_told_to_come_back(talker: LanguageModel) -> None:
 
     refused = [answer for answer in asyncio.run(many()) if isinstance(answer, BaseException)]
     assert [(type(error), getattr(error, "status", 0)) for error in refused] == [(ApiError, 503)] * 3
+
+
+def test_of_those_who_have_left_nothing_is_computed(letters: LanguageModel, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The page asks anew while somebody types, and leaves what it asked before."""
+    looked_at, go_on = [], threading.Event()
+
+    def slow(language_model: LanguageModel, body: InspectBody) -> Inspected:
+        looked_at.append(body.text)
+        go_on.wait(10)
+        return inspect(language_model, body)
+
+    monkeypatch.setattr("groundup.serving.inspecting.inspect", slow)
+    app = create_app(letters, ServingSettings(name="tiny"))
+
+    async def ask(text: str, leaves: bool) -> int:
+        messages = [{"type": "http.request", "body": json.dumps({"text": text}).encode()}]
+        statuses = []
+
+        async def receive() -> dict[str, Any]:
+            if messages:
+                return messages.pop()
+            if not leaves:
+                await asyncio.Event().wait()
+            return {"type": "http.disconnect"}
+
+        async def send(message: Any) -> None:
+            statuses.append(message.get("status"))
+
+        headers = [(b"host", b"localhost"), (b"content-type", b"application/json")]
+        address = {"type": "http", "method": "POST", "path": "/inspect", "raw_path": b"/inspect", "query_string": b""}
+        await app({**address, "headers": headers}, receive, send)
+        return int(statuses[0])
+
+    async def type_on() -> list[int]:
+        first = asyncio.create_task(ask("a", leaves=False))
+        while not looked_at and not first.done():
+            await asyncio.sleep(0.005)
+        left = [await ask("ab", leaves=True) for _ in range(MAX_WAITING + 1)]
+        last = asyncio.create_task(ask("abc", leaves=False))
+        await asyncio.sleep(0.01)
+        go_on.set()
+        return [*left, await first, await last]
+
+    assert asyncio.run(type_on()) == [499] * (MAX_WAITING + 1) + [200, 200]
+    assert looked_at == ["a", "abc"]
 
 
 def test_the_pages_are_open_and_what_they_ask_for_is_not(serve: Serve, letters: LanguageModel, tmp_path: Path) -> None:

@@ -100,6 +100,8 @@ def serve(
             raise
         from groundup.language_model.model import LanguageModel
         from groundup.serving.guard.guard import load_guard
+    metrics = Metrics()
+    checks = load_guard(Path(guard), guard_hook or (), metrics.count_guard) if guard else None
     language_model = LanguageModel.load(model)
     writer = None
     if engine == "llama.cpp":
@@ -109,8 +111,6 @@ def serve(
         writer = LlamaCppEngine(Path(model), settings.num_slots, context)
     elif engine != "pytorch":
         _choose_step(language_model, engine, quantize, settings.num_slots)
-    metrics = Metrics()
-    checks = load_guard(Path(guard), guard_hook or (), metrics.count_guard) if guard else None
     serve_app(create_app(language_model, settings, checks, metrics, writer), settings)
 
 

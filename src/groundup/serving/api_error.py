@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import traceback
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -26,6 +27,7 @@ PLAIN_MESSAGES = {
 NOT_JSON = "the body is not JSON: send an object, with the header Content-Type: application/json"
 NO_OBJECT = "the body is not a JSON object: send one, with the header Content-Type: application/json"
 RETRY_SECONDS = 1
+TECHNICAL = re.compile("^(?:Input|String|List|Dictionary) | after validation")  # of pydantic's sentences
 
 
 class ErrorDetail(BaseModel):
@@ -120,7 +122,7 @@ def _invalid(error: RequestValidationError) -> ApiError:
     if len(problems) > 1 and any(_is_type_name(str(part)) for part in problem["loc"]):  # each of its forms was tried
         top = place.split(".")[0]
         return ApiError(400, f"{top}: this has none of the forms that it may have: GET /openapi.json shows them", top)
-    advice = problem["msg"].removeprefix("Input ")
+    advice = TECHNICAL.sub("", problem["msg"])
     for technical, plain in PLAIN_WORDS.items():
         advice = advice.replace(technical, plain)
     missing = problem["type"] == "missing"

@@ -6,7 +6,7 @@ import asyncio
 from concurrent.futures import ThreadPoolExecutor
 from typing import Annotated, Any
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Request
 from pydantic import BaseModel, Field
 
 from groundup.generation.settings import GenerationSettings
@@ -22,7 +22,7 @@ from groundup.language_model.model import LanguageModel
 from groundup.serving.api_error import ApiError
 from groundup.serving.guarding import Guard, checked_input
 from groundup.serving.requests import Body, Number
-from groundup.serving.service import Service
+from groundup.serving.service import Service, while_there
 
 MAX_TOKENS = 256
 MAX_CHARACTERS = 16 * MAX_TOKENS
@@ -245,7 +245,7 @@ def inspect_routes(service: Service) -> APIRouter:
     router, inspector = APIRouter(), Inspector(service.language_model, service.guard)
 
     @router.post("/inspect")
-    async def inspect_text(body: InspectBody) -> Inspected:
+    async def inspect_text(body: InspectBody, request: Request) -> Inspected:
         """What happens inside the model while it reads a text."""
         service.check_model(body.model)
         if (
@@ -254,6 +254,8 @@ def inspect_routes(service: Service) -> APIRouter:
             raise ApiError(
                 403, "this server's guard checks texts, so single tokens are not shown: there is no look inside"
             )
-        return await inspector.inspect(body)
+        return await while_there(
+            request, inspector.inspect(body)
+        )  # whoever types on has left: what waited is not computed
 
     return router

@@ -29,11 +29,13 @@ class BadInput:
     """How many were left out, by what was wrong."""
     examples: dict[str, list[str]] = field(default_factory=dict)
     """The first few for each reason, in full."""
+    advice: str = ADVICE
+    """What to do about one."""
 
     def __call__(self, message: str, reason: str) -> None:
         """Count it, or raise `BadInputError`. `message` names the file and line, `reason` is what such faults are counted under."""
         if not self.skip:
-            raise BadInputError(f"{message}; {ADVICE}")
+            raise BadInputError(f"{message}; {self.advice}")
         self.count(message, reason)
 
     def count(self, message: str, reason: str) -> None:

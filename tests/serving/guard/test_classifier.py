@@ -128,6 +128,7 @@ def test_labels_may_be_written_in_a_few_ways(tmp_path: Path, label: object) -> N
         ("rows.jsonl", '{"text": "b"}\n', "line 1: label = 'None'"),
         ("rows.jsonl", '{"label": 1}\n', 'line 1 has no "text"'),
         ("rows.jsonl", "\n", "has no rows"),
+        ("rows.jsonl", "no\n", "line 1 is not valid JSON .*; mend it, or take it out$"),
         ("rows.csv", "text,label\nwell,2\n", "label = '2'"),
         ("rows.txt", "well", "is no file of rows"),
         ("missing.jsonl", None, "cannot be read"),
@@ -171,5 +172,8 @@ def test_the_commands_train_and_measure(tmp_path: Path) -> None:
     table = CliRunner().invoke(app, command).output
     assert "0.700 [0.397, 0.892]" in table
     assert "21 texts with label 1, 21 with label 0" in table
-    nothing = CliRunner().invoke(app, [*command, "--side", "input"]).output
-    assert "–" in nothing
+    off = CliRunner().invoke(app, [*command, "--side", "input"])
+    assert "input: no check is switched on for this side" in str(off.exception)
+    (tmp_path / "words.txt").write_text("nowhere\n")
+    (tmp_path / "guard.toml").write_text('[output]\nwords = "log"\n[words]\nfiles = ["words.txt"]\n')
+    assert "–" in CliRunner().invoke(app, command).output

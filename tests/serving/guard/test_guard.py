@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections import Counter
 from pathlib import Path
 
@@ -122,9 +123,20 @@ def test_a_hook_that_fails_lets_nothing_through(
     assert capsys.readouterr().err == "groundup: the hook broken failed (RuntimeError)\n"
 
 
-def test_stretches_outside_of_the_text_are_cut(tmp_path: Path) -> None:
-    hook = load_hook(f"{HOOKS}:out_of_bounds")
-    assert [(each.start, each.end) for each in hook.find("abcdefgh")] == [(0, 8)]
+@pytest.mark.parametrize("name", ["out_of_bounds", "backwards", "halves", "without_end", "leaving"])
+def test_one_that_reports_no_stretches_has_failed(name: str) -> None:
+    assert load_hook(f"{HOOKS}:{name}").find("abcdefgh") == [(0, 8, "failed_hook")]
+
+
+def test_one_that_hangs_has_failed_and_is_not_asked_again(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("groundup.serving.guard.hooks.SECONDS", 0.05)
+    hook, before = load_hook(f"{HOOKS}:hanging"), threading.active_count()
+    for _ in range(3):
+        assert hook.find("abcdefgh") == [(0, 8, "failed_hook")]
+    assert threading.active_count() == before + 1
+    assert capsys.readouterr().err == "groundup: the hook hanging failed (TimeoutError)\n" * 3
 
 
 @pytest.mark.parametrize(
@@ -142,7 +154,9 @@ def test_stretches_outside_of_the_text_are_cut(tmp_path: Path) -> None:
         ('[output]\npersonal_data = "redact"\n[toxicity]\nthreshold = 0\n', "above 0"),
         ('[output]\nhooks = "refuse"\n', "hooks are switched on, and none is named"),
         ('audit = "missing/audit.jsonl"\n[output]\npersonal_data = "log"\n', "missing/audit.jsonl cannot be written"),
-        ("[output\n", "not valid TOML"),
+        ("[output\n", "guard = .*not valid TOML"),
+        ('audit = "~nobody_here/x"\n[output]\npersonal_data = "log"\n', "audit = .*no such user"),
+        ('[output]\nwords = "redact"\n[words]\nfiles = ["a\\u0000"]\n', "words.files = .*no path can hold a NUL"),
     ],
 )  # fmt: skip
 def test_a_file_that_cannot_be_used_is_refused(tmp_path: Path, text: str, message: str) -> None:
@@ -165,9 +179,14 @@ def test_without_spacy_names_by_a_model_name_the_extra(tmp_path: Path) -> None:
         ("nowhere_at_all:check", "there is no module nowhere_at_all"),
         (f"{HOOKS}:nothing", "has no function nothing"),
         (f"{HOOKS}:NOT_A_FUNCTION", "has no function NOT_A_FUNCTION"),
+        ("unfinished_hooks:check", "cannot be imported: SyntaxError: .*unfinished_hooks.py, line 1"),
     ],
 )
-def test_a_hook_that_is_none_is_refused(name: str, message: str) -> None:
+def test_a_hook_that_is_none_is_refused(
+    name: str, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "unfinished_hooks.py").write_text("def check(text)\n", encoding="utf-8")
+    monkeypatch.syspath_prepend(tmp_path)
     with pytest.raises(DataError, match=message):
         load_hook(name)
 

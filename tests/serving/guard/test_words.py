@@ -6,6 +6,8 @@ import time
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from groundup.errors import DataError
 from groundup.serving.guard.words import WordList, read_words
@@ -21,7 +23,7 @@ def found(text: str) -> list[str]:
     "text",
     [
         "darn", "DARN", "d4rn", "dárn", "da\u0301rn", "d.a.r.n", "d-arn", "d a r n", "d  a  r  n", "dаrn", "ᴅᴀʀɴ", "ｄａｒｎ", "𝐝𝐚𝐫𝐧",
-        "d\u200barn", "d\u00adarn", "darrrrn", "daaaarn",
+        "d\u200barn", "d\u00adarn", "d\u3164arn", "d\U000e0061\U000e0061\U000e0061arn", "🅳🅰🆁🅽", "darrrrn", "daaaarn",
         "a$$", "A S S", "go  away\nnow", "go-away-now", "g0 aw4y n0w", "fricking", "f r i c k",
         "hell", "H3LL", "uber", "ÜBER", "сука", "cyka", "СУКА",
     ],
@@ -47,10 +49,63 @@ def test_what_is_found_is_the_stretch_of_the_text_itself() -> None:
     assert found(text) == ["dа\u0301\u200brn"]
 
 
-@pytest.mark.parametrize(("text", "left"), [("that was da", "that was "), ("this is d a r", "this "), ("we go aw", "")])
+UNSPACED = WordList(["傻瓜", "バカ", "ควาย", "씨발", "कमीना"])
+
+
+@pytest.mark.parametrize(
+    ("text", "word"),
+    [
+        ("你是傻瓜吗", "傻瓜"),
+        ("おまえはバカだ", "バカ"),
+        ("คุณควายมาก", "ควาย"),
+        ("이씨발놈", "씨발"),
+        ("वह कमीना है", "कमीना"),
+    ],
+)
+def test_a_word_of_a_script_without_spaces_is_found_anywhere(text: str, word: str) -> None:
+    assert [text[each.start : each.end] for each in UNSPACED.find(text)] == [word]
+
+
+@pytest.mark.parametrize("text", ["ばか", "ハガ", "씨밟", "कमाना", "कमीनाओं", "傻的瓜"])
+def test_other_vowels_and_sounds_are_other_words(text: str) -> None:
+    assert UNSPACED.find(text) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "left"),
+    [
+        ("that was da", "that was "), ("this is d a r", "this is "), ("so d!! aaa!! r", "so "), ("so d\u200b\u200b a", "so "),
+        ("a class. ", "a class. "), ("a room 205 ", "a room 205 "), ("你是、傻", "你是、"),
+    ],
+)  # fmt: skip
 def test_what_may_go_on_is_held(text: str, left: str) -> None:
-    words = WordList(["darn"]) if "go" not in text else WORDS
-    assert text[: words.settled(text)] == left
+    assert text[: WordList(["darn", "傻瓜"]).settled(text)] == left
+
+
+def test_of_phrases_as_many_words_are_held_as_the_longest_has() -> None:
+    for text, left in (("we go aw", ""), ("now we go - away ", "now we "), ("now we go - aw", "now ")):
+        assert text[: WORDS.settled(text)] == left
+
+
+spelled = st.lists(
+    st.tuples(
+        st.sampled_from("darnfickg@4"),
+        st.integers(1, 4),
+        st.sampled_from(["", " ", "!! ", " - ", ".", "_", "\u200b\u200b ", "\u0301 ", ", "]),
+    ),
+    max_size=9,
+).map(lambda letters: "".join(letter * times + gap for letter, times, gap in letters))
+
+
+@given(st.sampled_from(["", "well ", "x. "]), spelled, st.sampled_from(["darn", "d!!aa!!r!!n", "f!r!i!c!k"]))
+def test_no_finding_begins_in_what_has_been_let_go(before: str, letters: str, word: str) -> None:
+    text = f"{before}{letters}{word} it"
+    findings = WORDS.find(text)
+    for end in range(len(text)):
+        known = {place for start, stop, _ in WORDS.find(text[:end]) for place in range(start, stop)}
+        settled = WORDS.settled(text[:end])
+        for start, stop, _ in findings:
+            assert not set(range(start, min(stop, settled))) - known, text[:end]
 
 
 @pytest.mark.parametrize("hostile", ["!" * 50_000, "i1!|" * 12_000, "a@" * 25_000, "s " * 25_000, "d.a.r." * 8_000])

@@ -14,7 +14,7 @@ from groundup.serving.guard.finding import Check
 from groundup.serving.guard.hooks import HookCheck, load_hook
 from groundup.serving.guard.personal_data import PersonalData
 from groundup.serving.guard.reports import ActiveCheck, Count, Decision, Reports
-from groundup.serving.guard.settings import CheckName, GuardSettings, Side, SideSettings
+from groundup.serving.guard.settings import CheckName, GuardSettings, Side, SideSettings, path_of
 from groundup.serving.guard.stream import GuardedStream
 from groundup.serving.guard.toxicity import Toxicity
 from groundup.serving.guard.words import WordList, read_words
@@ -47,7 +47,7 @@ class Guard:
             "output": _switched_on(checks, settings.output),
         }
         self._count = count
-        self._audit = AuditLog(folder / Path(settings.audit).expanduser()) if settings.audit else None
+        self._audit = AuditLog(path_of("audit", settings.audit, folder)) if settings.audit else None
 
     @property
     def changes_output(self) -> bool:
@@ -96,8 +96,9 @@ def load_guard(path: Path, hooks: Sequence[str] = (), count: Count | None = None
     Raises `SettingError` for a setting, `DataError` for a file or a function that can't be used, `MissingExtraError` without spaCy
     where it is asked for.
     """
+    values = read_toml(path, "guard")
     try:
-        settings = build(GuardSettings, read_toml(path))
+        settings = build(GuardSettings, values)
     except SettingError as error:
         raise SettingError(str(path), NO_VALUE, str(error)) from None
     return Guard(settings, path.absolute().parent, [load_hook(name) for name in hooks], count)
@@ -113,7 +114,7 @@ def _make_checks(settings: GuardSettings, folder: Path, hooks: Sequence[HookChec
     if settings.uses("words"):
         checks.append(("words", WordList(read_words(settings.words.files, folder))))
     if settings.uses("toxicity"):
-        classifier = Classifier.load(folder / Path(settings.toxicity.classifier).expanduser())
+        classifier = Classifier.load(path_of("toxicity.classifier", settings.toxicity.classifier, folder))
         checks.append(("toxicity", Toxicity(classifier, settings.toxicity.threshold)))
     if settings.uses("hooks") != bool(hooks):
         wrong = (

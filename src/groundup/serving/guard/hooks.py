@@ -4,12 +4,19 @@ from __future__ import annotations
 
 import importlib
 import sys
+import threading
 from collections.abc import Callable, Iterable
+from concurrent.futures import Future
+from itertools import islice
+from operator import index
 from pathlib import Path
 
 from groundup.errors import DataError
 from groundup.serving.guard.finding import Stretch, joined
 from groundup.serving.guard.sentences import last_sentence
+
+SECONDS = 10.0
+"""As long as a function may take."""
 
 Hook = Callable[[str], Iterable[tuple[int, int]]]
 """From a text to what it finds there: pairs of a beginning and an end, counted in characters."""
@@ -20,25 +27,47 @@ class HookCheck:
 
     def __init__(self, name: str, hook: Hook) -> None:
         self._name, self._hook = name, hook
+        self._hanging: threading.Thread | None = None
 
     def find(self, text: str) -> list[Stretch]:
-        """What the function reports, within the text. One that fails, or reports what is no stretch, has found the whole text: what
-        couldn't be checked counts as found."""
+        """What the function reports. One that fails, isn't done within `SECONDS`, or reports what is no stretch of the text, has found the
+        whole text: what couldn't be checked counts as found."""
         try:
-            pairs = [(int(start), int(end)) for start, end in self._hook(text)]
-        except Exception as error:  # the operator's code may raise anything, and no request may fail open
+            pairs = self._ask(text)
+        except BaseException as error:  # the operator's code may raise anything, and no request may fail open
             print(f"groundup: the hook {self._name} failed ({type(error).__name__})", file=sys.stderr)
             return [Stretch(0, len(text), "failed_hook")] if text else []
-        within = [(max(0, start), min(len(text), end)) for start, end in pairs]
-        return joined(Stretch(start, end, self._name) for start, end in within if start < end)
+        return joined(Stretch(start, end, self._name) for start, end in pairs if start < end)
 
     def settled(self, text: str) -> int:
         """Up to the sentence that isn't complete."""
         return last_sentence(text)
 
+    def _ask(self, text: str) -> list[tuple[int, int]]:
+        """The pairs, from a thread that can be left behind. While one hangs, no other is begun."""
+        if self._hanging is not None and self._hanging.is_alive():
+            raise TimeoutError
+        answer: Future[list[tuple[int, int]]] = Future()
+        thread = threading.Thread(target=self._answer, args=(text, answer), name="hook", daemon=True)
+        thread.start()
+        try:
+            return answer.result(SECONDS)
+        except TimeoutError:
+            self._hanging = thread
+            raise
+
+    def _answer(self, text: str, answer: Future[list[tuple[int, int]]]) -> None:
+        try:
+            pairs = [(index(start), index(end)) for start, end in islice(self._hook(text), len(text) + 1)]
+            if not all(0 <= start <= end <= len(text) for start, end in pairs) or len(pairs) > len(text):
+                raise ValueError("no stretches of the text")
+            answer.set_result(pairs)
+        except BaseException as error:
+            answer.set_exception(error)
+
 
 def load_hook(name: str) -> HookCheck:
-    """The function of `package.module:function`. Raises `DataError` where there is none; what its module raises goes through."""
+    """The function of `package.module:function`. Raises `DataError` where there is none, or its module can't be imported."""
     module_name, colon, function_name = name.partition(":")
     if not colon or not all(part.isidentifier() for part in [*module_name.split("."), function_name]):
         raise DataError(f"the hook {name!r} is no import path: write it as package.module:function")
@@ -51,6 +80,10 @@ def load_hook(name: str) -> HookCheck:
         raise DataError(
             f"the hook {name!r} cannot be imported: there is no module {error.name}; check its path"
         ) from None
+    except Exception as error:  # whatever the operator's code raises
+        raise DataError(
+            f"the hook {name!r} cannot be imported: {type(error).__name__}: {error}; try  python -c 'import {module_name}'"
+        ) from error
     hook = getattr(module, function_name, None)
     if not callable(hook):
         raise DataError(f"the hook {name!r}: {module_name} has no function {function_name}; check its name")

@@ -29,7 +29,7 @@ def read_labelled(path: Path) -> list[Labelled]:
             f'{path} is no file of rows: name one that ends in {", ".join(ROW_READERS)}, with "text" and "label"'
         )
     rows = []
-    for place, row in read_rows(file, BadInput()):
+    for place, row in read_rows(file, BadInput(advice="mend it, or take it out")):
         text, label = row.get("text"), row.get("label")
         if not isinstance(text, str) or not text.strip():
             raise DataError(f'{path}, {place} has no "text"; each row needs a text and a label')

@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from groundup.errors import NO_VALUE, SettingError
 from groundup.serving.guard.guard import Guard
 from groundup.serving.guard.labelled import Labelled
 from groundup.serving.guard.settings import Side
@@ -55,7 +56,14 @@ class Score:
 
 
 def measure(guard: Guard, rows: Sequence[Labelled], side: Side) -> dict[str, Score]:
-    """For each check that is switched on for the side, and for all of them together (`any`), how its finds agree with the labels."""
+    """For each check that is switched on for the side, and for all of them together (`any`), how its finds agree with the labels.
+
+    Raises `SettingError` where none is.
+    """
+    if not guard.check_names(side):
+        raise SettingError(
+            side, NO_VALUE, f"no check is switched on for this side: write one below [{side}], or measure the other"
+        )
     found = [guard.checks_that_find(side, row.text) for row in rows]
     names: list[str] = [*guard.check_names(side), "any"]
     return {

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Literal, get_args
 
 from groundup.config import require, require_finite
-from groundup.errors import NO_VALUE
+from groundup.errors import NO_VALUE, SettingError
 from groundup.text.privacy.settings import KINDS, Kind, Names, PrivacySettings
 
 Action = Literal["off", "log", "redact", "refuse"]
@@ -127,3 +128,12 @@ class GuardSettings:
     def uses(self, check: CheckName) -> bool:
         """Whether a check is switched on, on either side."""
         return self.input.action(check) != "off" or self.output.action(check) != "off"
+
+
+def path_of(setting: str, value: str, folder: Path) -> Path:
+    """The path that a setting names, from `folder` on, with `~` filled in. Raises `SettingError` for what is none."""
+    require("\0" not in value, setting, value, "no path can hold a NUL character; write another")
+    try:
+        return folder / Path(value).expanduser()
+    except RuntimeError:
+        raise SettingError(setting, value, "there is no such user; write the whole path") from None

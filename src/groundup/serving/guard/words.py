@@ -9,18 +9,31 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from groundup.errors import DataError
-from groundup.serving.guard.finding import HOLD, WORD, Stretch, joined
-from groundup.serving.guard.look_alikes import read_as_seen
+from groundup.serving.guard.finding import HOLD, Stretch, joined
+from groundup.serving.guard.look_alikes import MARKS, read_as_seen
+from groundup.serving.guard.settings import path_of
+from groundup.text.privacy.plain import UNSPACED
 
 ALSO_WRITTEN = {"a": "a4@", "b": "b8", "e": "e3", "g": "g9", "i": "i1!|", "l": "l1|", "o": "o0", "s": "s5$", "t": "t7+"}
 """Digits and signs that people write for letters."""
-_BETWEEN = r"(?:[^\w\s]|_){0,2}"  # the letters of a word that is written in one
-_SPELLED = r"[\W_]{1,3}"  # the letters of one that is spelled out
-_GAP = r"[\W_]{1,3}"  # words of a phrase
-_NOT_IN_WORD, _WORD_ENDS, _ANY_ENDING = r"(?<![^\W_])", r"(?![^\W_])", r"[^\W_]{0,30}"
+STANDS_FOR = {
+    sign: frozenset(sign) | {letter for letter, signs in ALSO_WRITTEN.items() if sign in signs}
+    for signs in ALSO_WRITTEN.values()
+    for sign in signs
+}
+LETTERS = re.compile(rf"[^\W_]+|[{re.escape(''.join(sign for sign in STANDS_FOR if not sign.isalnum()))}]")
+STOPS = "、。「」『』"  # stand between words where no spaces do
+_BETWEEN = rf"(?:[^\w\s{STOPS}{MARKS}]|_){{0,2}}"  # the letters of a word that is written in one
+_SPELLED = _GAP = rf"(?:[^\w{MARKS}]|_){{1,3}}"  # the letters of one that is spelled out; the words of a phrase
+_LETTER = rf"[^\W_]|[{MARKS}]"
+# A word of a script without spaces between words begins and ends anywhere; any other where no letter of its kind goes on.
+_NOT_IN_WORD = rf"(?:(?<![^\W_])(?<![{MARKS}])|(?<=[{UNSPACED}])|(?=[{UNSPACED}]))"
+_WORD_ENDS = rf"(?:(?!{_LETTER})|(?=[{UNSPACED}])|(?<=[{UNSPACED}]))"
+_ANY_ENDING = rf"(?:{_LETTER}){{0,30}}"
+WORD = re.compile(rf"[^\s{STOPS}]*(?:{_LETTER})[^\s{STOPS}]*")  # with the signs around it
+OPEN = re.compile(rf"[^\s{STOPS}]+\Z")
 MOST_REPEATED = 40
 FEWEST_SPELLED = 3  # letters; `a s` is no word
-SHORT = 2  # characters of what may be one letter of a word that is spelled out
 LONGEST_ENTRY = 60
 
 Unit = tuple[str, int]
@@ -58,18 +71,26 @@ class WordList:
         return joined(found)
 
     def settled(self, text: str) -> int:
-        """Up to the last word, which may go on; where phrases are listed, up to as many words as the longest has; and up to the first of
-        single letters in a row."""
+        """Up to the last word, which may go on; where phrases are listed, up to as many words as the longest has; and up to the first
+        of single letters in a row."""
         bound = max(0, len(text) - HOLD)
-        words = list(WORD.finditer(text, bound))
-        if not words:
-            return len(text)
-        first = len(words) - self._most_words + (words[-1].end() < len(text))
-        while first > 0 and len(words[first - 1].group()) <= SHORT:
-            first -= 1
-        if first >= len(words):
-            return words[-1].end()
-        return words[first].start() if first > 0 else bound
+        seen, places = read_as_seen(text[bound:])
+        open_word = OPEN.search(seen)
+        settled = open_word.start() if open_word else len(seen)
+        before = [word.start() for word in WORD.finditer(seen, 0, settled)]
+        held = self._most_words - 1  # words of a phrase before the one that is open
+        if held:
+            settled = before[-held] if held <= len(before) else 0
+        for letters in reversed(list(LETTERS.finditer(seen, 0, settled))):
+            if not _may_be_one_letter(letters.group()):
+                break
+            settled = letters.start()
+        return bound + places[settled] if settled < len(seen) else len(text)
+
+
+def _may_be_one_letter(letters: str) -> bool:
+    """Whether they are one, repeated or not, and however written."""
+    return bool(frozenset.intersection(*(STANDS_FOR.get(each, frozenset(each)) for each in set(letters))))
 
 
 def _units(word: str) -> list[Unit]:
@@ -110,7 +131,7 @@ def read_words(files: Sequence[str], folder: Path) -> list[str]:
     """The words and phrases of text files, one a line. Raises `DataError` that names a file or line that can't be used."""
     entries: dict[str, None] = {}
     for name in files:
-        path = folder / Path(name).expanduser()
+        path = path_of("words.files", name, folder)
         try:
             lines = path.read_bytes().decode("utf-8-sig").splitlines()
         except OSError as error:

@@ -53,7 +53,15 @@ function showMap() {
   canvas.setAttribute("aria-label", `Attention of ${headName()}, ${tokens.length} by ${tokens.length} tokens; the list beside it says what the chosen token looks at`);
   byId("map").querySelectorAll(".rows, .columns").forEach((each) => each.remove());
   if (size >= 11) byId("map").append(axis("rows", size), axis("columns", size));
+  bringIntoView(size);
   showLooks();
+}
+
+/** Scroll to the chosen row, if it can't be seen. */
+function bringIntoView(size) {
+  const scroll = byId("map-scroll");
+  const top = size * shown.chosen;
+  if (top < scroll.scrollTop || top + size > scroll.scrollTop + scroll.clientHeight) scroll.scrollTop = top - scroll.clientHeight / 2;
 }
 
 const headName = () => (head < 0 ? `the mean of all heads of layer ${shown.attention.layer + 1}` : `layer ${shown.attention.layer + 1}, head ${head + 1}`);
@@ -110,10 +118,13 @@ function showLooks() {
   byId("looks").replaceChildren(...places.map((key) => {
     const bar = element("span", { class: "share", "aria-hidden": "true" });
     bar.style.setProperty("--share", row[key].toFixed(4));
-    return element("li", {}, element("span", { class: "text" }, spelled(tokens[key])), element("span", {}, bar), element("span", {}, percent(row[key])));
+    return element("li", {}, element("span", { class: "text" }, before(key), spelled(tokens[key])), element("span", {}, bar), element("span", {}, percent(row[key])));
   }));
   byId("map-reads").textContent = `In ${headName()}.`;
 }
+
+/** The token before, faintly, since the same one may stand there several times. */
+const before = (key) => (key > 0 ? element("span", { class: "before" }, spelled(shown.tokens[key - 1])) : null);
 
 function cellAt(event) {
   const box = byId("canvas").getBoundingClientRect();

@@ -1,7 +1,7 @@
 // The chat page: what is said, replies as they come, and the buttons around them.
 
-import { ApiError, servedModel, storedKey, storeKey, streamChat } from "./api.js";
-import { conversation, conversations, newConversation, readAgain, remove, said, save } from "./conversations.js";
+import { ApiError, servedModel, storedKey, storeKey, streamChat, told } from "./api.js";
+import { conversation, conversations, isOf, newConversation, readAgain, remove, said, save, setApart } from "./conversations.js";
 import { CONTROLS, makeControls } from "./controls.js";
 import { byId, count, element, iconButton } from "./dom.js";
 import { keep, kept, whenOthersChange } from "./keep.js";
@@ -26,17 +26,21 @@ const stored = kept("settings") ?? {};
 const settings = { max_tokens: stored.max_tokens ?? "", seed: stored.seed ?? "" };
 const controls = makeControls(byId("sampling"), Object.keys(CONTROLS), stored, keepSettings);
 const numbers = {
-  max_tokens: { label: "Most tokens of a reply", placeholder: String(DEFAULT_MAX_TOKENS), help: "A token is a short word, or a piece of a long one." },
-  seed: { label: "Seed", placeholder: "another each time", help: "With the same seed, the same words get the same reply." },
+  max_tokens: { label: "Most tokens of a reply", least: 1, placeholder: String(DEFAULT_MAX_TOKENS), help: "A token is a short word, or a piece of a long one." },
+  seed: { label: "Seed", least: 0, placeholder: "another each time", help: "With the same seed, the same words get the same reply." },
 };
-for (const [name, { label, placeholder, help }] of Object.entries(numbers)) {
-  const field = element("input", { type: "number", id: name, min: name === "seed" ? 0 : 1, step: 1, placeholder, inputmode: "numeric", "aria-describedby": `${name}-help` });
+for (const [name, { label, least, placeholder, help }] of Object.entries(numbers)) {
+  const field = element("input", { type: "number", id: name, min: least, max: Number.MAX_SAFE_INTEGER, step: 1, placeholder, inputmode: "numeric", "aria-describedby": `${name}-help` });
+  const about = element("span", { class: "soft", id: `${name}-help` }, help);
   field.value = settings[name];
   field.addEventListener("input", () => {
-    settings[name] = field.validity.valid ? field.value : "";
+    const valid = field.validity.valid;
+    field.setAttribute("aria-invalid", String(!valid));
+    about.textContent = valid ? help : `Not taken: write a whole number from ${least} on.`;
+    settings[name] = valid ? field.value : "";
     keepSettings();
   });
-  byId("sampling").append(element("div", { class: "field" }, element("label", { for: name }, label), field, element("span", { class: "soft", id: `${name}-help` }, help)));
+  byId("sampling").append(element("div", { class: "field" }, element("label", { for: name }, label), field, about));
 }
 
 function keepSettings() {
@@ -45,8 +49,10 @@ function keepSettings() {
 
 byId("reset").addEventListener("click", () => {
   for (const [name, control] of Object.entries(CONTROLS)) controls.set(name, control.value);
-  for (const name of Object.keys(numbers)) byId(name).value = settings[name] = "";
-  keepSettings();
+  for (const name of Object.keys(numbers)) {
+    byId(name).value = "";
+    byId(name).dispatchEvent(new Event("input"));
+  }
 });
 
 byId("system").addEventListener("input", () => {
@@ -120,11 +126,11 @@ function say(text, undo = null) {
   say.timer = setTimeout(() => (toast.hidden = true), undo ? 8000 : 2500);
 }
 
-function complain(text, again = null) {
+function complain(text, again = null, does = "Try again") {
   const notice = byId("notice");
   notice.className = text ? "notice" : "";
   notice.replaceChildren(...(text ? [element("span", {}, text)] : []));
-  if (again) notice.append(element("button", { type: "button", class: "button", onclick: () => { complain(""); again(); } }, "Try again"));
+  if (again) notice.append(element("button", { type: "button", class: "button", onclick: () => { complain(""); again(); } }, does));
 }
 
 function stick() {
@@ -172,7 +178,11 @@ function drop(one) {
 
 byId("new").addEventListener("click", () => change(newConversation()));
 
-whenOthersChange(() => {
+whenOthersChange((name) => {
+  if (reply && isOf(name, reply.conversation)) {
+    setApart(reply.conversation);
+    say("Another tab went on with this conversation. Yours is now one of its own.");
+  }
   readAgain(reply?.conversation.id);
   if (current !== reply?.conversation) current = conversation(current.id) ?? (current.messages.length ? newConversation() : current);
   show();
@@ -181,7 +191,8 @@ whenOthersChange(() => {
 // What is said, and replied
 
 function send(text) {
-  if (reply || !text.trim()) return;
+  if (!text.trim()) return;
+  if (reply) return say("A reply is being written: wait for it, or stop it.");
   current.messages.push({ role: "user", content: text });
   input.value = "";
   resize();
@@ -230,6 +241,7 @@ async function write(place) {
   byId("status").textContent = "The model is writing.";
   const timing = { started: performance.now(), first: 0, tokens: 0, saved: performance.now() };
   let problem = null;
+  let broken = false;
   try {
     for await (const chunk of streamChat({ messages: said(one, place), ...sampling() }, controller.signal)) {
       take(chunk, version, timing);
@@ -240,13 +252,14 @@ async function write(place) {
       }
     }
     version.facts = facts(timing);
+    if (!version.content.trim()) version.end ||= "The model said nothing.";
   } catch (error) {
     if (error.name !== "AbortError") problem = error;
-    else version.end = "You stopped it here.";
+    version.end = problem ? "It broke off here." : "You stopped it here.";
+    broken = true;
   }
   reply = null;
-  if (problem && version.content) version.end = "It broke off here.";
-  if (!version.content && (problem || version.end)) {
+  if (broken && !version.content) {
     message.versions.pop();
     message.shown = Math.min(before, message.versions.length - 1);
     if (!message.versions.length) list.splice(list.indexOf(message), 1);
@@ -254,7 +267,7 @@ async function write(place) {
   if (one.messages === list && (conversation(one.id) === one || problem === null)) keepOne(one);
   show();
   byId("status").textContent = problem ? "" : `Reply: ${version.content.slice(0, 2000)}`;
-  if (problem) fail(problem, () => current === one && write(place));
+  if (problem) fail(problem, () => current === one && write(place), () => current === one && edit(place - 1));
 }
 
 /** What a piece of the stream brings. */
@@ -287,21 +300,23 @@ function paint(message) {
   });
 }
 
-function fail(problem, again) {
+function fail(problem, again, reword) {
   if (!(problem instanceof ApiError)) throw problem;
-  if (problem.status === 401) return askForKey(again);
-  const wait = problem.status === 503 && problem.retryAfter ? ` It says: in ${problem.retryAfter} s.` : "";
-  complain(problem.status === 503 ? `The server is busy; try again in a moment.${wait}` : problem.message, again);
+  if (problem.status === 401) return askForKey(problem, again);
+  if (problem.code === "content_filter") return complain(told(problem), reword, "Change it");
+  if (problem.code === "context_length_exceeded") return complain(`The model's context is full. ${told(problem)}`, () => change(newConversation()), "New chat");
+  complain(told(problem), again);
 }
 
-function askForKey(again) {
+function askForKey(problem, again) {
   const dialog = byId("key-dialog");
+  byId("key-title").textContent = told(problem);
   byId("asked-key").value = dialog.returnValue = "";
   byId("not-now").onclick = () => dialog.close();
   dialog.showModal();
   dialog.addEventListener("close", () => {
     const key = byId("asked-key").value.trim();
-    if (dialog.returnValue !== "use" || !key) return complain("This server asks for a key: write it into the settings.", again);
+    if (dialog.returnValue !== "use" || !key) return complain(`${told(problem)} Write one into the settings.`, again);
     storeKey(key);
     byId("key").value = key;
     showModel();

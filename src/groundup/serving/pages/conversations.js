@@ -9,9 +9,22 @@ const open = new Map(); // those that were read, so that a reply that is being w
 
 /** One without messages. It is kept once it has some. */
 export function newConversation() {
+  return { id: newId(), title: "", system: "", changed: Date.now(), messages: [] };
+}
+
+function newId() {
   const random = crypto.getRandomValues(new Uint8Array(12));
-  const id = Array.from(random, (byte) => byte.toString(16).padStart(2, "0")).join("");
-  return { id, title: "", system: "", changed: Date.now(), messages: [] };
+  return Array.from(random, (byte) => byte.toString(16).padStart(2, "0")).join("");
+}
+
+/** Whether a name is the one that a conversation is kept under. */
+export const isOf = (name, one) => name === BEGINNING + one.id;
+
+/** Go on under another name with a conversation that another tab has changed, so that neither is lost. */
+export function setApart(one) {
+  open.delete(one.id);
+  one.id = newId();
+  open.set(one.id, one);
 }
 
 /** All of them, the latest first. */

@@ -1,6 +1,6 @@
 // The look-inside page: a text goes to the server, and what the model makes of it comes back in parts.
 
-import { ApiError, inspect, servedModel, storedKey, storeKey } from "./api.js";
+import { ApiError, inspect, servedModel, storedKey, storeKey, told } from "./api.js";
 import { chooseRow, showAttention } from "./attention_map.js";
 import { makeControls } from "./controls.js";
 import { byId, debounce, element } from "./dom.js";
@@ -33,7 +33,7 @@ async function ask(kind, parts, of = text) {
   } catch (error) {
     if (error.name === "AbortError" || controller !== asked[kind]) return null;
     if (!(error instanceof ApiError)) throw error;
-    complain(error.message);
+    complain(told(error));
     if (error.status === 401) byId("key-field").hidden = false;
     return null;
   }

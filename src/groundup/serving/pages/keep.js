@@ -50,9 +50,9 @@ export function names(beginning) {
   return [...found];
 }
 
-/** Call `action` when another tab has changed something. */
+/** Call `action` when another tab has changed something, with its name; null if that was all there is. */
 export function whenOthersChange(action) {
   addEventListener("storage", (event) => {
-    if (event.key === null || event.key.startsWith(PREFIX)) action();
+    if (event.key === null || event.key.startsWith(PREFIX)) action(event.key?.slice(PREFIX.length) ?? null);
   });
 }

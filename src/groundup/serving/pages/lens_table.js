@@ -19,6 +19,10 @@ export function showLens(lens, tokens, chosen) {
   byId("lens").replaceChildren(element("thead", {}, head), element("tbody", {}, rows.reverse()));
   const cells = [...byId("lens").querySelectorAll("td")];
   only(cells, cells[Math.min(width - 1, Math.max(0, chosen - lens.first))]);
+  const scroll = byId("lens").parentElement;
+  const column = head.children[1 + chosen - lens.first];
+  const end = column.offsetLeft + column.offsetWidth;
+  if (column.offsetLeft < scroll.scrollLeft || end > scroll.scrollLeft + scroll.clientWidth) scroll.scrollLeft = end - scroll.clientWidth;
   byId("lens-reads").textContent = "Point at a cell, or move to it, to read what the layer would say there.";
 }
 

@@ -90,8 +90,8 @@ function codeBlock(code, language) {
 
 function heading(lines, place) {
   const found = HEADING.exec(lines[place]);
-  // The page has its own headings of the first two levels.
-  return found && [place + 1, () => element(`h${Math.min(6, found[1].length + 2)}`, { "data-level": found[1].length }, inline(found[2] ?? ""))];
+  // The page has its own heading of the first level.
+  return found && [place + 1, () => element(`h${Math.min(6, found[1].length + 1)}`, { "data-level": found[1].length }, inline(found[2] ?? ""))];
 }
 
 function rule(lines, place) {

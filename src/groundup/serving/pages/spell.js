@@ -2,28 +2,30 @@
 
 import { element } from "./dom.js";
 
-const SIGNS = { "\n": "↵", "\t": "⇥", "\r": "␍" };
-const UNSEEN = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Co}\p{Cn}]/u;
+const SIGNS = { "\n": "↵", "\t": "⇥" };
+const JOINERS = /[\u200d\ufe0f]/; // of emoji; without an emoji in the same token they would be nothing to see
+const UNSEEN = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Co}\p{Cn}\u{e0100}-\u{e01ef}]|(?! )\p{Zs}/u;
 
 /** A token's text with all that would not be seen made visible; a token that is no whole characters as its bytes, ‹f0 9f›. */
 export function visible({ text, bytes }) {
-  if (bytes && text.includes("\ufffd") && !isReplacement(bytes)) return `‹${bytes.map((byte) => byte.toString(16).padStart(2, "0")).join(" ")}›`;
+  if (isPiece({ text, bytes })) return `‹${bytes.map(hex).join(" ")}›`;
   if (text === "") return "‹nothing›";
-  return Array.from(text, sign).join("");
+  const characters = Array.from(text);
+  const joined = characters.some((each) => !UNSEEN.test(each) && !JOINERS.test(each));
+  return characters.map((each) => (JOINERS.test(each) ? joined : !UNSEEN.test(each)) ? each : SIGNS[each] ?? `‹${hex(each.codePointAt(0))}›`).join("");
 }
 
-function sign(character) {
-  if (SIGNS[character]) return SIGNS[character];
-  if (character === "\u200d" || character === "\ufe0f" || !UNSEEN.test(character)) return character; // emoji are joined with these
-  const code = character.codePointAt(0);
-  return code < 32 ? String.fromCodePoint(0x2400 + code) : `‹${code.toString(16)}›`;
-}
+const hex = (code) => code.toString(16).padStart(2, "0");
+
+/** Whether a token is no whole characters. */
+export const isPiece = ({ text, bytes }) => bytes && text.includes("\ufffd") && !isReplacement(bytes);
 
 const isReplacement = (bytes) => bytes.length >= 3 && new TextDecoder("utf-8", { fatal: false }).decode(new Uint8Array(bytes)).length * 3 === bytes.length;
 
 /** The same as nodes, with its spaces drawn faintly where nothing else shows them. */
 export function spelled(token) {
   const text = visible(token);
+  if (isPiece(token)) return [text];
   const parts = text.split(/( +)/).filter(Boolean);
   return parts.map((part) => (part.startsWith(" ") ? element("span", { class: "space" }, "·".repeat(part.length)) : part));
 }

@@ -1,17 +1,17 @@
 // Light or dark: as the system has it, unless the button said otherwise.
 
-import { byId } from "./dom.js";
+import { byId, element, picture } from "./dom.js";
 import { keep, kept } from "./keep.js";
 
 const ORDER = ["auto", "light", "dark"];
-const NAMES = { auto: "as the system", light: "light", dark: "dark" };
+const NAMES = { auto: "Auto", light: "Light", dark: "Dark" };
 
 function show(theme) {
   document.documentElement.dataset.theme = theme;
   const button = byId("theme");
-  button.textContent = { auto: "Auto", light: "Light", dark: "Dark" }[theme];
+  button.replaceChildren(picture("colors"), element("span", {}, NAMES[theme]));
   button.setAttribute("aria-label", `Colors: ${NAMES[theme]}; change them`);
-  button.title = `Colors: ${NAMES[theme]}`;
+  button.title = `Colors: ${theme === "auto" ? "as the system has them" : theme}`;
   document.dispatchEvent(new Event("themechange"));
 }
 

@@ -2,7 +2,7 @@
 
 import { byId, count, element } from "./dom.js";
 import { only, rove } from "./roving.js";
-import { named, spelled, visible } from "./spell.js";
+import { isPiece, named, spelled } from "./spell.js";
 
 const HOTTEST = 16; // bits
 
@@ -28,9 +28,9 @@ export function mark(chosen) {
 
 function button(token, place, onclick) {
   const bits = token.surprisal === null ? "start" : token.surprisal.toFixed(1);
-  const label = `${named(token)}, ${token.surprisal === null ? "what the text begins from" : `${bits} bits`}`;
-  const text = element("span", { class: visible(token).startsWith("‹") && !token.special ? "text hex" : "text" }, spelled(token));
-  const made = element("button", { type: "button", class: token.special ? "token special" : "token", "aria-label": label, title: `${label}\nid ${token.id}`, onclick }, text, element("span", { class: "bits" }, bits));
+  const title = `${named(token)}, ${token.surprisal === null ? "what the text begins from" : `${bits} bits`}\nid ${token.id}`;
+  const text = element("span", { class: isPiece(token) ? "text hex" : "text" }, spelled(token));
+  const made = element("button", { type: "button", class: token.special ? "token special" : "token", title, onclick }, text, element("span", { class: "bits" }, bits, token.surprisal === null ? null : element("span", { class: "only-read" }, " bits")));
   made.style.setProperty("--heat", Math.min(1, (token.surprisal ?? 0) / HOTTEST).toFixed(3));
   return made;
 }
