@@ -128,7 +128,7 @@ def log_likelihoods(model: Transformer, continuations: Sequence[Continuation]) -
             cache = _read_prefix(model, family.prefix)
             length = len(family.prefix)
             rest = {number: read[number][length:] for number in family.numbers}
-            trees = list(grow_trees(rest, family.numbers))  # type: ignore[arg-type]
+            trees = list(grow_trees(rest, family.numbers))
             score = partial(_score_batch, model, cache, whole, firsts, length)
             for scored in map_in_threads(score, list(_batches(trees, tokens)), device):
                 for number, result in scored:
