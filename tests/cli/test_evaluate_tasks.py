@@ -57,8 +57,10 @@ def test_json_of_several_tasks(tiny_base: Path, task: Path, capsys: pytest.Captu
 
 
 def test_a_task_says_itself_what_is_asked(tmp_path: Path, task: Path) -> None:
-    with pytest.raises(SettingError, match="--data = 'x': a task says itself what is asked; leave it out with --task"):
-        evaluate(str(tmp_path), task=[task], data="x")
+    with pytest.raises(
+        SettingError, match=r"--data = \['x'\]: a task says itself what is asked; leave it out with --task"
+    ):
+        evaluate(str(tmp_path), task=[task], data=["x"])
     with pytest.raises(SettingError, match="--task = 'Words': two files have this name"):
         evaluate(str(tmp_path), task=[task, task])
     with pytest.raises(SettingError, match="--metrics = 'loss': a task says itself"):

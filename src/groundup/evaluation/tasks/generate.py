@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from groundup.errors import GenerationError
+from groundup.generation.request import Request
 from groundup.generation.settings import GenerationSettings
 from groundup.language_model import LanguageModel
 from groundup.language_model.text_engine import TextEngine
@@ -30,7 +31,7 @@ def generate_until(
     engine = TextEngine(language_model, max(1, min(AT_ONCE, len(kept))), min(context, longest), piece=0)
     # Those that begin alike come one after the other, so that what they share is still there.
     order = sorted(range(len(kept)), key=kept.__getitem__)
-    tickets = {engine.add(kept[number], settings, sample=number): number for number in order}
+    tickets = {engine.add(Request(kept[number], settings, number)): number for number in order}
     texts = [""] * len(kept)
     while engine.busy:
         for piece in engine.step():
