@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
@@ -69,6 +70,10 @@ def evaluate(
         str | None,
         typer.Option(help="Another model: compare the two by a paired test.", metavar="MODEL", show_default=False),
     ] = None,
+    task: Annotated[
+        list[Path] | None,
+        typer.Option(help="A task's TOML file (docs/tasks.md); may be given several times.", show_default=False),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Measure a model: how well it predicts a text, or what it writes. Every figure has an interval of 95 %.
@@ -95,7 +100,29 @@ def evaluate(
         groundup evaluate --predictions written.jsonl --references questions.jsonl
 
         groundup evaluate runs/multilingual --by language
+
+        groundup evaluate runs/shakespeare --task hellaswag.toml
     """
+    if task:
+        _require_task_alone(
+            model,
+            {
+                "--data": data,
+                "--metrics": None if metrics == ",".join(DEFAULT_METRICS) else metrics,
+                "--window": window,
+                "--by": by,
+                "--samples": samples,
+                "--references": references,
+                "--predictions": predictions,
+                "--max-new-tokens": max_new_tokens,
+                "--against": against,
+            },
+        )
+        from groundup.cli.evaluate_tasks import print_tasks
+
+        assert model is not None
+        print_tasks(model, task, as_json)
+        return
     _require_one_way(model, data, metrics, window, by, references, predictions, max_new_tokens, against)
     names, with_languages = read_metric_names(metrics), by == "language" and data is None
     if samples is not None and not with_languages:
@@ -146,6 +173,16 @@ def _has_tags(model: str) -> bool:
 
     run = run_of(Path(model))
     return run is not None and load_recipe(str(run / RECIPE_FILE)).data.language_tags
+
+
+def _require_task_alone(model: str | None, others: Mapping[str, object]) -> None:
+    """Raise `SettingError` for options that don't go with --task."""
+    if model is None:
+        raise SettingError("MODEL", "", "name a model: a run's folder, a Hugging Face directory, a .gguf file")
+    for name, value in others.items():
+        if value:
+            shown = str(value) if isinstance(value, Path) else value
+            raise SettingError(name, shown, "a task says itself what is asked; leave it out with --task")
 
 
 def _require_one_way(
