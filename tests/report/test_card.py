@@ -314,3 +314,17 @@ def test_energy_is_measured_or_called_an_estimate(write_run: WriteRun) -> None:
     result = json.loads((run / "result.json").read_text(encoding="utf-8"))
     (run / "result.json").write_text(json.dumps(result | {"joules": 7200.0}), encoding="utf-8")
     assert "| energy | 2.00 Wh, from the machine's own counters" in card(run)
+
+
+def test_what_privacy_was_promised_and_what_is_outside_of_it_is_said(write_run: WriteRun) -> None:
+    run = write_run()
+    assert "differential privacy" not in card(run)
+    result = json.loads((run / "result.json").read_text(encoding="utf-8"))
+    spent = {"unit": "document", "delta": 1e-5, "epsilon": {"prv": 7.912, "rdp": None}, "ledger": []}
+    (run / "result.json").write_text(json.dumps(result | {"privacy": spent}), encoding="utf-8")
+    manifest = json.loads((run / "manifest.json").read_text(encoding="utf-8"))
+    manifest["privacy"] = {"outside": ["the tokenizer, if it *learned* from these"]}
+    (run / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
+    text = card(run)
+    assert "ε = 7.91 by PRV and ε = infinite by RDP, at δ = 1.0e-05, for each document" in text
+    assert r"- the tokenizer, if it \*learned\* from these" in text

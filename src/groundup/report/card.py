@@ -17,7 +17,7 @@ from groundup.errors import RunError
 from groundup.files import sha256_text
 from groundup.model.settings import PRESETS
 from groundup.report.compute import compute_rows
-from groundup.report.evidence import Evidence, read_evidence
+from groundup.report.evidence import Evidence, privacy_spent, read_evidence
 from groundup.report.facts import RunFacts, read_run
 from groundup.report.limits import limits
 from groundup.report.pages import code, count, duration, escaped, figure, markdown_templates, share
@@ -122,6 +122,7 @@ def render_card(
             audits=[one for one in evidence if one.kind == "audits"],
             notes=notes,
             compute=compute_rows(facts),
+            privacy=privacy_spent(facts),
             seal=seal,
             machine=machine_rows(facts.manifest),
             hashes=hash_rows(facts),

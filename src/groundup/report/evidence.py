@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from groundup.errors import RunError
+from groundup.report.facts import RunFacts
 from groundup.report.pages import count, figure
-from groundup.report.values import clean, number, section, text, whole
+from groundup.report.values import clean, listing, number, section, text, whole
 from groundup.run.directory import MANIFEST_FILE, RECIPE_FILE, RESULT_FILE, RunDirectory
 from groundup.run.files import explain_os_errors
 from groundup.run.measurements import measurement_files, read_measurement
@@ -82,6 +83,22 @@ def _interval(value: Mapping[str, Any]) -> str:
     low, high, rows = number(value["low"]), number(value["high"]), whole(value["n"])
     between = "" if low is None or high is None else f" ({figure(low)} to {figure(high)})"
     return f"{figure(number(value['value']))}{between}, n = {count(rows)}"
+
+
+def privacy_spent(facts: RunFacts) -> tuple[str, list[str]]:
+    """What differential privacy a training promises, as a sentence, and what is outside of that; empty for one without."""
+    spent, plan = section(facts.result, "privacy"), section(facts.manifest, "privacy")
+    epsilon = {name: number(value) for name, value in section(spent, "epsilon").items()}
+    if not epsilon:
+        return "", []
+    shown = " and ".join(
+        f"ε = {'infinite' if value is None else figure(value, 3)} by {name.upper()}" for name, value in epsilon.items()
+    )
+    told = (
+        f"Trained with differential privacy (DP-SGD): {shown}, at δ = {figure(number(spent.get('delta')), 2)}, for each "
+        f"{text(spent.get('unit')) or 'document'} that is added or removed."
+    )
+    return told, [text(one) for one in listing(plan, "outside")]
 
 
 def copy_evidence(run: Path, directory: Path) -> None:
