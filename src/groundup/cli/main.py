@@ -12,6 +12,7 @@ from typing import Annotated, TextIO
 import typer
 
 from groundup.cli import data, guard, tokenizer
+from groundup.cli.audit import audit
 from groundup.cli.chat import chat
 from groundup.cli.complete import complete
 from groundup.cli.evaluate import evaluate
@@ -31,7 +32,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (train, labels, generate, complete, chat, serve, evaluate, export, runs):
+for command in (train, labels, generate, complete, chat, serve, evaluate, audit, export, runs):
     app.command(no_args_is_help=command is not runs)(command)
 app.add_typer(data.app)
 app.add_typer(tokenizer.app)

@@ -69,7 +69,7 @@ def evaluate(
     language_model = model if isinstance(model, LanguageModel) else LanguageModel.load(model)
     path = None if isinstance(model, LanguageModel) else Path(model)
     batch_size = EvaluationSettings().batch_size
-    run = _run_of(path)
+    run = run_of(path)
     if data is None and run is not None and trains_on_rows(run):
         if NGRAM in names:
             raise DataError(f"{NGRAM} counts a training text, and {run} was trained on rows: leave it out")
@@ -125,7 +125,7 @@ def data_of_run(
 ) -> tuple[PreparedData, Recipe]:
     """The data of the run that the path lies in, the same that it was trained on, and its recipe. With its `tokenizer`, the
     base of the run need not be there. Raises `DataError`, which says what to do `otherwise`, for a path that is not part of a run."""
-    run = _run_of(path)
+    run = run_of(path)
     if run is None:
         raise DataError(
             f"{path or 'a model that is already loaded'} is not part of a run, so {otherwise} the run's folder in place of "
@@ -142,7 +142,7 @@ def data_of_run(
 def _count_ngrams(
     prepared: PreparedData, settings: Recipe, path: Path | None, say: Callable[[str], None]
 ) -> NgramModel:
-    run = _run_of(path)
+    run = run_of(path)
     assert run is not None  # else there would be no prepared data
     ids = plain_training_ids(prepared, settings, RunDirectory(run).working_folder(), say)
     return train_ngram_model(ids, prepared.tokenizer.vocab_size, prepared.tokenizer.end_id)
@@ -150,11 +150,11 @@ def _count_ngrams(
 
 def _row_length(path: Path | None) -> int:
     """How many tokens a row has of the run that a model is of; 0 for one of none."""
-    run = _run_of(path)
+    run = run_of(path)
     return 0 if run is None else load_recipe(str(run / RECIPE_FILE)).model.max_seq_len
 
 
-def _run_of(path: Path | None) -> Path | None:
+def run_of(path: Path | None) -> Path | None:
     """The run that a model's path is, or lies in; None for one that is part of none."""
     folders = (path, *path.resolve().parents) if path else ()
     run = next((folder for folder in folders if (folder / RECIPE_FILE).is_file()), None)
@@ -166,7 +166,7 @@ def _read_text(tokenizer: Tokenizer, path: Path | None, sources: tuple[str, ...]
     end = np.array([] if tokenizer.end_id is None else [tokenizer.end_id], dtype=np.int32)
     encoded = [np.concatenate([tokenizer.encode_array(document.text), end]) for document in documents]
     ids = np.concatenate(encoded)
-    run = _run_of(path)
+    run = run_of(path)
     own = run is not None and load_recipe(str(run / RECIPE_FILE)).data.document_attention == "own"
     ends = np.cumsum([len(one) for one in encoded]) if own else None
     unknown = 0 if tokenizer.unknown_id is None else int((ids == tokenizer.unknown_id).sum())

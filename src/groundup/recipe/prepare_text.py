@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from groundup.config import require
 from groundup.errors import MissingExtraError
 from groundup.report.data_page import PAGE, write_data_page
 from groundup.text.cache import cache_directory
@@ -29,6 +30,12 @@ STANDARD: dict[str, Any] = {
 
 def prepare_text(settings: DataSettings, output: Path, say: Say) -> dict[str, Any]:
     """Read, mend, choose, and write what is left to `output`; what `prepared.json` holds. Raises `DataError`, `MachineError`."""
+    require(
+        settings.canaries.count == 0,
+        "data.canaries.count",
+        settings.canaries.count,
+        "use 0 here: canaries are planted when a model is trained, so that a text that others may read has none",
+    )
     store = collect(settings, cache_directory(), say)
     selection = select(store, settings.duplicates)
 

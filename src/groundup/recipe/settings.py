@@ -50,6 +50,12 @@ class Recipe:
             self.training.length_warmup_fraction,
             "use 0 with data.packing = 'documents', whose rows have lengths of their own, or another packing",
         )
+        require(
+            self.data.canaries.count == 0 or self.training.objective == "language_model",
+            "data.canaries.count",
+            self.data.canaries.count,
+            f"use 0 with training.objective = {self.training.objective!r}: canaries are planted in a text, not in rows",
+        )
         if self.model.base:
             check_base(self)
         else:

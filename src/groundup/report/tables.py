@@ -55,6 +55,9 @@ def used_settings(facts: RunFacts) -> dict[str, Any]:
     }
     if number(facts.training_settings.get("epochs")):
         unused.add("max_steps")
+    data = section(recipe, "data")
+    if not number(section(data, "canaries").get("count")) and "canaries" in data:
+        recipe["data"] = {name: value for name, value in data.items() if name != "canaries"}
     if "training" in recipe:
         recipe["training"] = {name: value for name, value in facts.training_settings.items() if name not in unused}
     return recipe

@@ -49,6 +49,7 @@ NOT_OF_THE_TEXT = (
     "fim_suffix_first_rate",
     "template",
     "check_labels",
+    "canaries",
 )
 """Settings of `[data]` that come after the documents are there."""
 

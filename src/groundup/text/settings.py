@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from groundup.config import require, require_finite
+from groundup.text.canaries.settings import CanarySettings
 from groundup.text.cleaning.settings import CleaningSettings, QualitySettings
 from groundup.text.duplicates.settings import DecontaminationSettings, DuplicateSettings
 from groundup.text.privacy.settings import PrivacySettings
@@ -64,6 +65,8 @@ class DataSettings:
     """Which documents count as holding evaluation text."""
     privacy: PrivacySettings = field(default_factory=PrivacySettings)
     """Which personal data is looked for, and what becomes of it."""
+    canaries: CanarySettings = field(default_factory=CanarySettings)
+    """Made-up secrets that are planted, to measure later whether they were learned by heart."""
 
     def __post_init__(self) -> None:
         sources = (self.source,) if isinstance(self.source, str) else self.source

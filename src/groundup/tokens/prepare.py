@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import json
 import os
 import shutil
@@ -14,6 +15,7 @@ from typing import Any
 from groundup.errors import DataError, GroundupError, TokenizerError
 from groundup.files import replacing, sha256_text
 from groundup.text.cache import locked
+from groundup.text.canaries.canaries import letters_of, plant
 from groundup.text.document import Document
 from groundup.text.document_store import DocumentStore
 from groundup.text.duplicates.split import hash_fractions
@@ -133,6 +135,8 @@ def _key(
         settings |= {"tokenizer": existing.sha256, "special_ids": special_ids}
     if data.packing == "documents":
         settings["batch_size"] = batch_size
+    if data.canaries.count:
+        settings["canaries"] = dataclasses.asdict(data.canaries)
     described = [store.sha256, store.facts["sources"], store.facts["tally"]["changed"]]
     return sha256_text(json.dumps([FORMAT_VERSION, described, settings, sequence_length]))[:32]
 
@@ -210,13 +214,18 @@ def _make(
         if existing is not None:
             tokenizer = with_special_tokens(existing, more)
         else:
-            learned = (document.text for document in to_learn_from(store, split, settings))
+            learned: Iterator[str] = (document.text for document in to_learn_from(store, split, settings))
+            if data.canaries.count:  # their letters, no secret: it would be a token before it were learned
+                learned = itertools.chain([letters_of(data.canaries)], learned)
             tokenizer = _kept_tokenizer(temporary) or train_with_special_tokens(learned, settings, more)
         tokenizer.save(temporary)
         require_end(tokenizer, data)
         middle = FillInTheMiddle(tokenizer, data.fim_rate, data.fim_suffix_first_rate, sequence_length)
         texts, groups = training_texts(store, split, numbers, is_mixed(data))
         tags = tag_ids(tokenizer, names) if data.language_tags else None
+        if data.canaries.count:
+            _require_letters(tokenizer, data)
+            texts = plant(texts, data.canaries, split.characters(store.index)["train"])
         turned = middle if data.fim_rate else None
         train_store = write_store(temporary / TRAIN_FILE, texts, tokenizer, groups, turned, tags, go_on=True)
         texts = (document.text for document in split.validation_documents(store))
@@ -240,6 +249,15 @@ def _make(
     ):  # it would come again; after anything else, as a full disk or Ctrl-C, there is something to go on from
         shutil.rmtree(temporary, ignore_errors=True)
         raise
+
+
+def _require_letters(tokenizer: Tokenizer, data: DataSettings) -> None:
+    """Raise `TokenizerError` if canaries would be planted as something that the tokenizer doesn't know."""
+    if tokenizer.unknown_id is not None and tokenizer.unknown_id in tokenizer.encode(letters_of(data.canaries)):
+        raise TokenizerError(
+            f"the tokenizer lacks characters or words of data.canaries.format = {data.canaries.format!r} or its digits, so one secret "
+            "would be as good as another: use another format, or a tokenizer of bytes"
+        )
 
 
 def _kept_tokenizer(directory: Path) -> Tokenizer | None:

@@ -65,6 +65,9 @@ def describe_data(
     if data.fim_rate:
         rates = {"rate": data.fim_rate, "suffix_first_rate": data.fim_suffix_first_rate}
         facts["fill_in_the_middle"] = {**rates, "pieces": stores["train"].num_turned}
+    if data.canaries.count:  # not their secrets, nor what these follow from
+        planted = data.canaries
+        facts["canaries"] = {"count": planted.count, "copies": list(planted.copies), "planted": planted.num_planted}
     return facts
 
 
@@ -88,6 +91,13 @@ def describe_steps(facts: Mapping[str, Any]) -> list[str]:
             reasons = ", ".join(f"{reason} {count:,}" for reason, count in steps[done].items())
             total = f"{sum(steps[done].values()):,} " if done == "dropped" else ""  # one may change in several ways
             lines.append(f"{total}of {steps['read']:,} {noun} {done}: {reasons}")
+    if "canaries" in facts:
+        planted = facts["canaries"]
+        copies = ", ".join(map(str, planted["copies"]))
+        lines.append(
+            f"{planted['planted']:,} lines planted as canaries: {planted['count']:,} secrets each for {copies} copies; "
+            "groundup audit measures whether they are learned"
+        )
     return lines
 
 

@@ -1,0 +1,113 @@
+"""Controlled experiments on what a model learns by heart.
+
+    .venv/bin/python -m benchmarks.memorization.run --text tinyshakespeare.txt [--output FILE]
+
+Four small models of characters, each trained on passages of one text:
+
+    planted      300 passages, and canaries among them: ten secrets each in 1, 10 and 100 copies
+    control      300 other passages and other secrets, in the same form
+    duplicates   passages that stand there 1, 5 and 20 times
+    once         the same, with exact duplicates removed, as many passes
+
+The first is audited for its own text and canaries, and with the control as the reference; the control for those of the first, which it
+never saw. The last two are audited for extraction.
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from benchmarks.memorization.texts import NUM_PASSAGES, passages, with_duplicates, write_rows
+from benchmarks.result import at_least_one, busy_cores, output_file, show, text_file, write
+
+from groundup.evaluation.audit_result import AuditResult
+from groundup.recipe.audit import audit
+from groundup.recipe.audit_settings import AuditSettings, read_audit_settings
+from groundup.recipe.train import train
+
+SETTINGS: dict[str, Any] = {
+    "data.validation_fraction": 0.33,
+    "data.packing": "best_fit",
+    "tokenizer.kind": "character",
+    "model.d_model": 96,
+    "model.num_layers": 2,
+    "model.num_heads": 2,
+    "model.max_seq_len": 160,
+    "training.batch_size": 32,
+    "training.learning_rate": 0.007,
+    "training.optimizer": "muon",
+    "training.matrix_learning_rate": 0.02,
+    "training.logging_steps": 50,
+    "training.length_warmup_fraction": 0.0,
+}
+CANARIES = {"data.canaries.count": 10, "data.canaries.copies": [1, 10, 100]}
+ASKED = ("memorization.prefix_tokens=[10, 25, 50, 100]", "memorization.row_tokens=150")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--text", type=text_file, required=True)
+    parser.add_argument("--passes", type=at_least_one, default=10)
+    parser.add_argument("--duplicate-passes", type=at_least_one, default=6)
+    parser.add_argument("--folder", type=Path, help="where the runs are kept, and found again")
+    parser.add_argument("--output", type=output_file)
+    options = parser.parse_args()
+    busy = busy_cores()
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = options.folder or Path(temporary)
+        folder.mkdir(parents=True, exist_ok=True)
+        found = passages(options.text.read_text(encoding="utf-8"))
+        write_rows(folder / "one.jsonl", found[:NUM_PASSAGES])
+        write_rows(folder / "other.jsonl", found[NUM_PASSAGES : 2 * NUM_PASSAGES])
+        write_rows(folder / "duplicates.jsonl", with_duplicates(found))
+        planted = run(folder, "planted", "one", options.passes, {**CANARIES, "data.canaries.seed": 1})
+        control = run(folder, "control", "other", options.passes, {**CANARIES, "data.canaries.seed": 2})
+        duplicates = run(folder, "duplicates", "duplicates", options.duplicate_passes, {})
+        once = run(folder, "once", "duplicates", options.duplicate_passes, {"data.duplicates.exact": True})
+        memorization = ("extraction", "canaries", "membership")
+        results = {
+            "planted": plain(audit(planted, memorization, asked(reference=control))),
+            "planted, every secret ranked": plain(audit(planted, ("canaries",), asked(candidates=0))),
+            "control": plain(audit(control, memorization, asked(data_of=planted))),
+            "duplicates": plain(audit(duplicates, ("extraction",), asked())),
+            "once": plain(audit(once, ("extraction",), asked())),
+        }
+    for name, audits in results.items():
+        for kind, result in audits.items():
+            for title, rows in result["tables"].items():
+                show(f"{name}: {kind}, {title}", {column: column for column in rows[0]}, list(map(flat, rows)), {})
+    facts = {"passes": options.passes, "duplicate_passes": options.duplicate_passes, "audits": results}
+    write(options.output, "benchmarks.memorization.run", busy, facts)
+
+
+def run(folder: Path, name: str, text: str, passes: int, settings: Mapping[str, Any]) -> Path:
+    """Train one of the models, or go on with it; the folder of its run."""
+    own = {"data.source": str((folder / f"{text}.jsonl").absolute()), "training.epochs": float(passes)}
+    trained = train("shakespeare", {**SETTINGS, **own, **settings}, run=folder / name, resume=True)
+    if not trained.finished:
+        raise SystemExit(f"{trained.path} was interrupted: the same command with --folder {folder} goes on with it")
+    return folder / name
+
+
+def asked(**settings: Path | int) -> AuditSettings:
+    return read_audit_settings(None, [*ASKED, *(f"memorization.{name}={value}" for name, value in settings.items())])
+
+
+def plain(results: Mapping[str, AuditResult]) -> dict[str, dict[str, Any]]:
+    return {name: result.as_plain() for name, result in results.items()}
+
+
+def flat(row: Mapping[str, Any]) -> dict[str, Any]:
+    """A row whose intervals are texts."""
+    return {
+        name: f"{value['value']:.3f} [{value['low']:.3f}, {value['high']:.3f}]" if isinstance(value, dict) else value
+        for name, value in row.items()
+    }
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""What a model has learned by heart: extraction, exposure of canaries, membership, personal data."""

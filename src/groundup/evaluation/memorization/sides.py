@@ -1,0 +1,105 @@
+"""The texts that an audit looks at: what a model was trained on, and what was held out, as tokens; and rows cut from them.
+
+Shapes: D documents, N rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from groundup.tokens.sharded_ids import TokenIds
+from groundup.tokens.store import TokenStore
+from groundup.tokens.tokenizer import Tokenizer
+
+Integers = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Side:
+    """Some documents, one behind the other."""
+
+    ids: TokenIds
+    """(tokens,) each document's ids, with its end token if there is one."""
+    ends: Integers
+    """(D,) where each ends."""
+    groups: Integers
+    """(D,) the number of each one's source."""
+
+    @classmethod
+    def of_store(cls, store: TokenStore, one_source: bool = False) -> Side:
+        """The documents of a token store; with `one_source`, as if all were of one."""
+        return cls(store.ids, store.ends, np.zeros_like(store.groups) if one_source else store.groups)
+
+    @classmethod
+    def of_texts(cls, texts: Iterable[tuple[str, int]], tokenizer: Tokenizer) -> Side:
+        """Texts, each with the number of its source."""
+        end = [] if tokenizer.end_id is None else [tokenizer.end_id]
+        encoded, groups = list[NDArray[Any]](), list[int]()
+        for text, group in texts:
+            encoded.append(np.concatenate([tokenizer.encode_array(text), np.array(end, np.int32)]))
+            groups.append(group)
+        lengths = np.array([len(ids) for ids in encoded], np.int64)
+        return cls(np.concatenate([np.zeros(0, np.int32), *encoded]), np.cumsum(lengths), np.array(groups, np.int64))
+
+    def stretches(self, length: int) -> tuple[Integers, Integers]:
+        """Where documents can be cut into pieces of `length` that don't overlap, from each one's beginning on: (N,) the places, and
+        (N,) the groups. What is shorter is left out, as is what is left at a document's end."""
+        begins = np.concatenate([[0], self.ends[:-1]]) if len(self.ends) else np.zeros(0, np.int64)
+        pieces = (self.ends - begins) // length
+        document = np.repeat(np.arange(len(pieces)), pieces)
+        of_document = np.arange(len(document)) - np.repeat(np.cumsum(pieces) - pieces, pieces)
+        return begins[document] + of_document * length, self.groups[document]
+
+    def cut(self, places: Integers, length: int) -> NDArray[Any]:
+        """(N, length) the ids from each place on."""
+        return np.asarray(self.ids[places[:, None] + np.arange(length)])
+
+
+def choose(places: Integers, count: int, generator: np.random.Generator) -> Integers:
+    """`count` of some places in random order, each once; all of them if there are no more."""
+    return generator.permutation(places)[:count]
+
+
+def choose_alike(
+    one: tuple[Integers, Integers], other: tuple[Integers, Integers], count: int, generator: np.random.Generator
+) -> tuple[Integers, Integers]:
+    """Up to `count` places of each of two sides, (places, groups): from each source as many of the one as of the other, so that
+    no score can tell them by their source."""
+    groups = np.intersect1d(one[1], other[1])
+    there = np.array([min((one[1] == group).sum(), (other[1] == group).sum()) for group in groups])
+    wanted = there if there.sum() <= count else np.floor(there * (count / there.sum())).astype(np.int64)
+    chosen = [
+        [choose(places[of == group], number, generator) for group, number in zip(groups, wanted, strict=True)]
+        for places, of in (one, other)
+    ]
+    empty = np.zeros(0, np.int64)
+    return np.concatenate([empty, *chosen[0]]), np.concatenate([empty, *chosen[1]])
+
+
+def row_hashes(ids: NDArray[Any], length: int) -> NDArray[np.uint64]:
+    """A number for each stretch of `length` of some ids (…, tokens): (…, tokens - length + 1). Equal stretches have equal numbers;
+    others, but for one chance in 2^64 or so, others (Karp and Rabin 1987)."""
+    base, kept = np.uint64(0x9E3779B97F4A7C15), ids.shape[-1] - length + 1
+    hashes = np.zeros((*ids.shape[:-1], max(0, kept)), np.uint64)
+    for place in range(length if kept > 0 else 0):
+        hashes *= base
+        hashes += ids[..., place : place + kept].astype(np.uint64) + np.uint64(1)
+    return hashes
+
+
+def count_occurrences(ids: TokenIds, rows: NDArray[Any], at_once: int = 1 << 22) -> Integers:
+    """(N,) how often each of rows (N, length) occurs in ids, wherever it begins."""
+    length = rows.shape[1]
+    wanted, which = np.unique(row_hashes(rows, length)[:, 0], return_inverse=True)
+    counts = np.zeros(len(wanted), np.int64)
+    for start in range(0, max(0, len(ids) - length + 1), at_once):
+        hashes = row_hashes(np.asarray(ids[start : start + at_once + length - 1]), length)
+        places = np.minimum(np.searchsorted(wanted, hashes), max(0, len(wanted) - 1))
+        if len(wanted):
+            counts += np.bincount(places[wanted[places] == hashes], minlength=len(wanted))
+    return counts[which]

@@ -1,0 +1,123 @@
+"""What a model thinks of each token of many rows, in one pass: how likely it was, whether it was the likeliest, how sure the model was.
+
+Shapes: N rows, T tokens predicted of each, V vocabulary.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from groundup.device import map_in_threads
+from groundup.generation.forward import evaluating
+from groundup.language_model.token_losses import LOGITS_AT_ONCE, TOKENS_AT_ONCE
+from groundup.model.transformer import KVCache, Transformer
+
+ROWS_AT_ONCE = 32
+CACHED_AT_ONCE = 2**25  # numbers in a cache, about 128 MB of them for each thread
+
+
+@dataclass(frozen=True)
+class TokenScores:
+    """Of the tokens `first` … of each row."""
+
+    log_probability: NDArray[np.float64]
+    """(N, T) log p(token | those before it in its row), in nats."""
+    mean: NDArray[np.float64]
+    """(N, T) the mean of log p over the vocabulary, each token by its probability: minus the entropy."""
+    deviation: NDArray[np.float64]
+    """(N, T) the standard deviation of log p, likewise."""
+    is_likeliest: NDArray[np.bool_]
+    """(N, T) whether greedy decoding would have written this token here."""
+
+
+def score_tokens(model: Transformer, rows: NDArray[Any], first: int = 1) -> TokenScores:
+    """Score tokens first, first + 1, … of rows (N, first + T) of ids, each row read by itself. Dropout is off."""
+    width = rows.shape[1]
+    at_once = max(1, min(ROWS_AT_ONCE, TOKENS_AT_ONCE // width))
+    batches = [rows[start : start + at_once] for start in range(0, len(rows), at_once)]
+    device = model.token_embedding.weight.device
+    with evaluating(model):
+        parts = map_in_threads(partial(_score_batch, model, first), batches, device)
+    empty = np.zeros((4, 0, width - first))
+    whole = np.concatenate([empty, *parts], axis=1)
+    return TokenScores(whole[0], whole[1], whole[2], whole[3].astype(np.bool_))
+
+
+def _score_batch(model: Transformer, first: int, rows: NDArray[Any]) -> NDArray[np.float64]:
+    """(4, B, T): log p, its mean and deviation, and whether the token was the likeliest."""
+    ids = torch.from_numpy(rows.astype(np.int64)).to(model.token_embedding.weight.device)
+    hidden = model.hidden_states(ids[:, :-1])[:, first - 1 :]  # (B, T, D)
+    wanted = ids[:, first:].flatten()  # (B·T,)
+    some = max(1, LOGITS_AT_ONCE // model.config.vocab_size)
+    pairs = zip(torch.split(hidden.flatten(0, 1), some), torch.split(wanted, some), strict=True)
+    scored = torch.cat([_of_logits(model.logits(part).float(), ids) for part, ids in pairs], dim=1)
+    return scored.cpu().double().view(4, len(rows), -1).numpy()
+
+
+def _of_logits(logits: Tensor, wanted: Tensor) -> Tensor:
+    """(4, n) of logits (n, V) and the tokens (n,) that came."""
+    log_p = logits.log_softmax(dim=-1)
+    p = log_p.exp()
+    mean = (p * log_p).nan_to_num(0.0).sum(dim=-1)  # 0 · -inf counts nothing
+    square = (p * log_p.square()).nan_to_num(0.0).sum(dim=-1)
+    deviation = (square - mean.square()).clamp(min=0).sqrt()
+    came = log_p.gather(1, wanted[:, None])[:, 0]
+    return torch.stack([came, mean, deviation, (logits.argmax(dim=-1) == wanted).float()])
+
+
+def losses_after_prefix(model: Transformer, texts: Sequence[list[int]]) -> NDArray[np.float64]:
+    """(N,) of texts that begin alike, each one's loss over the tokens in which they differ, and what follows, in nats.
+
+    Their common beginning, which says nothing of which is likelier, is read once.
+    """
+    prefix = _common_prefix(texts)
+    width, config = max(map(len, texts)) - prefix + 1, model.config
+    of_row = 2 * config.num_layers * config.num_kv_heads * config.head_dim * (prefix - 1 + width)
+    at_once = max(1, min(TOKENS_AT_ONCE // width, CACHED_AT_ONCE // of_row))
+    batches = [texts[start : start + at_once] for start in range(0, len(texts), at_once)]
+    device = model.token_embedding.weight.device
+    with evaluating(model):
+        cache = KVCache(model.config, 1, max(1, prefix - 1), device, model.token_embedding.weight.dtype)
+        if prefix > 1:
+            model.hidden_states(torch.tensor([texts[0][: prefix - 1]], device=device), cache=cache)
+        parts = map_in_threads(partial(_losses_of_batch, model, cache, prefix - 1), batches, device)
+    return np.concatenate([np.zeros(0), *parts])
+
+
+def _losses_of_batch(model: Transformer, read: KVCache, length: int, texts: Sequence[list[int]]) -> NDArray[np.float64]:
+    """(B,) losses of texts of which `length` tokens are in the one row of `read`."""
+    width = max(map(len, texts)) - length - 1  # tokens read after these
+    device = model.token_embedding.weight.device
+    ids = np.zeros((len(texts), width + 1), np.int64)
+    counts = np.zeros((len(texts), width), np.bool_)
+    for row, text in enumerate(texts):
+        ids[row, : len(text) - length] = text[length:]
+        counts[row, : len(text) - length - 1] = True
+    cache = KVCache(model.config, len(texts), length + width, device, read.keys.dtype)
+    cache.keys[:, :, :, :length] = read.keys[:, :, :, :length]
+    cache.values[:, :, :, :length] = read.values[:, :, :, :length]
+    cache.lengths = [length] * len(texts)
+    given = torch.from_numpy(ids).to(device)
+    hidden = model.hidden_states(given[:, :-1], cache=cache).flatten(0, 1)
+    some = max(1, LOGITS_AT_ONCE // model.config.vocab_size)
+    pairs = zip(torch.split(hidden, some), torch.split(given[:, 1:].flatten(), some), strict=True)
+    log_p = torch.cat([model.logits(part).float().log_softmax(-1).gather(1, to[:, None])[:, 0] for part, to in pairs])
+    losses = -log_p.cpu().double().view(len(texts), width).numpy()
+    return np.asarray(np.where(counts, losses, 0.0).sum(axis=1))
+
+
+def _common_prefix(texts: Sequence[list[int]]) -> int:
+    """How many tokens all texts begin with, of which at least one is read and at least one of each is left to predict."""
+    low, high = min(texts), max(texts)  # what the first and last in order share, all share
+    shared = 0
+    while shared < min(len(low), len(high)) and low[shared] == high[shared]:
+        shared += 1
+    return max(1, min(shared, min(map(len, texts)) - 1))

@@ -1,0 +1,66 @@
+"""`audit`: what a model learned by heart, and whom it treats how. One function for each audit, in a plain table."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from groundup.config import as_plain
+from groundup.errors import AuditError
+from groundup.evaluation.audit_result import AuditResult
+from groundup.files import sha256_text
+from groundup.language_model import LanguageModel
+from groundup.language_model.locate import find_model
+from groundup.recipe.audit_input import AuditInput
+from groundup.recipe.audit_memorization import MEMORIZATION_AUDITS
+from groundup.recipe.audit_settings import AUDIT_NAMES, AuditSettings
+from groundup.run.directory import MODEL_FOLDER, RunDirectory
+from groundup.run.measurements import write_measurement
+
+Audit = Callable[[AuditInput], AuditResult]
+
+AUDITS: Mapping[str, Audit] = {**MEMORIZATION_AUDITS}
+"""Each audit by its name, as `AUDIT_NAMES` has them."""
+
+
+def _warn(text: str) -> None:
+    warnings.warn(text.removeprefix("warning: "), stacklevel=2)
+
+
+def audit(
+    model: str | Path,
+    only: Sequence[str] = (),
+    settings: AuditSettings | None = None,
+    say: Callable[[str], None] = _warn,
+) -> dict[str, AuditResult]:
+    """What each audit found, by name; without `only`, of all that can be made of this model.
+
+    The results of a run's model are kept in the run, `audits/NAME.json`. Raises `AuditError` for one of `only` that can't be made,
+    such as the canaries of a run that planted none; without `only` it is left out, and `say` is told why.
+    """
+    given = AuditInput(LanguageModel.load(model), Path(model), settings or AuditSettings(), say)
+    results = dict[str, AuditResult]()
+    for name in only or AUDIT_NAMES:
+        try:
+            results[name] = AUDITS[name](given)
+        except AuditError as error:
+            if only:
+                raise
+            say(f"{name} is left out: {error}")
+            continue
+        _keep(given, name, results[name])
+    return results
+
+
+def _keep(given: AuditInput, name: str, result: AuditResult) -> None:
+    """Write a result into the run that the model is of. One of a checkpoint, or over another text, has a name of its own, beside that
+    of the run's model over what it was trained on."""
+    if given.run is None:
+        return
+    folder, memorization = find_model(given.path).resolve(), given.settings.memorization
+    parts = [name] if folder.name == MODEL_FOLDER else [name, folder.name]
+    if name in MEMORIZATION_AUDITS and (memorization.data_of or memorization.text):
+        parts += ["of", sha256_text(memorization.data_of or repr(memorization.text))[:8]]
+    settings = as_plain(given.settings)
+    write_measurement(RunDirectory(given.run), "audits", "-".join(parts), result.as_plain(), settings, folder)

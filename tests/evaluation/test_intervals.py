@@ -1,0 +1,128 @@
+"""Intervals and paired tests against scipy, closed forms and cases worked by hand."""
+
+from __future__ import annotations
+
+import math
+from itertools import product
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import stats  # type: ignore[import-untyped,unused-ignore]
+
+from groundup.errors import DataError
+from groundup.evaluation.intervals import bootstrap, holm, mean, paired, proportion, ratio
+
+
+def test_a_bootstrap_interval_of_a_mean_is_the_one_that_theory_gives() -> None:
+    values = np.random.default_rng(1).normal(5, 2, 400)
+    interval = bootstrap(values)
+    half = 1.96 * values.std() / math.sqrt(400)
+    assert interval.value == pytest.approx(values.mean())
+    assert interval.low == pytest.approx(values.mean() - half, abs=0.15 * half)
+    assert interval.high == pytest.approx(values.mean() + half, abs=0.15 * half)
+    assert interval.n == 400
+    assert bootstrap(values) == interval  # the same seed, the same interval
+
+
+def test_a_bootstrap_interval_is_scipys() -> None:
+    generator = np.random.default_rng(2)
+    rows = np.stack([generator.gamma(2, 3, 60), generator.integers(5, 50, 60)], axis=1)
+
+    def scipys_ratio(above: np.ndarray, below: np.ndarray, axis: int) -> np.ndarray:
+        return np.asarray(above.sum(axis) / below.sum(axis))
+
+    expected = stats.bootstrap(
+        (rows[:, 0], rows[:, 1]), scipys_ratio, paired=True, method="percentile", n_resamples=4000, rng=3
+    ).confidence_interval
+    interval = bootstrap(rows, ratio, samples=4000)
+    assert interval.value == pytest.approx(rows[:, 0].sum() / rows[:, 1].sum())
+    assert interval.low == pytest.approx(expected.low, rel=0.03)
+    assert interval.high == pytest.approx(expected.high, rel=0.03)
+
+
+def test_an_interval_holds_the_truth_about_95_times_in_100() -> None:
+    generator = np.random.default_rng(4)
+    intervals = [bootstrap(generator.exponential(1, 80), samples=200, seed=seed) for seed in range(200)]
+    held = sum(interval.low <= 1 <= interval.high for interval in intervals)
+    assert 176 <= held <= 199
+
+
+def test_of_one_row_no_interval_can_be_said() -> None:
+    interval = bootstrap([3.0])
+    assert (interval.value, interval.n) == (3.0, 1)
+    assert math.isnan(interval.low)
+    assert math.isnan(interval.high)
+    assert math.isnan(paired([1.0], [2.0]).difference.low)
+
+
+def test_resamples_without_a_figure_are_left_out() -> None:
+    def only_of_both(rows: np.ndarray) -> float:
+        return float(rows.mean()) if 0 < rows.mean() < 1 else math.nan
+
+    interval = bootstrap([0, 0, 1], only_of_both)
+    assert (interval.low, interval.high) == pytest.approx((1 / 3, 2 / 3))
+
+
+@pytest.mark.parametrize(("successes", "n"), [(0, 10), (1, 10), (81, 263), (15, 148), (7, 7), (0, 1), (1, 29)])
+def test_a_shares_interval_is_wilsons(successes: int, n: int) -> None:
+    expected = stats.binomtest(successes, n).proportion_ci(method="wilson")
+    interval = proportion(successes, n)
+    assert (interval.low, interval.high) == pytest.approx((expected.low, expected.high), abs=1e-12)
+    assert interval.value == successes / n
+
+
+def test_few_pairs_are_tested_exactly() -> None:
+    a, b = [1.0, 2.0, 3.0, 4.0, 5.5], [0.5, 2.5, 1.0, 3.0, 1.0]
+    differences = np.subtract(a, b)
+    all_means = [abs(np.dot(signs, differences)) for signs in product((1, -1), repeat=5)]
+    expected = np.mean([total >= abs(differences.sum()) - 1e-9 for total in all_means])
+    result = paired(a, b)
+    assert result.p == expected == pytest.approx(6 / 32)  # the halves turned in any way but one, times 2
+    assert result.difference.value == pytest.approx(result.a - result.b) == pytest.approx(differences.mean())
+
+
+def test_many_pairs_give_scipys_p() -> None:
+    generator = np.random.default_rng(5)
+    a = generator.normal(0, 1, 80)
+    b = a + generator.normal(0.15, 0.8, 80)
+    expected = stats.permutation_test(
+        (a, b), lambda x, y, axis: (x - y).mean(axis), permutation_type="samples", n_resamples=9999, rng=6
+    )
+    result = paired(a, b)
+    assert result.p == pytest.approx(float(expected.pvalue), abs=0.015)
+    swapped = paired(np.stack([a, np.ones(80)], 1), np.stack([b, np.ones(80)], 1), ratio, samples=2000)
+    assert swapped.p == pytest.approx(result.p, abs=0.03)  # dealing out rows of two columns is flipping signs
+    assert result.difference.low < result.difference.value < result.difference.high
+
+
+def test_models_that_do_the_same_do_not_differ() -> None:
+    result = paired([0.1, 0.2, 0.3] * 20, [0.1, 0.2, 0.3] * 20)
+    assert (result.difference.value, result.p) == (0.0, 1.0)
+
+
+def test_holms_p_values() -> None:
+    assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])  # by hand: times 3, 1, 2, 4
+    assert holm([0.6, 0.7]) == [1.0, 1.0]
+    assert holm([]) == []
+
+
+@given(st.lists(st.floats(0, 1), max_size=8))
+def test_holm_lies_between_none_and_bonferroni(p_values: list[float]) -> None:
+    for p, adjusted in zip(p_values, holm(p_values), strict=True):
+        assert p <= adjusted <= 1
+        assert adjusted <= len(p_values) * p + 1e-12 or adjusted <= max(holm(p_values))
+
+
+def test_what_cannot_be_measured_is_said() -> None:
+    with pytest.raises(DataError, match="nothing to take a figure over"):
+        bootstrap([])
+    with pytest.raises(DataError, match="12 of 10 is no share"):
+        proportion(12, 10)
+    with pytest.raises(DataError, match="0 of 0"):
+        proportion(0, 0)
+    with pytest.raises(DataError, match="the first has 2 results and the second 3"):
+        paired([1, 2], [1, 2, 3])
+    assert math.isnan(ratio(np.zeros((2, 2))))
+    assert mean(np.array([1.0, 2.0])) == 1.5

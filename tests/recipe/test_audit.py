@@ -1,0 +1,277 @@
+"""`audit` over real runs: canaries that were planted, a run that was not trained on them, and what is said where nothing can be asked."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from groundup.cli.main import app
+from groundup.errors import AuditError, SettingError, TokenizerError
+from groundup.evaluation.memorization.canaries import canaries
+from groundup.evaluation.memorization.settings import MemorizationSettings
+from groundup.language_model import LanguageModel
+from groundup.recipe.audit import AUDITS, audit
+from groundup.recipe.audit_settings import AUDIT_NAMES, AuditSettings, read_audit_names, read_audit_settings
+from groundup.recipe.prepare_text import prepare_text
+from groundup.recipe.settings import load_recipe
+from groundup.recipe.train import train
+from groundup.report.card import write_card
+from groundup.run.directory import RunDirectory
+from groundup.run.measurements import read_measurements
+from groundup.text.canaries.canaries import draw_canaries
+from groundup.text.canaries.settings import CanarySettings
+from groundup.text.privacy.settings import PrivacySettings
+from groundup.text.settings import DataSettings
+from groundup.tokens.tokenizer import Tokenizer
+
+SEED = 20261126
+PLANTED = {
+    "data.canaries.count": 2,
+    "data.canaries.copies": [1, 200],
+    "data.canaries.digits": 3,
+    "data.canaries.format": "Write to box{secret}@mail.org today.",  # which the detectors of personal data know
+}
+QUICK = {
+    "training.max_steps": 60,
+    "training.eval_steps": 1000,
+    "training.save_steps": 1000,
+    "training.batch_size": 12,
+    "training.learning_rate": 0.02,
+    "model.d_model": 32,
+    "model.max_seq_len": 40,
+}
+
+
+@pytest.fixture(scope="module")
+def planted(tiny_recipe: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("audited") / "planted"
+    return train(tiny_recipe, {**PLANTED, **QUICK, "data.canaries.seed": SEED}, run=folder, say=lambda line: None).path
+
+
+@pytest.fixture(scope="module")
+def control(tiny_recipe: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("audited") / "control"
+    return train(tiny_recipe, {**PLANTED, **QUICK, "data.canaries.seed": 1}, run=folder, say=lambda line: None).path
+
+
+def test_every_name_has_its_audit() -> None:
+    assert tuple(AUDITS) == AUDIT_NAMES
+
+
+def test_canaries_stand_in_the_training_text_alone_and_their_seed_in_the_run_alone(planted: Path) -> None:
+    manifest = RunDirectory(planted).manifest()
+    assert manifest["data"]["canaries"] == {"count": 2, "copies": [1, 200], "planted": 402}
+    tokenizer = Tokenizer.load(planted / "model")
+    from groundup.recipe.evaluate import data_of_run
+
+    data, recipe = data_of_run(planted, "", print)
+    sides = [tokenizer.decode(np.asarray(store.ids).tolist()) for store in (data.train, data.validation)]
+    for canary in draw_canaries(recipe.data.canaries):
+        line = recipe.data.canaries.line(canary.secret)
+        assert [side.count(line) for side in sides] == [canary.copies, 0]
+    write_card(planted, planted / "model")
+    published = [planted / "report.html", *(planted / "model").iterdir()]
+    secrets = [canary.secret for canary in draw_canaries(recipe.data.canaries)]
+    assert not [path for path in published if str(SEED).encode() in path.read_bytes()]
+    assert f"seed = {SEED}" in (planted / "recipe.toml").read_text(encoding="utf-8")
+    assert not [secret for secret in secrets if secret in json.dumps(manifest["data"]["canaries"])]
+
+
+def test_the_data_is_another_with_other_secrets_and_the_tokenizer_is_not(planted: Path, control: Path) -> None:
+    one, other = (RunDirectory(run).manifest()["hashes"] for run in (planted, control))
+    assert one["train_tokens"] != other["train_tokens"]
+    assert one["validation_tokens"] == other["validation_tokens"]
+    assert one["tokenizer"] == other["tokenizer"]
+
+
+def test_what_was_planted_often_is_exposed_and_what_was_never_seen_is_not(planted: Path, control: Path) -> None:
+    """All thousand secrets are ranked, so nothing is estimated; the other run saw other secrets in the same lines."""
+    every = read_audit_settings(None, ["memorization.candidates=0"])
+    found = audit(planted, ["canaries"], every)["canaries"].as_plain()
+    often, never = found["figures"]["exposure_200_copies"], found["figures"]["exposure_0_copies"]
+    assert often["value"] > 0.9 * found["figures"]["highest_exposure_bits"]
+    assert never["value"] < 5
+    assert found["figures"]["auc_200_copies"]["low"] > 0.5
+    assert [row["extrapolated"] for row in found["tables"]["by_copies"]] == [0, 0, 0]
+    assert read_measurements(RunDirectory(planted))["audits/canaries.json"]["figures"] == found
+    of_planted = read_audit_settings(None, ["memorization.candidates=0", f"memorization.data_of={planted}"])
+    elsewhere = audit(control, ["canaries"], of_planted)["canaries"].as_plain()["figures"]
+    assert elsewhere["exposure_200_copies"]["value"] < 5
+    assert elsewhere["auc_all"]["low"] < 0.5 < elsewhere["auc_all"]["high"]
+    assert "audits/canaries.json" not in read_measurements(RunDirectory(control))  # it is not of its own canaries
+    secrets = [canary.secret for canary in draw_canaries(load_recipe(str(planted)).data.canaries)]
+    written = json.dumps(found["tables"]) + found["cannot_say"]
+    assert not [secret for secret in secrets if re.search(rf"(?<![\d.]){secret}(?!\d)", written)]
+
+
+def test_personal_data_that_was_read_often_comes_out_and_is_only_counted(planted: Path) -> None:
+    """Two addresses stood there 200 times, in the same words: greedy decoding can bring out one of them."""
+    few = read_audit_settings(None, ["memorization.samples=5", "memorization.sample_tokens=60"])
+    result = audit(planted, ["personal_data"], few, say=print)["personal_data"].as_plain()
+    (mails,) = [row for row in result["tables"]["by_kind"] if row["kind"] == "email"]
+    assert (mails["scrubbed"], mails["in_training_text"]) == (0, 4)
+    assert (mails["came_out"]["value"], mails["came_out"]["n"]) == (0.25, 4)
+    assert mails["of_these_in_training_text"] <= mails["written_unasked"]
+    assert "@mail" not in json.dumps(result)
+
+
+def test_what_was_scrubbed_before_the_run_read_it_is_told_too(
+    tiny_recipe: Path, text_file: Path, tmp_path: Path
+) -> None:
+    """Two addresses are taken out by `data prepare`, one kind of text later: what the run itself took out, nothing, is added."""
+    text = tmp_path / "letters.txt"
+    mails = "Write to ann.lee@mail.org or to bob@mail.org.\n"
+    text.write_text(mails + text_file.read_text(encoding="utf-8"), encoding="utf-8")
+    prepare_text(DataSettings(str(text), privacy=PrivacySettings("placeholder")), tmp_path / "clean", print)
+    run = train(
+        tiny_recipe,
+        {"training.max_steps": 1, "data.source": str(tmp_path / "clean")},
+        run=tmp_path / "run",
+        say=lambda line: None,
+    ).path
+    few = read_audit_settings(None, ["memorization.samples=1", "memorization.sample_tokens=5"])
+    result = audit(run, ["personal_data"], few, say=print)["personal_data"].as_plain()
+    (mail,) = [row for row in result["tables"]["by_kind"] if row["kind"] == "email"]
+    assert (mail["scrubbed"], mail["in_training_text"], mail["came_out"]) == (2, 0, None)
+
+
+def test_the_command_prints_what_it_keeps(planted: Path) -> None:
+    names = "extraction,membership,personal_data"
+    told = [
+        "memorization.prefix_tokens=[4]",
+        "memorization.suffix_tokens=8",
+        "memorization.rows=50",
+        "memorization.samples=2",
+    ]
+    done = CliRunner().invoke(app, ["audit", str(planted), "--only", names, "--json", *told])
+    assert done.exit_code == 0, done.output
+    printed = json.loads(done.stdout)
+    kept = read_measurements(RunDirectory(planted))
+    assert list(printed) == names.split(",")
+    for name, result in printed.items():
+        assert kept[f"audits/{name}.json"]["figures"] == result
+        assert result["cannot_say"]
+    assert printed["extraction"]["figures"]["extracted"]["n"] == 50
+    by_copies = {row["copies"]: row["prefix_4"] for row in printed["extraction"]["tables"]["by_copies"]}
+    assert by_copies["100 or more"]["value"] > by_copies["1"]["value"]  # the canaries' lines, and all the rest
+    assert printed["membership"]["figures"]["auc_loss"]["n"] > 40
+    assert printed["membership"]["figures"]["tpr_loss"] is None  # too few rows for one in a hundred
+    assert printed["personal_data"]["figures"]["texts_written"] == 2
+    shown = CliRunner().invoke(app, ["audit", str(planted), "--only", "extraction", *told])
+    assert "This cannot say:" in shown.stdout
+
+
+def test_a_model_of_no_run_is_asked_for_what_is_named(tiny_base: Path, text_file: Path) -> None:
+    said = list[str]()
+    few = [
+        "memorization.samples=2",
+        "memorization.sample_tokens=5",
+        "memorization.row_tokens=32",
+        "memorization.rows=20",
+    ]
+    results = audit(tiny_base, settings=read_audit_settings(None, few), say=said.append)
+    assert list(results) == ["personal_data"]
+    assert results["personal_data"].figures["in_training_text"] is None
+    assert [line.split(" is left out")[0] for line in said] == ["extraction", "canaries", "membership"]
+    assert "name one with memorization.text=" in said[0]
+    named = [*few, f"memorization.text={text_file}", "memorization.prefix_tokens=[10]"]
+    assert (
+        audit(tiny_base, ["extraction"], read_audit_settings(None, named))["extraction"].figures["prefix_tokens"] == 10
+    )
+    with pytest.raises(AuditError, match="there is no text to compare with: name one like it"):
+        audit(tiny_base, ["membership"], read_audit_settings(None, named))
+    both = read_audit_settings(
+        None, [*named, f"memorization.unseen_text={text_file}", f"memorization.reference={tiny_base}"]
+    )
+    same = audit(tiny_base, ["membership"], both)["membership"].as_plain()["figures"]
+    assert same["auc_reference"]["value"] == 0.5  # it is its own reference: no row is easier for one than for the other
+    assert same["auc_loss"]["low"] < 0.5 < same["auc_loss"]["high"]
+
+
+def test_what_cannot_be_audited_is_said(tiny_base: Path, text_file: Path, tmp_path: Path) -> None:
+    with pytest.raises(AuditError, match="is not part of a run, so no canaries are known"):
+        audit(tiny_base, ["canaries"])
+    long = read_audit_settings(None, [f"memorization.text={text_file}", "memorization.prefix_tokens=[120]"])
+    with pytest.raises(AuditError, match="need 170 tokens in a row; the model reads 128 and"):
+        audit(tiny_base, ["extraction"], long)
+    (tmp_path / "short.txt").write_text("A few words.", encoding="utf-8")
+    short = [f"memorization.text={text_file}", f"memorization.unseen_text={tmp_path / 'short.txt'}"]
+    with pytest.raises(AuditError, match="there is no document of 128 tokens on both sides, of one source"):
+        audit(tiny_base, ["membership"], read_audit_settings(None, short))
+
+
+def test_a_run_without_canaries_says_how_to_plant_them(
+    tiny_recipe: Path, tmp_path: Path, planted: Path, text_file: Path
+) -> None:
+    text = tmp_path / "without digits.txt"
+    text.write_text(re.sub("[0-9]", "", text_file.read_text(encoding="utf-8")), encoding="utf-8")
+    settings = {"training.max_steps": 1, "data.source": str(text)}
+    run = train(tiny_recipe, settings, run=tmp_path / "plain", say=lambda line: None).path
+    with pytest.raises(AuditError, match=r"planted no canaries: train with data\.canaries\.count=10"):
+        audit(run, ["canaries"])
+    of_planted = read_audit_settings(None, [f"memorization.data_of={planted}", "memorization.candidates=100"])
+    with pytest.raises(AuditError, match="cannot write the canaries of"):
+        audit(run, ["canaries"], of_planted, say=print)
+    with pytest.raises(AuditError, match="has another tokenizer than"):
+        audit(run, ["extraction"], of_planted, say=print)
+
+
+def test_where_canaries_cannot_be_planted(tiny_recipe: Path, tmp_path: Path, text_file: Path) -> None:
+    with pytest.raises(SettingError, match="canaries are planted when a model is trained"):
+        prepare_text(DataSettings(str(text_file), canaries=CanarySettings(count=1)), tmp_path / "clean", print)
+    with pytest.raises(SettingError, match="canaries are planted in a text, not in rows"):
+        load_recipe("instruct", {"data.canaries.count": 1})
+    words = {"tokenizer.kind": "word", "tokenizer.vocab_size": 300, "data.canaries.count": 1}
+    with pytest.raises(TokenizerError, match=r"the tokenizer lacks characters or words of data\.canaries\.format"):
+        train(tiny_recipe, words, run=tmp_path / "words", say=lambda line: None)
+
+
+def test_more_secrets_than_can_be_ranked(tiny_base: Path) -> None:
+    language_model = LanguageModel.load(tiny_base)
+    with pytest.raises(AuditError, match="asks for 1,000,000,000 of the 1,000,000,000 secrets: use at most 2,000,000"):
+        canaries(language_model, CanarySettings(count=1, digits=9), MemorizationSettings(candidates=0), seed=0)
+
+
+def test_settings_and_names_that_do_not_exist(tmp_path: Path, tiny_base: Path) -> None:
+    with pytest.raises(SettingError, match=r"memorization\.data_of = '.*': this is not a run"):
+        audit(tiny_base, ["canaries"], read_audit_settings(None, [f"memorization.data_of={tmp_path}"]))
+    assert read_audit_names(" membership,extraction") == ("extraction", "membership")
+    with pytest.raises(SettingError, match="--only = 'extracton': there is no such audit; did you mean extraction"):
+        read_audit_names("extracton")
+    with pytest.raises(SettingError, match="name an audit or several"):
+        read_audit_names(" , ")
+    with pytest.raises(SettingError, match=r"did you mean memorization\.rows"):
+        read_audit_settings(None, ["memorization.row=5"])
+    file = tmp_path / "audit.toml"
+    file.write_text("seed = 3\n[memorization]\nrows = 7\n", encoding="utf-8")
+    read = read_audit_settings(file, ["memorization.rows=8"])
+    assert (read.seed, read.memorization.rows) == (3, 8)
+    assert AuditSettings() == read_audit_settings(None)
+
+
+@pytest.mark.parametrize(
+    ("told", "message"),
+    [
+        ("seed=-1", "seed = -1"),
+        ("memorization.rows=0", "memorization.rows = 0: use a whole number of at least 1"),
+        ("memorization.candidates=-1", "use a whole number, or 0 for all"),
+        ("memorization.row_tokens=1", "memorization.row_tokens = 1: use a whole number of at least 2"),
+        ("memorization.prefix_tokens=[]", "name whole numbers of at least 1"),
+        ("memorization.min_k=0", "memorization.min_k = 0.0: use a finite number above 0"),
+        ("memorization.min_k=1.5", "use a number of at most 1"),
+        ("memorization.unseen_text=x", "name memorization.text, too"),
+    ],
+)
+def test_settings_out_of_range(told: str, message: str) -> None:
+    with pytest.raises(SettingError, match=message):
+        read_audit_settings(None, [told])
+
+
+def test_one_text_or_one_run_says_what_is_looked_for() -> None:
+    with pytest.raises(SettingError, match=r"leave it out, or memorization\.text"):
+        read_audit_settings(None, ["memorization.data_of=a", "memorization.text=b"])

@@ -1,0 +1,85 @@
+"""The plain measures of memorization, and that the fast ones find the same."""
+
+from __future__ import annotations
+
+import doctest
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from groundup.evaluation.memorization import exposure as fast_exposure
+from groundup.evaluation.memorization.membership import lowest_mean
+from groundup.evaluation.memorization.separation import auc, rows_of
+from groundup.evaluation.memorization.token_scores import losses_after_prefix, score_tokens
+from groundup.model.settings import preset_config
+from groundup.model.transformer import Transformer
+from groundup.textbook import memorization
+from groundup.textbook.memorization import (
+    area_under_curve,
+    exposure,
+    is_extractable,
+    min_k_score,
+    token_log_probabilities,
+)
+
+
+@pytest.fixture(scope="module")
+def model() -> Transformer:
+    torch.manual_seed(4)
+    shape = {"d_model": 16, "num_layers": 2, "num_heads": 2, "max_seq_len": 24, "init_std": 0.5}
+    return Transformer(preset_config("qwen3", vocab_size=7, **shape)).eval()
+
+
+def test_the_examples_in_the_text_are_true() -> None:
+    assert doctest.testmod(memorization).attempted == 3
+    assert doctest.testmod(memorization).failed == 0
+
+
+def test_scores_of_rows_are_those_of_each_token(model: Transformer) -> None:
+    rows = np.random.default_rng(0).integers(0, 7, (70, 12))
+    scores = score_tokens(model, rows)
+    plain = [token_log_probabilities(model, row) for row in rows.tolist()]
+    assert scores.log_probability == pytest.approx(np.array(plain), abs=1e-5)
+    assert lowest_mean(scores.log_probability, 0.3) == pytest.approx([min_k_score(row, 0.3) for row in plain], abs=1e-5)
+    later = score_tokens(model, rows, first=5)
+    assert later.log_probability == pytest.approx(scores.log_probability[:, 4:], abs=1e-5)
+
+
+def test_one_pass_tells_what_greedy_decoding_would_write(model: Transformer) -> None:
+    """Half of the rows are what the model itself writes on, so that both answers come."""
+    rows = np.random.default_rng(1).integers(0, 7, (40, 9))
+    for row in rows[::2]:
+        for place in range(4, 9):
+            with torch.no_grad():
+                row[place] = int(model(torch.tensor(row[None, :place]))[0, -1].argmax())
+    plain = [is_extractable(model, row[:4], row[4:]) for row in rows.tolist()]
+    assert score_tokens(model, rows, first=4).is_likeliest.all(axis=1).tolist() == plain
+    assert 20 <= sum(plain) < 40
+
+
+def test_losses_behind_a_common_beginning_are_those_of_whole_texts_but_for_it(model: Transformer) -> None:
+    texts = [[1, 2, 3, 4, 5, 6], [1, 2, 3, 0, 5], [1, 2, 3, 4, 4, 4, 2]]
+    plain = [-sum(token_log_probabilities(model, text)) for text in texts]
+    of_beginning = -sum(token_log_probabilities(model, [1, 2, 3]))
+    assert losses_after_prefix(model, texts) == pytest.approx(np.array(plain) - of_beginning, abs=1e-4)
+    apart = [[1, 2], [3, 4, 5]]  # nothing in common: all but the first token counts
+    plain = [-sum(token_log_probabilities(model, text)) for text in apart]
+    assert losses_after_prefix(model, apart) == pytest.approx(np.array(plain), abs=1e-4)
+
+
+@settings(max_examples=30)
+@given(st.lists(st.integers(0, 9), min_size=1, max_size=20), st.integers(0, 9))
+def test_exposure_by_counting_is_the_definition(others: list[int], loss: int) -> None:
+    found = fast_exposure.exposure(loss, np.array(others, np.float64), len(others) + 1)
+    assert found.bits == pytest.approx(exposure(loss, others))
+    assert not found.extrapolated
+
+
+@settings(max_examples=30)
+@given(st.lists(st.integers(0, 9), min_size=1, max_size=20), st.lists(st.integers(0, 9), min_size=1, max_size=20))
+def test_the_area_by_ranks_is_that_of_all_pairs(members: list[int], others: list[int]) -> None:
+    rows = rows_of(np.array(members, np.float64), np.array(others, np.float64))
+    assert auc(rows) == pytest.approx(area_under_curve(members, others))
