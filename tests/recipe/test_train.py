@@ -122,9 +122,10 @@ def test_ten_characters_are_enough_for_a_run(tmp_path: Path) -> None:
 def test_evaluate_takes_paths_and_refuses_unknown_figures(tiny_recipe: Path, text_file: Path, tmp_path: Path) -> None:
     run = gu.train(tiny_recipe, ["training.max_steps=4"], run=tmp_path / "run", say=quiet)
     figures = gu.evaluate(run.path, data=text_file, metrics="loss", say=quiet)
-    assert set(figures) == {"data", "loss", "tokens", "bytes", "window"}
+    assert set(figures) == {"data", "loss", "intervals", "unit", "tokens", "bytes", "window"}
     with pytest.raises(
-        SettingError, match="metrics = 'foo': known: loss, perplexity, bits_per_byte, ngram_bits_per_byte"
+        SettingError,
+        match="metrics = 'foo': known: loss, perplexity, bits_per_byte, accuracy, calibration_error, ngram",
     ):
         gu.evaluate(run.path, metrics=("foo",), say=quiet)
     with pytest.raises(SettingError, match="metrics = '': name at least one of loss"):

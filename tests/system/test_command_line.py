@@ -146,7 +146,7 @@ def test_evaluate_gives_the_runs_own_figures_and_those_of_any_text(run: Path, te
     other = json.loads(
         groundup("evaluate", str(run / "model"), "--data", str(text_file), "--metrics", "perplexity", "--json").stdout
     )
-    assert set(other) == {"data", "perplexity", "tokens", "bytes", "window"}
+    assert set(other) == {"data", "perplexity", "intervals", "unit", "tokens", "bytes", "window"}
     assert other["tokens"] == len(text_file.read_text()), "every character but the first, and the end token"
     table = groundup("evaluate", str(run)).stdout
     for name in ("loss", "perplexity", "bits_per_byte"):

@@ -34,8 +34,8 @@ class Interval:
     """Rows that it was taken over: documents, items."""
 
     def as_plain(self) -> dict[str, Any]:
-        """As JSON values: value, low, high, n."""
-        return asdict(self)
+        """As JSON values: value, low, high, n; None for what cannot be said."""
+        return {name: None if value != value else value for name, value in asdict(self).items()}
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ class Paired:
 
     def as_plain(self) -> dict[str, Any]:
         """As JSON values."""
-        return asdict(self)
+        return {"a": self.a, "b": self.b, "difference": self.difference.as_plain(), "p": self.p}
 
 
 def mean(rows: NDArray[np.float64]) -> float:
@@ -79,7 +79,7 @@ def bootstrap(values: ArrayLike, statistic: Statistic = mean, seed: int = 0, sam
         drawn = np.concatenate([rows[index].mean(1) for index in draws])
     else:
         drawn = np.array([statistic(rows[row]) for index in draws for row in index])
-    return Interval(value, *_middle(drawn), len(rows))
+    return Interval(value, *middle(drawn), len(rows))
 
 
 def proportion(successes: int, n: int) -> Interval:
@@ -113,7 +113,7 @@ def paired(a: ArrayLike, b: ArrayLike, statistic: Statistic = mean, seed: int = 
     generator, difference = np.random.default_rng(seed), value_a - value_b
     draws = (row for index in _draws(n, min(samples, 1000), generator) for row in index)
     drawn = np.array([statistic(rows_a[row]) - statistic(rows_b[row]) for row in draws])
-    low, high = _middle(drawn) if n > 1 else (math.nan, math.nan)
+    low, high = middle(drawn) if n > 1 else (math.nan, math.nan)
     exact = n < 63 and 2**n <= samples
     ways = _all_ways(n) if exact else _some_ways(n, samples, generator)
     if statistic is mean and rows_a.ndim == 1:
@@ -142,7 +142,7 @@ def _rows(values: ArrayLike) -> NDArray[np.float64]:
     return rows
 
 
-def _middle(drawn: NDArray[np.float64]) -> tuple[float, float]:
+def middle(drawn: NDArray[np.float64]) -> tuple[float, float]:
     """Where the middle 95 % of resampled figures lie."""
     known = drawn[~np.isnan(drawn)]
     if not len(known):

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 import torch.nn.functional as F
+from numpy.typing import NDArray
 
 from groundup.device import map_in_threads
 from groundup.generation.forward import evaluating
@@ -29,6 +30,56 @@ class Window(NamedTuple):
     end: int
     segments: Any = None
     """(end - start,) to which document each token that is read belongs, if it is to see that one only."""
+
+
+class Predictions(NamedTuple):
+    """What a model gave to each of N tokens that it predicted."""
+
+    losses: NDArray[np.float32]
+    """(N,) -log p(token), in nats."""
+    confidences: NDArray[np.float32]
+    """(N,) the probability of the likeliest token, right or wrong."""
+    right: NDArray[np.bool_]
+    """(N,) whether the likeliest token is the one that came."""
+
+
+def window_predictions(model: Transformer, windows: Sequence[Window], batch_size: int = 32) -> Predictions:
+    """The predictions of all windows, in their order. As `window_losses` otherwise."""
+    with evaluating(model):
+        device = model.token_embedding.weight.device
+        parts = map_in_threads(partial(_batch_predictions, model), list(_batches(windows, batch_size)), device)
+    return join(parts)
+
+
+def join(parts: Sequence[Predictions]) -> Predictions:
+    """Several predictions as one."""
+    return Predictions(*(np.concatenate(columns) for columns in zip(*parts, strict=True)))
+
+
+def _batch_predictions(model: Transformer, batch: Sequence[Window]) -> Predictions:
+    return predict_targets(model, *_inputs_and_targets(batch))
+
+
+def predict_targets(
+    model: Transformer, inputs: NDArray[np.int64], targets: NDArray[np.int64], segments: NDArray[np.int64] | None = None
+) -> Predictions:
+    """The predictions of the targets (B, T) that aren't `IGNORED`, row by row, from the inputs (B, T)."""
+    device = model.token_embedding.weight.device
+    segment_ids = None if segments is None else torch.from_numpy(segments).to(device)
+    hidden = model.hidden_states(torch.from_numpy(inputs).to(device), segment_ids=segment_ids).flatten(0, 1)  # (B·T, D)
+    wanted = torch.from_numpy(targets).to(device).flatten()  # (B·T,)
+    predicted = wanted != IGNORED
+    hidden, wanted = hidden[predicted], wanted[predicted]  # (N, D), (N,)
+    parts, rows = [], max(1, LOGITS_AT_ONCE // model.config.vocab_size)
+    for some, some_wanted in zip(torch.split(hidden, rows), torch.split(wanted, rows), strict=True):
+        logits = model.logits(some).float()
+        losses = F.cross_entropy(logits, some_wanted, reduction="none")
+        highest, likeliest = logits.max(dim=-1)
+        confidences = (highest - logits.gather(1, some_wanted[:, None])[:, 0] - losses).exp()
+        parts.append(
+            Predictions(losses.cpu().numpy(), confidences.cpu().numpy(), (likeliest == some_wanted).cpu().numpy())
+        )
+    return join(parts)
 
 
 def window_losses(model: Transformer, windows: Sequence[Window], batch_size: int = 32) -> list[float]:

@@ -4,48 +4,45 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from groundup.errors import DataError, ModelError
+from groundup.errors import DataError, SettingError
 from groundup.evaluation.ngram import NgramModel, train_ngram_model
+from groundup.evaluation.predicted import cut
 from groundup.evaluation.settings import EvaluationSettings
+from groundup.evaluation.totals import intervals_of
 from groundup.language_model import LanguageModel
 from groundup.recipe.data import plain_training_ids, prepare_data
 from groundup.recipe.evaluate_rows import evaluate_rows, trains_on_rows
+from groundup.recipe.evaluated_text import (
+    WAYS,
+    By,
+    EvaluatedText,
+    group_documents,
+    group_order,
+    groups_of_rows,
+    predict,
+    predicted_bytes,
+    read_text,
+    rows_of,
+    text_of_run,
+)
 from groundup.recipe.identity import require_same_data
-from groundup.recipe.measure import measure_tokens
+from groundup.recipe.keep_evaluation import keep_evaluation, run_of
 from groundup.recipe.metrics import DEFAULT_METRICS, NGRAM, read_metric_names
 from groundup.recipe.settings import Recipe, load_recipe
 from groundup.run.directory import RECIPE_FILE, RunDirectory
-from groundup.text.cache import cache_directory
-from groundup.text.settings import DataSettings
-from groundup.text.sources import read_documents
 from groundup.tokens.prepare import PreparedData
-from groundup.tokens.sharded_ids import TokenIds
 from groundup.tokens.tokenizer import Tokenizer
 
 
 def _warn(text: str) -> None:
     warnings.warn(text.removeprefix("warning: "), stacklevel=2)
-
-
-@dataclass(frozen=True)
-class _Text:
-    """A text to measure on, as tokens."""
-
-    name: str
-    ids: TokenIds
-    num_bytes: int
-    first_piece: str
-    """What the first token stands for, the one that nothing predicts."""
-    document_ends: NDArray[Any] | None = None
-    """Where each document ends, if a token is to be predicted from its own document alone."""
 
 
 def evaluate(
@@ -54,30 +51,34 @@ def evaluate(
     metrics: str | Sequence[str] = DEFAULT_METRICS,
     say: Callable[[str], None] = _warn,
     window: int = 0,
+    by: str | None = None,
 ) -> dict[str, Any]:
-    """The figures asked for, and over what: tokens, bytes, window, data. Of a run of preferences: loss, accuracy and rewards.
+    """The figures asked for, `intervals` with where each would lie 95 times in 100, and over what: tokens, bytes, window, data.
 
-    `data`: a text file, a folder, a glob, or a catalogue name; without it, a run's own validation text, or its held-out rows.
-    Non-overlapping windows of `window` tokens (0: as many as the run's rows have, or, of no run, the model's context); each token but
-    the text's first is predicted once. A model of a run with data.document_attention = "own" sees of a window its own document only.
+    `data`: a text file, a folder, a glob, or a catalogue name, or several; without it, a run's own validation text, or its held-out
+    rows. Non-overlapping windows of `window` tokens (0: as many as the run's rows have, or, of no run, the model's context); each token
+    but the text's first is predicted once. A model of a run with data.document_attention = "own" sees of a window its own document only.
+    `by`: source, language or length gives the figures of each group of documents as well.
+
+    Intervals are the bootstrap's over documents (`unit`); of fewer than 20 documents over stretches of them, which says less.
 
     `ngram_bits_per_byte` is what an n-gram model of order 5 with Kneser-Ney smoothing, counted on the run's training text,
     gives to the same tokens: what the run's model has to beat. It takes some 80 bytes of memory for each token counted. Where
     training read documents with their middle last (data.fim_rate), it counts them as they are.
+
+    Of a model of a run, all is kept in RUN/evaluations/. Of a run of preferences: loss, accuracy and rewards.
     """
     names = read_metric_names(metrics if isinstance(metrics, str) else ",".join(metrics))
+    way = read_way(by)
     language_model = model if isinstance(model, LanguageModel) else LanguageModel.load(model)
     path = None if isinstance(model, LanguageModel) else Path(model)
-    batch_size = EvaluationSettings().batch_size
     run = run_of(path)
     if data is None and run is not None and trains_on_rows(run):
-        if NGRAM in names:
-            raise DataError(f"{NGRAM} counts a training text, and {run} was trained on rows: leave it out")
-        if window:
-            raise DataError(
-                f"{run} was trained on rows, which are measured as they are, not in windows: leave out window"
-            )
-        return evaluate_rows(language_model, run, names, say)
+        _require_nothing_of_texts(run, names, window, way)
+        figures = evaluate_rows(language_model, run, names, say)
+        keep_evaluation(path, "validation", figures, {"metrics": names}, say)
+        return figures
+    batch_size = EvaluationSettings().batch_size
     if data is None:
         prepared, settings = data_of_run(
             path,
@@ -86,9 +87,7 @@ def evaluate(
             language_model.tokenizer,
         )
         batch_size = settings.evaluation.batch_size
-        split = prepared.validation
-        ends = split.ends if prepared.own_documents else None
-        text = _Text("validation", split.ids, split.num_bytes, split.first_piece, ends)
+        text = text_of_run(prepared)
     else:
         if NGRAM in names:
             prepared, settings = data_of_run(
@@ -97,27 +96,59 @@ def evaluate(
                 say,
                 language_model.tokenizer,
             )
-        sources = tuple(map(str, (data,) if isinstance(data, str | Path) else data))
-        text = _read_text(language_model.tokenizer, path, sources, say)
-    measured = measure_tokens(
-        language_model.model,
-        text.ids,
-        language_model.tokenizer,
-        text.num_bytes,
-        text.first_piece,
-        batch_size=batch_size,
-        document_ends=text.document_ends,
-        window=window or _row_length(path),
-    )
-    if math.isnan(measured.loss):
-        raise ModelError(
-            "the model's scores are not finite numbers: its weights are damaged, so use another checkpoint"
-        )
-    figures = asdict(measured)
+        text = read_text(source_names(data), language_model.tokenizer, sees_own_documents(run), say)
+    groups = None if way is None else group_documents(text, language_model.tokenizer, way)
+    window = window_of(language_model, run, window)
+    predictions, bytes_of_tokens = predict(language_model, text, window, batch_size)
+    rows = rows_of(text, predictions, bytes_of_tokens)
+    predicted_names = [name for name in names if name != NGRAM]
+    figures = rows.as_plain(predicted_names)
     if NGRAM in names:
-        counted = _count_ngrams(prepared, settings, path, say)
-        figures[NGRAM] = counted.bits_per_byte(text.ids, measured.bytes) if measured.bytes else None
-    return {"data": text.name, **{name: figures[name] for name in (*names, "tokens", "bytes", "window")}}
+        losses = _count_ngrams(prepared, settings, run, say).losses(text.ids)[1:]
+        interval = _ngram_interval(losses, text, bytes_of_tokens)
+        figures[NGRAM] = interval["value"]
+        figures["intervals"][NGRAM] = interval
+    figures = {
+        "data": text.name,
+        **figures,
+        "tokens": rows.num_tokens,
+        "bytes": predicted_bytes(text, language_model.tokenizer),
+        "window": window,
+    }
+    if way is not None and groups is not None:
+        of_rows = groups_of_rows(text, groups)
+        figures[f"by_{way}"] = {
+            name: {**part.as_plain(predicted_names), "tokens": part.num_tokens}
+            for name in group_order(way, groups)
+            if (part := rows.of(of_rows == name)).num_tokens
+        }
+    told = {"data": None if data is None else source_names(data), "metrics": names, "window": window, "by": way}
+    keep_evaluation(path, "-by-".join(filter(None, [text.name, way])), figures, told, say)
+    return figures
+
+
+def read_way(by: str | None) -> By | None:
+    """What to tell groups of documents by. Raises `SettingError`."""
+    if by is not None and by not in WAYS:
+        raise SettingError("by", by, f"use {', '.join(WAYS)}, or leave it out")
+    return by
+
+
+def source_names(data: str | Path | Sequence[str | Path]) -> list[str]:
+    """One source or several as a list."""
+    return list(map(str, (data,) if isinstance(data, str | Path) else data))
+
+
+def sees_own_documents(run: Path | None) -> bool:
+    """Whether the run's model was trained to see of a row its own document only."""
+    return run is not None and load_recipe(str(run / RECIPE_FILE)).data.document_attention == "own"
+
+
+def window_of(language_model: LanguageModel, run: Path | None, window: int) -> int:
+    """The length of windows: what was asked for, else that of the run's rows, and never more than the context."""
+    longest = language_model.model.config.max_seq_len
+    of_run = 0 if run is None else load_recipe(str(run / RECIPE_FILE)).model.max_seq_len
+    return min(window or of_run or longest, longest)
 
 
 def data_of_run(
@@ -139,46 +170,29 @@ def data_of_run(
     return prepared, settings
 
 
-def _count_ngrams(
-    prepared: PreparedData, settings: Recipe, path: Path | None, say: Callable[[str], None]
-) -> NgramModel:
-    run = run_of(path)
+def _ngram_interval(
+    losses: NDArray[np.float64], text: EvaluatedText, bytes_of_tokens: NDArray[np.float64]
+) -> Mapping[str, Any]:
+    ends, _ = cut(text.ends - 1)
+    owner = np.searchsorted(ends, np.arange(len(losses)), side="right")
+    rows = np.stack([np.bincount(owner, each, len(ends)) for each in (losses, bytes_of_tokens)], axis=1).astype(
+        np.float64
+    )
+    return intervals_of(rows, {NGRAM: lambda sums: sums[:, 0] / math.log(2) / sums[:, 1]})[NGRAM].as_plain()
+
+
+def _require_nothing_of_texts(run: Path, names: Sequence[str], window: int, way: By | None) -> None:
+    if NGRAM in names:
+        raise DataError(f"{NGRAM} counts a training text, and {run} was trained on rows: leave it out")
+    if window:
+        raise DataError(f"{run} was trained on rows, which are measured as they are, not in windows: leave out window")
+    if way is not None:
+        raise DataError(
+            f"{run} was trained on rows, which are measured together: leave out by, or name a text with data"
+        )
+
+
+def _count_ngrams(prepared: PreparedData, settings: Recipe, run: Path | None, say: Callable[[str], None]) -> NgramModel:
     assert run is not None  # else there would be no prepared data
     ids = plain_training_ids(prepared, settings, RunDirectory(run).working_folder(), say)
     return train_ngram_model(ids, prepared.tokenizer.vocab_size, prepared.tokenizer.end_id)
-
-
-def _row_length(path: Path | None) -> int:
-    """How many tokens a row has of the run that a model is of; 0 for one of none."""
-    run = run_of(path)
-    return 0 if run is None else load_recipe(str(run / RECIPE_FILE)).model.max_seq_len
-
-
-def run_of(path: Path | None) -> Path | None:
-    """The run that a model's path is, or lies in; None for one that is part of none."""
-    folders = (path, *path.resolve().parents) if path else ()
-    run = next((folder for folder in folders if (folder / RECIPE_FILE).is_file()), None)
-    return run if run is not None and RunDirectory(run).started else None
-
-
-def _read_text(tokenizer: Tokenizer, path: Path | None, sources: tuple[str, ...], say: Callable[[str], None]) -> _Text:
-    documents = read_documents(DataSettings(source=sources), cache_directory(), say)
-    end = np.array([] if tokenizer.end_id is None else [tokenizer.end_id], dtype=np.int32)
-    encoded = [np.concatenate([tokenizer.encode_array(document.text), end]) for document in documents]
-    ids = np.concatenate(encoded)
-    run = run_of(path)
-    own = run is not None and load_recipe(str(run / RECIPE_FILE)).data.document_attention == "own"
-    ends = np.cumsum([len(one) for one in encoded]) if own else None
-    unknown = 0 if tokenizer.unknown_id is None else int((ids == tokenizer.unknown_id).sum())
-    if unknown:
-        say(
-            f"warning: {unknown:,} of {len(ids):,} tokens are characters or words that the model's tokenizer doesn't have; "
-            "they count as `<|unk|>`"
-        )
-    if len(ids) - len(end) * len(documents) < 2:
-        raise DataError(
-            f"the text of {', '.join(sources)} is a single token, and a loss needs one to predict from and one to predict: "
-            "give a longer text"
-        )
-    num_bytes = sum(len(document.text.encode()) for document in documents)
-    return _Text(", ".join(sources), ids, num_bytes, tokenizer.first_piece(documents[0].text), ends)

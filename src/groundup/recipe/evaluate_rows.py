@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from groundup.errors import CheckpointError, DataError
+from groundup.evaluation.intervals import bootstrap
 from groundup.language_model import LanguageModel
 from groundup.recipe.data import prepare_recipe
 from groundup.recipe.identity import require_same_data
-from groundup.recipe.measure_examples import measure_examples
+from groundup.recipe.measure_examples import predict_examples
 from groundup.recipe.metrics import DEFAULT_METRICS
 from groundup.recipe.reference import REFERENCE_FILE
 from groundup.recipe.settings import load_recipe
 from groundup.run.checkpoints import list_checkpoints, read_state
 from groundup.run.directory import RECIPE_FILE, RunDirectory
 from groundup.tokens.prepared_examples import PreparedExamples
-from groundup.training.objectives.preference import count_answer_tokens, count_pairs, preference_figures
+from groundup.training.objectives.preference import FIGURES, count_answer_tokens, count_pairs, preference_terms
 from groundup.training.reference_file import load_reference
 
 
@@ -44,13 +44,16 @@ def evaluate_rows(
     require_same_data(directory, data)
     batch_size = settings.evaluation.batch_size
     if not data.pairs:
-        figures = asdict(measure_examples(model, data, batch_size))
-        return {"data": "validation", **{name: figures[name] for name in (*names, "tokens", "bytes", "window")}}
+        rows = predict_examples(model, data, batch_size)
+        size = {"bytes": round(rows.num_bytes), "window": int(data.validation.lengths.max())}
+        return {"data": "validation", **rows.as_plain(names), "tokens": rows.num_tokens, **size}
     checkpoints = list_checkpoints(run)
     if not checkpoints:
         raise CheckpointError(f"{run} has no checkpoint, which says what its reference was: restore one from a copy")
     reference = load_reference(run / REFERENCE_FILE, read_state(checkpoints[-1])["reference"])["validation"]
     batches = list(data.validation_batches(batch_size))
-    figures = preference_figures(model, batches, reference, settings.training.preference)
+    terms = preference_terms(model, batches, reference, settings.training.preference)
+    intervals = {name: bootstrap(terms[:, place]).as_plain() for place, name in enumerate(("loss", *FIGURES))}
+    figures = {**{name: one["value"] for name, one in intervals.items()}, "intervals": intervals, "unit": "pairs"}
     counts = {"pairs": sum(map(count_pairs, batches)), "tokens": sum(map(count_answer_tokens, batches))}
     return {"data": "validation", **figures, **counts}

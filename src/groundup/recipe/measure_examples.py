@@ -13,7 +13,9 @@ from numpy.typing import NDArray
 
 from groundup.device import map_in_threads
 from groundup.evaluation.likelihood import Likelihood, safe_exp
+from groundup.evaluation.predicted import Predicted, predicted
 from groundup.generation.forward import evaluating
+from groundup.language_model.token_losses import IGNORED, Predictions, join, predict_targets
 from groundup.model.transformer import Transformer
 from groundup.tokens.prepared_examples import PreparedExamples
 from groundup.training.objectives.language_model import count_targets, marked_loss_sum
@@ -38,6 +40,28 @@ def measure_examples(model: Transformer, data: PreparedExamples, batch_size: int
     mean = loss / max(1, tokens)
     bits_per_byte = loss / math.log(2) / num_bytes if num_bytes else None
     return Likelihood(mean, safe_exp(mean), bits_per_byte, tokens, num_bytes, int(data.validation.lengths.max()))
+
+
+def predict_examples(model: Transformer, data: PreparedExamples, batch_size: int) -> Predicted:
+    """What the model gives to the learned tokens of each held-out row, those of like lengths together. Dropout is off.
+
+    A row's bytes are spread evenly over its learned tokens.
+    """
+    device = model.token_embedding.weight.device
+    batches, parts = data.validation_batches(batch_size), []
+    while some := list(islice(batches, BATCHES_AT_ONCE)):
+        with evaluating(model):
+            parts += map_in_threads(partial(_predictions, model), some, device)
+    store = data.validation
+    order = store.taught[np.argsort(store.example_lengths[store.taught], kind="stable")]  # as the batches come
+    learned = store.learned[order]
+    text_bytes = np.repeat(store.text_bytes[order] / np.maximum(1, learned), learned)
+    return predicted(join(parts), np.cumsum(learned), text_bytes, "rows")
+
+
+def _predictions(model: Transformer, batch: NDArray[np.int64]) -> Predictions:
+    ids = batch[:, 1:]
+    return predict_targets(model, np.where(batch < 0, ~batch, batch)[:, :-1], np.where(ids < 0, IGNORED, ids))
 
 
 def validation_batches(data: PreparedExamples, batch_size: int, max_tokens: int = 0) -> Iterator[NDArray[np.int64]]:

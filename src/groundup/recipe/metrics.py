@@ -6,7 +6,7 @@ import difflib
 
 from groundup.errors import SettingError
 
-DEFAULT_METRICS = ("loss", "perplexity", "bits_per_byte")
+DEFAULT_METRICS = ("loss", "perplexity", "bits_per_byte", "accuracy", "calibration_error")
 NGRAM = "ngram_bits_per_byte"
 METRICS = (*DEFAULT_METRICS, NGRAM)
 

@@ -100,12 +100,23 @@ def preference_figures(
 
     `reference` (P, 2) as in the loss, read without a `dtype` as well.
     """
+    means: list[float] = preference_terms(model, batches, reference, settings).mean(axis=0).tolist()
+    return dict(zip(("loss", *FIGURES), means, strict=True))
+
+
+def preference_terms(
+    model: Transformer,
+    batches: Iterable[NDArray[np.int64]],
+    reference: NDArray[np.float32],
+    settings: PreferenceSettings,
+) -> NDArray[np.float64]:
+    """(P, 1 + F): what `preference_figures` takes the means of, pair by pair in the order of the batches."""
     terms = [
         _terms(torch.from_numpy(found).double(), torch.from_numpy(reference[batch[:, 0, 0]]).double(), settings)
         for batch, found in _read(model, batches)
     ]
-    means: list[float] = torch.cat(terms).mean(dim=0).tolist()
-    return dict(zip(("loss", *FIGURES), means, strict=True))
+    every: NDArray[np.float64] = torch.cat(terms).numpy()
+    return every
 
 
 def _read(
