@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -41,6 +42,10 @@ def evaluate(
     samples: Annotated[
         int | None, typer.Option(help="With --by language, how many texts to write in each.", min=1, show_default="50")
     ] = None,
+    task: Annotated[
+        list[Path] | None,
+        typer.Option(help="A task's TOML file (docs/tasks.md); may be given several times.", show_default=False),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Measure how well a model predicts a text: loss, perplexity, bits per byte.
@@ -57,7 +62,17 @@ def evaluate(
         groundup evaluate runs/shakespeare --metrics bits_per_byte,ngram_bits_per_byte
 
         groundup evaluate runs/multilingual --by language
+
+        groundup evaluate runs/shakespeare --task hellaswag.toml
     """
+    if task:
+        for name, value, default in (("--data", data, None), ("--by", by, None), ("--window", window, None)):
+            if value != default:
+                raise SettingError(name, value, "a task says itself what is asked; leave it out with --task")
+        from groundup.cli.evaluate_tasks import print_tasks
+
+        print_tasks(model, task, as_json)
+        return
     if by is not None:
         from groundup.cli.evaluate_languages import print_languages
 

@@ -131,12 +131,13 @@ class Tokenizer:
             ids: list[int] = self._tokenizer.encode_batch_fast([text], add_special_tokens=whole)[0].ids
         return ids
 
-    def encode_with_special_tokens(self, text: str) -> list[int]:
-        """The ids of a text of ours, such as a chat template's, in which special tokens are spelled and are meant."""
+    def encode_with_special_tokens(self, text: str, whole: bool = False) -> list[int]:
+        """The ids of a text of ours, such as a chat template's, in which special tokens are spelled and are meant; of a `whole` one,
+        with those around it that some tokenizers put there."""
         with self._spelling:  # a second tokenizer for it would take 40 MB
             self._tokenizer.encode_special_tokens = False
             try:
-                ids: list[int] = self._tokenizer.encode_batch_fast([text], add_special_tokens=False)[0].ids
+                ids: list[int] = self._tokenizer.encode_batch_fast([text], add_special_tokens=whole)[0].ids
             finally:
                 self._tokenizer.encode_special_tokens = True
         return ids

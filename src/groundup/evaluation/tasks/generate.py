@@ -1,0 +1,38 @@
+"""What a model writes after prompts, many at once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from groundup.errors import GenerationError
+from groundup.generation.settings import GenerationSettings
+from groundup.language_model import LanguageModel
+from groundup.language_model.text_engine import TextEngine
+
+AT_ONCE = 16  # texts in the batch
+
+
+def generate_until(
+    language_model: LanguageModel, prompts: Sequence[Sequence[int]], settings: GenerationSettings
+) -> list[str]:
+    """What the model adds to each prompt of ids, up to a stop text, an end token, or `settings.max_new_tokens`.
+
+    Of a prompt that leaves no room for as many in the model's context, the end is read, as in lm-eval. Raises `GenerationError`
+    where nothing of a prompt would be left.
+    """
+    context, max_new_tokens = language_model.model.config.max_seq_len, settings.max_new_tokens
+    if max_new_tokens >= context:
+        raise GenerationError(
+            f"max_new_tokens = {max_new_tokens}: the model's context is {context} tokens, which leaves no room for a prompt; use fewer"
+        )
+    kept = [list(prompt[-(context - max_new_tokens) :]) for prompt in prompts]
+    longest = max((len(prompt) for prompt in kept), default=0) + max_new_tokens
+    engine = TextEngine(language_model, max(1, min(AT_ONCE, len(kept))), min(context, longest), piece=0)
+    # Those that begin alike come one after the other, so that what they share is still there.
+    order = sorted(range(len(kept)), key=kept.__getitem__)
+    tickets = {engine.add(kept[number], settings, sample=number): number for number in order}
+    texts = [""] * len(kept)
+    while engine.busy:
+        for piece in engine.step():
+            texts[tickets[piece.ticket]] += piece.text
+    return texts

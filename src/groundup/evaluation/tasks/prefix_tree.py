@@ -1,0 +1,73 @@
+"""Texts of ids that begin alike, laid into one row in which what they share stands once.
+
+The row is a tree in the order of a walk through it: each token is a node, its parent the token before it in its text, and it
+may look at its ancestors and at itself. So its place is its depth, and a network with that mask gives each text the numbers
+that it would have in a row of its own. Four choices after one question are read as the question and four endings.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+LEAST_SHARED = 4  # tokens: below that a row of its own costs less than the wider mask
+LONGEST_TREE = 256  # tokens; beyond it the attention over what a token may not see would cost more than is shared
+
+
+@dataclass
+class Tree:
+    """Several texts in one row of N tokens."""
+
+    ids: list[int] = field(default_factory=list)
+    """(N,) the tokens that are read."""
+    places: list[int] = field(default_factory=list)
+    """(N,) how many tokens stand before each in its text."""
+    texts: list[tuple[int, NDArray[np.int64]]] = field(default_factory=list)
+    """The number of each text, and where each of its tokens stands in the row."""
+
+    def add(self, number: int, ids: Sequence[int], shared: int) -> None:
+        """Append what is new of a text, whose first `shared` tokens are those of the text added last."""
+        before = self.texts[-1][1][:shared] if shared else np.empty(0, np.int64)
+        new = np.arange(len(self.ids), len(self.ids) + len(ids) - shared)
+        self.ids.extend(ids[shared:])
+        self.places.extend(range(shared, len(ids)))
+        self.texts.append((number, np.concatenate([before, new])))
+
+    def sees(self) -> NDArray[np.bool_]:
+        """(N, N) whether the token of the row may look at that of the column."""
+        seen = np.zeros((len(self.ids), len(self.ids)), dtype=bool)
+        filled = 0
+        for _, path in self.texts:
+            new = path[path >= filled]  # the nodes that came with this text, at the path's end
+            if len(new):
+                seen[np.ix_(new, path[: len(path) - len(new)])] = True
+                seen[np.ix_(new, new)] = np.tri(len(new), dtype=bool)
+                filled = int(new[-1]) + 1
+        return seen
+
+
+def grow_trees(texts: Sequence[Sequence[int]], numbers: Sequence[int]) -> Iterator[Tree]:
+    """The texts of these numbers, which are sorted, in trees of those that share a beginning. None of them is empty."""
+    tree, last = Tree(), -1
+    for number in numbers:
+        ids = texts[number]
+        shared = num_shared(texts[last], ids) if tree.texts else 0
+        most = max(LONGEST_TREE, 2 * len(ids))
+        if tree.texts and (shared < LEAST_SHARED or len(tree.ids) + len(ids) - shared > most):
+            yield tree
+            tree, shared = Tree(), 0
+        tree.add(number, ids, shared)
+        last = number
+    if tree.texts:
+        yield tree
+
+
+def num_shared(one: Sequence[int], other: Sequence[int]) -> int:
+    """How many tokens two texts have in common from their beginning on."""
+    most = min(len(one), len(other))
+    if one[:most] == other[:most]:
+        return most
+    return next(place for place in range(most) if one[place] != other[place])
