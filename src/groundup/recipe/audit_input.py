@@ -9,8 +9,9 @@ from pathlib import Path
 from groundup.errors import AuditError
 from groundup.language_model import LanguageModel
 from groundup.recipe.audit_settings import AuditSettings
-from groundup.recipe.evaluate import data_of_run, run_of
+from groundup.recipe.evaluate import data_of_run
 from groundup.recipe.evaluate_rows import trains_on_rows
+from groundup.recipe.keep_evaluation import run_of
 from groundup.tokens.prepare import PreparedData
 
 

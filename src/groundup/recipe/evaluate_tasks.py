@@ -11,7 +11,7 @@ from groundup.evaluation.tasks.score import TaskResult, score_task
 from groundup.evaluation.tasks.settings import Task
 from groundup.language_model import LanguageModel
 from groundup.language_model.locate import find_model
-from groundup.recipe.evaluate import run_of
+from groundup.recipe.keep_evaluation import run_of
 from groundup.run.directory import RunDirectory
 from groundup.run.measurements import write_measurement
 
