@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import doctest
 from pathlib import Path
 
 import numpy as np
@@ -17,9 +16,7 @@ from groundup.evaluation.fairness.written import written_gaps
 from groundup.language_model import LanguageModel
 from groundup.model.settings import preset_config
 from groundup.model.transformer import Transformer
-from groundup.textbook import fairness
-from groundup.textbook.fairness import adjust, chance, leaning
-from groundup.textbook.fairness import gaps as plain_gaps
+from groundup.textbook.fairness import leaning
 from groundup.tokens.character import train_character_tokenizer
 from groundup.tokens.word import train_word_tokenizer
 
@@ -41,17 +38,6 @@ def test_by_hand() -> None:
     assert not any(gap.differs for gap in gaps)
     assert abs(widest(gaps).value) == 2.0
     assert a.as_row()["group"] == "a"
-
-
-def test_the_textbooks_are_the_same() -> None:
-    assert doctest.testmod(fairness).failed == 0
-    rows = np.random.default_rng(0).normal(size=(3, 8))
-    fast = compare_groups([({"axis": "x"}, dict(zip("abc", rows, strict=True)))], seed=0)
-    plain = plain_gaps(rows.tolist())
-    chances = [chance(row) for row in plain]
-    assert [gap.found.difference.value for gap in fast] == pytest.approx([np.mean(row) for row in plain])
-    assert [gap.found.p for gap in fast] == pytest.approx(chances)
-    assert [gap.adjusted_p for gap in fast] == pytest.approx(adjust(chances))
 
 
 def test_holm_is_over_all_axes() -> None:
