@@ -108,7 +108,7 @@ def held_out_questions(run: Path) -> list[Question]:
 
 def answers(model: LanguageModel, questions: Sequence[Question]) -> Iterator[tuple[str, bool]]:
     """The likeliest answer to each question, and whether it ended by itself."""
-    from groundup.generation.engine import Generation
+    from groundup.generation.generation import Generation
     from groundup.generation.settings import GenerationSettings
 
     settings, tokenizer = GenerationSettings(max_new_tokens=MOST_TOKENS, temperature=0.0), model.tokenizer

@@ -38,28 +38,39 @@ def table(certificates: Mapping[str, Mapping[str, Any]]) -> Iterable[str]:
 
 def measure(name: str, model: str, forms: Iterable[str]) -> None:
     """Export, one form after another, and keep the certificates; those that are there already and not named stay."""
+    from groundup.language_model import LanguageModel
     from groundup.recipe.bounds import BOUNDS
+    from groundup.recipe.certificate import measure_reference
     from groundup.recipe.export import export
 
     path = FOLDER / f"{name}.json"
+    reference = measure_reference(LanguageModel.load(model, device="cpu"), tell)
     known: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
     for form in forms or ["-".join(each) for each in BOUNDS]:
         to, _, number_format = form.partition("-")
         how: dict[str, Any] = {"quantize" if number_format.startswith("int") else "dtype": number_format}
         with tempfile.TemporaryDirectory() as folder:
-            known[form] = export(
-                model, to, Path(folder) / "export", say=lambda line: print(line, file=sys.stderr), **how
-            )
+            known[form] = export(model, to, Path(folder) / "export", say=tell, reference=reference, **how)
         ordered = {each: known[each] for each in ("-".join(key) for key in BOUNDS) if each in known}
         path.write_text(json.dumps(ordered, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
         fill_page(name, ordered)
+
+
+def tell(line: str) -> None:
+    """Say how far it is."""
+    print(line, file=sys.stderr)
 
 
 def fill_page(name: str, certificates: Mapping[str, Mapping[str, Any]]) -> None:
     """Put the table below its mark."""
     page = FOLDER.with_suffix(".md")
     lines = "".join(f"{line}\n" for line in table(certificates))
-    text = re.sub(rf"(<!-- {name} -->\n\n)(\|.*\n)*", lambda mark: mark[1] + lines, page.read_text(encoding="utf-8"))
+    mark = rf"(<!-- {re.escape(name)} -->\n\n)(\|.*\n)*"
+    text, found = re.subn(mark, lambda place: place[1] + lines, page.read_text(encoding="utf-8"))
+    if not found:
+        raise SystemExit(
+            f"{page} has no line <!-- {name} --> with an empty one below it, where the table goes: add them"
+        )
     page.write_text(text, encoding="utf-8")
 
 

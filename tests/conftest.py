@@ -39,9 +39,9 @@ def signals_are_heard() -> None:
         signal.signal(number, signal.SIG_DFL)
 
 
-@pytest.fixture(scope="session", autouse=True)
+@pytest.fixture(autouse=True)
 def one_thread() -> None:
-    """Several test processes share the cores."""
+    """Several test processes share the cores; a test that trains may have set another number."""
     torch.set_num_threads(1)
 
 

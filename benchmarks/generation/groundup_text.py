@@ -10,7 +10,7 @@ from benchmarks.generation.task import MODEL, NEW_TOKENS, PROMPTS, THREADS, gene
 from groundup.device import set_threads
 from groundup.exports.onnx_forward import OnnxForward
 from groundup.exports.quantize import Quantize
-from groundup.generation.engine import Generation
+from groundup.generation.generation import Generation
 from groundup.generation.settings import GenerationSettings
 from groundup.model.directory import load_model
 

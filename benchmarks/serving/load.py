@@ -27,7 +27,6 @@ import httpx
 
 PROMPTS = ("The sea was", "ROMEO:\nWhat light", "Once upon a time", "In the year 1790", "She said that")
 WARM_UP_SHARE = 0.2  # of the mixed load, before memory is compared
-SECONDS_TO_START = 120.0
 
 
 @dataclass
@@ -209,13 +208,15 @@ def start_server(model: str, settings: list[str]) -> tuple[subprocess.Popen[str]
     command = [sys.executable, "-m", "groundup", "serve", model, "--port", "0", *settings]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
     assert process.stderr is not None
+    told = []
     for line in process.stderr:
+        told.append(line)
         address = next((word for word in line.split() if word.startswith("http://")), None)
         if address is not None:
             # Each request is a line in its log, which has to be read or the server would wait.
             asyncio.get_running_loop().run_in_executor(None, lambda: [None for _ in process.stderr or ()])
             return process, address
-    raise SystemExit("the server did not start")
+    raise SystemExit(f"the server did not start: {''.join(told)}")
 
 
 async def run(arguments: argparse.Namespace) -> dict[str, object]:

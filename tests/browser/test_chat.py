@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,8 +11,11 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page, Request, Route, expect
 from tests.browser.server import PATIENCE, Server, wait_until
+from torch import Tensor
 
+from groundup.generation.forward import last_logits
 from groundup.language_model.model import LanguageModel
+from groundup.model.transformer import KVCache
 from groundup.serving.settings import ServingSettings
 
 expect.set_options(timeout=PATIENCE)
@@ -323,11 +327,23 @@ def test_an_answer_that_is_none_is_said(chat: Page, answer: str, told: str) -> N
     replied(chat, 1)
 
 
+def slow(language_model: LanguageModel) -> LanguageModel:
+    """The same, at leisure: a reply that isn't done when something happens to it."""
+    step = last_logits(language_model.model)
+
+    def forward(ids: Tensor, cache: KVCache) -> Tensor:
+        time.sleep(0.05)
+        return step(ids, cache)
+
+    other = LanguageModel(language_model.model, language_model.tokenizer)
+    other.forward = forward
+    return other
+
+
 def test_a_server_that_is_gone_amid_a_reply_is_said(page: Page, talker: LanguageModel) -> None:
-    dying = Server(talker, ServingSettings(name="dying", port=0))
+    dying = Server(slow(talker), ServingSettings(name="dying", port=0))
     page.goto(dying.url)
     page.fill("#max_tokens", "4000")
-    page.fill("#seed", "3")
     say(page, "Go on")
     page.wait_for_function("() => document.querySelectorAll('.said')[1]?.textContent.length > 5")
     dying.end()

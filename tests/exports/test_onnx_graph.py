@@ -21,8 +21,9 @@ from groundup.exports.onnx_forward import OnnxForward, PortableForward
 from groundup.exports.onnx_graph import DATA_FILE, MODEL_FILE, read_onnx, write_onnx
 from groundup.exports.onnx_runtime import import_onnx, import_onnxruntime, open_session
 from groundup.exports.quantize import Quantize
-from groundup.generation.engine import Engine, Generation
+from groundup.generation.engine import Engine
 from groundup.generation.forward import Forward
+from groundup.generation.generation import Generation
 from groundup.generation.request import Request
 from groundup.generation.settings import GenerationSettings
 from groundup.model.rope_settings import RopeScaling
@@ -181,6 +182,17 @@ def test_small_weights_are_in_the_graph_itself_and_large_ones_that_are_shared_ar
 
 
 @torch.inference_mode()
+def test_the_embedding_is_the_models_own_memory() -> None:
+    """What is changed in the model after the session was opened is changed in the session."""
+    model = network("untied, all biases")
+    forward = OnnxForward.of_model(model)
+    ids = torch.tensor([[3, 1, 4, 1, 5]])
+    model.token_embedding.weight[5] *= -2.0
+    caches = KVCache(model.config, 1, CONTEXT, "cpu"), KVCache(model.config, 1, CONTEXT, "cpu")
+    assert both(model, forward, caches, ids) < SAME
+
+
+@torch.inference_mode()
 def test_a_long_prompt_is_read_in_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
     model = network("qwen2 with a window from its second layer")
     monkeypatch.setattr(onnx_forward, "LONGEST_PIECE", 5)
@@ -273,3 +285,8 @@ def test_a_missing_package_is_said_with_its_extra(package: str, monkeypatch: pyt
 def test_a_model_on_another_device_is_refused() -> None:
     with pytest.raises(ModelError, match=r"the model is on meta.*open it with device = cpu"):
         OnnxForward.of_model(network().to("meta"))
+
+
+def test_a_model_in_another_number_format_is_refused() -> None:
+    with pytest.raises(ModelError, match=r"the model is in torch.bfloat16.*computes in float32: convert it"):
+        OnnxForward.of_model(network().bfloat16())

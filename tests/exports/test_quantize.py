@@ -11,6 +11,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from groundup.exports.importance import input_squares
 from groundup.exports.onnx_forward import OnnxForward
 from groundup.exports.onnx_nodes import Graph
 from groundup.exports.onnx_runtime import import_onnx, open_session
@@ -50,23 +51,69 @@ def test_a_row_of_zeros_stays_zero() -> None:
         assert not quantize_matrix(np.zeros((2, 40), np.float32), bits).dequantized().any()
 
 
-@pytest.mark.parametrize("bits", [8, 4])
-@pytest.mark.parametrize("width", [32, 40, 128])
-def test_onnx_runtime_reads_the_numbers_as_we_mean_them(bits: int, width: int) -> None:
-    """One weight at a time, so that no activation is rounded: the unit vectors' products are the matrix."""
-    matrix = np.random.default_rng(1).standard_normal((7, width)).astype(np.float32)
-    quantized = quantize_matrix(matrix, bits)
-    graph, onnx = Graph({"m.weight": quantized}, fused=True), import_onnx()
+def test_what_goes_in_is_measured_matrix_by_matrix() -> None:
+    """Held to the definition: the embeddings, normalized, are what the first layer reads; its other inputs have their widths."""
+    model = wide_network()
+    squares = input_squares(model)
+    assert {name: each.shape for name, each in squares.items()} == {
+        name: (weight.shape[1],)
+        for name, weight in model.state_dict().items()
+        if name.startswith("blocks.") and weight.ndim == 2
+    }
+    ids = torch.randint(50, (8, 64), generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        read = model.token_embedding(ids) + model.position_embedding(torch.arange(64))  # type: ignore[misc]
+        expected = model.blocks[0].attention_norm(read).square().mean((0, 1))  # type: ignore[operator]
+    np.testing.assert_allclose(squares["blocks.0.attention.qkv.weight"], expected.numpy(), rtol=1e-4)
+    assert not any(part._forward_pre_hooks for part in model.modules())
+
+
+def test_four_bits_lose_less_of_what_a_network_says_where_they_know_what_goes_in() -> None:
+    """A column whose inputs are ten times as large as the others' is rounded more finely, and the product is nearer."""
+    random = np.random.default_rng(0)
+    matrix, inputs = random.standard_normal((64, 64), np.float32), random.standard_normal((200, 64), np.float32)
+    inputs[:, ::16] *= 10
+    errors = [
+        ((inputs @ (quantize_matrix(matrix, 4, importance).dequantized() - matrix).T) ** 2).mean()
+        for importance in ((inputs**2).mean(0), None)
+    ]
+    assert errors[0] < 0.8 * errors[1]
+    nothing = quantize_matrix(matrix, 4, np.zeros(64, np.float32)).stored  # nothing known: as without
+    np.testing.assert_array_equal(nothing, quantize_matrix(matrix, 4).stored)
+
+
+def matrix_session(matrix: QuantizedMatrix) -> Any:
+    """y = x · matrixᵀ in ONNX Runtime."""
+    graph, onnx = Graph({"m.weight": matrix}, fused=True), import_onnx()
     graph.one("Identity", [graph.linear("x", "m")], "y")
     values = [onnx.helper.make_tensor_value_info(name, 1, ["n", None]) for name in ("x", "y")]
     constants = [onnx.numpy_helper.from_array(each, name) for name, each in graph.constants.items()]
     made = onnx.helper.make_graph(graph.nodes, "g", values[:1], values[1:], constants)
     opsets = [onnx.helper.make_opsetid("", 21), onnx.helper.make_opsetid("com.microsoft", 1)]
     model = onnx.helper.make_model(made, opset_imports=opsets, ir_version=10)
-    (product,) = open_session(model.SerializeToString(), num_threads=1).run(
-        ["y"], {"x": np.eye(width, dtype=np.float32)}
-    )
+    return open_session(model.SerializeToString(), num_threads=1)
+
+
+@pytest.mark.parametrize("bits", [8, 4])
+@pytest.mark.parametrize("width", [32, 40, 128])
+def test_onnx_runtime_reads_the_numbers_as_we_mean_them(bits: int, width: int) -> None:
+    """One weight at a time, so that no activation is rounded: the unit vectors' products are the matrix."""
+    matrix = np.random.default_rng(1).standard_normal((7, width)).astype(np.float32)
+    quantized = quantize_matrix(matrix, bits)
+    (product,) = matrix_session(quantized).run(["y"], {"x": np.eye(width, dtype=np.float32)})
     np.testing.assert_allclose(product.T, quantized.dequantized(), atol=2e-3 * np.abs(matrix).max())
+
+
+@pytest.mark.skipif(torch.backends.cpu.get_cpu_capability() != "AVX512", reason="other processors, other sums")
+@pytest.mark.parametrize("bits", [8, 4])
+@pytest.mark.parametrize("width", [40, 128, 384])
+def test_a_row_alone_and_among_others_has_the_same_product(bits: int, width: int) -> None:
+    rng = np.random.default_rng(2)
+    session = matrix_session(quantize_matrix(rng.standard_normal((64, width)).astype(np.float32), bits))
+    rows = rng.standard_normal((16, width)).astype(np.float32)
+    (together,) = session.run(["y"], {"x": rows})
+    alone = [session.run(["y"], {"x": rows[i : i + 1]})[0] for i in range(len(rows))]
+    np.testing.assert_array_equal(np.concatenate(alone), together)
 
 
 def wide_network() -> Transformer:

@@ -190,6 +190,43 @@ def test_two_hundred_canceled_texts_leave_every_slot_free(model: Transformer) ->
     assert ids(run(engine)[ticket]) == ids(alone(model, Request(LONG, GREEDY)))
 
 
+@pytest.mark.parametrize("failing", ["a prompt's reading", "a next token's", "a choice", "Ctrl-C"])
+def test_a_step_that_raises_ends_the_texts_that_ran_and_no_other(
+    model: Transformer, failing: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    network, error = last_logits(model), KeyboardInterrupt() if failing == "Ctrl-C" else MemoryError("no room")
+    armed = False
+
+    def breaking(ids: Tensor, cache: KVCache) -> Tensor:
+        logits = network(ids, cache)
+        if armed and (ids.shape[1] > 1) == (failing == "a prompt's reading"):
+            cache.keys.fill_(math.nan)  # what it had begun
+            raise error
+        return logits
+
+    def choosing(*arguments: object) -> list[int]:
+        raise error
+
+    engine = Engine(model, 2, forward=breaking, piece=4)
+    ran, waited = [engine.add(Request([1], SETTINGS[1]))], Request(LONG[:20], GREEDY)
+    engine.step()
+    ran.append(engine.add(Request(LONG[:20], SETTINGS[1])))
+    waiting, armed = engine.add(waited), True
+    if failing == "a choice":
+        armed = False
+        monkeypatch.setattr("groundup.generation.engine.choose_tokens", choosing)
+    with pytest.raises(type(error)):
+        engine.step()
+    monkeypatch.undo()
+    armed = False
+    assert [engine.holds(ticket) for ticket in (*ran, waiting)] == [False, False, True]
+    assert (engine.num_running, engine.num_waiting, engine.cache_use.running, engine.cache_use.kept) == (0, 1, 0, 0)
+    for ticket in ran:
+        engine.cancel(ticket)  # does nothing
+    assert ids(run(engine)[waiting]) == ids(alone(model, waited))
+    assert not engine.holds(waiting)
+
+
 def test_log_probabilities_are_the_networks_own(model: Transformer) -> None:
     biased = Request([1, 2], replace(SETTINGS[3], max_new_tokens=6), logprobs=3, logit_bias={4: 2.0})
     engine = Engine(model, 3)
@@ -277,7 +314,14 @@ def test_a_shorter_room_than_the_models_context_slides_or_refuses(model: Transfo
             Request([1], GREEDY, logit_bias={-1: 1.0}),
             f"logit_bias names token -1, which is not in .* vocabulary of {V}",
         ),
-        (Request([1], GREEDY, logit_bias={1: math.nan}), "logit_bias of token 1 is nan: use a finite number"),
+        (
+            Request([1], GREEDY, logit_bias={1: math.nan}),
+            r"logit_bias of token 1 is nan: use a number from -1e\+30 to 1e\+30",
+        ),
+        (
+            Request([1], GREEDY, logit_bias={1: -1e300}),
+            r"logit_bias of token 1 is -1e\+300: use a number from -1e\+30 to",
+        ),
         (Request([1], GREEDY, logprobs=V + 1), f"logprobs = {V + 1}: use a whole number from 0 to {V}, the model's"),
         (Request([1], GREEDY, logprobs=-1), f"logprobs = -1: use a whole number from 0 to {V}"),
         (

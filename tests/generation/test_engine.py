@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 import torch
@@ -14,8 +15,10 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from groundup.errors import GenerationError
-from groundup.generation.engine import Engine, Generation, context_start, default_slide
+from groundup.generation.context import context_start, default_slide
+from groundup.generation.engine import Engine
 from groundup.generation.forward import last_logits
+from groundup.generation.generation import Generation
 from groundup.generation.request import Request, Token
 from groundup.generation.settings import GenerationSettings
 from groundup.model.settings import Preset, preset_config
@@ -182,6 +185,40 @@ def test_a_repetition_penalty_stays_with_its_row_when_others_leave() -> None:
     assert new_ids(generation) == [[], alone[1][3:], alone[2][3:], [], alone[4][3:]]
 
 
+@pytest.mark.parametrize(("presence", "frequency"), [(1.5, 0.0), (0.0, 0.7), (2.0, -0.4), (-1.0, 0.5)])
+def test_presence_and_frequency_penalties_count_what_was_generated(presence: float, frequency: float) -> None:
+    """Not the prompt; the formula of OpenAI's reference, written out for single numbers."""
+    model = small_model(max_seq_len=4)
+    greedy = GenerationSettings(max_new_tokens=20, temperature=0.0)
+    settings = replace(greedy, presence_penalty=presence, frequency_penalty=frequency)
+    prompts = [[0, 1, 1], [7]]
+    plain = new_ids(Generation(model, prompts, greedy))
+    found = new_ids(Generation(model, prompts, settings))
+    assert found != plain
+    for prompt, new in zip(prompts, found, strict=True):
+        for place, token in enumerate(new):
+            text = prompt + new[:place]
+            scores = uncached_logits(model, text, slide=1).tolist()
+            for other in range(V):
+                count = new[:place].count(other)
+                scores[other] -= count * frequency + (1.0 if count > 0 else 0.0) * presence
+            assert token == scores.index(max(scores))
+
+
+def test_penalties_stay_with_their_texts_in_a_batch_of_many_settings() -> None:
+    model, engine = small_model(), Engine(small_model(), 3)
+    requests = [
+        Request(prompt, GenerationSettings(max_new_tokens=12, temperature=0.0, presence_penalty=each))
+        for prompt, each in zip(PROMPTS, (0.0, 1.5, 0.0, 1.5, 3.0), strict=True)
+    ]
+    found: dict[int, list[int]] = {engine.add(request): [] for request in requests}
+    while engine.busy:
+        for token in engine.step():
+            found[token.ticket].append(token.id)
+    for request, ids in zip(requests, found.values(), strict=True):
+        assert ids == new_ids(Generation(model, [request.prompt], request.settings))[0]
+
+
 def test_an_empty_prompt_starts_from_the_end_token() -> None:
     model = small_model()
     assert new_ids(Generation(model, [[]], GREEDY, end_id=6)) == new_ids(Generation(model, [[6]], GREEDY, end_id=6))
@@ -256,7 +293,7 @@ def test_going_on_from_a_text_is_going_on_without_a_break(prompts: list[list[int
 
 
 def test_more_texts_than_the_memory_holds_are_refused_before_anything_is_made(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("groundup.generation.engine.memory_bytes", lambda: 2 * 10**9)
+    monkeypatch.setattr("groundup.generation.slots.memory_bytes", lambda: 2 * 10**9)
     model = Transformer(preset_config("qwen3", vocab_size=7, d_model=8, num_layers=1, num_heads=1, max_seq_len=8))
     message = r"1,000,000 texts at once need about 1\d GB, and this machine has 2 GB: ask for fewer"
     with pytest.raises(GenerationError, match=message):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -11,7 +12,15 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from groundup.generation.sampling import choose, keep_min_p, keep_top_k, keep_top_p, penalize_repetition, warp_logits
+from groundup.generation.sampling import (
+    choose,
+    keep_min_p,
+    keep_top_k,
+    keep_top_p,
+    penalize_generated,
+    penalize_repetition,
+    warp_logits,
+)
 from groundup.generation.settings import GenerationSettings
 
 ALMOST_ONE = 1 - 2**-53  # the largest number that a uniform draw gives
@@ -38,6 +47,8 @@ any_settings = st.builds(
     top_p=st.floats(5e-324, 1.0),
     min_p=st.floats(0.0, 1.0),
     repetition_penalty=st.floats(1e-300, 1e300),
+    presence_penalty=st.floats(-100, 100),
+    frequency_penalty=st.floats(-100, 100),
 )
 
 
@@ -48,7 +59,8 @@ def test_any_settings_leave_the_likeliest_and_choose_a_token_that_is_left(
 ) -> None:
     logits = torch.tensor(rows)
     seen = torch.rand(logits.shape, generator=torch.Generator().manual_seed(seed)) < 0.5
-    warped = warp_logits(logits, settings, seen)
+    counts = torch.randint(0, 5000, logits.shape, generator=torch.Generator().manual_seed(seed)) * seen
+    warped = warp_logits(logits, settings, seen, counts)
     assert not warped.isnan().any()
     assert not (warped == INFINITY).any()
     ids = choose(warped, settings, torch.full((len(rows),), uniform, dtype=torch.float64))
@@ -101,6 +113,21 @@ def test_repetition_penalty_by_hand() -> None:
     assert penalize_repetition(logits, seen, 2.0).tolist() == [[2.0, -8.0, 0.0, 3.0]]
     greedy = GenerationSettings(temperature=0.0, repetition_penalty=2.0)
     assert choose(warp_logits(logits, greedy, seen), greedy, uniforms(0.0)).tolist() == [3]
+
+
+def test_presence_and_frequency_penalties_by_hand() -> None:
+    """Of tokens generated 0, 1, 2 and 3 times; after the repetition penalty, before the temperature."""
+    logits, counts = torch.tensor([[4.0, 4.0, 4.0, -4.0]]), torch.tensor([[0.0, 1.0, 2.0, 3.0]])
+    assert penalize_generated(logits, counts, 1.0, 0.0).tolist() == [[4.0, 3.0, 3.0, -5.0]]
+    assert penalize_generated(logits, counts, 0.0, 0.5).tolist() == [[4.0, 3.5, 3.0, -5.5]]
+    assert penalize_generated(logits, counts, 1.0, 0.5).tolist() == [[4.0, 2.5, 2.0, -6.5]]
+    assert penalize_generated(logits, counts, -1.0, -0.5).tolist() == [[4.0, 5.5, 6.0, -1.5]]
+    settings = GenerationSettings(temperature=0.5, repetition_penalty=2.0, presence_penalty=1.0, frequency_penalty=0.5)
+    assert warp_logits(logits, settings, counts > 0, counts).tolist() == [[8.0, 1.0, 0.0, -21.0]]
+    assert warp_logits(logits, settings, counts > 0).tolist() == [[8.0, 4.0, 4.0, -16.0]]  # nothing was generated
+    assert warp_logits(logits, replace(settings, temperature=0.0), counts > 0, counts).tolist() == [
+        [4.0, 0.5, 0.0, -10.5]
+    ]
 
 
 def test_equal_scores_stay_or_go_together() -> None:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from tokenizers import decoders, models, pre_tokenizers
 
 from groundup.errors import DataError, GenerationError, SettingError
-from groundup.generation.engine import Generation
+from groundup.generation.generation import Generation
 from groundup.generation.settings import GenerationSettings
 from groundup.language_model import LanguageModel
 from groundup.language_model.complete import agreeing_tokens, at_cursor, make_prompt, token_texts

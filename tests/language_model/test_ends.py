@@ -12,7 +12,7 @@ import torch
 from transformers import AutoModelForCausalLM
 
 from groundup.errors import TokenizerError
-from groundup.generation.engine import Generation
+from groundup.generation.generation import Generation
 from groundup.generation.settings import GenerationSettings
 from groundup.language_model import LanguageModel, load
 from groundup.recipe.save import ModelFiles

@@ -13,7 +13,7 @@ import torch
 
 import groundup
 from groundup.errors import GenerationError, ModelError, SettingError, TokenizerError
-from groundup.generation.engine import Generation
+from groundup.generation.generation import Generation
 from groundup.generation.settings import GenerationSettings
 from groundup.language_model import GroundupWarning, LanguageModel, load
 from groundup.model.settings import preset_config

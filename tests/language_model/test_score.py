@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from groundup.errors import GenerationError
-from groundup.generation.engine import context_start, default_slide
+from groundup.generation.context import context_start, default_slide
 from groundup.language_model import GroundupWarning, LanguageModel, Score, token_losses
 from groundup.language_model.token_losses import Window, window_losses
 from groundup.model.settings import preset_config

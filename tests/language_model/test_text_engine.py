@@ -10,6 +10,7 @@ from torch import Tensor
 
 from groundup.errors import GenerationError
 from groundup.generation.forward import last_logits
+from groundup.generation.request import Request
 from groundup.generation.settings import GenerationSettings
 from groundup.language_model import LanguageModel
 from groundup.language_model.text_engine import Piece, TextEngine
@@ -38,10 +39,13 @@ def test_texts_at_once_are_the_texts_one_by_one(language_model: LanguageModel) -
     stop = whole[10:12]
     engine = TextEngine(language_model, num_slots=2)
     asked = {
-        engine.add(encode("Speak"), SETTINGS): ("Speak", SETTINGS),
-        engine.add(encode("All:"), replace(SETTINGS, seed=7)): ("All:", replace(SETTINGS, seed=7)),
-        engine.add(encode("Speak"), replace(SETTINGS, stop=(stop,))): ("Speak", replace(SETTINGS, stop=(stop,))),
-        engine.add([], SETTINGS): ("", SETTINGS),
+        engine.add(Request(encode("Speak"), SETTINGS)): ("Speak", SETTINGS),
+        engine.add(Request(encode("All:"), replace(SETTINGS, seed=7))): ("All:", replace(SETTINGS, seed=7)),
+        engine.add(Request(encode("Speak"), replace(SETTINGS, stop=(stop,)))): (
+            "Speak",
+            replace(SETTINGS, stop=(stop,)),
+        ),
+        engine.add(Request([], SETTINGS)): ("", SETTINGS),
     }
     found = run(engine)
     for ticket, (prompt, settings) in asked.items():
@@ -55,15 +59,15 @@ def test_texts_at_once_are_the_texts_one_by_one(language_model: LanguageModel) -
 def test_each_piece_has_its_token_and_the_last_says_why(language_model: LanguageModel) -> None:
     engine = TextEngine(language_model, num_slots=3)
     prompt = language_model.tokenizer.encode("Speak")
-    length = engine.add(prompt, replace(SETTINGS, max_new_tokens=3), stop_ids=[], logprobs=1, prompt_logprobs=True)
+    length = engine.add(Request(prompt, replace(SETTINGS, max_new_tokens=3), 0, frozenset(), 1, prompt_logprobs=True))
     [first] = [token for piece in run(engine)[length][:1] for token in piece.tokens]
     assert first.logprob is not None
     assert len(first.likeliest) == 1
     assert first.prompt is not None
     assert len(first.prompt) == 4
-    end = engine.add(prompt, SETTINGS, stop_ids=[first.id])
-    samples = [engine.add(prompt, SETTINGS, sample=sample) for sample in (0, 1)]
-    pushed = engine.add(prompt, replace(SETTINGS, max_new_tokens=2), logit_bias={prompt[0]: 100.0})
+    end = engine.add(Request(prompt, SETTINGS, stop_ids=frozenset({first.id})))
+    samples = [engine.add(Request(prompt, SETTINGS, sample)) for sample in (0, 1)]
+    pushed = engine.add(Request(prompt, replace(SETTINGS, max_new_tokens=2), logit_bias={prompt[0]: 100.0}))
     found = run(engine)
     assert [(piece.text, piece.finish) for piece in found[end]] == [("", "stop")]
     assert text(found[samples[0]]) != text(found[samples[1]])
@@ -73,7 +77,7 @@ def test_each_piece_has_its_token_and_the_last_says_why(language_model: Language
 def test_a_canceled_text_gives_nothing_more(language_model: LanguageModel) -> None:
     engine = TextEngine(language_model, num_slots=1)
     prompt = language_model.tokenizer.encode("Speak")
-    first, second = engine.add(prompt, SETTINGS), engine.add(prompt, SETTINGS)
+    first, second = engine.add(Request(prompt, SETTINGS)), engine.add(Request(prompt, SETTINGS))
     assert [piece.ticket for piece in engine.step()] == [first]
     engine.cancel(first)
     assert text(run(engine)[second]) == "".join(language_model.stream_with("Speak", SETTINGS))
@@ -98,14 +102,16 @@ def test_a_character_comes_whole_and_a_stop_text_across_tokens_is_kept_back() ->
     language_model.forward = dictating
     engine = TextEngine(language_model, num_slots=1)
     greedy = GenerationSettings(temperature=0.0, max_new_tokens=len(wanted))
-    ticket = engine.add(tokenizer.encode("b"), greedy)
+    ticket = engine.add(Request(tokenizer.encode("b"), greedy))
     assert [piece.text for piece in run(engine)[ticket]] == ["a", "", "é", "", "", "€", "!", "?", "b"]
-    ticket = engine.add(tokenizer.encode("b"), replace(greedy, stop=("€!?", "!x")))
+    ticket = engine.add(Request(tokenizer.encode("b"), replace(greedy, stop=("€!?", "!x"))))
     pieces = run(engine)[ticket]
     assert (text(pieces), pieces[-1].finish) == ("aé", "stop")
 
 
-def test_a_replaced_pass_is_what_every_method_generates_with(language_model: LanguageModel) -> None:
+def test_a_replaced_pass_is_what_every_method_generates_with(
+    language_model: LanguageModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
     network, calls = last_logits(language_model.model), 0
 
     def counting(ids: Tensor, cache: KVCache) -> Tensor:
@@ -115,11 +121,32 @@ def test_a_replaced_pass_is_what_every_method_generates_with(language_model: Lan
 
     other = LanguageModel(language_model.model, language_model.tokenizer)
     other.forward = counting
+    threads = list[int]()
+    monkeypatch.setattr("torch.set_num_threads", threads.append)
+    counting.own_threads = True  # type: ignore[attr-defined]
     for generate in (other.generate, lambda text, **fields: other.complete(text, **fields)):
         calls = 0
+        threads.clear()
         assert len(generate("Speak", max_new_tokens=5)) > 0
         assert calls >= 5
+        assert threads[0] == 1  # PyTorch's rest
     assert other.generate("Speak", seed=3) == language_model.generate("Speak", seed=3)
+
+
+def test_a_step_that_raises_ends_the_texts_that_ran_and_no_other(
+    language_model: LanguageModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Here in the text of a token, after the engine's own step went well."""
+    engine = TextEngine(language_model, num_slots=2)
+    prompts = [language_model.tokenizer.encode(each) for each in ("Speak", "All:", "Speak")]
+    tickets = [engine.add(Request(prompt, SETTINGS)) for prompt in prompts]
+    engine.step()
+    with monkeypatch.context() as patched:
+        patched.setattr("groundup.language_model.text_engine.TextStream.add", lambda stream, token: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            engine.step()
+    assert [engine.holds(ticket) for ticket in tickets] == [False, False, True]
+    assert text(run(engine)[tickets[2]]) == "".join(language_model.stream_with("Speak", SETTINGS))
 
 
 def test_an_empty_prompt_without_an_end_token_is_refused(language_model: LanguageModel) -> None:
@@ -127,4 +154,4 @@ def test_an_empty_prompt_without_an_end_token_is_refused(language_model: Languag
     tokenizer.end_id = None
     engine = TextEngine(LanguageModel(language_model.model, tokenizer), num_slots=1)
     with pytest.raises(GenerationError, match="the prompt is empty and this model has no end token to start from"):
-        engine.add([], SETTINGS)
+        engine.add(Request([], SETTINGS))

@@ -9,7 +9,7 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM
 
-from groundup.generation.engine import Generation
+from groundup.generation.generation import Generation
 from groundup.generation.settings import GenerationSettings
 from groundup.model.directory import load_model, save_model
 from groundup.model.settings import Preset, preset_config

@@ -5,7 +5,10 @@ from __future__ import annotations
 import importlib.util
 import json
 import re
-from collections.abc import Iterator
+import resource
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import asdict
 from pathlib import Path
 
@@ -23,7 +26,7 @@ from groundup.language_model import LanguageModel
 from groundup.model.directory import save_model
 from groundup.recipe import bounds
 from groundup.recipe.bounds import BOUNDS, SAME_NUMBERS, Bound
-from groundup.recipe.certificate import Difference, check, check_ids, compare
+from groundup.recipe.certificate import Difference, check, check_ids, compare, make_texts
 from groundup.recipe.export import export
 from groundup.recipe.ways import Reading
 from groundup.tokens.byte_pair import train_byte_pair_tokenizer
@@ -40,9 +43,28 @@ def language_model() -> LanguageModel:
     return LanguageModel(network("qwen3", vocab_size=300), tokenizer)
 
 
+@pytest.fixture
+def disk_of() -> Callable[[int], AbstractContextManager[None]]:
+    """No file of this process may grow beyond so many bytes: as on a full disk, the write that would is refused."""
+
+    @contextmanager
+    def limited(num_bytes: int) -> Iterator[None]:
+        before = resource.getrlimit(resource.RLIMIT_FSIZE)
+        handled = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (num_bytes, before[1]))
+        try:
+            yield
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, before)
+            signal.signal(signal.SIGXFSZ, handled)
+
+    return limited
+
+
 @pytest.fixture(autouse=True)
 def few_places(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("groundup.recipe.certificate.MOST_NUMBERS", 2048)  # 16 places a text
+    monkeypatch.setattr("groundup.recipe.certificate.SCORED_TOKENS", 96)
     monkeypatch.setattr("groundup.recipe.ways.TIMED_TOKENS", 4)
 
 
@@ -158,6 +180,24 @@ def test_nothing_is_overwritten(language_model: LanguageModel, tmp_path: Path) -
     assert (tmp_path / "file").read_text() == "kept"
 
 
+@pytest.mark.parametrize("to", ["hf", "onnx", "gguf"])
+def test_a_disk_that_is_full_is_told_in_a_sentence(
+    to: str, language_model: LanguageModel, tmp_path: Path, disk_of: Callable[[int], AbstractContextManager[None]]
+) -> None:
+    with (
+        disk_of(20_000),
+        pytest.raises(ExportError, match=r"made can't be written \(.*free some room, or name a folder"),
+    ):
+        export(language_model, to, tmp_path / "made")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_folder_that_cant_be_made_is_told_in_a_sentence(language_model: LanguageModel, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("kept")
+    with pytest.raises(ExportError, match=r"made can't be written \(Not a directory\)"):
+        export(language_model, "hf", tmp_path / "file" / "made")
+
+
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
@@ -178,10 +218,10 @@ def test_forms_that_there_are_not(
 
 
 def test_the_figures_against_a_case_worked_by_hand() -> None:
-    """Two places, two tokens: p = (½, ½) and (¾, ¼), against q = (½, ½) and (½, ½); the text is token 0, then 1."""
+    """Two places, two tokens: p = (½, ½) and (¾, ¼), against q = (½, ½) and (½, ½); the text for the perplexity is token 0, then 1."""
     ours = torch.tensor([[0.5, 0.5], [0.75, 0.25]]).log()
     theirs = torch.tensor([[0.5, 0.5], [0.5, 0.5]]).log()
-    found = compare([Reading([7, 0, 1], 1, theirs)], [ours])
+    found = compare([Reading([7, 0, 1], 1, theirs)], [ours], theirs[[0, 1], [0, 1]], ours[[0, 1], [0, 1]])
     log = torch.tensor([0.75 / 0.5, 0.5 / 0.25]).log()
     assert found.max_error == pytest.approx(float(log[1]))
     assert found.mean_error == pytest.approx(float(log.sum()) / 4)
@@ -189,6 +229,17 @@ def test_the_figures_against_a_case_worked_by_hand() -> None:
     assert found.perplexity == pytest.approx((0.5 * 0.25) ** -0.5)
     assert found.perplexity_change == pytest.approx((0.5 * 0.5) ** -0.5 / (0.5 * 0.25) ** -0.5 - 1)
     assert found.greedy_agreement == 1.0  # of equals the first counts
+
+
+def test_what_is_read_fills_the_context_and_a_perplexity_takes_many_tokens(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("groundup.recipe.certificate.SCORED_TOKENS", 1024)
+    tokenizer = train_character_tokenizer(["abc"], byte_fallback=False)
+    shape = {"num_layers": 1, "d_model": 8, "num_heads": 1, "vocab_size": tokenizer.vocab_size}
+    texts, rows = make_texts(LanguageModel(network("qwen3", max_seq_len=8192, **shape), tokenizer))
+    assert len(texts[-1].ids) == 8193
+    assert [len(row) for row in rows] == [128] * 8
+    assert {row[0] for row in rows} == {tokenizer.end_id}
+    assert len({tuple(row) for row in rows}) == 8
 
 
 def test_what_is_not_a_number_is_outside_every_bound() -> None:

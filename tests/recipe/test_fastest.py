@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from groundup.language_model import LanguageModel
 from groundup.model.settings import preset_config
 from groundup.model.transformer import Transformer
 from groundup.recipe import fastest
-from groundup.recipe.fastest import Choice, use_fastest
+from groundup.recipe.fastest import Choice, use_fastest, use_onnx
 from groundup.tokens.settings import TokenizerSettings
 from groundup.tokens.train import train_tokenizer
 
@@ -67,6 +68,10 @@ def test_it_writes_the_same_text_with_what_was_measured(language_model: Language
 
 
 def test_a_graph_with_other_scores_is_not_taken(language_model: LanguageModel, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not even where this was measured before, for another model of the same shape."""
+    fixed_speed(monkeypatch, 20.0, 10.0)
+    assert use_fastest(language_model).name == "ONNX Runtime"
+
     class Wrong(OnnxForward):
         def __call__(self, *arguments: Any) -> torch.Tensor:
             return super().__call__(*arguments) * 1.1
@@ -75,6 +80,28 @@ def test_a_graph_with_other_scores_is_not_taken(language_model: LanguageModel, m
     choice = use_fastest(language_model)
     assert (choice.name, language_model.forward) == ("PyTorch", None)
     assert "the graph's scores are not the network's" in choice.reason
+    with pytest.raises(ModelError, match=r"the graph's scores are not the network's.*let PyTorch compute instead"):
+        use_onnx(language_model)
+    assert language_model.forward is None
+    monkeypatch.undo()
+    use_onnx(language_model)
+    assert isinstance(language_model.forward, OnnxForward)
+
+
+def test_damaged_weights_are_not_the_graphs_fault(language_model: LanguageModel) -> None:
+    language_model.model.token_embedding.weight.data.fill_(math.nan)
+    assert use_fastest(language_model) == Choice("PyTorch", {}, "the model's scores are not finite numbers")
+
+
+def test_a_cache_that_cannot_be_written_is_no_obstacle(
+    language_model: LanguageModel, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def full(path: Path) -> Any:
+        raise OSError(28, "No space left on device", str(path))
+
+    monkeypatch.setattr(fastest, "replacing", full)
+    assert set(use_fastest(language_model).tokens_per_second) == {"PyTorch", "ONNX Runtime"}
+    assert not list((tmp_path / "passes").iterdir())
 
 
 def test_without_onnx_runtime_it_is_pytorch(language_model: LanguageModel, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -90,6 +117,8 @@ def test_fewer_bits_are_taken_as_asked(language_model: LanguageModel) -> None:
     assert choice.name == "ONNX Runtime"
     assert "int8 weights were asked for" in choice.reason
     assert isinstance(language_model.forward, OnnxForward)
+    language_model.model.bfloat16()
+    assert use_fastest(language_model).reason == "the model is in torch.bfloat16"
     language_model.model.to("meta")
     assert use_fastest(language_model).reason == "the model is on meta"
     with pytest.raises(ModelError, match="the model is on meta"):

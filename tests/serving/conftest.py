@@ -99,6 +99,15 @@ class RealServer:
         """A bare connection."""
         return socket.create_connection(("127.0.0.1", self.port), timeout=20)
 
+    @property
+    def num_connections(self) -> int:
+        """Those that are open."""
+        return len(self._server.server_state.connections)
+
+    def send_in_small_pieces(self) -> None:
+        """Let nobody's answer lie in the system's own buffers."""
+        self._server.servers[0].sockets[0].setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+
     def drain(self) -> None:
         """What SIGTERM does."""
         self._server.handle_exit(signal.SIGTERM, None)

@@ -10,6 +10,7 @@ import pytest
 from starlette.testclient import TestClient
 from tests.serving.conftest import Serve
 
+from groundup.config import build
 from groundup.generation.settings import GenerationSettings
 from groundup.language_model.model import LanguageModel
 
@@ -46,9 +47,10 @@ def test_generate_gives_the_prompt_and_what_follows(client: TestClient) -> None:
 
 
 def test_a_completion_is_the_text_that_the_model_writes_by_itself(client: TestClient, letters: LanguageModel) -> None:
-    settings = GenerationSettings(30, 0.9, 20, 0.95, 0.01, 1.2, ("Z",), seed=7, num_samples=3)
-    expected = letters.generate_samples("To be", settings)
     body = {"temperature": 0.9, "top_k": 20, "top_p": 0.95, "min_p": 0.01, "repetition_penalty": 1.2, "stop": "Z"}
+    body |= {"presence_penalty": 0.7, "frequency_penalty": -0.4}
+    settings = build(GenerationSettings, {**body, "stop": ["Z"], "max_new_tokens": 30, "seed": 7, "num_samples": 3})
+    expected = letters.generate_samples("To be", settings)
     completion = _complete(client, prompt="To be", max_tokens=30, seed=7, n=3, **body)
     assert [choice["text"] for choice in completion["choices"]] == expected
     assert [choice["index"] for choice in completion["choices"]] == [0, 1, 2]
@@ -123,6 +125,22 @@ def _sum_of_logprobs(language_model: LanguageModel, ids: list[int]) -> float:
     return sum(float(scores[place, token]) for place, token in enumerate(ids[1:]))
 
 
+@pytest.mark.parametrize("stop", [None, ["e", "\ufffd"]])
+def test_places_of_tokens_that_are_no_whole_characters(chat_client: TestClient, stop: object) -> None:
+    """A network with random weights writes many of them."""
+    body = {"prompt": "é😀 a", "max_tokens": 60, "seed": 5, "n": 4, "logprobs": 0, "echo": True, "stop": stop}
+    for choice in _complete(chat_client, **body, logit_bias=NEVER_END)["choices"]:
+        tokens, places = choice["logprobs"]["tokens"], choice["logprobs"]["text_offset"]
+        whole = [(token, place) for token, place in zip(tokens, places, strict=True) if "\ufffd" not in token]
+        shown = [(token, place) for token, place in whole if not token.startswith("<|")]
+        assert len(tokens) > len(whole)
+        if stop is None:
+            assert all(choice["text"][place : place + len(token)] == token for token, place in shown)
+        else:  # what stands in the stop text, or behind it, is not told
+            assert all(choice["text"][place:].startswith(token[:1]) for token, place in shown)
+        assert places == sorted(places)
+
+
 def test_only_the_prompt_is_looked_at(client: TestClient) -> None:
     choice = _complete(client, prompt="To be", max_tokens=0, logprobs=1, echo=True)["choices"][0]
     assert choice["text"] == "To be"
@@ -170,6 +188,8 @@ def test_every_kind_of_sampling_with_every_other(client: TestClient) -> None:
         "top_p": (1e-9, 1),
         "min_p": (0, 1),
         "repetition_penalty": (1e-3, 10),
+        "presence_penalty": (-2,),
+        "frequency_penalty": (2,),
     }
     for values in itertools.product(*kinds.values()):
         body = dict(zip(kinds, values, strict=True))

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import resource
 import socket
 import time
+from pathlib import Path
 
 import httpx
 import pytest
@@ -12,7 +14,7 @@ from tests.serving.conftest import RealServer, wait_until
 
 from groundup.errors import MachineError
 from groundup.language_model.model import LanguageModel
-from groundup.serving.http_server import listen
+from groundup.serving.http_server import listen, possible_connections
 from groundup.serving.settings import ServingSettings
 
 JSON = "Content-Type: application/json\r\n"
@@ -33,6 +35,14 @@ def _ask(server: RealServer, text: str) -> bytes:
     with server.connect() as connection:
         connection.sendall(text.encode("latin-1"))
         return _answer(connection)
+
+
+def _first(connection: socket.socket) -> bytes:
+    """An answer, whether the connection is closed after it or not."""
+    answer = b""
+    while not answer.endswith(b"}"):
+        answer += connection.recv(65536)
+    return answer
 
 
 @pytest.mark.parametrize("sent", ["", "POST /generate HT", "GET /health HTTP/1.1\r\nHost: localhost\r\nX-Half: "])
@@ -71,7 +81,9 @@ def test_eight_megabytes_of_header_are_refused(server: RealServer) -> None:
                 connection.sendall(b"a" * 65536)
         except ConnectionError:
             return
-        assert _answer(connection)[:12] in (b"", b"HTTP/1.1 400")
+        answer = connection.recv(65536)
+    assert answer.startswith(b"HTTP/1.1 431")
+    assert "32,768 bytes" in json.loads(answer.split(b"\r\n\r\n")[1])["error"]["message"]
 
 
 def test_many_headers_are_refused(server: RealServer) -> None:
@@ -80,16 +92,147 @@ def test_many_headers_are_refused(server: RealServer) -> None:
     assert answer.startswith((b"HTTP/1.1 400", b"HTTP/1.1 431"))
 
 
+@pytest.mark.parametrize(
+    "sent",
+    [
+        b"\x16\x03\x01\x00\xc8\x01",
+        b"GET /health HTTP/1.1\r\n\r\n",
+        b"GET /health HTTP/1.1\r\nHost: localhost\r\nX : a\r\n\r\n",
+        b"POST /generate HTTP/1.1\r\nHost: localhost\r\nContent-Length: -1\r\n\r\n",
+        b"POST /generate HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
+        b"POST /generate HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n1;" + b"a" * 100_000,
+    ],
+)
+def test_what_is_no_http_is_refused_in_the_same_shape(
+    server: RealServer, sent: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    with server.connect() as connection, caplog.at_level("INFO", "groundup.serving"):
+        connection.sendall(sent)
+        answer = connection.recv(65536)
+        wait_until(lambda: " 400 " in caplog.text)
+    head, body = answer.split(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 400")
+    assert b"connection: close" in head.lower()
+    assert json.loads(body)["error"]["message"].startswith("this is no HTTP/1.1")
+    assert "bug" not in caplog.text
+
+
+def test_an_upgrade_is_not_made(server: RealServer) -> None:
+    answer = _ask(
+        server, "GET /health HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: close, upgrade\r\n\r\n"
+    )
+    assert answer.startswith(b"HTTP/1.1 200")
+
+
+def test_a_slash_too_many_leads_nowhere(server: RealServer) -> None:
+    """A redirect would name the host that the request names."""
+    assert httpx.get(f"{server.url}/health/").status_code == 404
+
+
+def test_what_cannot_be_read_behind_an_answer_is_no_bug(
+    letters: LanguageModel, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "keys").write_text("a-key", encoding="utf-8")
+    server = RealServer(letters, ServingSettings(name="tiny", port=0, api_keys=str(tmp_path / "keys")))
+    request = b"POST /generate HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n"
+    with server.connect() as connection:
+        connection.sendall(request + b"1\r\n{\r\n")
+        answer = connection.recv(65536)
+        connection.sendall(b"zz\r\n")
+        assert (answer + _answer(connection)).count(b"HTTP/1.1 401") == 1
+    with server.connect() as connection:
+        connection.sendall(request + b"zz\r\n")
+        assert connection.recv(65536).startswith(b"HTTP/1.1 400")
+    server.end()
+    assert not [record for record in caplog.records if record.levelname == "ERROR"]
+
+
+def test_too_many_connections(letters: LanguageModel) -> None:
+    server = RealServer(letters, ServingSettings(name="tiny", port=0, max_connections=2))
+    with server.connect() as first, server.connect():
+        refused = httpx.post(f"{server.url}/generate", content=b"x" * 300_000)
+        assert (refused.status_code, refused.headers["Retry-After"]) == (503, "1")
+        assert refused.json()["error"]["code"] == "overloaded"
+        assert refused.headers["Connection"] == "close"
+        with server.connect() as third:
+            begun = time.monotonic()
+            assert _answer(third) == b""  # who sends nothing is not waited for
+            assert time.monotonic() - begun < 2
+        first.sendall(b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        assert first.recv(65536).startswith(b"HTTP/1.1 200")
+    wait_until(lambda: server.num_connections == 0)
+    figures = httpx.get(f"{server.url}/metrics").text
+    assert 'groundup_requests_total{method="POST",path="other",status="503"} 1.0' in figures
+    server.end()
+
+
+def _stall(server: RealServer, body: dict[str, object]) -> socket.socket:
+    """Someone who asks for a stream and reads nothing of it."""
+    server.send_in_small_pieces()
+    connection = socket.socket()
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    connection.connect(("127.0.0.1", server.port))
+    text = json.dumps(body)
+    connection.sendall(
+        f"POST /v1/completions HTTP/1.1\r\nHost: localhost\r\n{JSON}Content-Length: {len(text)}\r\n\r\n{text}".encode()
+    )
+    return connection
+
+
+@pytest.mark.parametrize("stream", [True, False])
+def test_who_reads_nothing_loses_the_connection(letters: LanguageModel, stream: bool) -> None:
+    server = RealServer(letters, ServingSettings(name="tiny", port=0, send_seconds=0.1))
+    body = {"prompt": "a", "max_tokens": 30, "n": 16, "logprobs": 20, "stream": stream, "logit_bias": {"0": -100}}
+    with _stall(server, body):
+        wait_until(lambda: server.num_connections == 1)
+        wait_until(lambda: server.num_connections == 0, seconds=5)
+        wait_until(lambda: server.service.runner.num_open == 0, seconds=5)
+    server.end()
+
+
+def test_who_hardly_reads_holds_no_slot_for_ever(letters: LanguageModel, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("groundup.serving.service.SECONDS_TO_SEND", 0.1)
+    server = RealServer(letters, ServingSettings(name="tiny", port=0, request_seconds=0.1, drain_seconds=0.1))
+    with _stall(server, {"prompt": "a", "max_tokens": 4000, "n": 16, "stream": True, "logit_bias": {"0": -100}}):
+        wait_until(lambda: server.service.runner.engine.num_running == 16)
+        wait_until(lambda: server.service.runner.num_open == server.service.runner.engine.num_running == 0, seconds=5)
+        figures = server.service.metrics.text().decode()
+        assert 'groundup_texts_total{finish="canceled"} 16.0' in figures
+    server.end()
+
+
 def test_a_body_that_never_ends(server: RealServer) -> None:
-    answer = _ask(server, f"POST /generate HTTP/1.1\r\nHost: localhost\r\n{JSON}Content-Length: 100\r\n\r\n{{")
+    with server.connect() as connection:
+        connection.sendall(
+            f"POST /generate HTTP/1.1\r\nHost: localhost\r\n{JSON}Content-Length: 100\r\n\r\n{{".encode()
+        )
+        answer = _first(connection)
     assert answer.startswith(b"HTTP/1.1 408")
     assert b"invalid_request_error" in answer
 
 
 @pytest.mark.parametrize("length", ["100001", "99999999999999999999999999"])
 def test_a_body_that_says_it_is_too_large(server: RealServer, length: str) -> None:
-    answer = _ask(server, f"POST /generate HTTP/1.1\r\nHost: localhost\r\n{JSON}Content-Length: {length}\r\n\r\n")
+    with server.connect() as connection:
+        connection.sendall(
+            f"POST /generate HTTP/1.1\r\nHost: localhost\r\n{JSON}Content-Length: {length}\r\n\r\n".encode()
+        )
+        answer = _first(connection)
     assert answer.startswith((b"HTTP/1.1 413", b"HTTP/1.1 400"))
+
+
+def test_who_sends_too_large_a_body_is_answered_at_once_and_may_send_it(server: RealServer) -> None:
+    with server.connect() as connection:
+        head = f"POST /generate HTTP/1.1\r\nHost: localhost\r\n{JSON}Content-Length: 200000\r\n\r\n"
+        begun = time.monotonic()
+        connection.sendall(head.encode())
+        assert _first(connection).startswith(b"HTTP/1.1 413")
+        assert time.monotonic() - begun < 0.4
+        for _ in range(4):
+            connection.sendall(b" " * 50_000)
+            time.sleep(0.02)
+        assert connection.recv(65536) == b""  # closed in order, not reset
+        assert time.monotonic() - begun < 1.5
 
 
 def test_a_body_that_is_too_large_without_saying_so(server: RealServer) -> None:
@@ -167,9 +310,47 @@ def test_draining_answers_what_is_there_and_takes_nothing_more(letters: Language
     assert server.ends_by_itself()
 
 
+@pytest.mark.parametrize("stream", [True, False])
+def test_who_is_not_done_when_the_server_ends_is_told(letters: LanguageModel, stream: bool) -> None:
+    server = RealServer(letters, ServingSettings(name="tiny", port=0, drain_seconds=0.1))
+    body = {"prompt": "a", "max_tokens": 4000, "n": 16, "stream": stream, "logit_bias": {"0": -100}}
+    text = json.dumps(body)
+    with server.connect() as connection:
+        connection.sendall(
+            f"POST /v1/completions HTTP/1.1\r\nHost: localhost\r\n{JSON}Content-Length: {len(text)}\r\n\r\n{text}".encode()
+        )
+        wait_until(lambda: server.service.runner.engine.num_running == 16)
+        server.drain()
+        answer = _answer(connection)
+    assert answer.startswith(b"HTTP/1.1 200" if stream else b"HTTP/1.1 503")
+    assert b"not_ready" in answer
+    assert b"[DONE]" not in answer
+    assert server.ends_by_itself()
+
+
 def test_a_port_that_is_taken_is_named(server: RealServer) -> None:
     settings = ServingSettings(port=server.port)
-    with pytest.raises(MachineError, match=rf"127.0.0.1, port {server.port}: nobody can listen there"):
+    taken = rf"127.0.0.1, port {server.port}: nobody can listen there \(Address already in use\); name a free one with --port"
+    with pytest.raises(MachineError, match=taken):
         listen(settings)
-    with pytest.raises(MachineError, match="name a free one with --port"):
-        listen(ServingSettings(host="host.invalid", api_keys="keys", port=0))
+
+
+@pytest.mark.parametrize("host", ["host.invalid", "a b", "é" * 80, "[::1]"], ids=range(4))
+def test_a_host_that_is_none(host: str) -> None:
+    with pytest.raises(MachineError, match=r"nobody can listen there \(this machine has no such name\)"):
+        listen(ServingSettings(host=host, api_keys="keys", port=0))
+
+
+def test_as_many_connections_as_the_system_lets_be(monkeypatch: pytest.MonkeyPatch) -> None:
+    raised: list[tuple[int, int]] = []
+    monkeypatch.setattr(resource, "setrlimit", lambda what, limits: raised.append(limits))
+    for limits, possible in (
+        ((1024, 524288), 1024),
+        ((256, resource.RLIM_INFINITY), 1024),
+        ((256, 1000), 872),
+        ((64, 64), 1),
+        ((1152, 1152), 1024),
+    ):
+        monkeypatch.setattr(resource, "getrlimit", lambda what, limits=limits: limits)
+        assert possible_connections(1024) == possible
+    assert raised == [(1152, 524288), (1152, resource.RLIM_INFINITY), (1000, 1000)]

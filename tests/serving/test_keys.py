@@ -85,7 +85,7 @@ def test_a_body_is_not_read_for_someone_without_a_key(keyed: TestClient) -> None
         (b"# only this\n\n", "there is no key in this file"),
         (b"two words\n", "key 1 cannot be sent in a header"),
         ("good\ncl\u00e9\n".encode(), "key 2 cannot be sent in a header"),
-        (b"\xff\xfe", "no text file that can be read"),
+        (b"\xff\xfe", r"cannot be read \(it is not text\)"),
     ],
 )
 def test_files_that_hold_no_keys(tmp_path: Path, content: bytes, message: str) -> None:
@@ -98,7 +98,13 @@ def test_a_key_in_place_of_its_file_is_not_shown() -> None:
     with pytest.raises(SettingError) as error:
         read_keys("sk-very-secret")
     assert "sk-very-secret" not in str(error.value)
-    assert "write one key a line into a file" in str(error.value)
+    assert "this file cannot be read (No such file or directory): write one key a line into a file" in str(error.value)
+
+
+def test_a_file_of_another_system(tmp_path: Path) -> None:
+    (tmp_path / "keys").write_bytes(b"\xef\xbb\xbfone\r\ntwo\r\n")
+    (tmp_path / "plain").write_bytes(b"one\ntwo\n")
+    assert read_keys(str(tmp_path / "keys")) == read_keys(str(tmp_path / "plain"))
 
 
 def test_other_machines_need_a_key() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,7 +13,9 @@ from tests.model.test_gguf_file import network, write
 from tests.serving.conftest import HOST, wait_until
 from tests.tokens.test_gguf_vocabulary import byte_pair_facts
 
-from groundup.errors import MissingExtraError, ModelError
+from groundup.errors import GenerationError, MissingExtraError, ModelError
+from groundup.generation.request import Request
+from groundup.generation.settings import GenerationSettings
 from groundup.language_model.model import LanguageModel
 from groundup.serving.app import create_app
 from groundup.serving.llama_cpp import LlamaCppEngine
@@ -69,12 +72,47 @@ def test_what_it_lacks_is_refused(llama: TestClient) -> None:
     wait_until(lambda: service.runner.num_open == 0 and not service.runner.engine.busy)
 
 
+def test_a_text_that_it_refuses_takes_no_other_with_it(file: Path) -> None:
+    engine = LlamaCppEngine(file, num_slots=3, context=CONTEXT)
+    settings = GenerationSettings(max_new_tokens=30, temperature=0.0)
+    good = [engine.add(Request([1, 2, 3], settings)) for _ in range(2)]
+    bad = engine.add(Request([10**6], settings))
+    told: dict[int, str] = dict.fromkeys(good, "")
+    errors: list[GenerationError] = []
+    while engine.busy:
+        try:
+            for piece in engine.step():
+                told[piece.ticket] += piece.text
+        except GenerationError as error:
+            errors.append(error)
+            assert not engine.holds(bad)
+    assert len(errors) == 1
+    assert told[good[0]] == told[good[1]] != ""
+    assert not any(engine.holds(ticket) for ticket in good)
+
+
+def test_presence_and_frequency_penalties_are_its_own(llama: TestClient) -> None:
+    body = {"prompt": "The License", "max_tokens": 12, "temperature": 0}
+    plain, pushed, again = (
+        llama.post("/v1/completions", json={**body, **more}).json()["choices"][0]["text"]
+        for more in ({}, {"presence_penalty": -2, "frequency_penalty": -2}, {"frequency_penalty": 0})
+    )
+    assert plain == again != pushed
+
+
 def test_nobody_asks_at_its_own_port(llama: TestClient) -> None:
     import httpx
 
     engine = llama.app.state.service.runner.engine  # type: ignore[attr-defined]
     url = engine._server.listening_address
     assert httpx.post(f"{url}/v1/completions", json={"prompt": "a"}, timeout=20).status_code == 401
+
+
+def test_it_can_be_closed_as_soon_as_it_is_open(file: Path) -> None:
+    """Told to end before its loop runs it would wait forever; pytest-timeout would tell."""
+    for _ in range(3):
+        LlamaCppEngine(file, 1, CONTEXT)
+        gc.collect()
 
 
 def test_files_that_are_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

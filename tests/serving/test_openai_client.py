@@ -6,7 +6,9 @@ from collections.abc import Iterator
 
 import openai
 import pytest
-from tests.serving.conftest import RealServer
+from tests.serving.conftest import RealServer, Serve
+
+from groundup.language_model.model import LanguageModel
 
 
 @pytest.fixture(scope="module")
@@ -18,6 +20,13 @@ def ai(server: RealServer) -> Iterator[openai.OpenAI]:
 def test_models(ai: openai.OpenAI) -> None:
     assert [model.id for model in ai.models.list()] == ["tiny"]
     assert ai.models.retrieve("tiny").owned_by == "groundup"
+
+
+def test_a_model_with_a_slash_in_its_name(serve: Serve, letters: LanguageModel) -> None:
+    http = serve(letters, name="ours/tiny")
+    ai = openai.OpenAI(base_url="http://127.0.0.1:8000/v1", api_key="none", http_client=http)
+    assert ai.models.retrieve("ours/tiny").id == "ours/tiny"
+    assert ai.completions.create(model="ours/tiny", prompt="a", max_tokens=1).model == "ours/tiny"
 
 
 def test_completions(ai: openai.OpenAI) -> None:

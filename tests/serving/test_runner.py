@@ -12,7 +12,9 @@ from tests.serving.conftest import HOST
 
 from groundup.errors import GenerationError
 from groundup.language_model.model import LanguageModel
+from groundup.language_model.text_engine import Piece, TextEngine
 from groundup.serving.app import create_app
+from groundup.serving.metrics import Metrics, RequestMetrics
 from groundup.serving.service import Service
 from groundup.serving.settings import ServingSettings
 
@@ -21,10 +23,13 @@ SHORT = {"prompt": "a", "max_tokens": 2}
 
 
 def _with_server(
-    language_model: LanguageModel, test: Callable[[httpx.AsyncClient, Service], Any], **settings: object
+    language_model: LanguageModel,
+    test: Callable[[httpx.AsyncClient, Service], Any],
+    engine: TextEngine | None = None,
+    **settings: object,
 ) -> None:
     async def run() -> None:
-        app = create_app(language_model, ServingSettings(name="tiny", **settings))  # type: ignore[arg-type]
+        app = create_app(language_model, ServingSettings(name="tiny", **settings), engine=engine)  # type: ignore[arg-type]
         async with app.router.lifespan_context(app):
             transport = httpx.ASGITransport(app)
             async with httpx.AsyncClient(transport=transport, base_url=HOST, timeout=20) as client:
@@ -122,6 +127,59 @@ def test_a_step_that_fails_ends_its_texts_and_no_other(letters: LanguageModel, e
     _with_server(letters, test)
 
 
+def test_texts_that_wait_while_a_step_fails_are_written_after(letters: LanguageModel) -> None:
+    async def test(client: httpx.AsyncClient, service: Service) -> None:
+        engine = service.runner.engine.engine  # type: ignore[attr-defined]
+        forward, failures = engine._forward, [MemoryError("to be or not")]
+
+        def failing(*arguments: Any) -> Any:
+            if failures and engine.num_waiting:
+                raise failures.pop()
+            return forward(*arguments)
+
+        engine._forward = failing
+        first = asyncio.create_task(client.post("/v1/completions", json=LONG))
+        await _until(lambda: engine.num_running == 1)
+        waited = await client.post("/v1/completions", json=SHORT)
+        assert (await first).status_code == 500
+        assert waited.status_code == 200
+        assert service.runner.num_open == 0
+
+    _with_server(letters, test, num_slots=1)
+
+
+def test_an_engine_is_stepped_until_it_has_nothing_to_do(letters: LanguageModel) -> None:
+    """One may have something to put away after a text's last piece, as llama.cpp's threads."""
+
+    class Lingering(TextEngine):
+        left = 3
+
+        @property
+        def busy(self) -> bool:
+            return super().busy or self.left > 0
+
+        def step(self) -> list[Piece]:
+            self.left -= not super().busy
+            return super().step()
+
+    async def test(client: httpx.AsyncClient, service: Service) -> None:
+        assert (await client.post("/v1/completions", json=SHORT)).status_code == 200
+        await _until(lambda: not service.runner.engine.busy)
+
+    _with_server(letters, test, Lingering(letters, 1))
+
+
+def test_a_command_that_fails_takes_no_other_with_it(letters: LanguageModel) -> None:
+    async def test(client: httpx.AsyncClient, service: Service) -> None:
+        done = asyncio.Event()
+        for command in (lambda: 1 / 0, lambda: service.runner._on_loop(done.set)):
+            service.runner.command(command)  # type: ignore[arg-type]
+        async with asyncio.timeout(20):
+            await done.wait()
+
+    _with_server(letters, test)
+
+
 def test_an_engine_that_fails_to_let_go_does_not_end_the_thread(letters: LanguageModel) -> None:
     async def test(client: httpx.AsyncClient, service: Service) -> None:
         cancel, failures = service.runner.engine.cancel, [ZeroDivisionError()]
@@ -158,6 +216,33 @@ def test_a_bug_in_a_route_is_told_without_its_text(letters: LanguageModel, caplo
     assert "swordfish" not in caplog.text
 
 
+@pytest.mark.parametrize("begun", [False, True])
+def test_what_still_runs_when_the_server_ends_is_told_so(
+    letters: LanguageModel, caplog: pytest.LogCaptureFixture, begun: bool
+) -> None:
+    """Uvicorn cancels it."""
+    sent: list[Any] = []
+
+    async def never(scope: Any, receive: Any, send: Any) -> None:
+        if begun:
+            await send({"type": "http.response.start", "status": 200, "headers": []})
+        await asyncio.Event().wait()
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    async def run() -> None:
+        app = RequestMetrics(never, Metrics())
+        asked = asyncio.create_task(app({"type": "http", "method": "GET"}, never, send))  # type: ignore[arg-type]
+        await asyncio.sleep(0)
+        asked.cancel()
+        await asked
+
+    asyncio.run(run())
+    assert [message.get("status") for message in sent] == ([200] if begun else [503, None])
+    assert "bug" not in caplog.text
+
+
 def test_tokens_are_made_off_the_event_loop(letters: LanguageModel) -> None:
     import threading
 
@@ -180,5 +265,35 @@ def test_tokens_are_made_off_the_event_loop(letters: LanguageModel) -> None:
         assert service.runner.num_open == 1  # its place was taken before
         go_on.set()
         assert (await waiting).status_code == 200
+
+    _with_server(letters, test)
+
+
+@pytest.mark.parametrize("path", ["/tokenize", "/detokenize"])
+def test_who_asks_for_tokens_only_does_not_keep_the_others_waiting(letters: LanguageModel, path: str) -> None:
+    import threading
+
+    async def test(client: httpx.AsyncClient, service: Service) -> None:
+        go_on = threading.Event()
+
+        class Slow:
+            def encode(self, text: str) -> list[int]:
+                assert go_on.wait(20)
+                return []
+
+            def decode(self, ids: list[int]) -> str:
+                assert go_on.wait(20)
+                return ""
+
+        service.prompts.tokenizer = Slow()  # type: ignore[assignment]
+        body = {"prompt": "a"} if path == "/tokenize" else {"tokens": [1]}
+        asked = [asyncio.create_task(client.post(path, json=body)) for _ in range(20)]
+        refused, waiting = await asyncio.wait(asked, timeout=20, return_when=asyncio.FIRST_COMPLETED)
+        go_on.set()
+        answers = [*(each.result() for each in refused), *await asyncio.gather(*waiting)]
+        statuses = sorted(answer.status_code for answer in answers)
+        assert statuses == [200] * 16 + [503] * 4
+        assert {answer.headers["Retry-After"] for answer in answers if answer.status_code == 503} == {"1"}
+        assert (await client.post(path, json=body)).status_code == 200
 
     _with_server(letters, test)

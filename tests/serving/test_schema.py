@@ -42,3 +42,10 @@ def test_made_up_requests(schema: Any, mode: GenerationMode) -> None:
             case.call_and_validate(excluded_checks=[positive_data_acceptance])
 
         check()
+
+
+@pytest.mark.parametrize("path", ["/v1/completions", "/v1/chat/completions"])
+def test_a_stream_is_in_it_too(schema: Any, path: str) -> None:
+    asked = {"prompt": "a"} if path == "/v1/completions" else {"messages": [{"role": "user", "content": "a"}]}
+    answer = schema[path]["POST"].Case(body={**asked, "max_tokens": 2, "stream": True}).call_and_validate()
+    assert answer.headers["content-type"] == ["text/event-stream; charset=utf-8"]

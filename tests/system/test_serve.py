@@ -7,12 +7,21 @@ import os
 import signal
 import subprocess
 import sys
+import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
 import pytest
 
 from groundup.cli.main import main
+
+
+@pytest.fixture(autouse=True)
+def _signals_as_they_were() -> Iterator[None]:
+    before = signal.getsignal(signal.SIGTERM)
+    yield
+    signal.signal(signal.SIGTERM, before)
 
 
 def _run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
@@ -40,6 +49,27 @@ def test_what_is_wrong_is_said_before_a_model_is_loaded(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], arguments: tuple[str, ...], message: str
 ) -> None:
     assert message in _run(monkeypatch, capsys, *arguments)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--api-key", "nowhere"), "cannot be read (No such file or directory)"),
+        (("--guard", "nowhere"), "nowhere"),
+        (("--host", "host.invalid", "--api-key", "keys"), "host.invalid, port 8000: nobody can listen there"),
+    ],
+)
+def test_and_what_only_the_system_can_tell(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    arguments: tuple[str, ...],
+    message: str,
+) -> None:
+    (tmp_path / "keys").write_text("a-key", encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("groundup.language_model.locate.find_model", lambda name: None)
+    assert message in _run(monkeypatch, capsys, "never-loaded", *arguments)
 
 
 def test_a_missing_package_is_named(
@@ -81,15 +111,34 @@ def test_it_serves_and_ends(tiny_base: Path, tmp_path: Path) -> None:
         process.communicate()
 
 
-def test_a_signal_that_comes_at_once_ends_it(tiny_base: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 0), (signal.SIGINT, 130)])
+def test_a_signal_ends_it_at_once_and_more_of_them_change_nothing(
+    tiny_base: Path, tmp_path: Path, number: signal.Signals, status: int
+) -> None:
     command = [sys.executable, "-m", "groundup", "serve", str(tiny_base), "--port", "0", "--engine", "pytorch"]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     process = subprocess.Popen(command, cwd=tmp_path, env=environment, stderr=subprocess.PIPE, text=True)
     try:
         assert process.stderr is not None
         next(line for line in process.stderr if "http://" in line)
-        process.send_signal(signal.SIGTERM)
-        assert process.wait(20) == 0
+        while process.poll() is None:
+            process.send_signal(number)
+            time.sleep(0.01)
+        assert (process.wait(20), process.stderr.read()) == (status, "")
     finally:
         process.kill()
         process.communicate()
+
+
+def test_a_signal_while_a_model_is_loaded_ends_it(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tiny_base: Path
+) -> None:
+    def left(status: int) -> None:
+        raise SystemExit(status)
+
+    monkeypatch.setattr(os, "_exit", left)
+    monkeypatch.setattr("groundup.language_model.locate.find_model", lambda name: signal.raise_signal(signal.SIGTERM))
+    monkeypatch.setattr(sys, "argv", ["groundup", "serve", str(tiny_base)])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert (ended.value.code, capsys.readouterr().err) == (0, "")

@@ -40,7 +40,7 @@ def figure(name: str) -> float:
 
 try:
     text = json.load(ask(f"{url}/generate", prompt="Mia lent", max_length=20))["generated_text"]
-    print(f"POST /generate: {text[:8]!r} and {len(text) - 8} characters more")
+    print(f"POST /generate: {text[:8]!r}, and more: {len(text) > 8}")
     pieces = list(stream(url, "Mia lent Ben a kite. Ben", max_tokens=8, temperature=0))
     print(f"streamed: |{'|'.join(pieces)}|")
     with ThreadPoolExecutor(8) as clients:

@@ -49,16 +49,16 @@ def generate(
     from groundup.generation.settings import GenerationSettings
 
     settings = GenerationSettings(
-        max_new_tokens,
-        temperature,
-        top_k,
-        top_p,
-        min_p,
-        repetition_penalty,
-        tuple(stop or ()),
-        seed,
-        language,
-        num_samples,
+        max_new_tokens=max_new_tokens,
+        temperature=temperature,
+        top_k=top_k,
+        top_p=top_p,
+        min_p=min_p,
+        repetition_penalty=repetition_penalty,
+        stop=tuple(stop or ()),
+        seed=seed,
+        language=language,
+        num_samples=num_samples,
     )
     from groundup.language_model.locate import find_model
 

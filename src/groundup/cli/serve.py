@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import FrameType
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
@@ -68,6 +71,7 @@ def serve(
 
         groundup serve runs/shakespeare
     """
+    signal.signal(signal.SIGTERM, _end)  # which a container's first process would not heed by itself
     from groundup.config import build, merge, parse_overrides, require
 
     given = {"host": host, "port": port, "api_keys": api_key, "name": name or Path(model).name}
@@ -92,7 +96,9 @@ def serve(
     with loading():
         try:
             from groundup.serving.app import create_app
+            from groundup.serving.http_server import listen
             from groundup.serving.http_server import serve as serve_app
+            from groundup.serving.keys import read_keys
             from groundup.serving.metrics import Metrics
         except ModuleNotFoundError as error:
             if (error.name or "").split(".")[0] in ("fastapi", "starlette", "uvicorn", "prometheus_client"):
@@ -101,7 +107,11 @@ def serve(
         from groundup.language_model.model import LanguageModel
         from groundup.serving.guard.guard import load_guard
     metrics = Metrics()
+    # What is wrong with these is said before a model is opened and measured.
     checks = load_guard(Path(guard), guard_hook or (), metrics.count_guard) if guard else None
+    if settings.api_keys:
+        read_keys(settings.api_keys)
+    listen(settings).close()
     language_model = LanguageModel.load(model)
     writer = None
     if engine == "llama.cpp":
@@ -114,16 +124,18 @@ def serve(
     serve_app(create_app(language_model, settings, checks, metrics, writer), settings)
 
 
+def _end(number: int, frame: FrameType | None) -> None:
+    os._exit(0)  # there is nobody to answer yet
+
+
 def _choose_step(
     language_model: LanguageModel, engine: str, quantize: Literal["", "int8", "int4"], num_slots: int
 ) -> None:
     """Give the engine the step that is asked for, or the faster one, and say which it is."""
-    from groundup.recipe.fastest import use_fastest
+    from groundup.recipe.fastest import use_fastest, use_onnx
 
     if engine == "onnx":
-        from groundup.exports.onnx_forward import OnnxForward
-
-        language_model.forward = OnnxForward.of_model(language_model.model, quantize)
+        use_onnx(language_model, quantize)
         return
     choice = use_fastest(language_model, quantize, num_rows=min(num_slots, ROWS_MEASURED))
     speeds = ", ".join(f"{name} {speed:,.0f}" for name, speed in choice.tokens_per_second.items())

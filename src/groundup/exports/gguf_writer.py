@@ -14,6 +14,8 @@ from torch import Tensor
 
 from groundup.errors import MissingExtraError, ModelError, SettingError
 from groundup.exports.gguf_vocabulary import gguf_vocabulary
+from groundup.exports.importance import input_squares
+from groundup.exports.quantize import Array, quantize_matrix
 from groundup.model.families import to_hf_config, to_hf_tensors
 from groundup.model.gguf_file import FREQUENCY_FACTORS, GPT2_TENSORS, LLAMA_TENSORS, SETTINGS
 from groundup.model.rope_settings import RopeScaling
@@ -33,6 +35,12 @@ FLOATING_KEYS = ("rms_norm_eps", "layer_norm_epsilon", "rope_theta")
 ARCHITECTURES = {"gpt2": "gpt2", "llama": "llama", "mistral": "llama", "qwen2": "qwen2", "qwen3": "qwen3"}
 ACTIVATIONS = {"gpt2": "gelu_tanh"}  # the only one that llama.cpp computes; of all others swiglu
 BIASES = {"gpt2": ("all",), "llama": ("none", "attention", "mlp", "all"), "qwen2": ("qkv",), "qwen3": ("none",)}
+INPUTS = {  # which of our matrices has the same inputs
+    **dict.fromkeys(("attn_q", "attn_k", "attn_v", "attn_qkv"), "attention.qkv"),
+    "attn_output": "attention.output",
+    **dict.fromkeys(("ffn_gate", "ffn_up"), "feed_forward.input"),
+    "ffn_down": "feed_forward.output",
+}
 WIDE = ("token_embd", "output")  # too much hangs on them for 4 bits: 8, as llama.cpp's own quantizer keeps them finer
 
 
@@ -133,6 +141,7 @@ def _add_tensors(writer: GGUFWriter, model: Transformer, weight_type: GgufType) 
     if config.rope_scaling.type == "llama3":  # one divisor for each pair of numbers
         plain = 1.0 / config.rope_theta ** (torch.arange(0, config.head_dim, 2).float() / config.head_dim)
         writer.add_tensor(FREQUENCY_FACTORS, (plain / rotary_frequencies(config)[0]).numpy())
+    importance = input_squares(model) if weight_type == "q4_0" else {}
     for theirs, tensor in to_hf_tensors(config, state).items():
         name = _name(family, theirs)
         if family == "gpt2" and name.startswith("blk.") and tensor.ndim == 2:
@@ -145,7 +154,24 @@ def _add_tensors(writer: GGUFWriter, model: Transformer, weight_type: GgufType) 
         values = tensor.contiguous().numpy()
         if kind == GGMLQuantizationType.F16 and np.abs(values).max() > np.finfo(np.float16).max:
             raise ModelError(f"{theirs} holds numbers beyond half precision, 65,504; export it as f32")
-        writer.add_tensor(name, quantize(values, kind), raw_dtype=kind)
+        if kind == GGMLQuantizationType.Q4_0:
+            _, number, matrix, _ = name.split(".")
+            stored = q4_0(values, importance[f"blocks.{number}.{INPUTS[matrix]}.weight"])
+        else:
+            stored = quantize(values, kind)
+        writer.add_tensor(name, stored, raw_dtype=kind)
+
+
+def q4_0(matrix: Array, importance: Array) -> Array:
+    """The bytes (N, blocks · 18) of a matrix: for each 32 numbers the scale in half precision, then the first half of them in the low
+    four bits and the second in the high ones. The scales are those of our own 4-bit blocks, which lie on the same grid."""
+    import numpy as np
+
+    made = quantize_matrix(matrix, 4, importance)
+    numbers = made.numbers()
+    packed = numbers[..., : BLOCK // 2] | numbers[..., BLOCK // 2 :] << 4  # (N, blocks, 16)
+    scales = made.scales.astype(np.float16)[..., None].view(np.uint8)  # (N, blocks, 2)
+    return np.concatenate((scales, packed), axis=-1).reshape(len(matrix), -1)
 
 
 def _kind(name: str, tensor: Tensor, weight_type: GgufType) -> str:

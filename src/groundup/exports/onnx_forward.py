@@ -16,7 +16,7 @@ from groundup.errors import ModelError
 from groundup.exports.onnx_graph import MODEL_FILE, read_onnx
 from groundup.exports.onnx_network import engine_graph, fits_engine, portable_graph
 from groundup.exports.onnx_nodes import Weights
-from groundup.exports.onnx_runtime import open_session
+from groundup.exports.onnx_runtime import as_values, open_session
 from groundup.exports.onnx_weights import graph_weights
 from groundup.exports.quantize import Array, Quantize
 from groundup.model.settings import TransformerConfig
@@ -42,10 +42,14 @@ class OnnxForward:
     @classmethod
     def of_model(cls, model: Transformer, quantize: Quantize = "", num_threads: int = 0) -> OnnxForward:
         """The pass of a model in memory, whose weights it shares, or holds quantized. Raises `ModelError` for one on another device
-        than the CPU."""
-        device = model.token_embedding.weight.device
+        than the CPU, or not in float32."""
+        device, dtype = model.token_embedding.weight.device, model.token_embedding.weight.dtype
         if device.type != "cpu":
             raise ModelError(f"the model is on {device}, and its ONNX graph runs on the CPU: open it with device = cpu")
+        if dtype != torch.float32:  # the engine's cache has the model's number format
+            raise ModelError(
+                f"the model is in {dtype}, and its ONNX graph computes in float32: convert it with .float()"
+            )
         made = cls.__new__(cls)
         made._open(model.config, graph_weights(model, quantize), num_threads)
         return made
@@ -55,7 +59,7 @@ class OnnxForward:
         self.in_place = fits_engine(config)
         """Whether keys and values are written where they stay; else each step copies them."""
         proto, graph = (engine_graph if self.in_place else portable_graph)(config, weights)
-        self._weights = graph.large()  # the session reads them where they are
+        self._weights = as_values(graph.large())  # the session reads them where they are
         self._session = open_session(proto.SerializeToString(), self._weights, num_threads)
         self._portable = PortableForward(config, self._session)
         self._step: _Step | None = None

@@ -16,12 +16,12 @@ Quantize = Literal["", "int8", "int4"]
 
 Array = np.ndarray[Any, Any]
 BITS = {"int8": 8, "int4": 4}
-BLOCK_SIZES = {
-    8: (128, 64, 32, 16),
-    4: (32, 16),
-}  # the first that divides a row; the last, with zeros behind the row, if none does
+# The first that divides a row; the last, with zeros behind the row, if none does. Not 128: ONNX Runtime sums such blocks of a row alone in
+# another order than of several rows, so a text's scores hung on whether another was in the batch.
+BLOCK_SIZES = {8: (64, 32, 16), 4: (32, 16)}
 # For 4 bits: how far the scale may be from that at which the largest number becomes -8; at the last it becomes -7.
 STRETCHES = (0.7, 0.75, 0.8, 0.85, 0.9, 0.95, 1.0, 1.05, 8 / 7)
+LEAST_IMPORTANCE = np.float32(0.01)  # of the mean: a column that random tokens never light up is not thrown away
 ROWS_AT_ONCE = 4096
 
 
@@ -41,29 +41,42 @@ class QuantizedMatrix:
     def block_size(self) -> int:
         return int(self.stored.shape[2]) * 8 // self.bits
 
+    def numbers(self) -> Array:
+        """Each by itself: uint8 (N, blocks, block_size)."""
+        if self.bits == 8:
+            return self.stored
+        return np.stack((self.stored & 15, self.stored >> 4), axis=-1).reshape(*self.stored.shape[:2], -1)
+
     def dequantized(self) -> Array:
         """The matrix (N, K) that these numbers stand for, in float32."""
-        numbers = self.stored
-        if self.bits == 4:
-            numbers = np.stack((numbers & 15, numbers >> 4), axis=-1).reshape(*numbers.shape[:2], -1)
-        weights: Array = (numbers.astype(np.float32) - 2 ** (self.bits - 1)) * self.scales[..., None]
+        weights: Array = (self.numbers().astype(np.float32) - 2 ** (self.bits - 1)) * self.scales[..., None]
         return weights.reshape(len(weights), -1)[:, : self.width]
 
 
-def quantize_matrix(matrix: Array, bits: int) -> QuantizedMatrix:
-    """A float matrix (N, K) in blocks of `bits`-bit numbers, 8 or 4, rounded to the nearest."""
+def quantize_matrix(matrix: Array, bits: int, importance: Array | None = None) -> QuantizedMatrix:
+    """A float matrix (N, K) in blocks of `bits`-bit numbers, 8 or 4, rounded to the nearest.
+
+    `importance` (K,), at least 0, weighs the squared errors of the columns by which the scales of 4-bit blocks are chosen
+    (`groundup.exports.importance`).
+    """
     width = matrix.shape[1]
+    if importance is None or not importance.any():
+        importance = np.ones(width, np.float32)
+    weights = importance / importance.mean() + LEAST_IMPORTANCE
     sizes = BLOCK_SIZES[bits]
     size = next((size for size in sizes if width % size == 0), sizes[-1])
-    parts = [_quantize_rows(matrix[i : i + ROWS_AT_ONCE], bits, size) for i in range(0, len(matrix), ROWS_AT_ONCE)]
+    parts = [
+        _quantize_rows(matrix[i : i + ROWS_AT_ONCE], weights, bits, size) for i in range(0, len(matrix), ROWS_AT_ONCE)
+    ]
     stored, scales = (np.concatenate(each) for each in zip(*parts, strict=True))
     return QuantizedMatrix(stored, scales, bits, width)
 
 
-def _quantize_rows(rows: Array, bits: int, block_size: int) -> tuple[Array, Array]:
+def _quantize_rows(rows: Array, weights: Array, bits: int, block_size: int) -> tuple[Array, Array]:
     padded = np.pad(rows.astype(np.float32), ((0, 0), (0, -rows.shape[1] % block_size)))
     blocks = padded.reshape(len(rows), -1, block_size)  # (N, blocks, block_size)
-    scales = _scales_8(blocks) if bits == 8 else _scales_4(blocks)
+    weights = np.pad(weights, (0, -len(weights) % block_size)).reshape(-1, block_size)  # (blocks, block_size)
+    scales = _scales_8(blocks) if bits == 8 else _scales_4(blocks, weights)
     numbers = (_rounded(blocks, scales, bits) + 2 ** (bits - 1)).astype(np.uint8)
     if bits == 4:
         numbers = numbers[..., ::2] | numbers[..., 1::2] << 4
@@ -75,16 +88,18 @@ def _scales_8(blocks: Array) -> Array:
     return np.abs(blocks).max(axis=-1) / np.float32(127)  # type: ignore[no-any-return]
 
 
-def _scales_4(blocks: Array) -> Array:
+def _scales_4(blocks: Array, weights: Array) -> Array:
     """Of several scales near the one at which the largest number becomes -8, each block's with the least squared error."""
     place = np.abs(blocks).argmax(axis=-1)[..., None]
     largest = np.take_along_axis(blocks, place, axis=-1)[..., 0] / np.float32(-8)
     best, least = largest, np.full(largest.shape, np.inf, np.float32)
     for stretch in map(np.float32, STRETCHES):
         numbers = _rounded(blocks, largest * stretch, 4)
-        squares = (numbers * numbers).sum(axis=-1)
-        fitted = (numbers * blocks).sum(axis=-1) / np.where(squares == 0, 1, squares)  # least squares for these numbers
-        error = ((numbers * fitted[..., None] - blocks) ** 2).sum(axis=-1)
+        squares = (weights * numbers * numbers).sum(axis=-1)
+        fitted = (weights * numbers * blocks).sum(axis=-1) / np.where(
+            squares == 0, 1, squares
+        )  # least squares for these
+        error = (weights * (numbers * fitted[..., None] - blocks) ** 2).sum(axis=-1)
         best, least = np.where(error < least, fitted, best), np.minimum(error, least)
     return best
 

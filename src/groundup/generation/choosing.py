@@ -33,6 +33,11 @@ class Chooser:
         if request.settings.repetition_penalty != 1.0:
             self.seen = torch.zeros(vocab_size, dtype=torch.bool, device=device)
             self.seen[list(request.prompt)] = True
+        self.counts: Tensor | None = (
+            None  # (V,) how often each token was chosen, for the penalties that hang on it only
+        )
+        if request.settings.presence_penalty or request.settings.frequency_penalty:
+            self.counts = torch.zeros(vocab_size, device=device)
 
     def uniform(self) -> float:
         """The next random number in [0, 1)."""
@@ -62,12 +67,28 @@ def _choose(choosers: Sequence[Chooser], logits: Tensor) -> list[int]:
     """The same for texts of equal settings."""
     settings = choosers[0].settings
     seen = [chooser.seen for chooser in choosers if chooser.seen is not None]
-    warped = warp_logits(logits, settings, torch.stack(seen) if seen else None)
+    counts = [chooser.counts for chooser in choosers if chooser.counts is not None]
+    warped = warp_logits(logits, settings, *(torch.stack(each) if each else None for each in (seen, counts)))
     numbers = [chooser.uniform() for chooser in choosers] if settings.temperature else []
     ids: list[int] = choose(warped, settings, torch.tensor(numbers, dtype=torch.float64)).tolist()
-    for new, row in zip(ids, seen, strict=False):
-        row[new] = True
+    for chooser, new in zip(choosers, ids, strict=True):
+        if chooser.seen is not None:
+            chooser.seen[new] = True
+        if chooser.counts is not None:
+            chooser.counts[new] += 1
     return ids
+
+
+def score_chosen(choosers: Sequence[Chooser], logits: Tensor, ids: Sequence[int]) -> dict[int, Scored]:
+    """How likely the chosen ids (B,) were under the scores (B, V), for those texts that ask for it, by their places."""
+    numbers = {place: each.logprobs for place, each in enumerate(choosers) if each.logprobs is not None}
+    if not numbers:
+        return {}
+    scored = score_tokens(logits[list(numbers)], [ids[place] for place in numbers], max(numbers.values()))
+    return {
+        place: Scored(score.id, score.logprob, score.likeliest[:number])
+        for (place, number), score in zip(numbers.items(), scored, strict=True)
+    }
 
 
 def score_tokens(logits: Tensor, ids: Sequence[int], num_likeliest: int) -> list[Scored]:

@@ -12,46 +12,22 @@ Shapes: B texts in the batch, T tokens read at once, V vocabulary.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 import torch
-from torch import Tensor
 
-from groundup.device import memory_bytes
 from groundup.errors import GenerationError
-from groundup.generation.choosing import Chooser, choose_tokens, score_tokens
+from groundup.generation.choosing import choose_tokens, score_chosen, score_tokens
+from groundup.generation.context import context_start, default_slide
 from groundup.generation.forward import Forward, evaluating, last_logits, threads_at_rest
-from groundup.generation.request import Request, Scored, Token, check
-from groundup.generation.settings import GenerationSettings
-from groundup.generation.slots import LEAST_SHARED, Slot, Slots, common_beginning
+from groundup.generation.request import Request, Token, check
+from groundup.generation.running_text import RunningText
+from groundup.generation.slots import LEAST_SHARED, Slots, common_beginning, require_room
 from groundup.model.transformer import KVCache, Transformer
 
-BYTES_A_SLOT = 10_000  # of Python's: its list of ids, its random numbers, its stream of text
 LONGEST_PIECE = 1024  # tokens of prompts that go through the network at once, so that its activations stay small
 LONGEST_SCORED_PIECE = 128  # tokens whose scores of the whole vocabulary are made at once
-
-
-class _Text:
-    """A request on its way."""
-
-    def __init__(self, ticket: int, request: Request, vocab_size: int, device: torch.device) -> None:
-        self.ticket, self.request = ticket, request
-        self.ids = list(request.prompt)
-        """The prompt and what came of it."""
-        self.num_left = request.settings.max_new_tokens
-        """How many tokens are still to come."""
-        self.chooser = Chooser(request, vocab_size, device)
-        self.slot = Slot()
-        self.context: list[int] = []
-        """What its slot is to hold before the newest token is read."""
-        self.scored: list[Scored] | None = [] if request.prompt_logprobs else None
-
-    @property
-    def num_unread(self) -> int:
-        """How many tokens of its context its slot doesn't hold yet."""
-        return len(self.context) - len(self.slot.ids)
 
 
 @dataclass(frozen=True)
@@ -79,6 +55,9 @@ class Engine:
 
     `forward` replaces the network's own pass. Dropout is off during each step. Not for several threads at once. Raises
     `GenerationError` for a cache that this machine's memory can't hold, and for a model whose scores are not numbers.
+
+    After a `step` that raises, whatever it was, the texts that ran are out and their slots free (`holds` tells which are still in);
+    those that waited go on with the next step.
     """
 
     def __init__(
@@ -102,15 +81,18 @@ class Engine:
             )
         if slide is not None and not 1 <= slide <= context:
             raise GenerationError(f"slide = {slide}: use a whole number from 1 to the model's context, {context}")
-        _require_room(model, self.max_len, num_slots)
+        require_room(model.config, weight.itemsize, self.max_len, num_slots)
         self.num_reused = 0
         """Tokens of prompts that needn't be read, since a slot held them."""
         self.num_read = 0
         """Tokens of prompts that were read."""
         self._forward, self._piece, self._device = forward or last_logits(model), piece, weight.device
-        self._slots = Slots(KVCache(model.config, num_slots, self.max_len, weight.device, weight.dtype))
-        self._waiting: deque[_Text] = deque()
-        self._texts: list[_Text] = []  # those that run, as their rows lie: first `_num_ready` whose contexts are read
+        self._is_replaced = forward is not None
+        self._slots = Slots(self._new_cache(num_slots, self.max_len))
+        self._waiting: deque[RunningText] = deque()
+        self._texts: list[
+            RunningText
+        ] = []  # those that run, as their rows lie: first `_num_ready` whose contexts are read
         self._num_ready = 0
         self._num_tickets = 0
 
@@ -141,8 +123,12 @@ class Engine:
         check(request, self.model.config.vocab_size, self.max_len)
         ticket = self._num_tickets
         self._num_tickets += 1
-        self._waiting.append(_Text(ticket, request, self.model.config.vocab_size, self._device))
+        self._waiting.append(RunningText(ticket, request, self.model.config.vocab_size, self._device))
         return ticket
+
+    def holds(self, ticket: int) -> bool:
+        """Whether more may come for this ticket: it waits or runs."""
+        return any(text.ticket == ticket for text in (*self._texts, *self._waiting))
 
     def cancel(self, ticket: int) -> None:
         """Give no more tokens for this ticket; its slot is free at once. Nothing happens if it ended before."""
@@ -157,10 +143,23 @@ class Engine:
 
     def step(self) -> list[Token]:
         """Read more of the prompts, and one new token for every text whose prompt is read; nothing when idle."""
-        with evaluating(self.model), threads_at_rest(self._forward):
-            self._join()
-            self._read_prompts()
-            return self._next_tokens() if self._num_ready else []
+        try:
+            with evaluating(self.model), threads_at_rest(self._forward):
+                self._join()
+                self._read_prompts()
+                return self._next_tokens() if self._num_ready else []
+        except BaseException:
+            self.end_running()
+            raise
+
+    def end_running(self) -> None:
+        """Take out the texts that run, wherever a step may have left them. The cache begins anew: a NaN in it, even where no text reads,
+        would reach those to come."""
+        self._texts, self._num_ready = [], 0
+        self._slots = Slots(self._new_cache(self.num_slots, self.max_len))
+
+    def _new_cache(self, num_rows: int, max_len: int) -> KVCache:
+        return KVCache(self.model.config, num_rows, max_len, self._device, self.model.token_embedding.weight.dtype)
 
     def _join(self) -> None:
         """Give free slots to those who wait, and let those whose row is full read their later part anew."""
@@ -174,11 +173,11 @@ class Engine:
         while self._waiting and len(self._texts) < self.num_slots:
             text = self._waiting.popleft()
             self._begin(text)
-            text.slot = self._slots.take([] if text.request.prompt_logprobs else text.context)
+            text.slot = self._slots.take([] if text.num_unscored and not self._is_replaced else text.context)
             self.num_reused += len(text.slot.ids)
             self._texts.append(text)
 
-    def _begin(self, text: _Text) -> None:
+    def _begin(self, text: RunningText) -> None:
         text.context = text.ids[context_start(len(text.ids), self.max_len, self.slide) : -1]
 
     def _read_prompts(self) -> None:
@@ -193,7 +192,7 @@ class Engine:
         oldest = min(range(first, len(self._texts)), key=lambda place: self._texts[place].ticket)
         self._exchange(first, oldest)
         head = self._texts[first]
-        if head.scored is not None:
+        if head.num_unscored:
             return self._score_piece(head, min(most, LONGEST_SCORED_PIECE))
         self._share(first)
         group, width = [head], head.num_unread
@@ -202,7 +201,7 @@ class Engine:
             return 0
         for place in range(first + 1, len(self._texts)):
             text = self._texts[place]
-            if text.scored is not None or width > most:
+            if text.num_unscored or width > most:
                 break
             self._share(place)
             wider = max(width, text.num_unread)
@@ -225,20 +224,27 @@ class Engine:
             self.num_read += len(piece)
         return ids.numel()
 
-    def _score_piece(self, text: _Text, most: int) -> int:
-        """Read a piece of a prompt by the network's own pass, which scores each of its tokens."""
+    def _score_piece(self, text: RunningText, most: int) -> int:
+        """Read a piece of a prompt by the network's own pass, which scores each of its tokens; how many.
+
+        Where another pass fills the rows, in a cache apart, and the text is read again: what a row holds, and whoever shares it, must not
+        hang on who asked for scores.
+        """
         assert text.scored is not None
-        start = len(text.slot.ids)
+        start = len(text.scored)
         piece = text.context[start : start + most]
-        if piece:
-            place = self._num_ready
-            ids = torch.tensor([piece], device=self._device)
-            hidden = self.model.hidden_states(ids, cache=self._slots.view(place, place + 1))[0]  # (T, D)
-            following = text.ids[start + 1 : start + 1 + len(piece)]
-            text.scored += score_tokens(self.model.logits(hidden), following, text.request.logprobs or 0)
+        if self._is_replaced:
+            cache = text.scoring_cache = text.scoring_cache or self._new_cache(1, len(text.context))
+        else:
+            cache = self._slots.view(self._num_ready, self._num_ready + 1)
+        hidden = self.model.hidden_states(torch.tensor([piece], device=self._device), cache=cache)[0]  # (T, D)
+        following = text.ids[start + 1 : start + 1 + len(piece)]
+        text.scored += score_tokens(self.model.logits(hidden), following, text.request.logprobs or 0)
+        if not self._is_replaced:
             text.slot.ids += piece
             self.num_read += len(piece)
-        self._num_ready += not text.num_unread
+        if not text.num_unscored:
+            text.scoring_cache = None
         return len(piece)
 
     def _share(self, place: int) -> None:
@@ -256,15 +262,16 @@ class Engine:
             raise GenerationError(
                 "the model's scores are not finite numbers: its weights are damaged, so use another checkpoint"
             )
-        ids = choose_tokens([text.chooser for text in ready], logits)
-        scored = self._score(ready, logits, ids)
+        choosers = [text.chooser for text in ready]
+        ids = choose_tokens(choosers, logits)
+        scored = score_chosen(choosers, logits, ids)
         tokens = []
         for place, (text, new) in enumerate(zip(ready, ids, strict=True)):
             text.slot.ids.append(text.ids[-1])
             text.ids.append(new)
             text.num_left -= 1
             finish: Literal["end", "length"] | None = (
-                "end" if new in text.request.stop_ids else None if text.num_left else "length"
+                "end" if new in (text.request.stop_ids or ()) else None if text.num_left else "length"
             )
             score, prompt = scored.get(place), text.scored
             if score is None and prompt is None:
@@ -280,18 +287,6 @@ class Engine:
                 self._leave(place)
         return tokens
 
-    def _score(self, ready: Sequence[_Text], logits: Tensor, ids: Sequence[int]) -> dict[int, Scored]:
-        """The log-probabilities of those texts that asked for them, by their places."""
-        wanted = [(place, text.request.logprobs) for place, text in enumerate(ready)]
-        numbers = {place: number for place, number in wanted if number is not None}
-        if not numbers:
-            return {}
-        scored = score_tokens(logits[list(numbers)], [ids[place] for place in numbers], max(numbers.values()))
-        return {
-            place: Scored(score.id, score.logprob, score.likeliest[:number])
-            for (place, number), score in zip(numbers.items(), scored, strict=True)
-        }
-
     def _leave(self, place: int) -> None:
         """Take the text at this place out; the rows close up."""
         if place < self._num_ready:
@@ -305,73 +300,3 @@ class Engine:
     def _exchange(self, one: int, other: int) -> None:
         self._slots.exchange(one, other)
         self._texts[one], self._texts[other] = self._texts[other], self._texts[one]
-
-
-class Generation(Iterator[list[Token]]):
-    """The continuation of several prompts: each step gives one new token for every row that is still going.
-
-    A row leaves after the end token or one of `stop_ids` (given as its last) or after `max_new_tokens`, or when the caller
-    says `stop(row)`. Row i draws its random numbers from (settings.seed, i) alone, so its tokens don't depend on who else is
-    in the batch (but for the rounding of the matrix products). For several samples of a prompt, repeat the prompt. An
-    empty prompt starts from the end token.
-
-    `slide` and `forward` are the `Engine`'s. Raises `GenerationError` as it does, and for an empty prompt without an end token.
-    """
-
-    def __init__(
-        self,
-        model: Transformer,
-        prompts: Sequence[Sequence[int]],
-        settings: GenerationSettings,
-        end_id: int | None = None,
-        slide: int | None = None,
-        forward: Forward | None = None,
-        stop_ids: Collection[int] = (),
-    ) -> None:
-        ends = frozenset(stop_ids) if end_id is None else frozenset((end_id, *stop_ids))
-        start = [] if end_id is None else [end_id]
-        requests = [Request(prompt or start, settings, row, ends) for row, prompt in enumerate(prompts)]
-        longest = max((len(request.prompt) for request in requests), default=0) + settings.max_new_tokens
-        max_len = min(model.config.max_seq_len, longest)
-        self.texts = [list(request.prompt) for request in requests]
-        self._engine = Engine(model, max(1, len(prompts)), max_len, forward, slide, piece=0)
-        for request in requests:
-            self._engine.add(request)
-
-    def stop(self, row: int) -> None:
-        """Give no more tokens for this row, e.g. because its text holds a stop string."""
-        self._engine.cancel(row)
-
-    def __next__(self) -> list[Token]:
-        tokens = self._engine.step()
-        if not tokens:
-            raise StopIteration
-        for token in tokens:
-            self.texts[token.row].append(token.id)
-        return tokens
-
-
-def context_start(place: int, max_seq_len: int, slide: int) -> int:
-    """The first token that the token at `place` is chosen from; the last is the one before it. Both count from 0.
-
-    0 up to place = max_seq_len; from there on it jumps ahead by `slide` whenever the context would be longer than
-    max_seq_len. With slide = 1 it is place - max_seq_len: the context is cropped to its last tokens at each step.
-    """
-    return max(0, -(-(place - max_seq_len) // slide) * slide)
-
-
-def default_slide(max_seq_len: int) -> int:
-    """A quarter of the context: what is read anew, in one pass, comes to about three tokens per new token."""
-    return max(1, max_seq_len // 4)
-
-
-def _require_room(model: Transformer, max_len: int, num_slots: int) -> None:
-    """Raise `GenerationError` when the cache of keys and values would not fit into this machine's memory."""
-    config, there = model.config, memory_bytes()
-    a_token = 2 * config.num_layers * config.num_kv_heads * config.head_dim * model.token_embedding.weight.itemsize
-    needed = num_slots * (max_len * a_token + BYTES_A_SLOT)
-    if needed > there > 0:
-        raise GenerationError(
-            f"{num_slots:,} texts at once need about {needed / 1e9:,.0f} GB, and this machine has {there / 1e9:,.0f} GB: "
-            "ask for fewer at a time"
-        )

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
 from groundup.errors import GenerationError
 from groundup.generation.settings import GenerationSettings
+
+LARGEST_BIAS = 1e30  # scores are fp32 numbers, and stay such with it
 
 
 @dataclass(frozen=True)
@@ -21,13 +22,14 @@ class Request:
     """How to choose; `stop`, `language` and `num_samples` are for those who know texts."""
     sample: int = 0
     """Which of several samples of a prompt: the random numbers follow from (settings.seed, sample) alone."""
-    stop_ids: frozenset[int] = frozenset()
-    """Ids that end the text; the one that does is given as its last."""
+    stop_ids: frozenset[int] | None = None
+    """Ids that end the text; the one that does is given as its last. None: the tokenizer's end tokens, where a tokenizer is known."""
     logprobs: int | None = None
     """Give the chosen token's log-probability, and so many of the likeliest tokens'; None for none. They are the network's own,
     before any of the settings."""
     prompt_logprobs: bool = False
-    """Give the same for the prompt's tokens, with the first new token; by the network's own pass, even where another is used."""
+    """Give the same for the prompt's tokens, with the first new token; by the network's own pass in its own weights, even where another,
+    perhaps with fewer bits, writes."""
     logit_bias: Mapping[int, float] = field(default_factory=dict)
     """What is added to the scores of these tokens, before the settings."""
     overflow: Literal["slide", "error"] = "slide"
@@ -82,8 +84,10 @@ def check(request: Request, vocab_size: int, max_len: int) -> None:
                 f"logit_bias names token {token}, which is not in the model's vocabulary of {vocab_size}: "
                 "use ids of the model's own tokenizer"
             )
-        if not math.isfinite(bias):
-            raise GenerationError(f"logit_bias of token {token} is {bias}: use a finite number")
+        if not abs(bias) <= LARGEST_BIAS:
+            raise GenerationError(
+                f"logit_bias of token {token} is {bias}: use a number from -{LARGEST_BIAS:g} to {LARGEST_BIAS:g}"
+            )
     if request.logprobs is not None and not 0 <= request.logprobs <= vocab_size:
         raise GenerationError(
             f"logprobs = {request.logprobs}: use a whole number from 0 to {vocab_size}, the model's vocabulary"

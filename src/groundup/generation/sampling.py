@@ -14,17 +14,22 @@ from groundup.generation.settings import GenerationSettings
 DROPPED = float("-inf")
 
 
-def warp_logits(logits: Tensor, settings: GenerationSettings, seen: Tensor | None = None) -> Tensor:
+def warp_logits(
+    logits: Tensor, settings: GenerationSettings, seen: Tensor | None = None, counts: Tensor | None = None
+) -> Tensor:
     """The scores (B, V) as fp32 after everything the settings ask for; dropped tokens stand at -inf.
 
-    `seen` (B, V), True for each token already in its row, is needed for a repetition penalty only. The order is that of
-    `transformers`: repetition penalty, temperature, top-k, top-p, min-p. At temperature 0 the likeliest token is taken
-    whatever the last four say, so only the penalty is applied.
+    `seen` (B, V), True for each token already in its row, is needed for a repetition penalty only. `counts` (B, V), how often each token
+    was generated in its row, is what presence and frequency penalties act on; None: nothing was generated yet. The order is that of
+    `transformers`: repetition penalty, temperature, top-k, top-p, min-p, with the other penalties after the first. At temperature 0 the
+    likeliest token is taken whatever the last four say, so only the penalties are applied.
     """
     logits = logits.float()
     if settings.repetition_penalty != 1.0:
         assert seen is not None, "a repetition penalty needs to know which tokens are there already"
         logits = penalize_repetition(logits, seen, settings.repetition_penalty)
+    if counts is not None and (settings.presence_penalty or settings.frequency_penalty):
+        logits = penalize_generated(logits, counts, settings.presence_penalty, settings.frequency_penalty)
     if settings.temperature == 0.0:
         return logits
     if settings.temperature != 1.0:
@@ -59,6 +64,12 @@ def penalize_repetition(logits: Tensor, seen: Tensor, penalty: float) -> Tensor:
     """Divide positive scores of tokens seen by the penalty, multiply negative ones (Keskar et al. 2019, CTRL, §4.1)."""
     penalty = _within_fp32(penalty)
     return _finite(torch.where(seen, torch.where(logits < 0, logits * penalty, logits / penalty), logits))
+
+
+def penalize_generated(logits: Tensor, counts: Tensor, presence: float, frequency: float) -> Tensor:
+    """Take off `frequency` for each time that a token was generated, and `presence` once if it was at all:
+    logit - count · frequency - (count > 0) · presence (OpenAI's API documentation, "Frequency and presence penalties")."""
+    return logits - counts * frequency - (counts > 0) * presence
 
 
 def scale_temperature(logits: Tensor, temperature: float) -> Tensor:

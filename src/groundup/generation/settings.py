@@ -23,6 +23,10 @@ class GenerationSettings:
     """Leave out tokens less likely than this share of the likeliest one's probability; 0 for none."""
     repetition_penalty: float = 1.0
     """Divide the positive logits of tokens already there by this, multiply the negative ones; 1 for none."""
+    presence_penalty: float = 0.0
+    """Taken off the logits of tokens that were generated already (not of the prompt's), however often; below 0 added. 0 for none."""
+    frequency_penalty: float = 0.0
+    """Taken off the same for each time that they were generated; 0 for none."""
     stop: tuple[str, ...] = ()
     """Texts that end the generation; they are not part of what is returned."""
     seed: int = 0
@@ -46,6 +50,9 @@ class GenerationSettings:
         )
         require(0 <= self.min_p <= 1, "generation.min_p", self.min_p, "use a share from 0 to 1; 0 keeps every token")
         require_finite("generation.repetition_penalty", self.repetition_penalty, exclusive=True)
+        for name in ("presence_penalty", "frequency_penalty"):
+            penalty = getattr(self, name)
+            require(abs(penalty) <= 100, f"generation.{name}", penalty, "use a number from -100 to 100; 0 for none")
         require(all(self.stop), "generation.stop", self.stop, "an empty stop text would stop at once; leave it out")
         require(0 <= self.seed < 2**63, "generation.seed", self.seed, "use a whole number from 0 to 2^63 - 1")
         require(self.num_samples >= 1, "generation.num_samples", self.num_samples, "use a whole number of at least 1")

@@ -11,8 +11,12 @@ from dataclasses import dataclass, field
 
 import torch
 
+from groundup.device import memory_bytes
+from groundup.errors import GenerationError
+from groundup.model.settings import TransformerConfig
 from groundup.model.transformer import KVCache
 
+BYTES_A_SLOT = 10_000  # of Python's: its list of ids, its random numbers, its stream of text
 LEAST_SHARED = 16  # tokens: a beginning shorter than that is read sooner than it is copied
 
 
@@ -43,7 +47,7 @@ class Slots:
         The row that holds most of the beginning, if that is most of what it holds; else the one that was left longest ago.
         """
         free = self.all[self.num_running :]
-        shared, best = max(((common_beginning(slot.ids, ids), i) for i, slot in enumerate(free)), default=(0, 0))
+        shared, best = _longest_beginning(free, ids)
         if shared < LEAST_SHARED or 2 * shared < len(free[best].ids):
             best = min(range(len(free)), key=lambda i: free[i].left)
         slot = free[best]
@@ -61,7 +65,7 @@ class Slots:
     def share(self, place: int, ids: Sequence[int]) -> None:
         """Copy the beginning of the ids from whichever row holds more of it than the row at this place."""
         slot = self.all[place]
-        shared, source = max((common_beginning(other.ids, ids), i) for i, other in enumerate(self.all))
+        shared, source = _longest_beginning(self.all, ids)
         if shared < len(slot.ids) + LEAST_SHARED:
             return
         self._copy(source, place, len(slot.ids), shared)
@@ -97,7 +101,30 @@ class Slots:
             stored[:, target, :, start:stop] = stored[:, source, :, start:stop]
 
 
+def _longest_beginning(slots: Sequence[Slot], ids: Sequence[int]) -> tuple[int, int]:
+    """How many of the ids' first a row holds at most, and which row does; (0, 0) for ids too few to be shared."""
+    longest = (0, 0)
+    for place, slot in enumerate(slots):
+        if longest[0] == len(ids) or len(ids) < LEAST_SHARED:
+            break  # of a thousand samples of one prompt each finds the first
+        if len(slot.ids) > longest[0]:
+            longest = max(longest, (common_beginning(slot.ids, ids), place))
+    return longest
+
+
 def common_beginning(a: Sequence[int], b: Sequence[int]) -> int:
     """How many tokens two texts share from their first on."""
     shortest = min(len(a), len(b))
     return next((i for i, (x, y) in enumerate(zip(a, b, strict=False)) if x != y), shortest)
+
+
+def require_room(config: TransformerConfig, bytes_a_number: int, max_len: int, num_slots: int) -> None:
+    """Raise `GenerationError` when a cache of so many rows would not fit into this machine's memory."""
+    there = memory_bytes()
+    a_token = 2 * config.num_layers * config.num_kv_heads * config.head_dim * bytes_a_number
+    needed = num_slots * (max_len * a_token + BYTES_A_SLOT)
+    if needed > there > 0:
+        raise GenerationError(
+            f"{num_slots:,} texts at once need about {needed / 1e9:,.0f} GB, and this machine has {there / 1e9:,.0f} GB: "
+            "ask for fewer at a time"
+        )

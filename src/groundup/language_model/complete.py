@@ -19,8 +19,8 @@ import torch
 from torch import Tensor
 
 from groundup.errors import DataError, GenerationError
-from groundup.generation.engine import Generation
 from groundup.generation.forward import Forward, last_logits
+from groundup.generation.generation import Generation
 from groundup.generation.sampling import DROPPED
 from groundup.generation.settings import GenerationSettings
 from groundup.language_model.text_stream import IncrementalDecoder, StopFilter
@@ -113,6 +113,7 @@ class _Agreeing:
 
     def __init__(self, model: Transformer, tokenizer: Tokenizer, begun: str, forward: Forward | None) -> None:
         self.rest, self._forward, self._tokenizer = begun, forward or last_logits(model), tokenizer
+        self.own_threads = getattr(forward, "own_threads", False)
         self._texts = token_texts(tokenizer, model.config.vocab_size) if begun else []
 
     def __call__(self, ids: Tensor, cache: KVCache) -> Tensor:

@@ -138,7 +138,8 @@ class NextToken:
 def next_token(reading: Reading, position: int, settings: GenerationSettings, count: int = 20) -> NextToken:
     """What may follow the token at `position`, by the model and under the settings; the `count` likeliest of them.
 
-    The settings act through `generation.sampling.warp_logits`, as they do when a text is written. Temperature 0 leaves one token.
+    The settings act through `generation.sampling.warp_logits`, as they do when a text is written; but presence and frequency penalties,
+    which act on what was generated, don't: all of this text was read. Temperature 0 leaves one token.
     """
     place = reading.position(position)
     with evaluating(reading.model):

@@ -12,6 +12,7 @@ from groundup.config import build
 from groundup.device import give_back_freed_memory, pick_device
 from groundup.errors import GenerationError, SettingError, TokenizerError
 from groundup.generation.forward import Forward
+from groundup.generation.request import Request
 from groundup.generation.settings import GenerationSettings
 from groundup.language_model.adapters import open_model, tokenizer_directory, with_bases
 from groundup.language_model.chat import TURN_END, Message, check_messages, transcript
@@ -50,7 +51,8 @@ class LanguageModel:
         self.chat_template = tokenizer.chat_template
         """How conversations are written for this model; None if it was not taught to converse."""
         self.forward: Forward | None = None
-        """What generates in place of the network's own pass, such as a graph that was proved equal; None for none."""
+        """What generates in place of the network's own pass, such as a graph that was proved equal; None for none. `score`, evaluation,
+        a prompt's log-probabilities and what looks inside the model stay with its own pass, in its own weights."""
 
     @classmethod
     def load(cls, path: str | Path, device: str = "auto") -> LanguageModel:
@@ -187,8 +189,9 @@ class LanguageModel:
         longest = max(1, len(prompt_ids)) + settings.max_new_tokens
         max_len = min(self.model.config.max_seq_len, longest)
         engine = TextEngine(self, settings.num_samples, max_len, piece=0)
+        ends = None if stop_ids is None else frozenset(stop_ids)
         for sample in range(settings.num_samples):
-            engine.add(prompt_ids, settings, stop_ids, sample=sample)
+            engine.add(Request(prompt_ids, settings, sample, ends))
         return self._texts(engine)
 
     @staticmethod

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from groundup.generation.engine import context_start, default_slide
+from groundup.generation.context import context_start, default_slide
 from groundup.language_model.token_losses import Window, window_losses
 from groundup.model.transformer import Transformer
 

@@ -1,7 +1,7 @@
 """The engine with a tokenizer: texts that run at once, in pieces as they come.
 
 engine = TextEngine(language_model, num_slots=16)
-ticket = engine.add(language_model.tokenizer.encode("ROMEO:"), GenerationSettings(stop=("\\n\\n",)))
+ticket = engine.add(Request(language_model.tokenizer.encode("ROMEO:"), GenerationSettings(stop=("\\n\\n",))))
 while engine.busy:
     for piece in engine.step():
         print(piece.ticket, piece.text, piece.finish)
@@ -9,13 +9,11 @@ while engine.busy:
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 from groundup.generation.engine import CacheUse, Engine
 from groundup.generation.request import Request, Token
-from groundup.generation.settings import GenerationSettings
 from groundup.language_model.text_stream import TextStream
 
 if TYPE_CHECKING:
@@ -38,7 +36,8 @@ class Piece:
 class TextEngine:
     """`Engine` for texts: stop texts across tokens, whole characters. `step` gives a piece for each text that got a token.
 
-    The arguments are `Engine`'s; `language_model.forward` replaces the network's own pass. Not for several threads at once.
+    The arguments are `Engine`'s; `language_model.forward` replaces the network's own pass. Not for several threads at once. A `step`
+    that raises ends the texts that ran, as the engine's does.
     """
 
     def __init__(self, language_model: LanguageModel, num_slots: int, max_len: int = 0, piece: int = 128) -> None:
@@ -46,28 +45,19 @@ class TextEngine:
         self.engine = Engine(language_model.model, num_slots, max_len, language_model.forward, piece=piece)
         self._streams: dict[int, TextStream] = {}
 
-    def add(
-        self,
-        prompt_ids: Sequence[int],
-        settings: GenerationSettings,
-        stop_ids: Iterable[int] | None = None,
-        *,
-        sample: int = 0,
-        logprobs: int | None = None,
-        prompt_logprobs: bool = False,
-        logit_bias: Mapping[int, float] | None = None,
-        overflow: Literal["slide", "error"] = "slide",
-    ) -> int:
-        """Take a prompt in: its ticket. It ends at `stop_ids`, or else at the tokenizer's end tokens; an empty prompt starts from
-        the end token. The rest are `Request`'s. Raises `GenerationError` for what can't be served.
+    def add(self, request: Request) -> int:
+        """Take a text in: its ticket. Without `stop_ids` it ends at the tokenizer's end tokens; an empty prompt starts from the end
+        token. Raises `GenerationError` for what can't be served.
         """
-        prompt = list(prompt_ids) or [each for each in (self.tokenizer.end_id,) if each is not None]
-        ends = frozenset(self.tokenizer.end_ids if stop_ids is None else stop_ids)
-        ticket = self.engine.add(
-            Request(prompt, settings, sample, ends, logprobs, prompt_logprobs, dict(logit_bias or {}), overflow)
-        )
-        self._streams[ticket] = TextStream(self.tokenizer.decode, prompt_ids, settings.stop)
+        start = [each for each in (self.tokenizer.end_id,) if each is not None]
+        ends = frozenset(self.tokenizer.end_ids) if request.stop_ids is None else request.stop_ids
+        ticket = self.engine.add(replace(request, prompt=request.prompt or start, stop_ids=ends))
+        self._streams[ticket] = TextStream(self.tokenizer.decode, request.prompt, request.settings.stop)
         return ticket
+
+    def holds(self, ticket: int) -> bool:
+        """Whether more may come for this ticket."""
+        return self.engine.holds(ticket)
 
     def cancel(self, ticket: int) -> None:
         """Give no more pieces for this ticket; its slot is free at once. Nothing happens if it ended before."""
@@ -76,7 +66,12 @@ class TextEngine:
 
     def step(self) -> list[Piece]:
         """One step of the engine; nothing when idle, or while prompts are read and no text has a next token."""
-        return [self._piece(token) for token in self.engine.step()]
+        try:
+            return [self._piece(token) for token in self.engine.step()]
+        except BaseException:
+            self.engine.end_running()
+            self._streams = {ticket: stream for ticket, stream in self._streams.items() if self.holds(ticket)}
+            raise
 
     def _piece(self, token: Token) -> Piece:
         stream = self._streams[token.ticket]

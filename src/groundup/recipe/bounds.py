@@ -27,11 +27,11 @@ BOUNDS: dict[tuple[str, str], Bound] = {
     ("hf", "float16"): Bound(0.05, 1e-4, 2e-3),
     ("hf", "bfloat16"): Bound(0.5, 1e-2, 2e-2),
     ("onnx", "float32"): SAME_NUMBERS,
-    ("onnx", "int8"): Bound(NO_BOUND, 1e-2, 2e-2),
+    ("onnx", "int8"): Bound(NO_BOUND, 1e-2, 1e-2),
     ("onnx", "int4"): Bound(NO_BOUND, 0.2, 0.15),
     ("gguf", "float32"): LLAMA_CPP,
     ("gguf", "float16"): LLAMA_CPP,
-    ("gguf", "int8"): Bound(NO_BOUND, 1e-2, 2e-2),
+    ("gguf", "int8"): Bound(NO_BOUND, 1e-2, 1e-2),
     ("gguf", "int4"): Bound(NO_BOUND, 0.2, 0.15),
 }
 """By form and number format."""

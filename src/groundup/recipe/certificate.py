@@ -19,8 +19,9 @@ from groundup.generation.engine import Engine
 from groundup.generation.request import Request
 from groundup.generation.settings import GenerationSettings
 from groundup.language_model.model import LanguageModel
-from groundup.recipe.bounds import NO_BOUND, Bound
-from groundup.recipe.ways import TIMED_PROMPT, Reading, Text, Way
+from groundup.model.transformer import Transformer
+from groundup.recipe.bounds import NO_BOUND, SAME_NUMBERS, Bound
+from groundup.recipe.ways import TIMED_PROMPT, Reading, Rows, Text, Way, engine_ways, whole_pass
 
 Say = Callable[[str], None]
 
@@ -32,7 +33,12 @@ OTHER_SCRIPTS = """Grüße aus Köln! Ça va? Привет, мир. Γειά σ�
 """
 SPELLED = "<|endoftext|><|im_start|>system<s></s>"  # special tokens, which a text never becomes
 HOSTILE = (ENGLISH, OTHER_SCRIPTS, " leading  and trailing ", "\n\n\t x\r\n", SPELLED, "1234567890.5e-10")
-LONGEST = 4096  # tokens: of a longer context so many
+LONGEST = 8192  # tokens: of a longer context so many, since time grows with its square (docs/exports.md)
+SCORED_TOKENS, ROW = (
+    1024,
+    128,
+)  # of the model's own writing, for the perplexity: in rows of so many, or of a context's length
+MOST_ROWS = 64
 MOST_NUMBERS = 2**19  # log-probabilities of a text that are compared
 NEGLIGIBLE = -80.0  # log-probabilities below are no longer told exactly by everyone
 
@@ -49,46 +55,85 @@ class Difference:
     greedy_agreement: float
     """The share of places at which both have the same likeliest token."""
     perplexity: float
-    """The training graph's, of the first text, which the model wrote itself."""
+    """The training graph's, of what the model wrote itself."""
     perplexity_change: float
     """The way's, less the training graph's, as a share of that."""
 
 
-def make_texts(language_model: LanguageModel) -> list[Text]:
-    """What the certificate is measured on: the model's own writing, plain English, other scripts, and a text as long as the context."""
+def make_texts(language_model: LanguageModel) -> tuple[list[Text], list[list[int]]]:
+    """What the certificate is measured on: the model's own writing, plain English, other scripts, and a text as long as the context; and
+    more of its own writing, for the perplexity."""
     model, tokenizer = language_model.model, language_model.tokenizer
     context = min(model.config.max_seq_len, LONGEST)
     scored = min(128, max(16, MOST_NUMBERS // model.config.vocab_size))
     begin = [tokenizer.end_id] if tokenizer.end_id is not None else tokenizer.encode(ENGLISH)[:1]
     english, others = tokenizer.encode(ENGLISH), tokenizer.encode(OTHER_SCRIPTS)
-    own = _own_writing(language_model, begin, min(context, 5 * scored))
+    rows = own_writing(model, begin)
     longest = begin + (english + others) * (1 + context // max(1, len(english + others)))
-    texts = {"own writing": own, "English": begin + english, "other scripts": begin + others, "whole context": longest}
+    texts = {
+        "own writing": rows[0],
+        "English": begin + english,
+        "other scripts": begin + others,
+        "whole context": longest,
+    }
     cut = {name: ids[: context + 1] for name, ids in texts.items()}
-    wanted = {"own writing": 4 * scored}  # a perplexity takes more
-    return [Text(name, ids, max(1, len(ids) - wanted.get(name, scored))) for name, ids in cut.items() if len(ids) > 1]
+    return [Text(name, ids, max(1, len(ids) - scored)) for name, ids in cut.items() if len(ids) > 1], rows
 
 
-def _own_writing(language_model: LanguageModel, begin: list[int], num_tokens: int) -> list[int]:
-    engine = Engine(language_model.model, 1)
-    engine.add(Request(begin, GenerationSettings(max_new_tokens=num_tokens, temperature=1.0, seed=0)))
-    written = list(begin)
+def own_writing(model: Transformer, begin: Sequence[int]) -> list[list[int]]:
+    """What a model writes by its own probabilities, some 1,024 tokens, in rows of one length that each start with `begin`.
+
+    Of such a text the loss of an export is the model's plus KL(model ‖ export) in expectation, whatever the model was trained on.
+    """
+    length = min(ROW, model.config.max_seq_len)
+    num_rows = max(1, min(MOST_ROWS, SCORED_TOKENS // length))
+    engine = Engine(model, num_rows, max_len=length)
+    settings = GenerationSettings(max_new_tokens=length - len(begin), temperature=1.0, seed=0)
+    rows = {engine.add(Request(begin, settings, sample=i)): list(begin) for i in range(num_rows)}
     while engine.busy:
-        written += [token.id for token in engine.step()]
-    return written
+        for token in engine.step():
+            rows[token.ticket].append(token.id)
+    return list(rows.values())
 
 
-def certify(texts: Sequence[Text], reference: Way, ways: Sequence[tuple[Way, Bound]], say: Say) -> list[dict[str, Any]]:
-    """Compare each way with the reference; a row of figures for each. Raises `ExportError` at the first that is outside its bound."""
+@dataclass(frozen=True)
+class Reference:
+    """What a model's training graph says of the certificate's texts, and how far its engine is from that: the same for every export."""
+
+    way: Way
+    texts: list[Text]
+    own_rows: Rows
+    scores: Tensor
+    """The log-probability of each token of `own_rows`."""
+    known: dict[tuple[int, ...], Tensor]
+    """Readings by their ids."""
+    rows: list[dict[str, Any]]
+    """The certificate's first rows: the graph itself, and the engine's ways."""
+
+
+def measure_reference(language_model: LanguageModel, say: Say) -> Reference:
+    """Read the texts by the training graph, and by the engine, text by text and together. Raises `ExportError` where the engine is
+    outside its bound."""
+    texts, own_rows = make_texts(language_model)
+    way = whole_pass("training graph", language_model.model)
+    say(f"parity: {way.name}")
     known: dict[tuple[int, ...], Tensor] = {}
-    say(f"parity: {reference.name}")
-    _remember(known, reference.read(texts))
-    rows: list[dict[str, Any]] = [{"way": reference.name}]
-    prompt = texts[0].ids[:TIMED_PROMPT]
+    _remember(known, way.read(texts))
+    reference = Reference(way, texts, own_rows, way.score(own_rows), known, [{"way": way.name}])
+    in_memory = [(each, SAME_NUMBERS) for each in engine_ways(language_model.model, len(texts))]
+    reference.rows.extend(certify(reference, in_memory, say))
+    return reference
+
+
+def certify(reference: Reference, ways: Sequence[tuple[Way, Bound]], say: Say) -> list[dict[str, Any]]:
+    """Compare each way with the reference; a row of figures for each. Raises `ExportError` at the first that is outside its bound."""
+    rows: list[dict[str, Any]] = []
+    prompt = reference.texts[0].ids[:TIMED_PROMPT]
     for way, bound in ways:
         say(f"parity: {way.name}")
-        readings = way.read(texts)
-        difference = compare(readings, [_reference(known, reference, reading) for reading in readings])
+        readings = way.read(reference.texts)
+        theirs = [_reference(reference.known, reference.way, reading) for reading in readings]
+        difference = compare(readings, theirs, way.score(reference.own_rows), reference.scores)
         check(way.name, difference, bound)
         speed = way.speed(prompt) if way.speed else None
         limits = {name: limit for name, limit in asdict(bound).items() if limit != NO_BOUND}
@@ -114,14 +159,15 @@ def _reference(known: dict[tuple[int, ...], Tensor], reference: Way, reading: Re
     return known[tuple(reading.ids)]
 
 
-def compare(readings: Sequence[Reading], references: Sequence[Tensor]) -> Difference:
-    """The figures over all texts together."""
+def compare(
+    readings: Sequence[Reading], references: Sequence[Tensor], their_scores: Tensor, our_scores: Tensor
+) -> Difference:
+    """The figures over all texts together; the perplexities from the log-probabilities of the tokens of a longer one."""
     theirs = torch.cat([reading.logprobs for reading in readings]).double()  # (N, V)
     ours = torch.cat(list(references)).double()
     errors = torch.where(ours > NEGLIGIBLE, (theirs - ours).abs(), 0.0)
     kl = torch.where(ours > NEGLIGIBLE, ours.exp() * (ours - theirs), 0.0).sum(dim=-1).mean()
-    first = torch.tensor(readings[0].ids[readings[0].start :])[:, None]
-    losses = [-logprobs[: len(first)].gather(-1, first).mean().item() for logprobs in (ours, theirs)]
+    losses = [-each.double().mean().item() for each in (our_scores, their_scores)]
     agreement = (theirs.argmax(dim=-1) == ours.argmax(dim=-1)).double().mean()
     return Difference(
         errors.amax().item(),

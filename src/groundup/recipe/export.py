@@ -5,12 +5,14 @@ from __future__ import annotations
 import copy
 import json
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
+from safetensors import SafetensorError
 
 import groundup
 from groundup.errors import ExportError, SettingError
@@ -26,11 +28,10 @@ from groundup.language_model.model import LanguageModel
 from groundup.model.directory import load_model, model_of_tensors
 from groundup.model.families import from_hf_config
 from groundup.model.gguf_file import read_gguf
-from groundup.recipe.bounds import BOUNDS, SAME_NUMBERS, Bound
-from groundup.recipe.certificate import Say, certify, check_ids, make_texts
+from groundup.recipe.bounds import BOUNDS
+from groundup.recipe.certificate import Reference, Say, certify, check_ids, measure_reference
 from groundup.recipe.ways import (
     Way,
-    engine_ways,
     has_transformers,
     llama_cpp_way,
     transformers_tokenizer,
@@ -64,10 +65,12 @@ def export(
     quantize: Quantize = "",
     dtype: str = "float32",
     say: Say = lambda line: None,
+    reference: Reference | None = None,
 ) -> dict[str, Any]:
     """Write a model as a Hugging Face directory (`to` = hf), an ONNX graph (onnx) or a GGUF file (gguf) into the folder `output`; what is
     written into its parity.json, the certificate, is returned.
 
+    `reference`: what was measured of the model itself, for whoever exports it in several forms.
     `dtype` is float32, of hf also float16 and bfloat16, of gguf also float16; `quantize`, of onnx and gguf, is int8 or int4.
     Raises `SettingError` for a form that there isn't, `ExportError` where `output` holds something, and where the export differs from the
     model by more than its bound: then nothing is written. `ModelError` and `TokenizerError` name what a form can't express.
@@ -86,13 +89,14 @@ def export(
         model = LanguageModel(copy.deepcopy(model.model).cpu(), model.tokenizer)
     temporary = output.absolute().with_name(f".{output.absolute().name}.tmp")
     shutil.rmtree(temporary, ignore_errors=True)  # of a process that was killed
-    temporary.mkdir(parents=True)
     try:
         say(f"writing {to}, {form}")
-        _write(model, to, form, quantize, temporary, name)
-        if to == "hf" and card is not None and card.is_file():
-            shutil.copyfile(card, temporary / CARD_FILE)
-        certificate = _certify(model, to, form, temporary, name, say)
+        with _explaining(output):
+            temporary.mkdir(parents=True)
+            _write(model, to, form, quantize, temporary, name)
+            if to == "hf" and card is not None and card.is_file():
+                shutil.copyfile(card, temporary / CARD_FILE)
+        certificate = _certify(model, to, form, temporary, name, say, reference)
         written = json.dumps(certificate, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
         (temporary / PARITY_FILE).write_text(written, encoding="utf-8")
         for file in temporary.iterdir():
@@ -104,6 +108,18 @@ def export(
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
     return certificate
+
+
+@contextmanager
+def _explaining(output: Path) -> Iterator[None]:
+    """What the disk refuses, in a sentence; libraries say it in ways of their own."""
+    try:
+        yield
+    except (OSError, SafetensorError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise ExportError(
+            f"{output} can't be written ({reason}): free some room, or name a folder on another disk where you may write"
+        ) from error
 
 
 def _check_names(to: str, quantize: str, dtype: str) -> None:
@@ -143,15 +159,14 @@ def _write(model: LanguageModel, to: str, form: str, quantize: Quantize, directo
         model.tokenizer.save(directory, max_length=model.model.config.max_seq_len)
 
 
-def _certify(model: LanguageModel, to: str, form: str, directory: Path, name: str, say: Say) -> dict[str, Any]:
+def _certify(
+    model: LanguageModel, to: str, form: str, directory: Path, name: str, say: Say, reference: Reference | None
+) -> dict[str, Any]:
     checks = {"hf": _hugging_face, "onnx": _onnx, "gguf": _gguf}[to](model, directory)
     for who, (encode, should) in checks.encoders.items():
         check_ids(who, encode, should)
-    texts = make_texts(model)
-    bound = BOUNDS[to, form]
-    in_memory = [(way, SAME_NUMBERS) for way in engine_ways(model.model, len(texts))]
-    ways: Sequence[tuple[Way, Bound]] = [*in_memory, *((way, bound) for way in checks.ways)]
-    rows = certify(texts, whole_pass("training graph", model.model), ways, say)
+    reference, bound = reference or measure_reference(model, say), BOUNDS[to, form]
+    rows = [*reference.rows, *certify(reference, [(way, bound) for way in checks.ways], say)]
     files = {file.name: file for file in sorted(directory.iterdir())}
     config = model.model.config
     return {
@@ -168,8 +183,10 @@ def _certify(model: LanguageModel, to: str, form: str, directory: Path, name: st
         "bytes": sum(file.stat().st_size for file in files.values()),
         "files": {file: {"bytes": path.stat().st_size, "sha256": sha256_file(path)} for file, path in files.items()},
         "texts": [
-            {"name": text.name, "tokens": len(text.ids), "predicted": len(text.ids) - text.start} for text in texts
+            {"name": text.name, "tokens": len(text.ids), "predicted": len(text.ids) - text.start}
+            for text in reference.texts
         ],
+        "perplexity_tokens": sum(len(row) - 1 for row in reference.own_rows),
         "bound": {key: limit for key, limit in asdict(bound).items() if limit != float("inf")},
         "same_ids": list(checks.encoders),
         "ways": rows,

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib.metadata import version
 from importlib.util import find_spec
@@ -18,7 +19,7 @@ import torch
 
 from groundup.config import as_plain
 from groundup.device import describe_machine
-from groundup.errors import MachineError, MissingExtraError
+from groundup.errors import MachineError, MissingExtraError, ModelError
 from groundup.exports.onnx_forward import OnnxForward
 from groundup.exports.quantize import Quantize
 from groundup.files import replacing, sha256_text
@@ -48,50 +49,68 @@ class Choice:
 def use_fastest(language_model: LanguageModel, quantize: Quantize = "", num_rows: int = 1) -> Choice:
     """Give the model the fastest pass for a batch of `num_rows` texts (`language_model.forward`), and say which it is.
 
-    With `quantize` it is ONNX Runtime's with int8 or int4 weights, whatever PyTorch would take. Raises `MissingExtraError` where that is
-    asked for and not installed, `ModelError` where the model isn't on the CPU.
+    ONNX Runtime's is taken only where its scores are the network's, whatever was kept of another time. With `quantize` it is that with int8
+    or int4 weights, whatever PyTorch would take. Raises `MissingExtraError` where that is asked for and not installed, `ModelError` where
+    the model isn't on the CPU, in float32.
     """
-    model = language_model.model
+    model, language_model.forward = language_model.model, None
     if quantize:
         language_model.forward = OnnxForward.of_model(model, quantize)
         return Choice(ONNX_RUNTIME, {}, f"{quantize} weights were asked for, which PyTorch's pass hasn't")
     if reason := _unavailable(model):
-        language_model.forward = None
         return Choice(PYTORCH, {}, reason)
     path = _record_path(model, num_rows)
     kept = _read_record(path)
     if kept and kept.name == PYTORCH:
-        language_model.forward = None
         return kept
     try:
         graph = OnnxForward.of_model(model)
     except MissingExtraError:
-        language_model.forward = None
         return Choice(PYTORCH, {}, "the export extra, which has ONNX Runtime, is not complete")
+    if reason := _difference(model, graph):
+        return Choice(PYTORCH, {}, reason)
     choice = kept or _measured(model, {PYTORCH: last_logits(model), ONNX_RUNTIME: graph}, num_rows)
-    language_model.forward = graph if choice.name == ONNX_RUNTIME else None
+    if choice.name == ONNX_RUNTIME:
+        language_model.forward = graph
     if not kept and path is not None:
-        with replacing(path) as file:
+        with suppress(OSError), replacing(path) as file:  # then it is measured again next time
             file.write(json.dumps(as_plain(choice), indent=2).encode())
     return choice
 
 
+def use_onnx(language_model: LanguageModel, quantize: Quantize = "") -> None:
+    """Give the model ONNX Runtime's pass, however fast. Raises as `use_fastest` does with `quantize`, and `ModelError` where the graph of
+    the unquantized weights has other scores than the network."""
+    graph = OnnxForward.of_model(language_model.model, quantize)
+    if not quantize and (reason := _difference(language_model.model, graph)):
+        raise ModelError(f"{reason}: let PyTorch compute instead")
+    language_model.forward = graph
+
+
 def _unavailable(model: Transformer) -> str:
-    device = model.token_embedding.weight.device.type
-    if device != "cpu":
-        return f"the model is on {device}"
+    weight = model.token_embedding.weight
+    if weight.device.type != "cpu":
+        return f"the model is on {weight.device.type}"
+    if weight.dtype != torch.float32:
+        return f"the model is in {weight.dtype}"
     if find_spec("onnxruntime") is None or find_spec("onnx") is None:
         return "ONNX Runtime is not installed (the export extra has it)"
     return ""
 
 
-def _measured(model: Transformer, passes: dict[str, Forward], num_rows: int) -> Choice:
-    """The quicker, unless their scores differ."""
+def _difference(model: Transformer, graph: Forward) -> str:
+    """What speaks against the graph's scores; empty where they are the network's."""
     with evaluating(model):
-        first = [_first_logits(model, each, num_rows) for each in passes.values()]
-        apart = float((first[0] - first[1]).abs().max() / first[0].std())
-        if not apart < SAME:
-            return Choice(PYTORCH, {}, f"the graph's scores are not the network's: {apart:.1g} of their spread apart")
+        ours, theirs = (_first_logits(model, each, 2) for each in (last_logits(model), graph))
+    if not ours.isfinite().all():
+        return "the model's scores are not finite numbers"
+    apart = float((ours - theirs).abs().max() / ours.std().clamp(min=torch.finfo().tiny))
+    return "" if apart < SAME else f"the graph's scores are not the network's: {apart:.1g} of their spread apart"
+
+
+def _measured(model: Transformer, passes: dict[str, Forward], num_rows: int) -> Choice:
+    """The quicker."""
+    with evaluating(model):
         speeds = {name: round(_speed(model, each, num_rows), 1) for name, each in passes.items()}
     return Choice(max(speeds, key=lambda name: speeds[name]), speeds)
 

@@ -25,6 +25,8 @@ from groundup.model.transformer import KVCache, Transformer
 
 TIMED_TOKENS = 32
 TIMED_PROMPT = 8
+Rows = Sequence[Sequence[int]]
+"""Texts as ids."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +53,8 @@ class Way:
 
     name: str
     read: Callable[[Sequence[Text]], list[Reading]]
+    score: Callable[[Rows], Tensor]
+    """The log-probability of each token but the rows' first, given those before it in its row: one after another, row by row."""
     speed: Callable[[Sequence[int]], float] | None = None
     """New tokens a second, all rows together, after a prompt of `TIMED_PROMPT` tokens; None where it doesn't write."""
     version: str = ""
@@ -64,7 +68,16 @@ def whole_pass(name: str, model: Transformer) -> Way:
         with evaluating(model):
             return [Reading(text.ids, text.start, _whole_logprobs(model, text)) for text in texts]
 
-    return Way(name, read)
+    def score(rows: Rows) -> Tensor:
+        with evaluating(model):
+            return torch.cat([_own(_whole_logprobs(model, Text("", list(row), 1)), row) for row in rows])
+
+    return Way(name, read, score)
+
+
+def _own(logprobs: Tensor, row: Sequence[int]) -> Tensor:
+    """Of each token of a row but the first its own log-probability; from those of all tokens (len(row) - 1, V)."""
+    return logprobs.gather(-1, torch.tensor(row[1:])[:, None])[:, 0]
 
 
 def _whole_logprobs(model: Transformer, text: Text) -> Tensor:
@@ -80,11 +93,13 @@ def engine_ways(model: Transformer, num_texts: int) -> list[Way]:
         Way(
             "cached engine",
             lambda texts: [reading for text in texts for reading in _written(engine, [text])],
+            lambda rows: torch.cat([_scored(engine, [row]) for row in rows]),
             lambda prompt: _engine_speed(model, [prompt], None),
         ),
         Way(
             "batched engine",
             lambda texts: _written(engine, texts),
+            lambda rows: _scored(engine, rows),
             lambda prompt: _engine_speed(model, [prompt] * num_texts, None),
         ),
     ]
@@ -108,6 +123,17 @@ def _written(engine: Engine, texts: Sequence[Text]) -> list[Reading]:
     return [Reading(ids[ticket], text.start, torch.stack(rows[ticket])) for ticket, text in tickets.items()]
 
 
+def _scored(engine: Engine, rows: Rows) -> Tensor:
+    """What the engine says of a prompt's own tokens."""
+    settings = GenerationSettings(max_new_tokens=1, temperature=0.0)
+    tickets = [engine.add(Request(row, settings, logprobs=0, prompt_logprobs=True)) for row in rows]
+    told: dict[int, list[float]] = {}
+    while engine.busy:
+        for token in engine.step():
+            told[token.ticket] = [each.logprob for each in token.prompt or ()]
+    return torch.tensor([logprob for ticket in tickets for logprob in told[ticket]])
+
+
 def _engine_speed(model: Transformer, prompts: Sequence[Sequence[int]], forward: Forward | None) -> float:
     settings = GenerationSettings(max_new_tokens=TIMED_TOKENS, temperature=0.0)
     room = min(model.config.max_seq_len, TIMED_PROMPT + TIMED_TOKENS)
@@ -128,7 +154,22 @@ def with_forward(name: str, model: Transformer, forward: Forward, version: str =
         with evaluating(model):
             return [Reading(text.ids, text.start, _stepped(model, forward, text)) for text in texts]
 
-    return Way(name, read, lambda prompt: _engine_speed(model, [prompt], forward), version)
+    def score(rows: Rows) -> Tensor:
+        with evaluating(model):
+            return _scored_by(model, forward, rows)
+
+    return Way(name, read, score, lambda prompt: _engine_speed(model, [prompt], forward), version)
+
+
+def _scored_by(model: Transformer, forward: Forward, rows: Rows) -> Tensor:
+    """Rows of one length, all in a batch, token by token."""
+    weight, ids = model.token_embedding.weight, torch.tensor(rows)
+    cache = KVCache(model.config, len(rows), ids.shape[1], weight.device, weight.dtype)
+    told = [
+        forward(ids[:, place : place + 1], cache).float().log_softmax(-1).gather(-1, ids[:, place + 1 : place + 2])
+        for place in range(ids.shape[1] - 1)
+    ]
+    return torch.cat(told, dim=-1).flatten()
 
 
 def _stepped(model: Transformer, forward: Forward, text: Text) -> Tensor:
@@ -171,6 +212,10 @@ def transformers_way(directory: Path) -> Way:
             Reading(text.ids, text.start, torch.stack(steps(text.ids, text.start)).log_softmax(-1)) for text in texts
         ]
 
+    def score(rows: Rows) -> Tensor:
+        with torch.inference_mode():
+            return torch.cat([_own(model(torch.tensor([row[:-1]])).logits[0].log_softmax(-1), row) for row in rows])
+
     def speed(prompt: Sequence[int]) -> float:
         room = int(model.config.max_position_embeddings)
         ids = [*prompt, *[prompt[0]] * TIMED_TOKENS][:room]
@@ -178,7 +223,7 @@ def transformers_way(directory: Path) -> Way:
         begun = time.perf_counter()
         return len(steps(ids, 1)) / (time.perf_counter() - begun)
 
-    return Way("transformers", read, speed, str(transformers.__version__))
+    return Way("transformers", read, score, speed, str(transformers.__version__))
 
 
 def llama_cpp_way(llama_cpp: LlamaCpp, config_context: int, vocab_size: int) -> Way:
@@ -192,7 +237,11 @@ def llama_cpp_way(llama_cpp: LlamaCpp, config_context: int, vocab_size: int) -> 
             readings.append(Reading(ids, text.start, torch.stack(rows)))
         return readings
 
+    def score(rows: Rows) -> Tensor:
+        told = [llama_cpp.next_logprob(row[:end], row[end], vocab_size) for row in rows for end in range(1, len(row))]
+        return torch.tensor(told)
+
     def speed(prompt: Sequence[int]) -> float:
         return llama_cpp.tokens_per_second(prompt, TIMED_TOKENS)
 
-    return Way("llama.cpp", read, speed, llama_cpp.version)
+    return Way("llama.cpp", read, score, speed, llama_cpp.version)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from fastapi import APIRouter, Response
 
 from groundup.serving.answers import Detokenized, ModelCard, ModelList, Status, Tokenized
+from groundup.serving.api_error import not_ready
 from groundup.serving.requests import DetokenizeBody, TokenizeBody
 from groundup.serving.service import Service
 
@@ -25,7 +26,7 @@ def about_routes(service: Service) -> APIRouter:
     async def ready() -> Status:
         """Whether a request would be served now: not while the server is ending."""
         if not service.runner.ready:
-            raise service.runner.not_ready
+            raise not_ready()
         return Status()
 
     @router.get("/metrics", response_class=Response, responses={200: {"content": {PROMETHEUS: {}}}})
@@ -38,7 +39,7 @@ def about_routes(service: Service) -> APIRouter:
         """The model that is served."""
         return ModelList(data=[card])
 
-    @router.get("/v1/models/{model}")
+    @router.get("/v1/models/{model:path}")  # a name may have slashes
     async def model(model: str) -> ModelCard:
         """What is known of it."""
         service.check_model(model)

@@ -95,6 +95,11 @@ def unexpected(error: BaseException) -> ApiError:
     return ApiError(500, "something went wrong in the server; its log says where", code="internal_error")
 
 
+def not_ready() -> ApiError:
+    """What a server answers that is starting or ending."""
+    return ApiError(503, "the server is starting or ending: ask another, or come back soon", code="not_ready")
+
+
 def _of_status(error: HTTPException) -> ApiError:
     if error.status_code == 400:  # FastAPI's, for a body that json can't read, however it fails
         return ApiError(400, NOT_JSON)

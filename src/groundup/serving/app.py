@@ -66,6 +66,7 @@ def create_app(
         lifespan=running,
         docs_url=None,  # its page loads scripts from elsewhere
         redoc_url=None,
+        redirect_slashes=False,  # to an address that a Host header names
         responses=ERRORS,
     )
     app.state.service = service

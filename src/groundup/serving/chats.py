@@ -10,11 +10,11 @@ from fastapi import APIRouter, Request, Response
 from groundup.serving.answers import ChatChoice, ChatChunk, ChatChunkChoice, ChatCompletion, ChatLogprobs, Delta, Reply
 from groundup.serving.api_error import ApiError
 from groundup.serving.guarding import require_no_guard
-from groundup.serving.logprobs import TokenTexts
+from groundup.serving.logprobs import Places, TokenTexts
 from groundup.serving.prompts import Prompt
 from groundup.serving.requests import ChatBody, ChatMessage
 from groundup.serving.runner import Job
-from groundup.serving.service import EventStream, Service, Written, usage, while_there
+from groundup.serving.service import STREAMED, EventStream, Service, Written, usage, while_there
 
 
 class _Replies:
@@ -23,14 +23,17 @@ class _Replies:
     def __init__(self, service: Service, body: ChatBody, prompt: Prompt, job: Job) -> None:
         self.service, self.body, self.prompt = service, body, prompt
         self.id, self.created = f"chatcmpl-{job.id}", int(time.time())
-        self._token_texts = TokenTexts(service.language_model.tokenizer)
+        tokenizer = service.language_model.tokenizer
+        self._token_texts = TokenTexts(tokenizer)
+        self._places = [Places(tokenizer, prompt.ids) for _ in range(job.num_texts) if body.logprobs]
         self.num_new = 0
 
     def logprobs(self, written: Written) -> ChatLogprobs | None:
         """Those of a piece, if they were asked for."""
         if not self.body.logprobs:
             return None
-        return self._token_texts.for_chat(written.tokens, written.text, stopped=written.finish == "stop")
+        told = self._places[written.number].told(written.tokens, written.text, stopped=written.finish == "stop")
+        return self._token_texts.for_chat([token for token, _ in told])
 
     async def whole(self, job: Job) -> ChatCompletion:
         """All of them, when each has its last piece."""
@@ -85,7 +88,7 @@ def chat_routes(service: Service) -> APIRouter:
     """The route of chats."""
     router = APIRouter()
 
-    @router.post("/v1/chat/completions", response_model=ChatCompletion)
+    @router.post("/v1/chat/completions", response_model=ChatCompletion, responses=STREAMED)
     async def chat(body: ChatBody, request: Request) -> Response:
         """Reply to a conversation; as a stream of server-sent events with `stream`."""
         service.check_model(body.model)
@@ -99,7 +102,7 @@ def chat_routes(service: Service) -> APIRouter:
             named = "max_tokens" if body.max_completion_tokens is None else "max_completion_tokens"
             asked = body.max_tokens if body.max_completion_tokens is None else body.max_completion_tokens
             logprobs = (body.top_logprobs or 0) if body.logprobs else None
-            await job.start(service.works(body, [prompt], asked, named, logprobs=logprobs))
+            await job.start(service.requests(body, [prompt], asked, named, logprobs=logprobs))
             replies = _Replies(service, body, prompt, job)
             if body.stream:
                 return EventStream(replies.events(job), job, service.settings.request_seconds)

@@ -11,11 +11,11 @@ from groundup.generation.request import Scored, Token
 from groundup.serving.answers import Completion, CompletionChoice, CompletionLogprobs, Generated, Usage
 from groundup.serving.api_error import ApiError
 from groundup.serving.guarding import require_no_guard
-from groundup.serving.logprobs import TokenTexts, finite
+from groundup.serving.logprobs import Places, TokenTexts, finite
 from groundup.serving.prompts import Prompt
 from groundup.serving.requests import MAX_TEXTS, CompletionBody, GenerateBody, SamplingBody
 from groundup.serving.runner import Job
-from groundup.serving.service import EventStream, Service, Written, usage, while_there
+from groundup.serving.service import STREAMED, EventStream, Service, Written, usage, while_there
 
 
 class _Answer:
@@ -25,8 +25,11 @@ class _Answer:
         self.service, self.body, self.prompts = service, body, prompts
         self.id, self.created = f"cmpl-{job.id}", int(time.time())
         num = len(prompts) * (body.n or 1)
-        self.token_texts = TokenTexts(service.language_model.tokenizer)
-        self.begun, self.lengths = [False] * num, [0] * num
+        tokenizer = service.language_model.tokenizer
+        self.token_texts = TokenTexts(tokenizer)
+        self.begun = [False] * num
+        told = body.logprobs is not None
+        self.places = [Places(tokenizer, prompt.ids) for prompt in prompts for _ in range(body.n or 1) if told]
         self.num_new = 0
         self.only_prompt = body.max_tokens == 0 and body.max_completion_tokens is None
 
@@ -38,46 +41,41 @@ class _Answer:
         logprobs = None
         if self.body.logprobs is not None:
             before = written.tokens[0].prompt if written.tokens and self.body.echo else None
-            logprobs = self._logprobs(number, prompt, before, text, tokens, stopped=written.finish == "stop")
+            told = self.places[number].told(tokens, text, stopped=written.finish == "stop")
+            logprobs = self._logprobs(prompt, before, told)
         if self.body.echo and not self.begun[number]:
             text = prompt.text + text
         self.begun[number] = True
-        self.lengths[number] += len(text)
         return CompletionChoice(index=number, text=text, logprobs=logprobs, finish_reason=written.finish)
 
     def _logprobs(
-        self,
-        number: int,
-        prompt: Prompt,
-        before: Sequence[Scored] | None,
-        text: str,
-        tokens: Sequence[Token],
-        stopped: bool,
+        self, prompt: Prompt, before: Sequence[Scored] | None, told: Sequence[tuple[Token, int]]
     ) -> CompletionLogprobs:
         """Of a piece's tokens; of those before them, too, where they are told with its first."""
-        most, offset = self.body.logprobs or 0, self.lengths[number]
-        found = CompletionLogprobs(tokens=[], token_logprobs=[], top_logprobs=[] if most else None, text_offset=[])
+        found = CompletionLogprobs(
+            tokens=[], token_logprobs=[], top_logprobs=[] if self.body.logprobs else None, text_offset=[]
+        )
 
         def put(
-            token_id: int, logprob: float | None, likeliest: Sequence[tuple[int, float]] | None, offset: int
-        ) -> int:
-            token_text = self.token_texts.of(token_id)
-            found.tokens.append(token_text)
+            token_id: int, logprob: float | None, likeliest: Sequence[tuple[int, float]] | None, place: int
+        ) -> None:
+            found.tokens.append(self.token_texts.of(token_id))
             found.token_logprobs.append(None if logprob is None else finite(logprob))
-            found.text_offset.append(offset)
+            found.text_offset.append(place)
             if found.top_logprobs is not None:
                 top = None if likeliest is None else self.token_texts.likeliest(likeliest)
                 found.top_logprobs.append(top)
-            return offset + self.token_texts.length(token_id)
 
         if before is not None:
-            offset = put(prompt.ids[0], None, None, offset)  # nothing comes before it to tell how likely it was
+            places = Places(self.service.language_model.tokenizer)
+            put(
+                prompt.ids[0], None, None, places.next(prompt.ids[0])
+            )  # nothing comes before it to tell how likely it was
             for scored in before:
-                offset = put(scored.id, scored.logprob, scored.likeliest, offset)
-        end = offset + len(text)
-        for token in tokens:  # an end token and a stop text's are left out, as they are from the text
-            if token.finish != "end" and not (stopped and offset >= end):
-                offset = put(token.id, token.logprob, token.likeliest, offset)
+                put(scored.id, scored.logprob, scored.likeliest, places.next(scored.id))
+        begin = len(prompt.text) if self.body.echo else 0
+        for token, place in told:
+            put(token.id, token.logprob, token.likeliest, begin + place)
         return found
 
     def whole(self, choices: list[CompletionChoice], used: Usage | None) -> Completion:
@@ -99,7 +97,7 @@ def completion_routes(service: Service) -> APIRouter:
     """The routes of completions."""
     router = APIRouter()
 
-    @router.post("/v1/completions", response_model=Completion)
+    @router.post("/v1/completions", response_model=Completion, responses=STREAMED)
     async def complete(body: CompletionBody, request: Request) -> Response:
         """Go on from a text, several, or tokens; as a stream of server-sent events with `stream`."""
         service.check_model(body.model)
@@ -128,7 +126,7 @@ def completion_routes(service: Service) -> APIRouter:
         with service.runner.reserve(1) as job:
             sampling = SamplingBody(temperature=0.8)
             prompts = await service.prompts.of_texts([body.prompt], job.id)
-            await job.start(service.works(sampling, prompts, body.max_length, "max_length"))
+            await job.start(service.requests(sampling, prompts, body.max_length, "max_length"))
 
             async def collect() -> str:
                 return "".join([written.text async for written in service.written(job, [prompts[0].text])])
@@ -144,7 +142,7 @@ async def _start(service: Service, body: CompletionBody, job: Job) -> _Answer:
     asked = body.max_tokens if body.max_completion_tokens is None else body.max_completion_tokens
     if asked == 0 and not body.echo:
         raise ApiError(400, "max_tokens: 0 is of use with echo only, to look at the prompt; ask for at least 1", named)
-    works = service.works(
+    requests = service.requests(
         body,
         prompts,
         None if asked is None else max(1, asked),  # one that nobody asked for, so that the prompt is read
@@ -152,7 +150,7 @@ async def _start(service: Service, body: CompletionBody, job: Job) -> _Answer:
         logprobs=body.logprobs,
         prompt_logprobs=bool(body.echo) and body.logprobs is not None,
     )
-    await job.start(works)
+    await job.start(requests)
     return _Answer(service, body, prompts, job)
 
 

@@ -1,78 +1,77 @@
-"""The server around the application: uvicorn, with limits to the head of a request, and an end without loss."""
+"""The server around the application: uvicorn on a socket of ours, and an end without loss."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
+import math
+import os
+import resource
 import signal
 import socket
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from types import FrameType
-from typing import Any
 
 import uvicorn
 from fastapi import FastAPI
-from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from groundup.errors import MachineError
+from groundup.serving.http_protocol import limited_protocol
 from groundup.serving.runner import Runner
+from groundup.serving.service import Service
 from groundup.serving.settings import ServingSettings
 
+logger = logging.getLogger("groundup.serving")
 
-def limited_protocol(seconds: float) -> type[asyncio.Protocol]:
-    """HTTP/1.1 whose connections are closed when a request's head isn't whole in time, from the first byte that is awaited."""
-
-    class LimitedProtocol(H11Protocol):
-        _head_timer: asyncio.TimerHandle | None = None
-
-        def connection_made(self, transport: Any) -> None:
-            super().connection_made(transport)
-            self._head_timer = self.loop.call_later(seconds, self._give_up)
-
-        def data_received(self, data: bytes) -> None:
-            before = self.cycle
-            super().data_received(data)
-            if self.cycle is not before:  # a head is whole
-                self._stop_timer()
-            elif self._head_timer is None and (before is None or before.response_complete):
-                self._head_timer = self.loop.call_later(seconds, self._give_up)
-
-        def connection_lost(self, exc: Exception | None) -> None:
-            self._stop_timer()
-            super().connection_lost(exc)
-
-        def _stop_timer(self) -> None:
-            if self._head_timer is not None:
-                self._head_timer.cancel()
-                self._head_timer = None
-
-        def _give_up(self) -> None:
-            self._head_timer = None
-            self.transport.close()
-
-    return LimitedProtocol
+INTERRUPTED = 130  # what a shell expects after Ctrl-C
+OTHER_FILES = 128  # that a server may have open beside its connections, those that it is about to refuse among them
+SECONDS_TO_TELL = 1.0  # whoever has no more time
 
 
 class Server(uvicorn.Server):
     """Ends when it is told to (SIGTERM, Ctrl-C): takes no more requests, answers those that it has, then stops."""
 
-    def __init__(self, config: uvicorn.Config, runner: Runner) -> None:
+    def __init__(self, config: uvicorn.Config, runner: Runner, drain_seconds: float) -> None:
         super().__init__(config)
-        self._runner = runner
+        self._runner, self._drain_seconds = runner, drain_seconds
+        self.interrupted = False
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """On a signal."""
-        self._runner.draining = True
-        super().handle_exit(sig, frame)
+        if sig == signal.SIGINT and self.interrupted:
+            os._exit(INTERRUPTED)  # asked twice, so not to wait for anything
+        self.interrupted |= sig == signal.SIGINT
+        self.should_exit = self._runner.draining = True
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """`serve` listens to signals before uvicorn begins, and until the process ends."""
+        yield
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Begin. From then on our own log has a line for each request, and uvicorn is silent."""
+        await super().startup(sockets)
+        logging.getLogger("uvicorn").setLevel(logging.CRITICAL)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Let those finish who are there. Whose time is over gets an error; what then still runs is canceled."""
+        if self._runner.num_open:
+            logger.info("%d texts are still written, for %g s at most", self._runner.num_open, self._drain_seconds)
+        asyncio.get_running_loop().call_later(self._drain_seconds, self._runner.end_texts)
+        await super().shutdown(sockets)
 
 
 def http_server(app: FastAPI, settings: ServingSettings) -> Server:
     """The server of an application, ready to `run`."""
+    service: Service = app.state.service
     config = uvicorn.Config(
         app,
         host=settings.host,
         port=settings.port,
-        http=limited_protocol(settings.header_seconds),
+        http=limited_protocol(settings, service.metrics),
         ws="none",
         loop="asyncio",
         lifespan="on",
@@ -81,36 +80,55 @@ def http_server(app: FastAPI, settings: ServingSettings) -> Server:
         server_header=False,
         proxy_headers=False,
         h11_max_incomplete_event_size=settings.max_header_bytes,
-        limit_concurrency=settings.max_connections,
-        timeout_graceful_shutdown=max(1, round(settings.drain_seconds)),
+        timeout_graceful_shutdown=math.ceil(settings.drain_seconds + SECONDS_TO_TELL),
         timeout_keep_alive=75,
     )
-    return Server(config, app.state.service.runner)
+    return Server(config, service.runner, settings.drain_seconds)
 
 
 def serve(app: FastAPI, settings: ServingSettings) -> None:
-    """Serve until a signal says to end. SIGTERM then is an ordinary end, exit status 0.
+    """Serve until a signal says to end. SIGTERM then is an ordinary end, exit status 0, however often it comes.
 
-    Raises `MachineError` for an address that can't be listened at.
+    Raises `MachineError` for an address that can't be listened at, `KeyboardInterrupt` after Ctrl-C.
     """
-    server = http_server(app, settings)
     listening = listen(settings)
-    # Until uvicorn listens to signals itself, and once more when all is done, for it raises them again then.
-    signal.signal(signal.SIGTERM, server.handle_exit)
+    possible = possible_connections(settings.max_connections)
+    server = http_server(app, replace(settings, max_connections=possible))
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, server.handle_exit)
     _log(listening, app)
+    if possible < settings.max_connections:
+        logger.warning("%d connections at most: the system lets this process open no more (ulimit -Hn)", possible)
     server.run([listening])
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, signal.SIG_IGN)  # it has ended: one more would only spoil its exit status
+    if server.interrupted:
+        raise KeyboardInterrupt
 
 
 def listen(settings: ServingSettings) -> socket.socket:
     """The socket to listen at. Raises `MachineError` if nobody can."""
     try:
+        settings.host.encode("idna")  # raises UnicodeError for what no host can be called
         family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
         return socket.create_server((settings.host, settings.port), family=family, backlog=2048)
-    except OSError as error:
+    except (OSError, UnicodeError) as error:
+        number = getattr(error, "errno", None) or 0
+        reason = os.strerror(number) if number > 0 else "this machine has no such name"
         raise MachineError(
-            f"{settings.host}, port {settings.port}: nobody can listen there ({error.strerror or error}); "
+            f"{settings.host}, port {settings.port}: nobody can listen there ({reason}); "
             "name a free one with --port, or a name of this machine with --host"
         ) from error
+
+
+def possible_connections(most: int) -> int:
+    """How many connections of so many this process may have open, its soft limit raised as far as need be."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = most + OTHER_FILES
+    files = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+    if soft != resource.RLIM_INFINITY and soft < files:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (files, hard))
+    return max(1, files - OTHER_FILES)
 
 
 def _log(listening: socket.socket, app: FastAPI) -> None:
@@ -120,4 +138,4 @@ def _log(listening: socket.socket, app: FastAPI) -> None:
     host, port = listening.getsockname()[:2]
     url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
     name = app.state.service.name
-    logging.getLogger("groundup.serving").info("%s is served at %s (the API at %s/v1); Ctrl-C ends it", name, url, url)
+    logger.info("%s is served at %s (the API at %s/v1); Ctrl-C ends it", name, url, url)

@@ -23,12 +23,13 @@ def read_keys(path: str) -> list[bytes]:
     Raises `SettingError` if it can't be read, or holds no key, or one that can't stand in a header.
     """
     try:
-        lines = [line.strip() for line in Path(path).read_text(encoding="utf-8").splitlines()]
-    except (OSError, UnicodeDecodeError, ValueError):
+        lines = [line.strip() for line in Path(path).read_text(encoding="utf-8-sig").splitlines()]
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not text"
         raise SettingError(
             "serving.api_keys",
             "…",
-            "this is no text file that can be read: write one key a line into a file and name it",
+            f"this file cannot be read ({reason}): write one key a line into a file and name it",
         ) from None  # its name is not shown: it may be a key, given in place of a file
     keys = [line for line in lines if line and not line.startswith("#")]
     if not keys:

@@ -9,15 +9,13 @@ import queue
 import secrets
 import threading
 from collections import deque
-from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from groundup.cores import available_cores
 from groundup.errors import GenerationError, MissingExtraError, ModelError
 from groundup.generation.engine import CacheUse
-from groundup.generation.request import Token
-from groundup.generation.settings import GenerationSettings
+from groundup.generation.request import Request, Token
 from groundup.language_model.text_engine import Piece
 
 SECONDS_TO_WAIT = 0.02  # for a piece, before the runner may have something else to say
@@ -49,37 +47,30 @@ class LlamaCppEngine:
             self._server = xllamacpp.Server(params)
         except Exception as error:
             raise ModelError(f"{path}: llama.cpp can't open it ({error}); serve it without --engine") from error
+        # So that it runs: who ends a server that is still starting waits forever.
+        self._server.handle_completions({"prompt": [0], "max_tokens": 1})
         self.num_slots, self.context = num_slots, context
         self._waiting: deque[tuple[int, dict[str, Any]]] = deque()
         self._running: set[int] = set()
         self._canceled: set[int] = set()
         self._given: dict[int, int] = {}  # tokens that were told, by ticket
         self._pieces: queue.Queue[tuple[int, dict[str, Any] | None]] = queue.Queue()
+        self._kept: list[Piece] = []  # for the next step, since this one told of an error
         self._num_tickets = 0
 
-    def add(
-        self,
-        prompt_ids: Sequence[int],
-        settings: GenerationSettings,
-        stop_ids: Iterable[int] | None = None,
-        *,
-        sample: int = 0,
-        logprobs: int | None = None,
-        prompt_logprobs: bool = False,
-        logit_bias: Mapping[int, float] | None = None,
-        overflow: Literal["slide", "error"] = "slide",
-    ) -> int:
-        """Take a prompt in: its ticket."""
-        if prompt_logprobs:
+    def add(self, request: Request) -> int:
+        """Take a text in: its ticket."""
+        settings, num_read = request.settings, len(request.prompt)
+        if request.prompt_logprobs:
             raise GenerationError("echo with logprobs is not there with --engine llama.cpp: leave one of them out")
-        if len(prompt_ids) + settings.max_new_tokens > self.context:
+        if num_read + settings.max_new_tokens > self.context:
             raise GenerationError(
-                f"the prompt's {len(prompt_ids):,} tokens and {settings.max_new_tokens:,} more outgrow the context of {self.context:,}, "
+                f"the prompt's {num_read:,} tokens and {settings.max_new_tokens:,} more outgrow the context of {self.context:,}, "
                 "which --engine llama.cpp does not slide: ask for fewer"
             )
         self._num_tickets += 1
         asked = {
-            "prompt": list(prompt_ids),
+            "prompt": list(request.prompt),
             "max_tokens": settings.max_new_tokens,
             "temperature": settings.temperature,
             "samplers": SAMPLERS,
@@ -88,15 +79,22 @@ class LlamaCppEngine:
             "min_p": settings.min_p,
             "repeat_penalty": settings.repetition_penalty,
             "repeat_last_n": self.context,
-            "seed": (settings.seed + sample) % (2**32 - 1),
+            "presence_penalty": settings.presence_penalty,
+            "frequency_penalty": settings.frequency_penalty,
+            "seed": (settings.seed + request.sample) % (2**32 - 1),
             "stop": list(settings.stop),
-            "logit_bias": [[token, bias] for token, bias in (logit_bias or {}).items()],
+            "logit_bias": [[token, bias] for token, bias in request.logit_bias.items()],
             "stream": True,
         }
-        if logprobs is not None:
-            asked["logprobs"] = max(1, logprobs)
+        if request.logprobs is not None:
+            asked["logprobs"] = max(1, request.logprobs)
         self._waiting.append((self._num_tickets, asked))
         return self._num_tickets
+
+    def holds(self, ticket: int) -> bool:
+        """Whether more may come for this ticket."""
+        waiting, kept = (each[0] for each in self._waiting), (piece.ticket for piece in self._kept)
+        return ticket in self._given or ticket in waiting or ticket in kept
 
     def cancel(self, ticket: int) -> None:
         """Give no more pieces for this ticket; llama.cpp is told at its next token."""
@@ -111,7 +109,7 @@ class LlamaCppEngine:
             self._running.add(ticket)
             self._given[ticket] = 0
             threading.Thread(target=self._ask, args=(ticket, asked), daemon=True).start()
-        pieces = []
+        pieces, self._kept = self._kept, []
         try:
             event = self._pieces.get(timeout=SECONDS_TO_WAIT)
             while True:
@@ -120,6 +118,9 @@ class LlamaCppEngine:
                 event = self._pieces.get_nowait()
         except queue.Empty:
             return pieces
+        except GenerationError:  # of one text
+            self._kept = pieces
+            raise
 
     def _ask(self, ticket: int, asked: dict[str, Any]) -> None:
         """In a thread: one text, from its first token to its last."""

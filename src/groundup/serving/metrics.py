@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import time
 from collections.abc import Callable
@@ -9,11 +10,11 @@ from collections.abc import Callable
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from groundup.serving.api_error import unexpected
+from groundup.serving.api_error import not_ready, unexpected
 
 logger = logging.getLogger("groundup.serving")
 
-UNKNOWN_PATH = "other"
+UNKNOWN = "other"
 CLIENT_LEFT = 499  # as nginx counts who closed the connection before there was an answer
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 LATENCIES = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
@@ -50,6 +51,13 @@ class Metrics:
             "groundup_guard_decisions", "What the guard decided", ["side", "check", "action"], registry=registry
         )
 
+    def count_request(self, method: str, path: str, status: int, seconds: float) -> None:
+        """A request was answered; what isn't a method or a route of ours is `other`. A line in the log says so, too."""
+        method, path = method if method in METHODS else UNKNOWN, path or UNKNOWN
+        self.requests.labels(method, path, str(status)).inc()
+        self.request_seconds.labels(path).observe(seconds)
+        logger.info("%s %s %d %.3f s", method, path, status, seconds)
+
     def count_guard(self, side: str, check: str, action: str) -> None:
         """The guard decided something about what goes in (`input`) or comes out (`output`)."""
         self.guard.labels(side, check, action).inc()
@@ -81,17 +89,12 @@ class RequestMetrics:
             await send(message)
 
         try:
-            try:
-                await self.app(scope, receive, noting_send)
-            except Exception as error:
-                answer = unexpected(error)
-                if status != CLIENT_LEFT:  # the answer has begun: all that is left is to cut it off
-                    raise ConnectionAbortedError("an answer was cut off") from None
+            await self.app(scope, receive, noting_send)
+        except (Exception, asyncio.CancelledError) as error:
+            # One that is canceled is one too many for the time in which the server ends. Where an answer has begun, it is cut off.
+            answer = unexpected(error) if isinstance(error, Exception) else not_ready()
+            if status == CLIENT_LEFT:
                 await answer.response()(scope, receive, noting_send)
         finally:
-            path = getattr(scope.get("route"), "path", UNKNOWN_PATH)  # none if it was refused on its way there
-            method = scope["method"] if scope["method"] in METHODS else UNKNOWN_PATH
-            seconds = time.perf_counter() - begun
-            self.metrics.requests.labels(method, path, str(status)).inc()
-            self.metrics.request_seconds.labels(path).observe(seconds)
-            logger.info("%s %s %d %.3f s", method, path, status, seconds)
+            path = getattr(scope.get("route"), "path", "")  # none if it was refused on its way there
+            self.metrics.count_request(scope["method"], path, status, time.perf_counter() - begun)

@@ -17,6 +17,7 @@ from groundup.serving.settings import ServingSettings
 from groundup.tokens.conversation import encode_conversation, end_of_turn
 
 NUM_THREADS = 2
+MAX_LOOKED_UP = 16  # requests at once that only ask for tokens or their text, and so take no place in the queue
 Result = TypeVar("Result")
 
 
@@ -53,6 +54,7 @@ class Prompts:
         turn_end = None if self.template is None else end_of_turn(self.tokenizer, self.template)
         self.turn_ends = self.ends if turn_end is None else self.ends | {turn_end}
         self._threads = ThreadPoolExecutor(NUM_THREADS, "tokenizer")
+        self._num_looked_up = 0
         self._template_in_use = threading.Lock()  # one process renders one conversation at a time
 
     async def off_loop(self, work: Callable[[], Result]) -> Result:
@@ -90,12 +92,21 @@ class Prompts:
         outside = next((token for token in ids if token >= self.vocab_size), None)
         if outside is not None:
             raise ApiError(400, f"tokens: {outside} is not in the model's vocabulary of {self.vocab_size:,}", "tokens")
-        return await self.off_loop(lambda: self.tokenizer.decode(ids))
+        return await self._look_up(lambda: self.tokenizer.decode(ids))
 
     async def plain_ids(self, text: str) -> list[int]:
         """A text's ids, whatever its length in tokens."""
         self._require_short(len(text), "prompt")
-        return await self.off_loop(lambda: self.tokenizer.encode(text))
+        return await self._look_up(lambda: self.tokenizer.encode(text))
+
+    async def _look_up(self, work: Callable[[], Result]) -> Result:
+        if self._num_looked_up >= MAX_LOOKED_UP:
+            raise ApiError(503, "too many ask for tokens at once: come back in a moment", code="overloaded")
+        self._num_looked_up += 1
+        try:
+            return await self.off_loop(work)
+        finally:
+            self._num_looked_up -= 1
 
     def _of_text(self, text: str, request: str) -> Prompt:
         text = checked_input(self.guard, text, request)
@@ -107,12 +118,12 @@ class Prompts:
             return self._prompt(self.tokenizer.encode(checked), checked)
         return self._prompt(ids, text)
 
-    def _prompt(self, ids: list[int], text: str) -> Prompt:
+    def _prompt(self, ids: list[int], text: str, param: str = "prompt") -> Prompt:
         if not ids and self.tokenizer.end_id is None:
             raise ApiError(
-                400, "prompt: it is empty, and this model has no end token to start from: give a text", "prompt"
+                400, f"{param}: it is empty, and this model has no end token to start from: give a text", param
             )
-        self._require_room(len(ids), "prompt")
+        self._require_room(len(ids), param)
         return Prompt(ids or [self.tokenizer.end_id or 0], text, self.ends)
 
     def _of_messages(self, messages: Sequence[Mapping[str, str]], request: str) -> Prompt:
@@ -122,7 +133,7 @@ class Prompts:
             ]
         if self.template is None:
             text = transcript(messages)
-            prompt = replace(self._prompt(self.tokenizer.encode(text), text), stop=(TURN_END,))
+            prompt = replace(self._prompt(self.tokenizer.encode(text), text, "messages"), stop=(TURN_END,))
         else:
             with self._template_in_use:
                 ids = encode_conversation(self.tokenizer, self.template, messages, add_generation_prompt=True)

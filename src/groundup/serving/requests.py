@@ -62,10 +62,10 @@ class SamplingBody(Body):
     """Sample from so many likeliest tokens only; 0 or -1 for all."""
     min_p: Annotated[Number, Field(ge=0, le=1)] | None = 0.0
     repetition_penalty: Annotated[Number, Field(gt=0, le=10)] | None = 1.0
-    presence_penalty: Annotated[Number, Field(ge=0, le=0)] | None = 0.0
-    """Only 0: `repetition_penalty` is what there is."""
-    frequency_penalty: Annotated[Number, Field(ge=0, le=0)] | None = 0.0
-    """Only 0, as above."""
+    presence_penalty: Annotated[Number, Field(ge=-2, le=2)] | None = 0.0
+    """Taken off the scores of tokens that were written already."""
+    frequency_penalty: Annotated[Number, Field(ge=-2, le=2)] | None = 0.0
+    """Taken off the same for each time that they were."""
     seed: Annotated[int, Field(ge=-(2**63), lt=2**63)] | None = None
     """The same seed writes the same text; without one each answer is another."""
     stop: Stop | Annotated[list[Stop], Field(max_length=MAX_STOPS)] | None = None

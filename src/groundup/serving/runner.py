@@ -10,35 +10,27 @@ import asyncio
 import threading
 import time
 import uuid
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from types import TracebackType
-from typing import Literal, Protocol
+from typing import Protocol
 
 from groundup.errors import GroundupError
 from groundup.generation.engine import CacheUse
-from groundup.generation.settings import GenerationSettings
+from groundup.generation.request import Request
 from groundup.language_model.text_engine import Piece
-from groundup.serving.api_error import ApiError, unexpected
+from groundup.serving.api_error import ApiError, not_ready, unexpected
 from groundup.serving.metrics import Metrics
 
 
 class Writer(Protocol):
     """What writes: `TextEngine`, or another engine that is driven as it is."""
 
-    def add(
-        self,
-        prompt_ids: Sequence[int],
-        settings: GenerationSettings,
-        stop_ids: Iterable[int] | None = None,
-        *,
-        sample: int = 0,
-        logprobs: int | None = None,
-        prompt_logprobs: bool = False,
-        logit_bias: Mapping[int, float] | None = None,
-        overflow: Literal["slide", "error"] = "slide",
-    ) -> int:
-        """Take a prompt in: its ticket."""
+    def add(self, request: Request) -> int:
+        """Take a text in: its ticket."""
+
+    def holds(self, ticket: int) -> bool:
+        """Whether more may come for a ticket."""
 
     def cancel(self, ticket: int) -> None:
         """Give no more pieces for a ticket."""
@@ -63,20 +55,6 @@ class Writer(Protocol):
         """What its cache holds, in tokens."""
 
 
-@dataclass(frozen=True)
-class Work:
-    """One text to go on from, for the engine."""
-
-    prompt_ids: Sequence[int]
-    settings: GenerationSettings
-    sample: int = 0
-    stop_ids: frozenset[int] = frozenset()
-    logprobs: int | None = None
-    prompt_logprobs: bool = False
-    logit_bias: Mapping[int, float] = field(default_factory=dict)
-    overflow: Literal["slide", "error"] = "slide"
-
-
 Event = tuple[int, Piece] | ApiError
 """A text's next piece, by the text's number in its job; or why there are no more."""
 
@@ -92,10 +70,10 @@ class Job:
         self._pieces: asyncio.Queue[Event] = asyncio.Queue()
         self._begun = asyncio.get_running_loop().time()
 
-    async def start(self, works: Sequence[Work]) -> None:
+    async def start(self, requests: Sequence[Request]) -> None:
         """Hand the texts to the engine. Raises `GroundupError` for what it can't serve."""
         added: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._runner.command(lambda: self._runner.add(self, works, added))
+        self._runner.command(lambda: self._runner.add(self, requests, added))
         await added
 
     async def pieces(self, seconds: float) -> AsyncIterator[tuple[int, Piece]]:
@@ -173,7 +151,7 @@ class Runner:
         self.draining = False
         self._texts: dict[int, _Text] = {}  # by ticket; the thread's
         self._wake = threading.Condition()
-        self._commands: list[Callable[[], None]] = []
+        self._commands: deque[Callable[[], None]] = deque()
         self._ending = False
         self._thread: threading.Thread | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -191,11 +169,6 @@ class Runner:
     def ready(self) -> bool:
         """Whether a request would be served."""
         return self._thread is not None and self._thread.is_alive() and not self.draining
-
-    @property
-    def not_ready(self) -> ApiError:
-        """What is answered then."""
-        return ApiError(503, "the server is starting or ending: ask another, or come back soon", code="not_ready")
 
     def start(self) -> None:
         """Begin; on the event loop that asks."""
@@ -215,7 +188,7 @@ class Runner:
     def reserve(self, num_texts: int) -> Job:
         """Places for so many texts. Raises `ApiError` (503) when there are not enough, or the server is about to end."""
         if not self.ready:
-            raise self.not_ready
+            raise not_ready()
         if self.num_open + num_texts > self.num_places:
             raise ApiError(503, "too many texts are waiting already: come back in a moment", code="overloaded")
         self.num_open += num_texts
@@ -227,24 +200,18 @@ class Runner:
             self._commands.append(command)
             self._wake.notify()
 
+    def end_texts(self) -> None:
+        """End every text with an error: the server has no more time for them."""
+        self.command(lambda: self._end_texts(self._texts.values(), not_ready()))
+
     # What follows runs in the thread.
 
-    def add(self, job: Job, works: Sequence[Work], added: asyncio.Future[None]) -> None:
+    def add(self, job: Job, requests: Sequence[Request], added: asyncio.Future[None]) -> None:
         """Give a job's texts to the engine, all or none."""
         try:
-            for number, work in enumerate(works):
-                ticket = self.engine.add(
-                    work.prompt_ids,
-                    work.settings,
-                    work.stop_ids,
-                    sample=work.sample,
-                    logprobs=work.logprobs,
-                    prompt_logprobs=work.prompt_logprobs,
-                    logit_bias=work.logit_bias,
-                    overflow=work.overflow,
-                )
-                self._texts[ticket] = _Text(job, number)
-                self.metrics.prompt_tokens.inc(len(work.prompt_ids))
+            for number, request in enumerate(requests):
+                self._texts[self.engine.add(request)] = _Text(job, number)
+                self.metrics.prompt_tokens.inc(len(request.prompt))
         except Exception as error:
             self.cancel(job)
             failure = error if isinstance(error, GroundupError) else unexpected(error)
@@ -263,21 +230,18 @@ class Runner:
     def _run(self) -> None:
         while True:
             with self._wake:
-                while not (self._commands or self._ending or self._texts):
+                while not (self._commands or self._ending or self._texts or self.engine.busy):
                     self._wake.wait()
                 if self._ending:
                     return
-                commands, self._commands = self._commands, []
+                do = self._commands.popleft() if self._commands else self._step
             try:
-                for command in commands:
-                    command()
-                pieces = self.engine.step()
+                do()
             except Exception as error:
                 self._fail(error)
-            else:
-                self._deliver(pieces)
 
-    def _deliver(self, pieces: Sequence[Piece]) -> None:
+    def _step(self) -> None:
+        pieces = self.engine.step()
         now, events = time.perf_counter(), list[tuple[Job, Event]]()
         for piece in pieces:
             text = self._texts.get(piece.ticket)
@@ -298,9 +262,14 @@ class Runner:
             self._on_loop(lambda: _deliver_all(events))
 
     def _fail(self, error: Exception) -> None:
-        """A step failed: every text in the engine ends with an error, and the next ones find it empty."""
+        """A step failed: the texts that the engine lost by it end with an error; all, if it says that it lost none."""
+        lost = [text for ticket, text in self._texts.items() if not self.engine.holds(ticket)]
         answer = ApiError(500, str(error)) if isinstance(error, GroundupError) else unexpected(error)
-        jobs = {text.job for text in self._texts.values()}
+        self._end_texts(lost or self._texts.values(), answer)
+
+    def _end_texts(self, texts: Iterable[_Text], answer: ApiError) -> None:
+        """The requests that these are of end with an error."""
+        jobs = {text.job for text in texts}
         for job in jobs:
             self.cancel(job)
         self._on_loop(lambda: _deliver_all([(job, answer) for job in jobs]))

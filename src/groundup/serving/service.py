@@ -12,12 +12,12 @@ from collections.abc import AsyncIterator, Coroutine, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar, cast
 
-from starlette.requests import Request
+from starlette.requests import Request as HttpRequest
 from starlette.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
 from groundup.config import build
-from groundup.generation.request import Token
+from groundup.generation.request import Request, Token
 from groundup.generation.settings import GenerationSettings
 from groundup.language_model.model import LanguageModel
 from groundup.language_model.text_engine import TextEngine
@@ -27,10 +27,13 @@ from groundup.serving.guarding import CheckedText, Guard
 from groundup.serving.metrics import CLIENT_LEFT, Metrics
 from groundup.serving.prompts import Prompt, Prompts
 from groundup.serving.requests import SamplingBody
-from groundup.serving.runner import Job, Runner, Work, Writer
+from groundup.serving.runner import Job, Runner, Writer
 from groundup.serving.settings import ServingSettings
 
 SECONDS_TO_SEND = 30.0  # beyond `request_seconds`: whoever doesn't read an answer loses it
+EVENT_STREAM = "text/event-stream"
+STREAMED: dict[int | str, dict[str, Any]] = {200: {"content": {EVENT_STREAM: {}}}}
+"""For the schema: with `stream` the answer has another form."""
 Result = TypeVar("Result")
 
 
@@ -69,15 +72,15 @@ class Service:
         if name is not None and name != self.name:
             raise ApiError(404, f"model: this server has {self.name!r} only", "model", "model_not_found")
 
-    def works(
+    def requests(
         self, body: SamplingBody, prompts: Sequence[Prompt], new_tokens: int | None, param: str, **scored: Any
-    ) -> list[Work]:
-        """The engine's work for `n` texts of each prompt: prompt by prompt, sample by sample."""
+    ) -> list[Request]:
+        """What is asked of the engine for `n` texts of each prompt: prompt by prompt, sample by sample."""
         seed = secrets.randbits(63) if body.seed is None else body.seed % 2**63
         stop = (body.stop,) if isinstance(body.stop, str) else tuple(body.stop or ())
         overflow = body.overflow or self.settings.overflow
         bias = self._biases(body)
-        works = []
+        requests = []
         for prompt in prompts:
             settings = build(
                 GenerationSettings,
@@ -88,15 +91,17 @@ class Service:
                     "top_p": 1.0 if body.top_p is None else body.top_p,
                     "min_p": body.min_p or 0.0,
                     "repetition_penalty": 1.0 if body.repetition_penalty is None else body.repetition_penalty,
+                    "presence_penalty": body.presence_penalty or 0.0,
+                    "frequency_penalty": body.frequency_penalty or 0.0,
                     "stop": [*prompt.stop, *stop],
                     "seed": seed,
                 },
             )
-            works += [
-                Work(prompt.ids, settings, sample, prompt.stop_ids, logit_bias=bias, overflow=overflow, **scored)
+            requests += [
+                Request(prompt.ids, settings, sample, prompt.stop_ids, logit_bias=bias, overflow=overflow, **scored)
                 for sample in range(body.n or 1)
             ]
-        return works
+        return requests
 
     def _num_new(self, num_read: int, asked: int | None, overflow: str, param: str) -> int:
         most, room = self.settings.max_new_tokens, self.context - num_read
@@ -151,7 +156,7 @@ def usage(num_prompt: int, num_new: int) -> Usage:
     return Usage(prompt_tokens=num_prompt, completion_tokens=num_new, total_tokens=num_prompt + num_new)
 
 
-async def while_there(request: Request, work: Coroutine[Any, Any, Result]) -> Result:
+async def while_there(request: HttpRequest, work: Coroutine[Any, Any, Result]) -> Result:
     """The result of some work, which is canceled when whoever asked for it leaves."""
 
     async def leaving() -> None:
@@ -175,7 +180,7 @@ class EventStream(StreamingResponse):
 
     def __init__(self, events: AsyncIterator[str], job: Job, seconds: float) -> None:
         headers = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
-        super().__init__(_as_events(events), headers=headers, media_type="text/event-stream")
+        super().__init__(_as_events(events), headers=headers, media_type=EVENT_STREAM)
         self._job, self._seconds = job, seconds
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

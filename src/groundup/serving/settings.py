@@ -42,12 +42,14 @@ class ServingSettings:
     """As long as the head of a request may take to arrive."""
     body_seconds: float = 30.0
     """As long as its body may take."""
+    send_seconds: float = 60.0
+    """As long as the other side may take nothing of its answer; its connection is closed then."""
     request_seconds: float = 600.0
     """As long as an answer may take, waiting included; a text that is not done by then ends there."""
     drain_seconds: float = 30.0
     """After SIGTERM, as long as requests that are there already may take to be answered."""
     max_connections: int = 1024
-    """How many connections may be open at once."""
+    """How many connections may be open at once; who comes after is told to come back later (503)."""
 
     def __post_init__(self) -> None:
         require(0 <= self.port < 65536, "serving.port", self.port, "use a whole number from 0 to 65535")
@@ -69,5 +71,5 @@ class ServingSettings:
         ):
             value = getattr(self, field)
             require(value >= least, f"serving.{field}", value, f"use a whole number of at least {least}")
-        for field in ("header_seconds", "body_seconds", "request_seconds", "drain_seconds"):
+        for field in ("header_seconds", "body_seconds", "send_seconds", "request_seconds", "drain_seconds"):
             require_finite(f"serving.{field}", getattr(self, field), exclusive=True)

@@ -9,7 +9,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from groundup.serving.api_error import ApiError
 
-LINGER_SECONDS = 0.5
+LINGER_SECONDS = 2.0
 
 
 class SizeLimits:
@@ -23,18 +23,15 @@ class SizeLimits:
             return await self.app(scope, receive, send)
         size = len(scope["raw_path"] or b"") + len(scope["query_string"])
         if size + sum(len(name) + len(value) + 4 for name, value in scope["headers"]) > self.max_head:
-            error = ApiError(
-                431, f"the head has more than {self.max_head:,} bytes, the most that is read here: send less"
-            )
-            return await _refuse(error, scope, receive, send)
+            return await refuse(head_too_large(self.max_head), scope, receive, send)
         try:
             async with asyncio.timeout(self.seconds):
                 body = await self._read(scope, receive)
         except TimeoutError:
             error = ApiError(408, f"the body took more than {self.seconds:g} s to arrive: send it at once")
-            return await _refuse(error, scope, receive, send)
+            return await refuse(error, scope, receive, send)
         except ApiError as error:
-            return await _refuse(error, scope, receive, send)
+            return await refuse(error, scope, receive, send)
         if body is None:
             return None  # nobody is there any more
         given = False
@@ -69,12 +66,19 @@ class SizeLimits:
         return ApiError(413, f"the body has more than {self.max_body:,} bytes, the most that is read here: send less")
 
 
-async def _refuse(error: ApiError, scope: Scope, receive: Receive, send: Send) -> None:
-    """Answer and close. What else comes of the body is thrown away for a moment, or who still sends would lose the answer."""
+def head_too_large(most: int) -> ApiError:
+    """The answer to a head of more than so many bytes."""
+    return ApiError(431, f"the head has more than {most:,} bytes, the most that is read here: send less")
+
+
+async def refuse(error: ApiError, scope: Scope, receive: Receive, send: Send) -> None:
+    """Answer, and close when the body has come to its end, or in a moment: who still sends would lose the answer."""
+    response = error.response()
+    response.headers["Connection"] = "close"
+    await send({"type": "http.response.start", "status": error.status, "headers": response.raw_headers})
+    await send({"type": "http.response.body", "body": response.body, "more_body": True})
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(LINGER_SECONDS):
             while (await receive()).get("more_body", False):
-                pass
-    response = error.response()
-    response.headers["Connection"] = "close"
-    await response(scope, receive, send)
+                pass  # thrown away
+    await send({"type": "http.response.body", "body": b""})

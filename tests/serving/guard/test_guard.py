@@ -86,10 +86,19 @@ def test_the_audit_log_holds_no_text_and_hashes_with_a_key_of_the_process(tmp_pa
     assert (tmp_path / "audit.jsonl").stat().st_mode & 0o777 == 0o600
 
 
-def test_checks_go_on_where_the_audit_log_cannot_be_written(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+class _Full:
+    def write(self, text: str) -> int:
+        raise OSError(28, "No space left on device")
+
+
+def test_checks_go_on_where_the_audit_log_cannot_be_written(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     guard = load_guard(write_guard(tmp_path, 'audit = "/dev/full"\n[output]\npersonal_data = "redact"\n'))
     assert guard.check_output("to ann@mail.org").text == "to <EMAIL>"
     assert "audit log cannot be written (No space left on device)" in capsys.readouterr().err
+    monkeypatch.setattr("sys.stderr", _Full())  # a file on the same disk
+    assert guard.check_output("to ann@mail.org").text == "to <EMAIL>"
     guard.close()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import hmac
 import json
@@ -48,7 +49,8 @@ class AuditLog:
         try:
             os.write(self._file, line.encode() + b"\n")  # one call, so that lines of several threads don't mix
         except OSError as error:
-            print(f"groundup: the audit log cannot be written ({error.strerror}); free some room", file=sys.stderr)
+            with contextlib.suppress(OSError):  # what is printed may lie on the same disk
+                print(f"groundup: the audit log cannot be written ({error.strerror}); free some room", file=sys.stderr)
 
     def close(self) -> None:
         """Close the file."""
