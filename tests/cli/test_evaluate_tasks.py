@@ -23,7 +23,7 @@ def run(tiny_recipe: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def task(tmp_path: Path) -> Path:
-    (tmp_path / "rows.jsonl").write_text('{"a": "of the", "b": "zqx"}\n{"a": "to", "b": "qq"}\n', encoding="utf-8")
+    (tmp_path / "rows.jsonl").write_text('{"a": "of the", "b": "zqx"}\n{"a": "to", "b": "q€q"}\n', encoding="utf-8")
     file = tmp_path / "Words.toml"
     file.write_text('data = "rows.jsonl"\nchoices = ["{{a}}", "{{b}}"]\nanswer = 0\nprompt = "The"\n', encoding="utf-8")
     return file
@@ -31,7 +31,9 @@ def task(tmp_path: Path) -> Path:
 
 def test_a_table_and_what_is_kept_with_the_run(run: Path, task: Path, capsys: pytest.CaptureFixture[str]) -> None:
     evaluate(str(run), task=[task])
-    heading, *lines = capsys.readouterr().out.splitlines()
+    printed = capsys.readouterr()
+    assert "1 of 2 rows of Words hold characters or words that the model's tokenizer doesn't have" in printed.err
+    heading, *lines = printed.out.splitlines()
     assert heading.split() == ["task", "figure", "value", "95", "%", "interval", "items"]
     assert [line.split()[:2] for line in lines] == [["Words", "acc"], ["Words", "acc_norm"], ["Words", "acc_bytes"]]
     kept = read_measurements(RunDirectory(run))["evaluations/task-words.json"]
@@ -40,6 +42,8 @@ def test_a_table_and_what_is_kept_with_the_run(run: Path, task: Path, capsys: py
     assert value["n"] == 2
     assert kept["settings"]["choices"] == ["{{a}}", "{{b}}"]
     assert f"{value['value']:.4f}" == lines[0].split()[2]
+    evaluate(str(run / "checkpoints" / "step-000002"), task=[task])
+    assert "evaluations/task-words-step-000002.json" in read_measurements(RunDirectory(run))
 
 
 def test_json_of_several_tasks(tiny_base: Path, task: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -53,8 +57,14 @@ def test_json_of_several_tasks(tiny_base: Path, task: Path, capsys: pytest.Captu
 
 
 def test_a_task_says_itself_what_is_asked(tmp_path: Path, task: Path) -> None:
-    with pytest.raises(SettingError, match="--data = 'x': a task says itself what is asked; leave it out with --task"):
-        evaluate(str(tmp_path), task=[task], data="x")
+    with pytest.raises(
+        SettingError, match=r"--data = \['x'\]: a task says itself what is asked; leave it out with --task"
+    ):
+        evaluate(str(tmp_path), task=[task], data=["x"])
+    with pytest.raises(SettingError, match="--task = 'Words': two files have this name"):
+        evaluate(str(tmp_path), task=[task, task])
+    with pytest.raises(SettingError, match="--metrics = 'loss': a task says itself"):
+        evaluate(str(tmp_path), task=[task], metrics="loss")
     with pytest.raises(SettingError, match="--by = 'language': a task says itself"):
         evaluate(str(tmp_path), task=[task], by="language")
     with pytest.raises(SettingError, match=r"task .*none\.toml: the file cannot be read"):

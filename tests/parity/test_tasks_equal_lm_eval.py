@@ -14,10 +14,12 @@ import pytest
 from benchmarks.tasks.lm_eval_form import figures_of, lm_eval_config
 
 from groundup.config import write_toml
-from groundup.errors import MissingExtraError
+from groundup.errors import MissingExtraError, TokenizerError
 from groundup.evaluation.tasks.score import TaskResult, score_task
 from groundup.evaluation.tasks.settings import Task, TaskSettings, read_task
+from groundup.generation.settings import GenerationSettings
 from groundup.language_model import LanguageModel
+from groundup.tokens.tokenizer import Tokenizer
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::UserWarning", "ignore::FutureWarning")
 
@@ -151,6 +153,53 @@ def test_our_scorer_and_our_adapter_give_the_figures_of_hf(
     assert [value for item in ours.items for value in item.log_likelihoods] == pytest.approx(
         expected, abs=1e-4, rel=1e-6
     )
+
+
+TEMPLATE = (
+    "{% for message in messages %}<{{ message.role }}>{{ message.content }}</s>{% endfor %}"
+    "{% if add_generation_prompt %}<assistant>{% endif %}"
+)
+
+
+def test_the_adapter_writes_conversations_as_transformers_does(model: LanguageModel, saved: Path) -> None:
+    import transformers
+
+    from groundup.evaluation.tasks.lm_eval_model import GroundupLM
+
+    talking = LanguageModel(model.model, model.tokenizer.with_config({"chat_template": TEMPLATE}))
+    adapter, theirs = GroundupLM(talking), transformers.AutoTokenizer.from_pretrained(saved)
+    messages = [{"role": "user", "content": "a"}, {"role": "assistant", "content": "The answer: "}]
+    for asked, generate in ((messages[:1], True), (messages, False)):
+        expected = theirs.apply_chat_template(
+            asked,
+            chat_template=TEMPLATE,
+            tokenize=False,
+            add_generation_prompt=generate,
+            continue_final_message=not generate,
+        )
+        assert adapter.apply_chat_template(asked, generate) == expected
+    assert adapter.chat_template(True) == TEMPLATE
+    assert adapter.tok_encode("a b") == theirs.encode("a b")
+    with pytest.raises(TokenizerError, match="the model has no chat template: leave out apply_chat_template"):
+        GroundupLM(model).apply_chat_template(messages)
+
+
+def test_the_adapter_samples_when_a_task_says_so() -> None:
+    from groundup.evaluation.tasks import lm_eval_model
+
+    settings = lm_eval_model._generation_settings(
+        {"do_sample": True, "temperature": 0.5, "top_p": 0.9, "until": ["x", ""]}
+    )
+    assert settings == GenerationSettings(max_new_tokens=256, temperature=0.5, top_p=0.9, stop=("x",))
+    assert lm_eval_model._generation_settings({"max_gen_toks": 3}).temperature == 0
+
+
+def test_a_tokenizer_without_an_end_is_refused(model: LanguageModel) -> None:
+    from groundup.evaluation.tasks.lm_eval_model import GroundupLM
+
+    without = Tokenizer(json.dumps(model.tokenizer.description()).encode(), {}, {})
+    with pytest.raises(TokenizerError, match="no token that begins or ends a text, which lm-eval needs: add one"):
+        GroundupLM(LanguageModel(model.model, without)).prefix_token_id  # noqa: B018
 
 
 def test_the_adapter_without_lm_eval_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:

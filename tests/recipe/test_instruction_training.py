@@ -77,8 +77,13 @@ def test_answers_are_learned_and_the_model_ends_its_turn(
     result = json.loads((run.path / "result.json").read_text())
     assert figures["loss"] == pytest.approx(result["validation"]["loss"], abs=1e-6)
     assert figures["tokens"] == result["validation"]["tokens"]
+    assert figures["unit"] == "rows"
+    assert figures["intervals"]["loss"]["low"] < figures["loss"] < figures["intervals"]["loss"]["high"]
+    assert figures["bits_per_byte"] == pytest.approx(result["validation"]["bits_per_byte"], rel=1e-5)
     with pytest.raises(DataError, match="not in windows: leave out window"):
         gu.evaluate(run.path, window=8, say=quiet)
+    with pytest.raises(DataError, match="measured together: leave out by"):
+        gu.evaluate(run.path, by="length", say=quiet)
     if method == "full":
         reply = model.chat([{"role": "user", "content": "Name tea."}], max_new_tokens=40, temperature=0)
         assert len(model.tokenizer.encode(reply)) < 40  # it stopped by itself
@@ -121,6 +126,7 @@ def test_preferences_grow(method: str, tiny_base: Path, preferences: Path, tmp_p
     assert {"accuracy", "margin", "chosen_reward", "rejected_reward"} <= trained[-1].keys()
     figures = gu.evaluate(run.path, say=quiet)
     assert figures["accuracy"] == 1
+    assert figures["intervals"]["margin"]["n"] == figures["pairs"]
     with pytest.raises(DataError, match="trained on pairs, which have figures of their own: leave out metrics"):
         gu.evaluate(run.path, metrics="perplexity", say=quiet)
     assert figures["pairs"] == json.loads((run.path / "result.json").read_text())["validation"]["pairs"]

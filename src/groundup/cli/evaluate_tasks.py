@@ -7,12 +7,17 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from groundup.cli.loading import loading
+from groundup.errors import SettingError
 from groundup.evaluation.tasks.settings import read_task
 
 
 def print_tasks(model: str, files: Sequence[Path], as_json: bool) -> None:
     """Print a table with a row for each figure of each task, or one JSON object."""
     tasks = [read_task(file) for file in files]
+    names = [task.name for task in tasks]
+    for name in names:
+        if names.count(name) > 1:
+            raise SettingError("--task", name, "two files have this name, and figures go by it: rename one")
     from groundup.language_model.locate import find_model
 
     find_model(model)  # a wrong path is answered before anything heavy is loaded

@@ -111,12 +111,16 @@ def paired(a: ArrayLike, b: ArrayLike, statistic: Statistic = mean, seed: int = 
     value_a, value_b = statistic(rows_a), statistic(rows_b)
 
     generator, difference = np.random.default_rng(seed), value_a - value_b
-    draws = (row for index in _draws(n, min(samples, 1000), generator) for row in index)
-    drawn = np.array([statistic(rows_a[row]) - statistic(rows_b[row]) for row in draws])
+    of_means = statistic is mean and rows_a.ndim == 1
+    draws = _draws(n, min(samples, 1000), generator)
+    if of_means:
+        drawn = np.concatenate([(rows_a - rows_b)[index].mean(1) for index in draws])
+    else:
+        drawn = np.array([statistic(rows_a[row]) - statistic(rows_b[row]) for index in draws for row in index])
     low, high = middle(drawn) if n > 1 else (math.nan, math.nan)
     exact = n < 63 and 2**n <= samples
     ways = _all_ways(n) if exact else _some_ways(n, samples, generator)
-    if statistic is mean and rows_a.ndim == 1:
+    if of_means:
         dealt = [((1 - 2 * part.astype(np.float64)) @ (rows_a - rows_b)) / n for part in ways]
     else:
         dealt = [np.array([_dealt(both, swap, statistic) for swap in part]) for part in ways]

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from groundup.errors import MachineError
+from groundup.errors import MachineError, RunError
 from groundup.language_model.locate import find_model
 from groundup.run.directory import RECIPE_FILE, RunDirectory
 from groundup.run.measurements import write_measurement
@@ -30,10 +30,10 @@ def keep_evaluation(
     run = run_of(path)
     if run is None or path is None:
         return None
-    slug = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:80] or "text"
+    slug = re.sub(r"[^a-z0-9]+", "-", name.lower())[-80:].strip("-") or "text"
     try:
         return write_measurement(RunDirectory(run), "evaluations", slug, _joined(figures), settings, find_model(path))
-    except MachineError as error:
+    except (MachineError, RunError) as error:
         say(f"warning: the figures are not kept with the run: {error}")
         return None
 

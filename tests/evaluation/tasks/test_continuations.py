@@ -89,6 +89,14 @@ def test_examples_that_all_share_are_read_once(name: str, monkeypatch: pytest.Mo
     require_equal(model, asked)
 
 
+def test_few_texts_with_a_long_beginning_share_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(continuations, "LONG", 64)
+    long = np.random.default_rng(2).integers(0, VOCABULARY, 70).tolist()
+    require_equal(
+        MODELS["window"], [Continuation(long, [1, 2, 3]), Continuation(long, [4]), Continuation([*long, 5], [6])]
+    )
+
+
 def test_a_context_that_is_too_long_loses_its_beginning() -> None:
     long = np.random.default_rng(1).integers(0, VOCABULARY, CONTEXT + 20).tolist()
     require_equal(MODELS["qwen3"], [Continuation(long, [1, 2, 3]), Continuation(long[:5], long[:CONTEXT])])
@@ -128,7 +136,7 @@ def test_logits_are_made_in_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_two_endings_of_one_question_in_a_row() -> None:
     """By hand: the question 5 6 7 8, then 1 2 or 3."""
     texts = [[5, 6, 7, 8, 1, 2], [5, 6, 7, 8, 3]]
-    (tree,) = grow_trees(texts, [0, 1])
+    (tree,) = grow_trees(dict(enumerate(texts)), [0, 1])
     assert tree.ids == [5, 6, 7, 8, 1, 2, 3]
     assert tree.places == [0, 1, 2, 3, 4, 5, 4]
     assert [path.tolist() for _, path in tree.texts] == [[0, 1, 2, 3, 4, 5], [0, 1, 2, 3, 6]]
@@ -138,7 +146,14 @@ def test_two_endings_of_one_question_in_a_row() -> None:
 
 
 def test_texts_that_share_little_stand_apart() -> None:
-    trees = list(grow_trees([[1, 2, 3, 4], [1, 2, 9, 9]], [0, 1]))
+    trees = list(grow_trees({0: [1, 2, 3, 4], 1: [1, 2, 9, 9]}, [0, 1]))
     assert [tree.ids for tree in trees] == [[1, 2, 3, 4], [1, 2, 9, 9]]
     assert Tree().ids == []
-    assert num_shared([1, 2], [1, 2, 3]) == 2
+
+
+@given(tokens, tokens, tokens)
+def test_what_two_texts_share(beginning: list[int], one: list[int], other: list[int]) -> None:
+    expected = len(beginning) + next(
+        (n for n, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other))
+    )
+    assert num_shared(beginning + one, beginning + other) == expected

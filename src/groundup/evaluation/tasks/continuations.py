@@ -25,10 +25,12 @@ from groundup.evaluation.tasks.prefix_tree import Tree, grow_trees, num_shared
 from groundup.generation.forward import evaluating
 from groundup.model.transformer import KVCache, Transformer
 
-TOKENS_AT_ONCE = 2**11  # tokens of a batch: enough to keep a core busy, few enough for its cache
+NUMBERS_AT_ONCE = 2**17  # of a batch's hidden states: what is made of them has to stay in a core's cache
+TOKENS_ON_A_GPU = 2**14  # of a batch
 LOGITS_AT_ONCE = 2**22  # 16 MB of them
 WORTH_A_PASS = 64  # tokens that many texts must share before they are read in a pass of their own
 MANY = 16  # texts
+LONG = 2**10  # tokens: few texts are many enough, since their mask would be large
 
 
 class Continuation(NamedTuple):
@@ -62,7 +64,8 @@ class _Family:
 class _TreeRows(KVCache):
     """Rows of trees as the network reads them: it asks its cache who stands where, and who sees whom."""
 
-    def __init__(self, trees: Sequence[Tree], prefix: KVCache | None, device: torch.device) -> None:
+    def __init__(self, trees: Sequence[Tree], prefix: KVCache | None, weight: Tensor) -> None:
+        device, self.dtype = weight.device, weight.dtype
         self.prefix = prefix
         self.lengths = [0] * len(trees)
         before = 0 if prefix is None else prefix.lengths[0]
@@ -90,7 +93,7 @@ class _TreeRows(KVCache):
             keys = torch.cat([before, self.places], dim=1)  # (B, P + T)
             seen = seen & (self.places[:, None, :, None] - keys[:, None, None, :] < window)
         # Once here, or else in every layer.
-        return torch.zeros(seen.shape, device=seen.device).masked_fill_(~seen, float("-inf"))
+        return torch.zeros(seen.shape, dtype=self.dtype, device=seen.device).masked_fill_(~seen, float("-inf"))
 
     def write(self, layer: int, key: Tensor, value: Tensor) -> tuple[Tensor, Tensor]:
         if self.prefix is None:
@@ -119,14 +122,15 @@ def log_likelihoods(model: Transformer, continuations: Sequence[Continuation]) -
     read = [text[:-1] for text in whole]  # what follows the last token is not asked
     results: list[LogLikelihood | None] = [None] * len(whole)
     device = model.token_embedding.weight.device
+    tokens = NUMBERS_AT_ONCE // model.config.d_model if device.type == "cpu" else TOKENS_ON_A_GPU
     with evaluating(model):
         for family in _families(read, firsts):
             cache = _read_prefix(model, family.prefix)
             length = len(family.prefix)
             rest = {number: read[number][length:] for number in family.numbers}
-            trees = list(grow_trees(rest, family.numbers))  # type: ignore[arg-type]
+            trees = list(grow_trees(rest, family.numbers))
             score = partial(_score_batch, model, cache, whole, firsts, length)
-            for scored in map_in_threads(score, list(_batches(trees)), device):
+            for scored in map_in_threads(score, list(_batches(trees, tokens)), device):
                 for number, result in scored:
                     results[number] = result
     return [result for result in results if result is not None]
@@ -146,10 +150,12 @@ def _families(read: Sequence[list[int]], firsts: Sequence[int]) -> Iterator[_Fam
         else:
             runs.append([number])
             shared.append(firsts[number] - 1)
-    single = [number for run in runs if len(run) < MANY for number in run]
+    single = []
     for run, length in zip(runs, shared, strict=True):
-        if len(run) >= MANY:
+        if len(run) >= MANY or (len(run) > 1 and length >= LONG):
             yield _Family(read[run[0]][:length], run)
+        else:
+            single += run
     if single:
         yield _Family([], single)
 
@@ -164,11 +170,12 @@ def _read_prefix(model: Transformer, prefix: list[int]) -> KVCache | None:
     return cache
 
 
-def _batches(trees: Sequence[Tree]) -> Iterator[list[Tree]]:
-    """Trees of about one length, the longest first, so that no long one is left for one core at the end."""
-    ordered = sorted(trees, key=lambda tree: -len(tree.ids))
+def _batches(trees: Sequence[Tree], tokens: int) -> Iterator[list[Tree]]:
+    """Trees of about one length, about so many tokens at a time, the longest first, so that no long one is left for one core at the end.
+    Those without branches, which need no mask, come last."""
+    ordered = sorted(trees, key=lambda tree: (tree.has_one_branch, -len(tree.ids)))
     while ordered:
-        most = max(1, TOKENS_AT_ONCE // len(ordered[0].ids))
+        most = max(1, tokens // len(ordered[0].ids))
         yield ordered[:most]
         ordered = ordered[most:]
 
@@ -182,11 +189,15 @@ def _score_batch(
     trees: Sequence[Tree],
 ) -> list[tuple[int, LogLikelihood]]:
     """The log-likelihoods of a batch's texts, with their numbers."""
-    device = model.token_embedding.weight.device
-    rows = _TreeRows(trees, prefix, device)
-    width = rows.seen.shape[2]
+    weight = model.token_embedding.weight
+    device, width = weight.device, max(len(tree.ids) for tree in trees)
     ids = torch.tensor([tree.ids + [0] * (width - len(tree.ids)) for tree in trees], device=device)
-    hidden = model.hidden_states(ids, cache=rows).flatten(0, 1)  # (B·T, D)
+    plain = prefix is None and all(
+        tree.has_one_branch for tree in trees
+    )  # what stands behind a text changes nothing in it
+    hidden = model.hidden_states(ids, cache=None if plain else _TreeRows(trees, prefix, weight)).flatten(
+        0, 1
+    )  # (B·T, D)
     numbers, places, targets = [], [], []
     for row, tree in enumerate(trees):
         for number, path in tree.texts:

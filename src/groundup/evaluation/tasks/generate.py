@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from groundup.errors import GenerationError
+from groundup.generation.request import Request
 from groundup.generation.settings import GenerationSettings
 from groundup.language_model import LanguageModel
 from groundup.language_model.text_engine import TextEngine
@@ -31,9 +32,10 @@ def generate_until(
     kept = [list(prompt[-(context - max_new_tokens) :]) for prompt in prompts]
     longest = max((len(prompt) for prompt in kept), default=0) + max_new_tokens
     engine = TextEngine(language_model, max(1, min(AT_ONCE, len(kept))), min(context, longest), piece=0)
+    ends = None if stop_ids is None else frozenset(stop_ids)
     # Those that begin alike come one after the other, so that what they share is still there.
     order = sorted(range(len(kept)), key=kept.__getitem__)
-    tickets = {engine.add(kept[number], settings, stop_ids, sample=number): number for number in order}
+    tickets = {engine.add(Request(kept[number], settings, number, ends)): number for number in order}
     texts = [""] * len(kept)
     while engine.busy:
         for piece in engine.step():

@@ -110,8 +110,9 @@ class GroundupLM(TemplateLM):  # type: ignore[misc]
         text = template.render(chat_history, add_generation_prompt)
         if add_generation_prompt:
             return text
-        last = chat_history[-1]["content"].strip()
-        return text[: text.rindex(last) + len(last)]
+        last = chat_history[-1]["content"].lstrip()
+        start = text.rindex(last.rstrip())
+        return text[: start + len(last if text[start:].startswith(last) else last.rstrip())]  # a template may strip it
 
     def _known(self, token_id: int | None) -> int:
         if token_id is None:

@@ -7,7 +7,7 @@ that it would have in a row of its own. Four choices after one question are read
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -36,6 +36,11 @@ class Tree:
         self.places.extend(range(shared, len(ids)))
         self.texts.append((number, np.concatenate([before, new])))
 
+    @property
+    def has_one_branch(self) -> bool:
+        """Whether it is a plain row: each of its texts is the beginning of the longest."""
+        return self.places[-1] == len(self.ids) - 1
+
     def sees(self) -> NDArray[np.bool_]:
         """(N, N) whether the token of the row may look at that of the column."""
         seen = np.zeros((len(self.ids), len(self.ids)), dtype=bool)
@@ -49,7 +54,7 @@ class Tree:
         return seen
 
 
-def grow_trees(texts: Sequence[Sequence[int]], numbers: Sequence[int]) -> Iterator[Tree]:
+def grow_trees(texts: Mapping[int, Sequence[int]], numbers: Sequence[int]) -> Iterator[Tree]:
     """The texts of these numbers, which are sorted, in trees of those that share a beginning. None of them is empty."""
     tree, last = Tree(), -1
     for number in numbers:
@@ -67,7 +72,11 @@ def grow_trees(texts: Sequence[Sequence[int]], numbers: Sequence[int]) -> Iterat
 
 def num_shared(one: Sequence[int], other: Sequence[int]) -> int:
     """How many tokens two texts have in common from their beginning on."""
-    most = min(len(one), len(other))
-    if one[:most] == other[:most]:
-        return most
-    return next(place for place in range(most) if one[place] != other[place])
+    low, high = 0, min(len(one), len(other))
+    while low < high:
+        middle = (low + high + 1) // 2
+        if one[low:middle] == other[low:middle]:
+            low = middle
+        else:
+            high = middle - 1
+    return low

@@ -26,6 +26,7 @@ from groundup.evaluation.tasks.items import Item, read_items
 from groundup.evaluation.tasks.settings import Task, TaskSettings
 from groundup.generation.settings import GenerationSettings
 from groundup.language_model import LanguageModel
+from groundup.tokens.tokenizer import Tokenizer
 
 NOTHING_EXTRACTED = "[invalid]"  # as in lm-eval
 
@@ -51,6 +52,8 @@ class TaskResult:
     kind: str
     figures: Mapping[str, Interval]
     items: tuple[ItemScore, ...]
+    num_unknown: int = 0
+    """Items with characters or words that the model's tokenizer doesn't have."""
 
 
 def score_task(language_model: LanguageModel, task: Task) -> TaskResult:
@@ -78,7 +81,8 @@ def score_task(language_model: LanguageModel, task: Task) -> TaskResult:
     else:
         scored = _generate(language_model, items, settings)
         figures = {"exact_match": _share(scored, "exact_match")}
-    return TaskResult(task.name, settings.kind, figures, tuple(scored))
+    unknown = sum(_is_unknown(language_model.tokenizer, item) for item in items)
+    return TaskResult(task.name, settings.kind, figures, tuple(scored), unknown)
 
 
 def _choose(language_model: LanguageModel, items: Sequence[Item], delimiter: str) -> list[ItemScore]:
@@ -155,6 +159,12 @@ def _endings(language_model: LanguageModel, asked: Sequence[tuple[Item, Sequence
     encoded = [encode_endings(tokenizer, item.prompt, endings, length, item.place) for item, endings in asked]
     found = iter(log_likelihoods(language_model.model, [one for each in encoded for one in each]))
     return [[next(found) for _ in each] for each in encoded]
+
+
+def _is_unknown(tokenizer: Tokenizer, item: Item) -> bool:
+    if tokenizer.unknown_id is None:
+        return False
+    return any(tokenizer.unknown_id in tokenizer.encode(text) for text in (item.prompt, *item.choices, *item.answers))
 
 
 def _column(scored: Sequence[ItemScore], name: str) -> NDArray[np.float64]:
