@@ -2,8 +2,8 @@
 
     python scripts/evaluation_texts.py RUN FOLDER      RUN: of `groundup train shakespeare`
 
-plays.jsonl: 24 passages of 1,000 characters, evenly spread over the run's held-out plays. languages.jsonl: the first 1,000 characters
-of up to six of the catalogue's conversations in each of six languages.
+plays.jsonl: 24 passages of 400 characters, evenly spread over the run's held-out plays. languages.jsonl: the first 400 characters
+of up to four of the catalogue's conversations in each of six languages.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from groundup.text.settings import DataSettings
 from groundup.text.sources import read_documents
 
 LANGUAGES = ("en", "de", "fr", "es", "it", "ru")
-PASSAGES, CHARACTERS, CONVERSATIONS = 24, 1000, 6
+PASSAGES, CHARACTERS, CONVERSATIONS = 24, 400, 4
 
 
 def main() -> None:
