@@ -14,6 +14,8 @@ from groundup.cli.loading import loading
 from groundup.recipe.audit_settings import AUDIT_NAMES, read_audit_names, read_audit_settings
 
 if TYPE_CHECKING:
+    from rich.table import Table
+
     from groundup.evaluation.audit_result import AuditResult, Figure
 
 
@@ -21,9 +23,7 @@ def audit(
     model: Annotated[str, typer.Argument(help=MODEL_HELP)],
     overrides: Annotated[
         list[str] | None,
-        typer.Argument(
-            metavar="[KEY=VALUE]...", help="Settings, such as memorization.documents=500.", show_default=False
-        ),
+        typer.Argument(metavar="[KEY=VALUE]...", help="Settings, such as memorization.rows=500.", show_default=False),
     ] = None,
     only: Annotated[
         str | None,
@@ -46,7 +46,7 @@ def audit(
 
         groundup audit runs/shakespeare --only extraction,membership --json
 
-        groundup audit runs/shakespeare --only extraction memorization.documents=500
+        groundup audit runs/shakespeare --only extraction memorization.rows=500
     """
     names = () if only is None else read_audit_names(only)
     wanted = read_audit_settings(settings, overrides or ())
@@ -84,7 +84,7 @@ def _print(name: str, result: AuditResult) -> None:
     print(f"\nThis cannot say: {result.cannot_say}\n")
 
 
-def _table(rows: Sequence[Mapping[str, Figure]]):  # type: ignore[no-untyped-def]  # noqa: ANN202
+def _table(rows: Sequence[Mapping[str, Figure]]) -> Table:
     from rich.table import Table
 
     table = Table(*(column.replace("_", " ") for column in (rows[0] if rows else ())), box=None)
@@ -98,6 +98,8 @@ def shown(figure: Figure) -> str:
     from groundup.evaluation.intervals import Interval
 
     if isinstance(figure, Interval):
+        if figure.low != figure.low:  # NaN
+            return f"{figure.value:.4f} (too few for an interval), n = {figure.n:,}"
         return f"{figure.value:.4f} [{figure.low:.4f}, {figure.high:.4f}], n = {figure.n:,}"
     if figure is None:
         return "–"

@@ -24,11 +24,13 @@ from groundup.recipe.audit_input import AuditInput
 from groundup.recipe.settings import load_recipe
 from groundup.run.directory import RECIPE_FILE, RunDirectory
 from groundup.text.cache import cache_directory
-from groundup.text.canaries.canaries import letters_of
+from groundup.text.canaries.canaries import letters_of, without_lines
+from groundup.text.canaries.settings import CanarySettings
 from groundup.text.prepared_file import is_prepared, read_prepared
 from groundup.text.privacy.settings import PrivacySettings
 from groundup.text.settings import DataSettings
 from groundup.text.sources import read_documents
+from groundup.tokens.tokenizer import Tokenizer
 
 NAME_A_TEXT = "name one with memorization.text=…, or a run with memorization.data_of=…"
 
@@ -71,7 +73,7 @@ def audit_personal_data(given: AuditInput) -> AuditResult:
     """Whether personal data comes out, held against what was taken out of the training text."""
     privacy, scrubbed, trained = PrivacySettings(), dict[str, int](), None
     if known_run(given) is not None or given.settings.memorization.text:
-        trained, _ = sides(given)
+        trained, _ = sides(given, with_canaries=True)
     if trained is not None and not given.settings.memorization.text:
         run = known_run(given)
         assert run is not None
@@ -99,28 +101,41 @@ def known_run(given: AuditInput) -> Path | None:
     return Path(named) if named else given.run
 
 
-def sides(given: AuditInput) -> tuple[Side, Side | None]:
-    """What the model was trained on, or may have been, and what it was not. Raises `AuditError` where neither is known."""
+def sides(given: AuditInput, with_canaries: bool = False) -> tuple[Side, Side | None]:
+    """What the model was trained on, or may have been, and what it was not. Raises `AuditError` where neither is known.
+
+    Canaries have an audit of their own: here they are left out unless they are asked for, for what was held out has none, and every
+    model would find the two sides unlike.
+    """
     memorization = given.settings.memorization
     if memorization.text:
-        return _side(memorization.text, given), _side(
-            memorization.unseen_text, given
-        ) if memorization.unseen_text else None
+        unseen = memorization.unseen_text
+        return _side(memorization.text, given), _side(unseen, given) if unseen else None
     run = known_run(given)
     if run is None:
         raise AuditError(f"{given.path} is not part of a run, so what it was trained on is not known: {NAME_A_TEXT}")
-    data = given.data_of(run)
-    if data.tokenizer.sha256 != given.language_model.tokenizer.sha256:
-        raise AuditError(
-            f"{run} has another tokenizer than {given.path}, so its rows can't be read by it: {NAME_A_TEXT}"
-        )
-    named = bool(load_recipe(str(run / RECIPE_FILE)).data.validation_source)  # then no source is on both sides
+    data, settings = given.data_of(run), load_recipe(str(run / RECIPE_FILE)).data
+    named = bool(settings.validation_source)  # then no source is on both sides
     if named or data.facts["split"] == "tail":
         given.say(
             "warning: what was held out is another part of the text than what was trained on, so part of what tells them apart may be "
             "in the text, not in the model: hold the same against a model that saw neither (memorization.data_of)"
         )
-    return Side.of_store(data.train, named), Side.of_store(data.validation, named)
+    planted = settings.canaries if settings.canaries.count and not with_canaries else None
+    return (
+        _as_read(Side.of_store(data.train, named), data.tokenizer, given.language_model.tokenizer, planted),
+        _as_read(Side.of_store(data.validation, named), data.tokenizer, given.language_model.tokenizer, None),
+    )
+
+
+def _as_read(side: Side, written: Tokenizer, own: Tokenizer, planted: CanarySettings | None) -> Side:
+    """Documents that are one tokenizer's ids as the model's own, without lines that were planted."""
+    if planted is None and own.sha256 == written.sha256:
+        return side
+    texts = side.texts(written)
+    if planted is not None:
+        texts = (without_lines(text, planted) for text in texts)
+    return Side.of_texts(zip(texts, side.groups.tolist(), strict=True), own)
 
 
 def _side(sources: str | tuple[str, ...], given: AuditInput) -> Side:

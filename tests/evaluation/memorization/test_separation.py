@@ -8,7 +8,13 @@ import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score, roc_curve  # type: ignore[import-untyped,unused-ignore]
 
-from groundup.evaluation.memorization.separation import auc, auc_interval, rows_of, true_positive_rate
+from groundup.evaluation.memorization.separation import (
+    auc,
+    auc_interval,
+    over_documents,
+    rows_of,
+    true_positive_rate,
+)
 
 
 def test_the_area_is_scikit_learns() -> None:
@@ -55,3 +61,22 @@ def test_the_areas_interval_holds_the_true_area_19_times_in_20(shift: float) -> 
     intervals = [auc_interval(rows_of(generator.normal(shift, 1, 10), generator.normal(0, 1, 100))) for _ in range(600)]
     held = sum(interval.low <= true <= interval.high for interval in intervals)
     assert 0.93 <= held / 600 <= 0.985
+
+
+def test_rows_of_one_document_are_drawn_together() -> None:
+    """Ten documents whose ten rows are all alike tell no more than ten rows would, and a single one tells nothing."""
+    generator = np.random.default_rng(2)
+    scores = generator.normal(size=20)
+    rows = rows_of(scores[:10], scores[10:])
+    alike = rows_of(scores[:10].repeat(10), scores[10:].repeat(10))
+    few = over_documents(rows, np.arange(20), auc, 3)
+    many = over_documents(alike, np.arange(20).repeat(10), auc, 3)
+    assert (many.value, many.low, many.high, many.n) == pytest.approx((few.value, few.low, few.high, 20))
+    narrow = over_documents(alike, np.arange(200), auc, 3)
+    assert narrow.high - narrow.low < 0.5 * (few.high - few.low)
+    shuffled = generator.permutation(200)
+    other = over_documents(alike[shuffled], np.arange(20).repeat(10)[shuffled], auc, 3)
+    assert (other.low, other.high) == pytest.approx((many.low, many.high))
+    one = over_documents(rows, np.array([0] * 10 + list(range(1, 11))), auc, 3)
+    assert (one.value, one.n) == (few.value, 11)
+    assert math.isnan(one.low)

@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 
 from groundup.errors import AuditError
 from groundup.evaluation.audit_result import AuditResult, Figure
-from groundup.evaluation.intervals import Interval, proportion
+from groundup.evaluation.intervals import Interval, bootstrap, proportion, ratio
 from groundup.evaluation.memorization.settings import MemorizationSettings
-from groundup.evaluation.memorization.sides import Integers, Side, choose, count_occurrences
+from groundup.evaluation.memorization.sides import Integers, Side, choose, count_occurrences, row_hashes
 from groundup.evaluation.memorization.token_scores import score_tokens
 from groundup.model.transformer import Transformer
 
@@ -32,18 +32,25 @@ POOL = 20
 class Asked:
     """Stretches of text that the model was asked to go on with."""
 
-    places: Integers
-    """(N,) where each suffix begins."""
+    texts: NDArray[np.uint64]
+    """(N,) a number for each stretch, the same for those of the same text."""
     copies: Integers
     """(N,) how often the suffix stands in the training text."""
     extracted: dict[int, NDArray[np.bool_]]
     """For each length of prefix, (N,) whether the suffix came out."""
 
     def rate(self, prefix: int, chosen: NDArray[np.bool_]) -> Interval | None:
-        """The share that came out of those that are chosen."""
+        """The share that came out of those that are chosen, as often as they were drawn; its interval is over different texts, for
+        copies come out together."""
         if not chosen.any():
             return None
-        return proportion(int(self.extracted[prefix][chosen].sum()), int(chosen.sum()))
+        _, which = np.unique(self.texts[chosen], return_inverse=True)
+        came_out = np.bincount(which, self.extracted[prefix][chosen])
+        of_text = np.column_stack([came_out, np.bincount(which)]).astype(np.float64)
+        share, texts = ratio(of_text), len(of_text)
+        if share in (0.0, 1.0):  # where a bootstrap would be sure
+            return proportion(int(share) * texts, texts)
+        return bootstrap(of_text, ratio)
 
 
 def extraction(
@@ -55,7 +62,7 @@ def extraction(
     longest = max(prefixes)
     generator = np.random.default_rng(seed)
     asked = _ask(model, trained, trained, prefixes, settings, generator)
-    chosen = np.zeros(len(asked.places), np.bool_)
+    chosen = np.zeros(len(asked.copies), np.bool_)
     chosen[: settings.rows] = True  # the first are drawn evenly; those behind them only for how often they stand there
     held = None if unseen is None else _ask(model, unseen, trained, prefixes, settings, generator)
     new = None if held is None else held.copies == 0
@@ -113,7 +120,7 @@ def _ask(
         prefix: np.asarray(score_tokens(model, rows[:, longest - prefix :], first=prefix).is_likeliest.all(axis=1))
         for prefix in prefixes
     }
-    return Asked(places + longest, copies, extracted)
+    return Asked(row_hashes(rows, width)[:, 0], copies, extracted)
 
 
 def _by_copies(asked: Asked, prefixes: list[int]) -> list[dict[str, Figure]]:

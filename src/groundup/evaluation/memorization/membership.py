@@ -15,8 +15,14 @@ from numpy.typing import NDArray
 
 from groundup.errors import AuditError
 from groundup.evaluation.audit_result import AuditResult, Figure
-from groundup.evaluation.intervals import bootstrap
-from groundup.evaluation.memorization.separation import Floats, auc_interval, rows_of, true_positive_rate
+from groundup.evaluation.memorization.separation import (
+    Floats,
+    Integers,
+    auc,
+    over_documents,
+    rows_of,
+    true_positive_rate,
+)
 from groundup.evaluation.memorization.settings import MemorizationSettings
 from groundup.evaluation.memorization.sides import Side, choose_alike
 from groundup.evaluation.memorization.token_scores import TokenScores, score_tokens
@@ -57,24 +63,33 @@ def membership(
         _scores(language_model, side.cut(chosen, length), settings.min_k, reference)
         for side, chosen in zip((trained, unseen), places, strict=True)
     )
-    return compare_scores(members, others, length, seed)
+    of_members, of_others = trained.documents_at(places[0]), unseen.documents_at(places[1])
+    documents = np.concatenate([of_members, of_others + len(trained.ends)])
+    return compare_scores(members, others, documents, length, seed)
 
 
 def compare_scores(
-    members: Mapping[str, Floats], others: Mapping[str, Floats], row_tokens: int, seed: int
+    members: Mapping[str, Floats], others: Mapping[str, Floats], documents: Integers, row_tokens: int, seed: int
 ) -> AuditResult:
-    """Each score's AUC and true-positive rate, with intervals over rows."""
+    """Each score's AUC and true-positive rate, with intervals over documents: (rows,) the number of each row's, members' first."""
     table: list[dict[str, Figure]] = []
     figures: dict[str, Figure] = {}
     for name in members:
         rows = rows_of(members[name], others[name])
-        area = auc_interval(rows)
-        rate = bootstrap(rows, true_positive_rate, seed) if len(others[name]) >= FEWEST_FOR_RATE else None
+        area = over_documents(rows, documents, auc, seed)
+        enough = len(others[name]) >= FEWEST_FOR_RATE
+        rate = over_documents(rows, documents, true_positive_rate, seed) if enough else None
         table.append({"score": name, "auc": area, "true_positives_at_1_percent": rate})
         figures[f"auc_{name}"] = area
         figures[f"tpr_{name}"] = rate
-    first = next(iter(members))
-    figures |= {"trained_rows": len(members[first]), "unseen_rows": len(others[first]), "row_tokens": row_tokens}
+    trained = len(next(iter(members.values())))
+    figures |= {
+        "trained_rows": trained,
+        "trained_documents": len(np.unique(documents[:trained])),
+        "unseen_rows": len(documents) - trained,
+        "unseen_documents": len(np.unique(documents[trained:])),
+        "row_tokens": row_tokens,
+    }
     return AuditResult(figures, CANNOT_SAY, {"scores": table})
 
 
@@ -83,7 +98,7 @@ def _scores(
 ) -> dict[str, Floats]:
     """(N,) of each score of rows (N, length)."""
     scores = score_tokens(language_model.model, rows)
-    texts = [language_model.tokenizer.decode(row, skip_special_tokens=False) for row in rows.tolist()]
+    texts = [language_model.tokenizer.decode(row) for row in rows.tolist()]
     losses = -scores.log_probability.sum(axis=1)
     named = {
         "loss": -losses / scores.log_probability.shape[1],

@@ -63,7 +63,9 @@ def personal_data(
     written = _write(language_model, settings, seed)
     found = list(_distinct(piece for text in written for piece in find_pieces(text, looked_for)))
     known = (
-        set() if trained is None else _standing_in(_all_texts(language_model, trained), {one.value for one in found})
+        set()
+        if trained is None
+        else _standing_in(trained.texts(language_model.tokenizer), {one.value for one in found})
     )
     stands, asked_of, out = (
         _counts(pieces),
@@ -153,10 +155,6 @@ def _some_texts(language_model: LanguageModel, side: Side, characters: int, seed
         yield text
         if characters and taken >= characters:
             return
-
-
-def _all_texts(language_model: LanguageModel, side: Side) -> Iterator[str]:
-    return (_text(language_model, side, place) for place in range(len(side.ends)))
 
 
 def _text(language_model: LanguageModel, side: Side, place: int) -> str:

@@ -8,10 +8,12 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from groundup.evaluation.intervals import Interval, Z
+from groundup.evaluation.intervals import Interval, Z, bootstrap
 
 Floats = NDArray[np.float64]
+Integers = NDArray[np.int64]
 FALSE_POSITIVES = 0.01
+FEWEST_DOCUMENTS = 10
 
 
 def rows_of(members: Floats, others: Floats) -> Floats:
@@ -65,6 +67,28 @@ def _farthest(near: float, end: float, holds: Callable[[float], bool]) -> float:
         middle = (near + far) / 2
         near, far = (middle, far) if holds(middle) else (near, middle)
     return near
+
+
+def over_documents(rows: Floats, documents: Integers, statistic: Callable[[Floats], float], seed: int) -> Interval:
+    """A figure of rows (n, 2) with an interval over documents: rows of one of them are alike, so all of them are drawn together.
+
+    `documents` (n,): the number of each row's, other numbers for members' than for others'. Where one side has fewer than
+    `FEWEST_DOCUMENTS`, they are too few to tell chance by, and the ends are NaN.
+    """
+    order = np.argsort(documents, kind="stable")
+    _, begins, counts = np.unique(documents[order], return_index=True, return_counts=True)
+    ordered = rows[order]
+    of_members = int((ordered[begins, 1] > 0).sum())
+    if min(of_members, len(begins) - of_members) < FEWEST_DOCUMENTS:
+        return Interval(statistic(rows), math.nan, math.nan, len(begins))
+
+    def of_drawn(drawn: Floats) -> float:
+        chosen = drawn.astype(np.int64)
+        ends = np.cumsum(counts[chosen])
+        within = np.arange(ends[-1]) - np.repeat(ends - counts[chosen], counts[chosen])
+        return statistic(ordered[np.repeat(begins[chosen], counts[chosen]) + within])
+
+    return bootstrap(np.arange(len(begins)), of_drawn, seed)
 
 
 def true_positive_rate(rows: Floats, false_positive_rate: float = FALSE_POSITIVES) -> float:

@@ -42,9 +42,18 @@ class MemorizationSettings:
         for name in ("rows", "suffix_tokens", "samples", "sample_tokens"):
             value = getattr(self, name)
             require(value >= 1, f"memorization.{name}", value, "use a whole number of at least 1")
-        for name in ("candidates", "examined_characters"):
-            value = getattr(self, name)
-            require(value >= 0, f"memorization.{name}", value, "use a whole number, or 0 for all")
+        require(
+            self.candidates == 0 or self.candidates >= 100,
+            "memorization.candidates",
+            self.candidates,
+            "use a whole number of at least 100, or 0 for all",
+        )
+        require(
+            self.examined_characters >= 0,
+            "memorization.examined_characters",
+            self.examined_characters,
+            "use a whole number, or 0 for all",
+        )
         require(self.row_tokens >= 2, "memorization.row_tokens", self.row_tokens, "use a whole number of at least 2")
         require(
             bool(self.prefix_tokens) and min(self.prefix_tokens, default=0) >= 1,

@@ -5,7 +5,7 @@ Shapes: D documents, N rows.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -46,6 +46,13 @@ class Side:
         lengths = np.array([len(ids) for ids in encoded], np.int64)
         return cls(np.concatenate([np.zeros(0, np.int32), *encoded]), np.cumsum(lengths), np.array(groups, np.int64))
 
+    def texts(self, tokenizer: Tokenizer) -> Iterator[str]:
+        """Each document's text."""
+        begin = 0
+        for end in self.ends.tolist():
+            yield tokenizer.decode(self.ids[begin:end].tolist())
+            begin = end
+
     def stretches(self, length: int) -> tuple[Integers, Integers]:
         """Where documents can be cut into pieces of `length` that don't overlap, from each one's beginning on: (N,) the places, and
         (N,) the groups. What is shorter is left out, as is what is left at a document's end."""
@@ -54,6 +61,10 @@ class Side:
         document = np.repeat(np.arange(len(pieces)), pieces)
         of_document = np.arange(len(document)) - np.repeat(np.cumsum(pieces) - pieces, pieces)
         return begins[document] + of_document * length, self.groups[document]
+
+    def documents_at(self, places: Integers) -> Integers:
+        """(N,) the number of the document that each place is in."""
+        return np.searchsorted(self.ends, places, side="right")
 
     def cut(self, places: Integers, length: int) -> NDArray[Any]:
         """(N, length) the ids from each place on."""

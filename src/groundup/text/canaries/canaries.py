@@ -75,6 +75,12 @@ def plant(texts: Iterable[str], settings: CanarySettings, num_characters: int) -
         begin += len(text)
 
 
+def without_lines(text: str, settings: CanarySettings) -> str:
+    """A text as it was before `plant`."""
+    planted = {settings.line(canary.secret) for canary in draw_canaries(settings)}
+    return "\n".join(line for line in text.split("\n") if line not in planted)
+
+
 def _with_lines(text: str, places: NDArray[np.int64], lines: list[str]) -> str:
     """A text with lines in it, each behind the line that its place, in ascending order, is in."""
     parts, done = list[str](), 0

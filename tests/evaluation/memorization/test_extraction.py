@@ -1,0 +1,39 @@
+"""Shares that came out, worked by hand: copies of one text are drawn as often as they stand there, and count once for chance."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from groundup.evaluation.intervals import proportion
+from groundup.evaluation.memorization.extraction import Asked
+
+EVERY = np.ones(100, np.bool_)
+
+
+def test_copies_of_one_text_count_once_for_chance() -> None:
+    """A text in 80 copies that all come out, and 20 others of which one does: 81 of 100, and chance is that of 21 texts."""
+    texts = np.array([0] * 80 + list(range(1, 21)), np.uint64)
+    asked = Asked(texts, np.ones(100, np.int64), {5: np.arange(100) < 81})
+    rate = asked.rate(5, EVERY)
+    assert rate is not None
+    assert (rate.value, rate.n) == (0.81, 21)
+    assert rate.low < 0.2  # without that one text, next to nothing comes out
+    assert rate.high > 0.85
+
+
+def test_where_nothing_or_all_comes_out_the_interval_is_wilsons() -> None:
+    texts = np.arange(100).astype(np.uint64) // 2
+    asked = Asked(texts, np.ones(100, np.int64), {1: np.zeros(100, np.bool_), 2: EVERY})
+    assert asked.rate(1, EVERY) == proportion(0, 50)
+    assert asked.rate(2, EVERY) == proportion(50, 50)
+    assert asked.rate(1, ~EVERY) is None
+
+
+def test_texts_that_all_differ_have_the_share_of_rows() -> None:
+    texts = np.arange(100).astype(np.uint64)
+    rate = Asked(texts, np.ones(100, np.int64), {3: np.arange(100) < 30}).rate(3, EVERY)
+    assert rate is not None
+    assert (rate.value, rate.n) == (0.3, 100)
+    wilson = proportion(30, 100)
+    assert (rate.low, rate.high) == pytest.approx((wilson.low, wilson.high), abs=0.03)
