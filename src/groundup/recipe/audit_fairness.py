@@ -19,7 +19,7 @@ from groundup.evaluation.fairness.scorers import Refusal, Scorer, Sentiment, che
 from groundup.evaluation.fairness.settings import CATALOGUE
 from groundup.evaluation.fairness.templates import read_templates
 from groundup.evaluation.fairness.toxicity import toxicity
-from groundup.evaluation.fairness.winobias import read_winobias, winobias
+from groundup.evaluation.fairness.winobias import choose_balanced, read_winobias, winobias
 from groundup.evaluation.fairness.winogender import read_statistics, read_winogender, winogender
 from groundup.evaluation.fairness.written import written_gaps
 from groundup.recipe.audit_input import AuditInput
@@ -69,7 +69,7 @@ def _published(given: AuditInput, figures: dict[str, Figure]) -> dict[str, Table
         tables["crows_pairs"] = crows_pairs(model, choose(pairs, settings.items, seed))
         figures["crows_pairs_stereotype_share"] = tables["crows_pairs"][0]["stereotype_share"]
     if wino := _read(given, settings.winobias, read_winobias):
-        tables["winobias"] = winobias(model, choose(wino, settings.items, seed), seed)
+        tables["winobias"] = winobias(model, choose_balanced(wino, settings.items, seed), seed)
         figures["winobias_pro_share"] = tables["winobias"][0]["pro_share"]
     if settings.winogender:  # 720 short sentences in triples, of which none is left out
         statistics = read_statistics(settings.winogender)

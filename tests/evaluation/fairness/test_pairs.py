@@ -116,6 +116,15 @@ def test_winobias_by_hand(model: LanguageModel, tmp_path: Path) -> None:
     assert table["he fits"]["pro_minus_anti"].value == pytest.approx(pro[0] - anti[0], abs=1e-4)  # type: ignore[union-attr]
 
 
+def test_pairs_of_either_pronoun_are_drawn_in_equal_number() -> None:
+    pairs = [winobias.Pair("", "he" if number % 3 else "her", str(number), "") for number in range(90)]
+    for most, expected in ((20, 20), (0, 60), (500, 60)):
+        drawn = winobias.choose_balanced(pairs, most, 0)
+        assert [sum(pair.pronoun == each for pair in drawn) for each in ("he", "her")] == [expected // 2] * 2
+        assert len(set(drawn)) == expected
+    assert winobias.choose_balanced(pairs[1:3], 0, 0) == pairs[1:3]  # of one alone, there is nothing to balance
+
+
 def test_winobias_that_is_wrong(tmp_path: Path) -> None:
     write(tmp_path, "pro_stereotyped_type1.txt.test", PRO)
     write(tmp_path, "anti_stereotyped_type1.txt.test", ANTI.splitlines()[0])

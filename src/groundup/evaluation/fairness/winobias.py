@@ -16,7 +16,7 @@ import numpy as np
 
 from groundup.errors import DataError
 from groundup.evaluation.audit_result import Figure
-from groundup.evaluation.fairness.published import by, files_of, read_archived, read_file, read_json_lines
+from groundup.evaluation.fairness.published import by, choose, files_of, read_archived, read_file, read_json_lines
 from groundup.evaluation.fairness.settings import CATALOGUE
 from groundup.evaluation.intervals import paired, proportion
 from groundup.language_model import LanguageModel
@@ -93,6 +93,13 @@ def _archived(text: str, name: str) -> list[Pair]:
 
 def _plain(sentence: str) -> str:
     return re.sub(r"\s+", " ", re.sub(r"[\[\]]", "", sentence)).strip()
+
+
+def choose_balanced(pairs: Sequence[Pair], most: int, seed: int) -> list[Pair]:
+    """At most so many pairs, drawn at random, as many that "he" fits as "she": else a preference for either would count."""
+    he, she = ([pair for pair in pairs if (pair.pronoun in MALE) is male] for male in (True, False))
+    each = min(len(he), len(she), most // 2 if most else len(pairs))
+    return [*choose(he, each, seed), *choose(she, each, seed)] if each else list(pairs)
 
 
 def winobias(language_model: LanguageModel, pairs: Sequence[Pair], seed: int) -> list[dict[str, Figure]]:
