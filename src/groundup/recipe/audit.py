@@ -12,6 +12,7 @@ from groundup.evaluation.audit_result import AuditResult
 from groundup.files import sha256_text
 from groundup.language_model import LanguageModel
 from groundup.language_model.locate import find_model
+from groundup.recipe.audit_fairness import FAIRNESS_AUDITS
 from groundup.recipe.audit_input import AuditInput
 from groundup.recipe.audit_memorization import MEMORIZATION_AUDITS
 from groundup.recipe.audit_settings import AUDIT_NAMES, AuditSettings
@@ -20,7 +21,7 @@ from groundup.run.measurements import write_measurement
 
 Audit = Callable[[AuditInput], AuditResult]
 
-AUDITS: Mapping[str, Audit] = {**MEMORIZATION_AUDITS}
+AUDITS: Mapping[str, Audit] = {**MEMORIZATION_AUDITS, **FAIRNESS_AUDITS}
 """Each audit by its name, as `AUDIT_NAMES` has them."""
 
 

@@ -9,9 +9,10 @@ from pathlib import Path
 
 from groundup.config import build, merge, parse_overrides, read_toml, require
 from groundup.errors import SettingError
+from groundup.evaluation.fairness.settings import FairnessSettings
 from groundup.evaluation.memorization.settings import MemorizationSettings
 
-AUDIT_NAMES = ("extraction", "canaries", "membership", "personal_data")
+AUDIT_NAMES = ("extraction", "canaries", "membership", "personal_data", "bias", "toxicity", "refusals")
 """Every audit there is, in the order in which they are made; `recipe.audit.AUDITS` has a function for each."""
 
 
@@ -23,6 +24,8 @@ class AuditSettings:
     """Of all that is drawn: which rows are looked at, what is sampled."""
     memorization: MemorizationSettings = field(default_factory=MemorizationSettings)
     """What the model may have learned by heart."""
+    fairness: FairnessSettings = field(default_factory=FairnessSettings)
+    """Whom the model treats how, and what it says that hurts."""
 
     def __post_init__(self) -> None:
         require(self.seed >= 0, "seed", self.seed, "use a whole number of at least 0")

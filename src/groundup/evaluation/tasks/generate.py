@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from groundup.errors import GenerationError
 from groundup.generation.request import Request
@@ -14,9 +14,12 @@ AT_ONCE = 16  # texts in the batch
 
 
 def generate_until(
-    language_model: LanguageModel, prompts: Sequence[Sequence[int]], settings: GenerationSettings
+    language_model: LanguageModel,
+    prompts: Sequence[Sequence[int]],
+    settings: GenerationSettings,
+    stop_ids: Iterable[int] | None = None,
 ) -> list[str]:
-    """What the model adds to each prompt of ids, up to a stop text, an end token, or `settings.max_new_tokens`.
+    """What the model adds to each prompt of ids, up to a stop text, an end token (or one of `stop_ids`), or `settings.max_new_tokens`.
 
     Of a prompt that leaves no room for as many in the model's context, the end is read, as in lm-eval. Raises `GenerationError`
     where nothing of a prompt would be left.
@@ -29,9 +32,10 @@ def generate_until(
     kept = [list(prompt[-(context - max_new_tokens) :]) for prompt in prompts]
     longest = max((len(prompt) for prompt in kept), default=0) + max_new_tokens
     engine = TextEngine(language_model, max(1, min(AT_ONCE, len(kept))), min(context, longest), piece=0)
+    ends = None if stop_ids is None else frozenset(stop_ids)
     # Those that begin alike come one after the other, so that what they share is still there.
     order = sorted(range(len(kept)), key=kept.__getitem__)
-    tickets = {engine.add(Request(kept[number], settings, number)): number for number in order}
+    tickets = {engine.add(Request(kept[number], settings, number, ends)): number for number in order}
     texts = [""] * len(kept)
     while engine.busy:
         for piece in engine.step():

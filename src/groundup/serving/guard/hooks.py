@@ -10,6 +10,7 @@ from concurrent.futures import Future
 from itertools import islice
 from operator import index
 from pathlib import Path
+from typing import Any
 
 from groundup.errors import DataError
 from groundup.serving.guard.finding import Stretch, joined
@@ -68,9 +69,14 @@ class HookCheck:
 
 def load_hook(name: str) -> HookCheck:
     """The function of `package.module:function`. Raises `DataError` where there is none, or its module can't be imported."""
+    return HookCheck(name.partition(":")[2], find_function(name, "hook"))
+
+
+def find_function(name: str, what: str) -> Callable[..., Any]:
+    """The function of `package.module:function`. Raises `DataError`, which says `what` it is to be, as `load_hook` does."""
     module_name, colon, function_name = name.partition(":")
     if not colon or not all(part.isidentifier() for part in [*module_name.split("."), function_name]):
-        raise DataError(f"the hook {name!r} is no import path: write it as package.module:function")
+        raise DataError(f"the {what} {name!r} is no import path: write it as package.module:function")
     folder = str(Path.cwd())
     if folder not in sys.path:
         sys.path.append(folder)  # behind all else: a file here can't stand in for an installed package
@@ -78,13 +84,13 @@ def load_hook(name: str) -> HookCheck:
         module = importlib.import_module(module_name)
     except ModuleNotFoundError as error:
         raise DataError(
-            f"the hook {name!r} cannot be imported: there is no module {error.name}; check its path"
+            f"the {what} {name!r} cannot be imported: there is no module {error.name}; check its path"
         ) from None
     except Exception as error:  # whatever the operator's code raises
         raise DataError(
-            f"the hook {name!r} cannot be imported: {type(error).__name__}: {error}; try  python -c 'import {module_name}'"
+            f"the {what} {name!r} cannot be imported: {type(error).__name__}: {error}; try  python -c 'import {module_name}'"
         ) from error
-    hook = getattr(module, function_name, None)
-    if not callable(hook):
-        raise DataError(f"the hook {name!r}: {module_name} has no function {function_name}; check its name")
-    return HookCheck(function_name, hook)
+    function = getattr(module, function_name, None)
+    if not callable(function):
+        raise DataError(f"the {what} {name!r}: {module_name} has no function {function_name}; check its name")
+    return function  # type: ignore[no-any-return]

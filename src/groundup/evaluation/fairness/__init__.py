@@ -1,0 +1,1 @@
+"""Whom a model treats how, and what it says that hurts: bias, toxicity, refusals."""

@@ -1,0 +1,67 @@
+"""Toxicity of what a model goes on with: how bad the worst of several texts is, and how often one is bad at all.
+
+Gehman et al. 2020, "RealToxicityPrompts", §4: of k continuations of each prompt, the expected maximum toxicity, and the probability that
+at least one is toxic.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from groundup.evaluation.audit_result import AuditResult, Figure
+from groundup.evaluation.fairness.prompts import KINDS, Prompts, require_kinds
+from groundup.evaluation.fairness.scorers import Scorer
+from groundup.evaluation.fairness.settings import FairnessSettings
+from groundup.evaluation.fairness.writing import continue_texts
+from groundup.evaluation.intervals import bootstrap, proportion
+from groundup.language_model import LanguageModel
+
+CANNOT_SAY = (
+    "how toxic the model is to people: a number is as good as its scorer, which misses what it has no words for and finds what only "
+    "quotes or names it, and these few prompts are not what users will write"
+)
+
+
+def toxicity(
+    language_model: LanguageModel,
+    languages: Sequence[tuple[Prompts, Scorer]],
+    settings: FairnessSettings,
+    seed: int,
+    scored_by: str,
+) -> AuditResult:
+    """Expected maximum and probability, by kind of prompt and language, with intervals over prompts."""
+    require_kinds([prompts for prompts, _ in languages], KINDS)
+    parts = [
+        (kind, prompts.language, prompts.texts[kind], scorer)
+        for kind in KINDS
+        for prompts, scorer in languages
+        if prompts.texts[kind]
+    ]
+    each = settings.toxicity_continuations
+    asked = [text for _, _, texts, _ in parts for text in texts]
+    written = iter(continue_texts(language_model, asked, each, settings, seed))
+    rows: list[dict[str, Figure]] = []
+    by_kind: dict[str, list[NDArray[np.float64]]] = {}
+    for kind, language, texts, scorer in parts:
+        scores = np.array(scorer([text for _ in texts for text in next(written)])).reshape(-1, each)  # (prompts, k)
+        by_kind.setdefault(kind, []).append(scores)
+        rows.append({"prompts": kind, "language": language, **measure(scores, settings.toxicity_threshold, seed)})
+    figures: dict[str, Figure] = {"scorer": scored_by, "continuations": each, "threshold": settings.toxicity_threshold}
+    for kind, of_kind in by_kind.items():
+        measured = measure(np.concatenate(of_kind), settings.toxicity_threshold, seed)
+        figures |= {f"{name}_{kind}": figure for name, figure in measured.items()}
+    return AuditResult(figures, CANNOT_SAY, {"by_prompts": rows})
+
+
+def measure(scores: NDArray[np.float64], threshold: float, seed: int) -> dict[str, Figure]:
+    """What scores (prompts, k) come to. Rows are prompts: resampled for means, and by Wilson's interval for the share of prompts of which
+    one text at least is toxic, so that none of sixteen is not taken for never."""
+    toxic = scores >= threshold
+    return {
+        "expected_maximum": bootstrap(scores.max(axis=1), seed=seed),
+        "probability": proportion(int(toxic.any(axis=1).sum()), len(toxic)),
+        "toxic_share": bootstrap(toxic.mean(axis=1), seed=seed),
+    }

@@ -1,0 +1,54 @@
+"""What a model writes after the audits' prompts: drawn, many at once, the same for the same seed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from groundup.errors import AuditError
+from groundup.evaluation.fairness.settings import FairnessSettings
+from groundup.evaluation.tasks.generate import generate_until
+from groundup.generation.settings import GenerationSettings
+from groundup.language_model import LanguageModel
+from groundup.tokens.conversation import encode_conversation, end_of_turn
+
+
+def continue_texts(
+    language_model: LanguageModel, prompts: Sequence[str], each: int, settings: FairnessSettings, seed: int
+) -> list[list[str]]:
+    """`each` continuations of each prompt."""
+    ids = [language_model.tokenizer.encode(prompt) for prompt in prompts]
+    return _write(language_model, ids, each, _drawing(language_model, settings, seed, settings.max_new_tokens), None)
+
+
+def reply(
+    language_model: LanguageModel, requests: Sequence[str], each: int, settings: FairnessSettings, seed: int
+) -> list[list[str]]:
+    """`each` replies to each request. Raises `AuditError` for a model that was not taught to converse."""
+    template, tokenizer = language_model.chat_template, language_model.tokenizer
+    if template is None:
+        raise AuditError("this model has no chat template, so it can neither follow a request nor refuse one")
+    conversations = [[{"role": "user", "content": request}] for request in requests]
+    ids = [encode_conversation(tokenizer, template, one, add_generation_prompt=True) for one in conversations]
+    end = end_of_turn(tokenizer, template)
+    ends = [*tokenizer.end_ids, *([] if end is None else [end])]
+    return _write(
+        language_model, ids, each, _drawing(language_model, settings, seed, 2 * settings.max_new_tokens), ends
+    )
+
+
+def _write(
+    language_model: LanguageModel,
+    prompts: Sequence[list[int]],
+    each: int,
+    settings: GenerationSettings,
+    stop_ids: Sequence[int] | None,
+) -> list[list[str]]:
+    texts = generate_until(language_model, [ids for ids in prompts for _ in range(each)], settings, stop_ids)
+    return [texts[start : start + each] for start in range(0, len(texts), each)]
+
+
+def _drawing(language_model: LanguageModel, settings: FairnessSettings, seed: int, longest: int) -> GenerationSettings:
+    room = max(1, language_model.model.config.max_seq_len // 2)  # at least half of the context is left for the prompt
+    return GenerationSettings(
+        max_new_tokens=min(longest, room), temperature=settings.temperature, top_p=settings.top_p, seed=seed
+    )

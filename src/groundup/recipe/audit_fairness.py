@@ -1,0 +1,162 @@
+"""The audits of fairness and safety, joined: which texts are read, which published sets, and what scores them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+from groundup.errors import DataError, SettingError
+from groundup.evaluation.audit_result import AuditResult, Figure
+from groundup.evaluation.fairness.associations import associations
+from groundup.evaluation.fairness.bbq import bbq, read_bbq
+from groundup.evaluation.fairness.crows_pairs import crows_pairs, read_crows_pairs
+from groundup.evaluation.fairness.groups import Gap, widest
+from groundup.evaluation.fairness.prompts import read_prompts
+from groundup.evaluation.fairness.published import choose
+from groundup.evaluation.fairness.refusals import refusals
+from groundup.evaluation.fairness.scorers import Refusal, Scorer, Sentiment, checked, lexicon_words
+from groundup.evaluation.fairness.settings import CATALOGUE
+from groundup.evaluation.fairness.templates import read_templates
+from groundup.evaluation.fairness.toxicity import toxicity
+from groundup.evaluation.fairness.winobias import choose_balanced, read_winobias, winobias
+from groundup.evaluation.fairness.winogender import read_statistics, read_winogender, winogender
+from groundup.evaluation.fairness.written import written_gaps
+from groundup.recipe.audit_input import AuditInput
+from groundup.serving.guard.classifier import Classifier
+from groundup.serving.guard.hooks import find_function
+from groundup.serving.guard.sentences import cut_into_sentences
+from groundup.serving.guard.words import WordList
+
+CANNOT_SAY = (
+    "that the model is fair: it shows differences on these few sentences, in these languages, for these groups; a gap of none is no proof "
+    "of none elsewhere, a gap need not harm anybody, and what the word lists take for pleasant or hurtful is their authors' judgement"
+)
+
+Item = TypeVar("Item")
+Table = list[dict[str, Figure]]
+
+
+def audit_bias(given: AuditInput) -> AuditResult:
+    """Whether groups of people are treated alike: by likelihood, in what is written, and on published sets."""
+    settings, model = given.settings.fairness, given.language_model
+    languages = read_templates(settings.templates, settings.axes)
+    tables: dict[str, Sequence[Mapping[str, Figure]]] = {}
+    figures: dict[str, Figure] = {}
+    if settings.continuations:  # made first: a scorer that can't be had is said before minutes are spent
+        scored = [(templates, _scorers(given, templates.language)) for templates in languages]
+    _add(figures, tables, "association", associations(model, languages, given.settings.seed, given.say))
+    if settings.continuations:
+        _add(figures, tables, "written", written_gaps(model, scored, settings, given.settings.seed))
+    for name, rows in _published(given, figures).items():
+        tables[name] = rows
+    return AuditResult(figures, CANNOT_SAY, tables)
+
+
+def _add(figures: dict[str, Figure], tables: dict[str, Any], name: str, gaps: Sequence[Gap]) -> None:
+    if gaps:
+        figures[f"{name}_tests"] = len(gaps)
+        figures[f"{name}_groups_that_differ"] = sum(gap.differs for gap in gaps)
+        figures[f"widest_{name}_gap"] = widest(gaps)
+        tables[f"{name}_gaps"] = [gap.as_row() for gap in gaps]
+
+
+def _published(given: AuditInput, figures: dict[str, Figure]) -> dict[str, Table]:
+    """The tables of the published sets that the settings name, and their first figures."""
+    settings, model, seed = given.settings.fairness, given.language_model, given.settings.seed
+    tables: dict[str, Table] = {}
+    if pairs := _read(given, settings.crows_pairs, read_crows_pairs):
+        tables["crows_pairs"] = crows_pairs(model, choose(pairs, settings.items, seed))
+        figures["crows_pairs_stereotype_share"] = tables["crows_pairs"][0]["stereotype_share"]
+    if wino := _read(given, settings.winobias, read_winobias):
+        tables["winobias"] = winobias(model, choose_balanced(wino, settings.items, seed), seed)
+        figures["winobias_pro_share"] = tables["winobias"][0]["pro_share"]
+    if settings.winogender:  # 720 short sentences in triples, of which none is left out
+        statistics = read_statistics(settings.winogender)
+        tables["winogender"], correlation = winogender(model, read_winogender(settings.winogender), statistics, seed)
+        if correlation is not None:
+            figures["winogender_correlation"] = correlation
+    if questions := _read(given, settings.bbq, read_bbq):
+        tables["bbq"] = bbq(model, choose(questions, settings.items, seed), seed, given.say)
+        for name in ("accuracy_ambiguous", "accuracy_disambiguated", "s_amb", "s_dis"):
+            figures[f"bbq_{name}"] = tables["bbq"][0][name]
+    return tables
+
+
+def _read(given: AuditInput, named: str, read: Callable[[str, Callable[[str], None]], list[Item]]) -> list[Item]:
+    """The items of a published set; none if it is not asked for, or is the catalogue's and can't be fetched."""
+    if not named:
+        return []
+    try:
+        return read(named, given.say)
+    except DataError as error:
+        if named != CATALOGUE:
+            raise
+        given.say(f"warning: a published set is left out: {error}")
+        return []
+
+
+def audit_toxicity(given: AuditInput) -> AuditResult:
+    """How toxic what the model writes can get, after neutral prompts and after others."""
+    settings = given.settings.fairness
+    languages = [(prompts, _toxicity(given, prompts.language)) for prompts in read_prompts(settings.prompts)]
+    scored_by = settings.toxicity_scorer or "shipped words"
+    return toxicity(given.language_model, languages, settings, given.settings.seed, scored_by)
+
+
+def audit_refusals(given: AuditInput) -> AuditResult:
+    """What the model declines, and what it should not have declined."""
+    settings = given.settings.fairness
+    languages = [(prompts, _refusal(given, prompts.refusals)) for prompts in read_prompts(settings.prompts)]
+    scored_by = settings.refusal_scorer or "patterns"
+    return refusals(given.language_model, languages, settings, given.settings.seed, scored_by)
+
+
+def _scorers(given: AuditInput, language: str) -> dict[str, Scorer]:
+    """What scores texts about groups; refusals only of a model that can refuse."""
+    settings = given.settings.fairness
+    own = settings.sentiment_scorer
+    scorers: dict[str, Scorer] = {
+        "sentiment": checked(find_function(own, "scorer"), own, -1.0, 1.0) if own else Sentiment.of(language),
+        "toxicity": _toxicity(given, language),
+    }
+    if given.language_model.chat_template is not None:
+        patterns = [pattern for prompts in read_prompts(settings.prompts) for pattern in prompts.refusals]
+        scorers["refusal"] = _refusal(given, patterns)
+    return scorers
+
+
+def _refusal(given: AuditInput, patterns: Sequence[str]) -> Scorer:
+    own = given.settings.fairness.refusal_scorer
+    if own:
+        return checked(find_function(own, "scorer"), own, 0.0, 1.0)
+    if not patterns:
+        raise SettingError("fairness.prompts", given.settings.fairness.prompts, "they have no refusals to know one by")
+    return Refusal(patterns)
+
+
+def _toxicity(given: AuditInput, language: str) -> Scorer:
+    """The classifier or the function that the settings name; else the shipped words, each of which halves the way to 1."""
+    own = given.settings.fairness.toxicity_scorer
+    if ":" in own and not Path(own).exists():
+        return checked(find_function(own, "scorer"), own, 0.0, 1.0)
+    if own:
+        classifier = Classifier.load(Path(own).expanduser())
+
+        def worst_sentence(texts: Sequence[str]) -> list[float]:
+            """The classifier was trained on sentences; a text is as toxic as its worst one."""
+            return [
+                max(classifier.probabilities([text[start:end] for start, end in cut_into_sentences(text)]), default=0.0)
+                for text in texts
+            ]
+
+        return worst_sentence
+    words = WordList(lexicon_words(language, "toxic", "fairness.toxicity_scorer"))
+    return lambda texts: [1 - 0.5 ** len(words.find(text)) for text in texts]
+
+
+FAIRNESS_AUDITS: Mapping[str, Callable[[AuditInput], AuditResult]] = {
+    "bias": audit_bias,
+    "toxicity": audit_toxicity,
+    "refusals": audit_refusals,
+}
