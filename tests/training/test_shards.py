@@ -75,13 +75,13 @@ def test_each_row_is_read_once_by_a_thread_with_its_own_number_of_threads(rows: 
         seen.append((len(some), threading.current_thread().name, torch.get_num_threads()))
         return backward(network, some)
 
-    before = torch.get_num_threads()
+    torch.set_num_threads(2)  # as a training of two threads has it before its steps
     with Shards(model, model, 2, 2) as threads:
         threads.run(note, rows, "1:0:0")
     assert sorted(count for count, _, _ in seen) == [2, 3]
     assert len({name for _, name, _ in seen}) == 2
     assert {number for _, _, number in seen} == {1}
-    assert torch.get_num_threads() == before
+    assert torch.get_num_threads() == 2
 
 
 def test_no_operation_is_split_while_steps_are_taken_but_for_validation(rows: Tensor) -> None:
