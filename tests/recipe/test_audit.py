@@ -16,6 +16,7 @@ from groundup.evaluation.memorization.canaries import canaries
 from groundup.evaluation.memorization.settings import MemorizationSettings
 from groundup.language_model import LanguageModel
 from groundup.recipe.audit import AUDITS, audit
+from groundup.recipe.audit_memorization import MEMORIZATION_AUDITS
 from groundup.recipe.audit_settings import AUDIT_NAMES, AuditSettings, read_audit_names, read_audit_settings
 from groundup.recipe.prepare_text import prepare_text
 from groundup.recipe.settings import load_recipe
@@ -75,7 +76,7 @@ def test_canaries_stand_in_the_training_text_alone_and_their_seed_in_the_run_alo
         line = recipe.data.canaries.line(canary.secret)
         assert [side.count(line) for side in sides] == [canary.copies, 0]
     write_card(planted, planted / "model")
-    published = [planted / "report.html", *(planted / "model").iterdir()]
+    published = [planted / "report.html", *filter(Path.is_file, (planted / "model").rglob("*"))]
     secrets = [canary.secret for canary in draw_canaries(recipe.data.canaries)]
     assert not [path for path in published if str(SEED).encode() in path.read_bytes()]
     assert f"seed = {SEED}" in (planted / "recipe.toml").read_text(encoding="utf-8")
@@ -186,9 +187,9 @@ def test_a_model_of_no_run_is_asked_for_what_is_named(tiny_base: Path, text_file
         "memorization.rows=20",
     ]
     results = audit(tiny_base, settings=read_audit_settings(None, few), say=said.append)
-    assert list(results) == ["personal_data"]
+    assert [name for name in results if name in MEMORIZATION_AUDITS] == ["personal_data"]
     assert results["personal_data"].figures["in_training_text"] is None
-    assert [line.split(" is left out")[0] for line in said] == ["extraction", "canaries", "membership"]
+    assert [line.split(" is left out")[0] for line in said[:3]] == ["extraction", "canaries", "membership"]
     assert "name one with memorization.text=" in said[0]
     named = [*few, f"memorization.text={text_file}", "memorization.prefix_tokens=[10]"]
     assert (

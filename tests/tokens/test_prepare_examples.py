@@ -79,6 +79,7 @@ def test_every_row_is_marked_and_on_one_side(tmp_path: Path, chat_tokenizer: Tok
     facts = dict(result.facts)
     (source,) = facts.pop("sources")
     assert source.pop("sha256") == sha256_file(tmp_path / "rows.jsonl")
+    assert len(source.pop("files_sha256")) == 64
     name = str(tmp_path / "rows.jsonl")
     size = (tmp_path / "rows.jsonl").stat().st_size
     assert source == {"name": name, "origin": name, "license": "unknown", "bytes": size, "documents": 40}

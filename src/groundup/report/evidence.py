@@ -12,7 +12,7 @@ from groundup.errors import RunError
 from groundup.report.facts import RunFacts
 from groundup.report.pages import count, figure
 from groundup.report.values import clean, listing, number, section, text, whole
-from groundup.run.directory import MANIFEST_FILE, RECIPE_FILE, RESULT_FILE, RunDirectory
+from groundup.run.directory import MANIFEST_FILE, RESULT_FILE, RunDirectory
 from groundup.run.files import explain_os_errors
 from groundup.run.measurements import measurement_files, read_measurement
 
@@ -108,7 +108,11 @@ def copy_evidence(run: Path, directory: Path) -> None:
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir()
         measured = [path.relative_to(run) for path in measurement_files(RunDirectory(run))]
-        for name in (Path(MANIFEST_FILE), Path(RESULT_FILE), Path(RECIPE_FILE), *measured):
+        for name in (
+            Path(MANIFEST_FILE),
+            Path(RESULT_FILE),
+            *measured,
+        ):  # the recipe may hold a secret, the canaries' seed
             if (run / name).is_file():
                 (folder / name).parent.mkdir(exist_ok=True)
                 shutil.copyfile(run / name, folder / name)
