@@ -86,7 +86,7 @@ def test_a_gguf_file_and_its_certificate(language_model: LanguageModel, tmp_path
     _, cached, batched, again, llama_cpp = certificate["ways"]
     assert max(cached["max_error"], batched["max_error"]) < 1e-4
     assert again["max_error"] < 1e-5
-    assert 1e-5 < llama_cpp["max_error"] < 0.05  # another program, which rounds otherwise
+    assert 0 < llama_cpp["max_error"] < 1e-3  # another program, which sums in another order
     assert all(row["tokens_per_second"] > 0 for row in (cached, batched, llama_cpp))
     assert [file.name for file in tmp_path.iterdir()] == ["made"]  # no temporary folder
 
