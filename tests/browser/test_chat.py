@@ -29,6 +29,35 @@ def chat(page: Page) -> Page:
     return page
 
 
+def slow(language_model: LanguageModel) -> LanguageModel:
+    """The same, at leisure: a reply that isn't done when something happens to it."""
+    step = last_logits(language_model.model)
+
+    def forward(ids: Tensor, cache: KVCache) -> Tensor:
+        time.sleep(0.05)
+        return step(ids, cache)
+
+    other = LanguageModel(language_model.model, language_model.tokenizer)
+    other.forward = forward
+    return other
+
+
+@pytest.fixture(scope="module")
+def leisurely(talker: LanguageModel) -> Iterator[Server]:
+    """A server whose replies are still being written when the test comes to them, however busy the machine."""
+    server = Server(slow(talker), ServingSettings(name="talker", port=0))
+    yield server
+    server.end()
+
+
+def open_at(page: Page, server: Server) -> None:
+    """The page of another server, as one that has never been there; long replies."""
+    page.goto(f"{server.url}/pages/icon.svg")
+    page.evaluate("localStorage.clear()")
+    page.goto(server.url)
+    page.fill("#max_tokens", "4000")
+
+
 def say(page: Page, text: str) -> None:
     page.fill("#input", text)
     page.press("#input", "Enter")
@@ -71,10 +100,8 @@ def test_a_reply_comes_and_is_still_there_after_a_reload(chat: Page) -> None:
     expect(chat.locator("#model")).to_have_text("talker")
 
 
-def test_it_is_shown_as_it_comes_and_stop_ends_it(page: Page, server: Server) -> None:
-    page.goto("/")
-    page.fill("#max_tokens", "4000")
-    page.fill("#seed", "3")  # with which it doesn't end by itself
+def test_it_is_shown_as_it_comes_and_stop_ends_it(page: Page, leisurely: Server) -> None:
+    open_at(page, leisurely)
     say(page, "Go on")
     expect(page.locator("#stop")).to_be_visible()
     page.wait_for_function("() => document.querySelectorAll('.said')[1]?.textContent.length > 5")
@@ -87,13 +114,11 @@ def test_it_is_shown_as_it_comes_and_stop_ends_it(page: Page, server: Server) ->
     replied(page, 2)
     expect(page.locator(".end")).to_have_text("You stopped it here.")
     expect(page.locator("#input")).to_be_focused()
-    wait_until(lambda: server.service.runner.num_open == 0)
+    wait_until(lambda: leisurely.service.runner.num_open == 0)
 
 
-def test_what_is_said_amid_a_reply_is_not_lost(page: Page) -> None:
-    page.goto("/")
-    page.fill("#max_tokens", "4000")
-    page.fill("#seed", "3")
+def test_what_is_said_amid_a_reply_is_not_lost(page: Page, leisurely: Server) -> None:
+    open_at(page, leisurely)
     say(page, "Go on")
     page.wait_for_function("() => document.querySelectorAll('.said')[1]?.textContent.length > 5")
     page.keyboard.press("Alt+n")
@@ -238,14 +263,12 @@ def test_a_second_tab_sees_what_the_first_said(chat: Page) -> None:
     expect(other.locator("#list .open")).to_have_text(["From the first"])
 
 
-def test_two_tabs_that_go_on_with_one_conversation_lose_nothing(page: Page) -> None:
-    page.goto("/")
-    page.fill("#max_tokens", "4000")
-    page.fill("#seed", "3")
+def test_two_tabs_that_go_on_with_one_conversation_lose_nothing(page: Page, leisurely: Server) -> None:
+    open_at(page, leisurely)
     say(page, "From the first")
     page.wait_for_function("() => document.querySelectorAll('.said')[1]?.textContent.length > 5")
     other = page.context.new_page()
-    other.goto("/")
+    other.goto(leisurely.url)
     other.fill("#max_tokens", "5")
     say(other, "From the second")
     expect(page.locator("#toast")).to_contain_text("Another tab went on with this conversation.")
@@ -325,19 +348,6 @@ def test_an_answer_that_is_none_is_said(chat: Page, answer: str, told: str) -> N
     say(chat, "Hello")
     expect(chat.locator("#notice")).to_contain_text(told)
     replied(chat, 1)
-
-
-def slow(language_model: LanguageModel) -> LanguageModel:
-    """The same, at leisure: a reply that isn't done when something happens to it."""
-    step = last_logits(language_model.model)
-
-    def forward(ids: Tensor, cache: KVCache) -> Tensor:
-        time.sleep(0.05)
-        return step(ids, cache)
-
-    other = LanguageModel(language_model.model, language_model.tokenizer)
-    other.forward = forward
-    return other
 
 
 def test_a_server_that_is_gone_amid_a_reply_is_said(page: Page, talker: LanguageModel) -> None:
