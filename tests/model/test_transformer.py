@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from groundup.model.rotary import rotary_table
+from groundup.model.rotary import for_both_halves, rotary_table
 from groundup.model.settings import PRESETS, Preset, TransformerConfig, preset_config
 from groundup.model.transformer import KVCache, Rotation, Transformer
 
@@ -225,8 +225,7 @@ def test_shared_heads_equal_repeated_heads(preset: Preset, num_kv_heads: int) ->
 
 
 def test_rotated_products_depend_on_distance_alone() -> None:
-    cosine, sine = rotary_table(small_config("llama", head_dim=8, rope_theta=100.0))
-    rotation = Rotation(cosine, sine)
+    rotation = Rotation(*for_both_halves(*rotary_table(small_config("llama", head_dim=8, rope_theta=100.0))))
     query, key = torch.randn(8), torch.randn(8)
     queries, keys = rotation(query.expand(24, 8)), rotation(key.expand(24, 8))  # the same vector at every position
     products = queries @ keys.T
@@ -239,7 +238,7 @@ def test_rotated_products_depend_on_distance_alone() -> None:
 
 def test_each_pair_turns_by_its_own_angle() -> None:
     """Two pairs at theta 100: the first turns by 1 radian a position, the second by 100^(-1/2) = 0.1."""
-    cosine, sine = rotary_table(small_config("llama", head_dim=4, rope_theta=100.0))
+    cosine, sine = for_both_halves(*rotary_table(small_config("llama", head_dim=4, rope_theta=100.0)))
     first, second = torch.tensor([1.0, 0, 0, 0]).expand(24, 4), torch.tensor([0, 1.0, 0, 0]).expand(24, 4)
     rotation = Rotation(cosine, sine)
     p = torch.arange(24.0)

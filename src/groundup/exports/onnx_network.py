@@ -17,11 +17,10 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
-import torch
 
 from groundup.exports.onnx_nodes import MICROSOFT, Graph, Weights
 from groundup.exports.onnx_runtime import import_onnx
-from groundup.model.rotary import rotary_table
+from groundup.model.rotary import for_both_halves, rotary_table
 from groundup.model.settings import TransformerConfig
 
 PORTABLE_OPSET, PORTABLE_IR = 17, 8
@@ -145,7 +144,7 @@ def _portable_attention(graph: Graph, config: TransformerConfig) -> Attend:
     masks = {window: _mask(graph, window) for window in {_window(config, i) for i in range(config.num_layers)}}
     tables = []
     if config.position == "rope":
-        for kind, table in zip(("cosine", "sine"), rotary_table(config), strict=True):
+        for kind, table in zip(("cosine", "sine"), for_both_halves(*rotary_table(config)), strict=True):
             rows = graph.one("Gather", [graph.constant(f"rotary_{kind}", table.numpy()), "position_ids"], kind)
             tables.append(graph.one("Unsqueeze", [rows, graph.constant("heads_axis", [1])], f"{kind}s"))  # (B, 1, T, K)
 
@@ -224,12 +223,9 @@ def _engine_attention(graph: Graph, config: TransformerConfig, by_token: str) ->
     rope = config.position == "rope"
     tables = ["", ""]
     if rope:
-        cosine, sine = rotary_table(
-            config
-        )  # each pair's angle twice, the first sine negative; here: once, and positive
         tables = [
-            graph.constant(f"rotary_{kind}", np.ascontiguousarray(table[:, K // 2 :].to(torch.float32).numpy()))
-            for kind, table in (("cosine", cosine), ("sine", sine))
+            graph.constant(f"rotary_{kind}", table.numpy())
+            for kind, table in zip(("cosine", "sine"), rotary_table(config), strict=True)
         ]
 
     def attend(qkv: str, layer: int) -> str:

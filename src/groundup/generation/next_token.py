@@ -15,6 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from groundup.model.rotary import for_both_halves
 from groundup.model.settings import TransformerConfig
 from groundup.model.transformer import Block, KVCache, RMSNorm, Transformer, activate
 
@@ -37,7 +38,7 @@ class NextToken:
             self.cosine, self.sine = (
                 model.get_buffer("rotary_cosine"),
                 model.get_buffer("rotary_sine"),
-            )  # (max_seq_len, K)
+            )  # (max_seq_len, K/2)
         self.layers = [_Layer(block, model.config) for block in model.blocks]  # type: ignore[arg-type]
         self.final_norm, self.output = _norm(model.final_norm), _product(model.output_projection)
 
@@ -55,7 +56,8 @@ class NextToken:
         if self.position_embedding is not None:
             x = x + F.embedding(places, self.position_embedding)
         else:
-            rotation = F.embedding(places, self.cosine)[:, None], F.embedding(places, self.sine)[:, None]  # (B, 1, K)
+            cosine, sine = F.embedding(places, self.cosine)[:, None], F.embedding(places, self.sine)[:, None]
+            rotation = for_both_halves(cosine, sine)  # (B, 1, K)
         num_seen = max(lengths) + 1
         equal = num_seen - 1 if min(lengths) == num_seen - 1 else None
         where = None if equal is not None else _flat_places(places, config.num_kv_heads, cache.max_len)

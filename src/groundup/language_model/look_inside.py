@@ -83,8 +83,7 @@ def read_ids(model: Transformer, ids: Sequence[int], starts: int = 0) -> Reading
     if model.position_embedding is not None:
         x = x + model.position_embedding(positions)
     else:
-        cosine, sine = model.rotary_cosine[positions], model.rotary_sine[positions]  # type: ignore[index]  # (1, T, K)
-        rotation = Rotation(cosine[:, None].to(x.dtype), sine[:, None].to(x.dtype))
+        rotation = model.rotation(positions, x.dtype)
     stream = [x]
     for layer, block in enumerate(model.blocks):
         stream.append(block(stream[-1], masks[layer], rotation, None, layer, False))

@@ -12,14 +12,18 @@ from groundup.model.settings import TransformerConfig
 
 
 def rotary_table(config: TransformerConfig) -> tuple[Tensor, Tensor]:
-    """Cosine and sine of position · frequency, each pair's angle twice, the first sine negative: two tables (max_seq_len, K).
-
-    A pair (x, y) turns into (x cos - y sin, y cos + x sin): with that sign in the table, each number times the cosine plus
-    its partner times the sine.
-    """
+    """Cosine and sine of position · frequency, one of each a pair: two tables (max_seq_len, K/2)."""
     frequencies, factor = rotary_frequencies(config)
     angles = torch.outer(torch.arange(config.max_seq_len).float(), frequencies)  # (max_seq_len, K/2)
-    cosine, sine = angles.cos() * factor, angles.sin() * factor
+    return angles.cos() * factor, angles.sin() * factor
+
+
+def for_both_halves(cosine: Tensor, sine: Tensor) -> tuple[Tensor, Tensor]:
+    """Each pair's cosine and sine (…, K/2) for both its numbers (…, K), the first sine negative.
+
+    A pair (x, y) turns into (x cos - y sin, y cos + x sin): with that sign, each number times the cosine plus its partner
+    times the sine.
+    """
     return torch.cat((cosine, cosine), dim=-1), torch.cat((-sine, sine), dim=-1)
 
 

@@ -19,13 +19,13 @@ from groundup.errors import ModelError
 from groundup.model.attention_with_dropout import attention_with_dropout
 from groundup.model.dropout import Dropout
 from groundup.model.fused_attention import fused_attention
-from groundup.model.rotary import rotary_table
+from groundup.model.rotary import for_both_halves, rotary_table
 from groundup.model.settings import TransformerConfig
 
 
 @dataclass(frozen=True)
 class Rotation:
-    """Cosine and sine of each position's angles, shaped to multiply queries and keys; the sine as `rotary_table` signs it."""
+    """Cosine and sine of each position's angles, shaped to multiply queries and keys; the sine as `for_both_halves` signs it."""
 
     cosine: Tensor  # (1 or B, 1, T, K)
     sine: Tensor  # (1 or B, 1, T, K)
@@ -234,7 +234,7 @@ class Transformer(nn.Module):
             self.output_projection.weight = self.token_embedding.weight
         if config.position == "rope":
             cosine, sine = rotary_table(config)
-            self.register_buffer("rotary_cosine", cosine, persistent=False)  # (max_seq_len, K)
+            self.register_buffer("rotary_cosine", cosine, persistent=False)  # (max_seq_len, K/2)
             self.register_buffer("rotary_sine", sine, persistent=False)
         initialize(self)
 
@@ -254,6 +254,12 @@ class Transformer(nn.Module):
         """
         hidden = self.hidden_states(input_ids, attention_mask, segment_ids, cache)
         return self.logits(hidden) if project else hidden
+
+    def rotation(self, positions: Tensor, dtype: torch.dtype) -> Rotation:
+        """How queries and keys at `positions` (1 or B, T) turn."""
+        cosine, sine = self.rotary_cosine[positions], self.rotary_sine[positions]  # type: ignore[index]  # (1 or B, T, K/2)
+        cosine, sine = for_both_halves(cosine[:, None].to(dtype), sine[:, None].to(dtype))
+        return Rotation(cosine, sine)
 
     def logits(self, hidden: Tensor) -> Tensor:
         """Hidden states (…, D) to logits (…, V)."""
@@ -287,8 +293,7 @@ class Transformer(nn.Module):
         if self.position_embedding is not None:
             x = x + self.position_embedding(positions)
         else:
-            cosine, sine = self.rotary_cosine[positions], self.rotary_sine[positions]  # type: ignore[index]  # (1 or B, T, K)
-            rotation = Rotation(cosine[:, None].to(x.dtype), sine[:, None].to(x.dtype))
+            rotation = self.rotation(positions, x.dtype)
         x = self.dropout(x)
         for layer, block in enumerate(self.blocks):
             seen = mask if layer < self.config.first_windowed_layer else windowed
