@@ -33,4 +33,4 @@ def test_a_counter_that_begins_anew_goes_on(tmp_path: Path) -> None:
 def test_without_a_counter_there_is_no_figure(tmp_path: Path) -> None:
     assert EnergyMeter(rapl=tmp_path / "none").read() is None
     package(tmp_path, "0", 0).write_text("a secret")
-    assert EnergyMeter(gpu=0, rapl=tmp_path).read() is None  # no card here, and no package of its maker
+    assert EnergyMeter(gpu=99, rapl=tmp_path).read() is None  # there is no such card

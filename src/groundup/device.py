@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeVar
 
+import numpy as np
 import torch
 
 from groundup.cores import available_cores
@@ -127,6 +128,15 @@ def give_back_freed_memory() -> None:
         ctypes.CDLL(None).malloc_trim(0)
 
 
+def to_device(array: np.ndarray, device: torch.device) -> torch.Tensor:
+    """An array's numbers on the device. To a CUDA device they go from pinned memory, in order with what is computed there: the host, which
+    would else wait for all that it has asked for, goes on."""
+    tensor = torch.from_numpy(array)
+    if device.type == "cuda":
+        return tensor.pin_memory().to(device, non_blocking=True)
+    return tensor.to(device)
+
+
 def synchronize(device: torch.device) -> None:
     """Wait for the device to finish, so that a clock read next means something."""
     if device.type == "cuda":
@@ -137,7 +147,7 @@ def synchronize(device: torch.device) -> None:
 
 def matmul_flops_per_second(device: torch.device, dtype: torch.dtype = torch.float32, seconds: float = 0.1) -> float:
     """Floating-point operations a second of the best of several square matrix products: the peak that MFU is measured against."""
-    size = 4096 if device.type == "cuda" else 512
+    size = 8192 if device.type == "cuda" else 512
     a, b = torch.randn(size, size, device=device, dtype=dtype), torch.randn(size, size, device=device, dtype=dtype)
     a @ b  # warms up, which may take longer than all that follows
     synchronize(device)

@@ -44,7 +44,7 @@ def logits_of(model: Transformer) -> torch.Tensor:
 
 
 def logits(path: Path | str) -> torch.Tensor:
-    model = LanguageModel.load(path).model
+    model = LanguageModel.load(path, device="cpu").model
     assert not lora_layers(model)
     return logits_of(model)
 
@@ -94,7 +94,7 @@ def test_a_checkpoint_of_adapters_opens_and_is_verified(directory: Path, tmp_pat
 
 def test_an_adapter_of_an_adapter(directory: Path, tmp_path: Path) -> None:
     train(directory, tmp_path / "one", "../saved")
-    model = LanguageModel.load(tmp_path / "one").model
+    model = LanguageModel.load(tmp_path / "one", device="cpu").model
     sha256 = weights_sha256(model)
     add_lora(model, SETTINGS, seed=1)
     save_adapter(model, tmp_path / "two", "../one", sha256, SETTINGS)

@@ -32,7 +32,8 @@ def test_a_gguf_file_is_converted_once(tmp_path: Path, capsys: pytest.CaptureFix
     assert "converting tiny.gguf" in capsys.readouterr().err
     assert find_model(tmp_path / "tiny.gguf") == directory
     assert capsys.readouterr().err == ""
-    ours, theirs = LanguageModel.load(tmp_path / "tiny.gguf"), AutoModelForCausalLM.from_pretrained(directory).eval()
+    ours = LanguageModel.load(tmp_path / "tiny.gguf", device="cpu")
+    theirs = AutoModelForCausalLM.from_pretrained(directory).eval()
     ids = torch.tensor([made.encode("The License")])
     assert AutoTokenizer.from_pretrained(directory)("The License").input_ids == ids[0].tolist()
     with torch.no_grad():

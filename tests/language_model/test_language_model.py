@@ -26,7 +26,7 @@ FIELDS: dict[str, Any] = {"max_new_tokens": 60, "temperature": 1.0, "seed": 4}
 
 
 def test_a_loaded_directory_generates_what_was_saved(language_model: LanguageModel, directory: Path) -> None:
-    loaded = load(directory)
+    loaded = load(directory, device="cpu")
     assert loaded.generate(PROMPT, **FIELDS) == language_model.generate(PROMPT, **FIELDS)
     assert groundup.load is load
     assert not loaded.model.training

@@ -38,6 +38,7 @@ SETTINGS = {
     "data.privacy": {"mode": "placeholder"},
     "tokenizer.kind": "bpe",
     "tokenizer.vocab_size": 300,
+    "training.device": "cpu",  # so short a training hangs on its rounding
     "training.max_steps": 60,
     "training.learning_rate": 0.02,
     "training.sample_tokens": 0,

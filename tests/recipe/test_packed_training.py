@@ -130,7 +130,8 @@ def test_n_grams_are_counted_in_documents_as_they_are(packed: tuple[TrainedRun, 
 def test_losses_within_documents_are_those_of_their_parts(
     packed: tuple[TrainedRun, list[str]], batch_size: int
 ) -> None:
-    model, tokenizer = packed[0].load().model, packed[0].load().tokenizer
+    opened = LanguageModel.load(packed[0].path, device="cpu")
+    model, tokenizer = opened.model, opened.tokenizer
     ends, window = np.array([7, 8, 30, 41]), model.config.max_seq_len
     ids = np.random.default_rng(2).integers(3, tokenizer.vocab_size, 41)
     found = measure_tokens(model, ids, tokenizer, 100, "x", batch_size=batch_size, document_ends=ends)

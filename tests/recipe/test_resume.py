@@ -18,7 +18,7 @@ from groundup.run.directory import RunDirectory
 from groundup.run.files import checksum, write_json
 from groundup.run.records import read_records
 
-OVERRIDES = ["training.spike_sigmas=2.0", "training.patience=30"]
+OVERRIDES = ["training.spike_sigmas=2.0", "training.patience=30", "training.device=cpu"]  # on a card: tests/gpu
 TIMED = {"tokens_per_second", "mfu", "seconds"}
 
 

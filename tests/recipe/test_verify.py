@@ -22,7 +22,8 @@ from groundup.run.measurements import write_measurement
 
 @pytest.fixture(scope="module")
 def run(tiny_recipe: Path, tmp_path_factory: pytest.TempPathFactory) -> TrainedRun:
-    return train(tiny_recipe, run=tmp_path_factory.mktemp("runs") / "whole", say=lambda text: None)
+    folder = tmp_path_factory.mktemp("runs") / "whole"
+    return train(tiny_recipe, ["training.device=cpu"], run=folder, say=lambda text: None)  # on a card: tests/gpu
 
 
 @pytest.fixture
@@ -163,6 +164,14 @@ def test_what_was_other_then_is_said_of_a_difference(copy: Path) -> None:
     lines = (copy / "metrics.jsonl").read_text()
     (copy / "metrics.jsonl").write_text(lines.replace('"learning_rate": ', '"learning_rate": 1'))
     with pytest.raises(RunError, match=r"other than then: torch\)"):
+        replay(copy, 10)
+
+
+def test_of_a_gpu_the_last_digits_may_differ(copy: Path) -> None:
+    with_new_checksum(copy / "manifest.json", lambda manifest: manifest["machine"].update(device="NVIDIA H100"))  # type: ignore[attr-defined]
+    lines = (copy / "metrics.jsonl").read_text()
+    (copy / "metrics.jsonl").write_text(lines.replace('"grad_norm": ', '"grad_norm": 1'))
+    with pytest.raises(RunError, match=r"grad_norm at step .*: on a GPU the gradients of long rows are added up"):
         replay(copy, 10)
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -150,3 +153,21 @@ def test_the_objectives_are_the_same_either_way(marked: bool, tied: bool, monkey
         loss.backward()  # type: ignore[no-untyped-call]
         results.append((loss.detach(), {name: parameter.grad for name, parameter in model.named_parameters()}))
     torch.testing.assert_close(results[1], results[0])
+
+
+@pytest.mark.parametrize("by", [token_loss._loss_and_gradient, token_loss._loss_and_gradient_at_once])
+@pytest.mark.parametrize("biased", [False, True])
+def test_the_way_of_a_gpu_is_the_plain_one_too(biased: bool, by: Callable[..., Any], tensors: list[Tensor]) -> None:
+    """Its rows are filled up to an aligned width; here on the CPU, in fp32 (in fewer bits on a card: tests/gpu)."""
+    hidden, weight, bias = tensors
+    offset = bias if biased else None
+    logits = F.linear(hidden, weight, offset).requires_grad_()
+    expected = F.cross_entropy(logits, targets(), reduction="sum")
+    expected.backward()  # type: ignore[no-untyped-call]
+    given = token_loss._aligned(weight, torch.float32)
+    assert given.shape == (token_loss.ALIGNED, D)
+    scores = token_loss._scores_on_a_gpu(hidden, given, offset, V)
+    loss, gradient = by(scores, targets())
+    torch.testing.assert_close(loss, expected.detach())
+    torch.testing.assert_close(gradient[:, :V], logits.grad)
+    assert not gradient[:, V:].any()

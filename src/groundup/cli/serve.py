@@ -112,7 +112,7 @@ def serve(
     if settings.api_keys:
         read_keys(settings.api_keys)
     listen(settings).close()
-    language_model = LanguageModel.load(model)
+    language_model = LanguageModel.load(model, device="cpu" if engine == "onnx" or quantize else "auto")
     writer = None
     if engine == "llama.cpp":
         from groundup.serving.llama_cpp import LlamaCppEngine

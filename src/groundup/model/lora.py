@@ -66,7 +66,9 @@ class LoraLinear(nn.Linear):
     def forward(self, x: Tensor) -> Tensor:
         draws = self.dropout.draws(x.shape, x.device) if self.dropout.on else None
         rows = tuple((part.start, part.stop, part.scale) for part in self.parts)
-        tensors = [x, self.weight, self.bias, *self.lora_a, *self.lora_b]
+        places = range(len(self.parts))  # PyTorch 2.11's compiler can take from such a list, but not go through it
+        narrow = [matrices[place] for matrices in (self.lora_a, self.lora_b) for place in places]
+        tensors = [x, self.weight, self.bias, *narrow]
         device = x.device.type
         if torch.is_autocast_enabled(device):
             dtype = torch.get_autocast_dtype(device)

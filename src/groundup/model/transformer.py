@@ -23,7 +23,7 @@ from groundup.model.rotary import for_both_halves, rotary_table
 from groundup.model.settings import TransformerConfig
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # hashed as a thing, not by its tensors, which PyTorch 2.11's compiler could not
 class Rotation:
     """Cosine and sine of each position's angles, shaped to multiply queries and keys; the sine as `for_both_halves` signs it."""
 

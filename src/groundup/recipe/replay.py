@@ -149,7 +149,7 @@ def _compare(directory: RunDirectory, again: RunDirectory, begin: int, end: int)
 
 
 def _why(directory: RunDirectory) -> str:
-    """What is different here from where the run was made, if anything is: the same bits are promised on the same machine only."""
+    """What is different here from where the run was made, if anything is: the same bits are promised of one machine's CPU only."""
     manifest = directory.manifest()
     code = "the code of Groundup"
     here = {"cpu": describe_machine(torch.device("cpu"))["cpu"], **library_versions(), code: code_sha256()}
@@ -159,7 +159,13 @@ def _why(directory: RunDirectory) -> str:
         code: manifest.get("code_sha256"),
     }
     others = [name for name, value in there.items() if value is not None and value != here.get(name)]
-    return f" (other than then: {', '.join(others)})" if others else ": the run did not go as its files say"
+    if others:
+        return f" (other than then: {', '.join(others)})"
+    if manifest.get("machine", {}).get("device", "cpu") != "cpu":
+        return (
+            ": on a GPU the gradients of long rows are added up in whichever order they come, so the last digits differ"
+        )
+    return ": the run did not go as its files say"
 
 
 def _silent(text: str) -> None:

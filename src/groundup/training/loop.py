@@ -81,6 +81,7 @@ def train(task: Task, resume_from: Path | None = None, until: int | None = None)
             give_back_freed_memory()
         clock, tokens, flops = time.perf_counter(), 0, 0
         energy = EnergyMeter(machinery.device.index or 0 if machinery.device.type == "cuda" else None)
+        energy_begun = progress.step > 0
         while progress.step < last_step:
             # 3. One step: the batch and its gradients, then the update.
             factor = learning_rate_factor(progress.step, settings)
@@ -98,8 +99,10 @@ def train(task: Task, resume_from: Path | None = None, until: int | None = None)
                 _stop_if_not_finite(task, machinery, step)
                 _tell_of_spikes(task, machinery)
                 elapsed = time.perf_counter() - clock
-                joules = _sum(progress.joules, energy.read(), progress.seconds > 0)
-                progress = replace(progress, seconds=progress.seconds + elapsed, joules=joules)
+                if due_to_save or due_to_evaluate:  # a card takes some milliseconds to tell
+                    progress = replace(progress, joules=_sum(progress.joules, energy.read(), energy_begun))
+                    energy_begun = True
+                progress = replace(progress, seconds=progress.seconds + elapsed)
                 speed, reached = tokens / max(elapsed, 1e-9), flops / max(elapsed, 1e-9)
                 if reached > machinery.peak_flops:
                     _measure_peak_again(machinery)

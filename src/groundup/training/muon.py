@@ -104,8 +104,9 @@ class Muon:
         moved = torch._foreach_lerp(self.buffers, gradients, 1 - self.momentum)
         updates = torch._foreach_lerp(gradients, moved, self.momentum)  # Nesterov: look one step ahead
         if skip.device.type != "cpu":  # a NaN times 0 is a NaN, so what is skipped is put aside
-            moved = tuple(torch.where(skip > 0, *pair) for pair in zip(self.buffers, moved, strict=True))
-            updates = tuple(torch.where(skip > 0, 0.0, update) for update in updates)
+            skipped = skip > 0
+            moved = tuple(torch.where(skipped, *pair) for pair in zip(self.buffers, moved, strict=True))
+            updates = tuple(torch.where(skipped, 0.0, update) for update in updates)
         torch._foreach_copy_(self.buffers, moved)
         lr_now = lr * (skip == 0)  # a device scalar: 0 where the step is skipped
         torch._foreach_mul_(self.parameters, 1 - lr_now * self.weight_decay)

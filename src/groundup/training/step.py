@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from groundup.device import autocast_dtype, hand_back_freed_memory, keep_freed_memory, set_threads
+from groundup.device import autocast_dtype, hand_back_freed_memory, keep_freed_memory, set_threads, to_device
 from groundup.model.counts import training_flops
 from groundup.model.transformer import Transformer
 from groundup.run.checkpoints import read_state
@@ -145,7 +145,7 @@ def take_step(task: Task, machinery: Machinery, step: int, factor: float) -> Ste
     if not task.model.training:
         task.model.train()
     rows = task.batch(step)
-    batch = torch.from_numpy(rows).to(machinery.device)
+    batch = to_device(rows, machinery.device)
     num_tokens = max(1, task.count_targets(rows))
     num_terms = max(1, task.count_terms(rows)) if task.count_terms is not None else num_tokens
     means = _accumulate_gradients(task, machinery, step, batch, num_terms)

@@ -19,7 +19,10 @@ def loss_sum(model: nn.Module, batch: Tensor) -> Tensor:
 
     -Σ log P(w_t | w_1 … w_{t-1}) (Bengio et al. 2003, §1). Divide by B·T for the mean.
     """
-    return _cross_entropy_sum(model, batch[:, :-1], batch[:, 1:])  # the targets are the inputs, one place on
+    inputs, targets = batch[:, :-1], batch[:, 1:]  # the targets are the inputs, one place on
+    if _few_logits(model, targets):
+        return _of_logits(model(inputs), targets)
+    return _of_hidden(model, model(inputs, project=False).flatten(0, 1), targets.flatten())
 
 
 def marked_loss_sum(model: nn.Module, batch: Tensor, all_logits: bool = False) -> Tensor:
@@ -30,24 +33,27 @@ def marked_loss_sum(model: nn.Module, batch: Tensor, all_logits: bool = False) -
     """
     ids, segment_ids = (batch, None) if batch.ndim == 2 else (batch[:, 0], batch[:, 1, :-1])
     inputs = torch.where(ids < 0, ~ids, ids)[:, :-1]  # (B, T)
-    return _cross_entropy_sum(model, inputs, ids[:, 1:].clamp(min=NO_LOSS), segment_ids, all_logits)
+    targets = ids[:, 1:].clamp(min=NO_LOSS)
+    if all_logits or _few_logits(model, targets):
+        return _of_logits(model(inputs, segment_ids=segment_ids), targets)
+    hidden, learned = model(inputs, segment_ids=segment_ids, project=False), targets != NO_LOSS
+    return _of_hidden(model, hidden[learned], targets[learned])
 
 
-def _cross_entropy_sum(
-    model: nn.Module,
-    inputs: Tensor,
-    targets: Tensor,
-    segment_ids: Tensor | None = None,
-    all_logits: bool = False,
-) -> Tensor:
-    """Of inputs (B, T) and targets (B, T): at once where all logits are few, else only where there is loss, some at a time."""
+def _few_logits(model: nn.Module, targets: Tensor) -> bool:
     output: nn.Linear = model.output_projection  # type: ignore[assignment]  # of a compiled network, too
-    if all_logits or targets.numel() * len(output.weight) <= FEW_LOGITS:
-        logits = model(inputs, segment_ids=segment_ids)  # (B, T, V)
-        return F.cross_entropy(logits.flatten(0, 1).float(), targets.flatten(), ignore_index=NO_LOSS, reduction="sum")
-    hidden = model(inputs, segment_ids=segment_ids, project=False)  # (B, T, D)
-    learned = targets != NO_LOSS
-    return cross_entropy_sum(hidden[learned], output.weight, output.bias, targets[learned])
+    return targets.numel() * len(output.weight) <= FEW_LOGITS
+
+
+def _of_logits(logits: Tensor, targets: Tensor) -> Tensor:
+    """Of all logits (B, T, V) at once, those of the targets (B, T) that carry loss."""
+    return F.cross_entropy(logits.flatten(0, 1).float(), targets.flatten(), ignore_index=NO_LOSS, reduction="sum")
+
+
+def _of_hidden(model: nn.Module, hidden: Tensor, targets: Tensor) -> Tensor:
+    """Of hidden states (N, D) where something is learned, and their targets (N): some logits at a time."""
+    output: nn.Linear = model.output_projection  # type: ignore[assignment]
+    return cross_entropy_sum(hidden, output.weight, output.bias, targets, compiled=hasattr(model, "_orig_mod"))
 
 
 def count_targets(batch: NDArray[np.int64]) -> int:

@@ -1,0 +1,160 @@
+"""The network and its loss on a CUDA device against the same on a CPU, in fp32 without TF32; formats against fp64."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from groundup.device import to_device
+from groundup.model.settings import PRESETS, Preset, preset_config
+from groundup.model.transformer import KVCache, Transformer
+from groundup.training.objectives import language_model
+from groundup.training.objectives.language_model import loss_sum, marked_loss_sum
+from groundup.training.objectives.token_loss import cross_entropy_sum
+from groundup.training.privacy.row_gradients import RowGradients
+
+pytestmark = pytest.mark.gpu
+EVERY_PRESET = pytest.mark.parametrize("preset", sorted(PRESETS))
+VOCABULARY, CONTEXT = 131, 96  # no multiple of anything that a matrix unit likes
+
+
+def random_model(preset: Preset) -> Transformer:
+    shape: dict[str, int] = {
+        "vocab_size": VOCABULARY,
+        "d_model": 64,
+        "num_layers": 2,
+        "num_heads": 4,
+        "max_seq_len": CONTEXT,
+    }
+    if preset in ("llama", "qwen3"):
+        shape |= {"num_kv_heads": 2}
+    if preset in ("mistral", "qwen2"):
+        shape |= {"sliding_window": 20}
+    torch.manual_seed(0)
+    fields: dict[str, Any] = (
+        {"activation": "gelu"} if preset == "classic" else {}
+    )  # ReLU's gradient jumps within rounding
+    values = {"dropout": 0.0, "initialization": "normal", "init_std": 0.1, **shape, **fields}
+    return Transformer(preset_config(preset, **values)).eval()
+
+
+def ids_of(*shape: int) -> Tensor:
+    return torch.randint(VOCABULARY, shape, generator=torch.Generator().manual_seed(2))
+
+
+def assert_close(found: Tensor, expected: Tensor) -> None:
+    assert found.device.type == "cuda"
+    torch.testing.assert_close(found.cpu(), expected, atol=1e-4, rtol=1e-4)
+
+
+@EVERY_PRESET
+@torch.no_grad()
+def test_logits_are_the_cpus(preset: Preset, cuda: torch.device) -> None:
+    model = random_model(preset)
+    ids, padding, segments = ids_of(3, CONTEXT), torch.ones(3, CONTEXT), torch.zeros(3, CONTEXT, dtype=torch.long)
+    padding[1, :9], segments[2, 31:] = 0, 1
+    cases: list[dict[str, Tensor]] = [{}, {"attention_mask": padding}, {"segment_ids": segments}]
+    expected = [model(ids, **case) for case in cases]
+    model.to(cuda)
+    for case, logits in zip(cases, expected, strict=True):
+        assert_close(model(ids.to(cuda), **{name: value.to(cuda) for name, value in case.items()}), logits)
+
+
+@EVERY_PRESET
+@torch.no_grad()
+def test_the_cache_gives_the_cpus_logits_for_rows_of_unlike_lengths(preset: Preset, cuda: torch.device) -> None:
+    model, ids = random_model(preset), ids_of(3, 40)
+    expected = model(ids)
+    model.to(cuda)
+    cache = KVCache(model.config, 3, CONTEXT, cuda)
+    assert_close(model(ids[:, :20].to(cuda), cache=cache), expected[:, :20])
+    cache.lengths = [20, 7, 13]  # what stands beyond is read again
+    more = torch.stack([ids[row, length : length + 5] for row, length in enumerate(cache.lengths)])
+    logits = model(more.to(cuda), cache=cache)
+    for row, length in enumerate([20, 7, 13]):
+        assert_close(logits[row], expected[row, length : length + 5])
+
+
+def gradients(model: Transformer, loss: Callable[[Transformer, Tensor], Tensor], rows: Tensor) -> list[Tensor]:
+    model.train().zero_grad()
+    total = loss(model, rows) / 100
+    total.backward()  # type: ignore[no-untyped-call]
+    return [total.detach(), *(parameter.grad for parameter in model.parameters() if parameter.grad is not None)]
+
+
+@pytest.mark.parametrize("few_logits", [0, 2**30])
+@EVERY_PRESET
+def test_the_loss_and_its_gradients_are_the_cpus(
+    preset: Preset, few_logits: int, cuda: torch.device, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All logits at once, and some at a time; rows of which every token is learned, and marked ones."""
+    monkeypatch.setattr(language_model, "FEW_LOGITS", few_logits)
+    model, rows = random_model(preset), ids_of(3, CONTEXT + 1)
+    marked = rows.clone()
+    marked[:, :30], marked[2, 60:] = ~marked[:, :30], ~0
+    for loss, of_rows in ((loss_sum, rows), (marked_loss_sum, marked)):
+        expected = gradients(model, loss, of_rows)
+        found = gradients(copy.deepcopy(model).to(cuda), loss, of_rows.to(cuda))
+        assert len(found) == len(expected)
+        for one, other in zip(found, expected, strict=True):
+            assert_close(one, other)
+
+
+@pytest.mark.parametrize("compiled", [False, True])
+@pytest.mark.parametrize("bias", [False, True])
+@pytest.mark.parametrize(("dtype", "most"), [(torch.float32, 1e-5), (torch.bfloat16, 2e-2), (torch.float16, 3e-3)])
+def test_the_loss_in_each_format_is_near_that_in_fp64(
+    dtype: torch.dtype, most: float, bias: bool, compiled: bool, cuda: torch.device, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("groundup.training.objectives.token_loss.LOGITS_ON_A_GPU", 100 * VOCABULARY)
+    draw = torch.Generator().manual_seed(3)
+    hidden, weight = (torch.randn(n, 64, generator=draw) for n in (300, VOCABULARY))
+    offset = torch.randn(VOCABULARY, generator=draw) if bias else None
+    targets = ids_of(300)
+    exact = [None if each is None else each.double().requires_grad_() for each in (hidden, weight, offset)]
+    logits = torch.nn.functional.linear(*exact)  # type: ignore[arg-type]
+    expected = torch.nn.functional.cross_entropy(logits, targets, reduction="sum")
+    expected.backward()  # type: ignore[no-untyped-call]
+    given = [None if each is None else each.to(cuda).requires_grad_() for each in (hidden, weight, offset)]
+    with torch.autocast("cuda", dtype, enabled=dtype != torch.float32):
+        asked: list[Any] = [*given, targets.to(cuda), compiled]
+        found = cross_entropy_sum(*asked)
+    found.backward()  # type: ignore[no-untyped-call]
+    assert float(found) == pytest.approx(float(expected), rel=most)
+    for one, other in zip(given, exact, strict=True):
+        if one is not None and other is not None and one.grad is not None and other.grad is not None:
+            apart = (one.grad.cpu().double() - other.grad).norm() / other.grad.norm()
+            assert apart < most
+
+
+@EVERY_PRESET
+def test_each_rows_clipped_gradient_is_the_cpus(preset: Preset, cuda: torch.device) -> None:
+    """What private training adds up."""
+    model, rows = random_model(preset).train(), ids_of(4, 33)
+    rows[1, 20:], rows[2, :9] = ~0, ~rows[2, :9]
+    found = {}
+    for device in ("cpu", cuda):
+        network = copy.deepcopy(model).to(device)
+        with RowGradients(network, len(rows)) as gradients:
+            marked_loss_sum(network, rows.to(device), all_logits=True).backward()  # type: ignore[no-untyped-call]
+        norms = gradients.squared_norms().sqrt()
+        gradients.add_clipped((1.0 / norms).clamp(max=1))
+        found[str(device)] = [norms, *(parameter.grad for parameter in network.parameters())]
+    for ours, theirs in zip(found["cuda"], found["cpu"], strict=True):
+        assert ours is not None
+        assert theirs is not None
+        assert_close(ours, theirs)
+
+
+def test_numbers_reach_the_device_as_they_are(cuda: torch.device) -> None:
+    rows = ids_of(64, 1025).numpy()
+    waiting = torch.randn(4096, 4096, device=cuda)
+    for _ in range(20):
+        waiting = waiting @ waiting / 64  # the card is at work meanwhile
+    arrived = to_device(rows, cuda)
+    assert torch.equal(arrived.cpu(), torch.from_numpy(rows))
