@@ -297,5 +297,8 @@ def test_the_page_shows_the_certificates(name: str) -> None:
     certificates = json.loads((root / "docs" / "exports" / f"{name}.json").read_text(encoding="utf-8"))
     assert "\n".join(script.table(certificates)) in DOCS.read_text(encoding="utf-8")
     for certificate in certificates.values():
+        if "refused" in certificate:
+            assert "but at most" in certificate["refused"]
+            continue
         stated = asdict(BOUNDS[certificate["to"], certificate["number_format"]])
         assert certificate["bound"] == {key: limit for key, limit in stated.items() if limit != bounds.NO_BOUND}
