@@ -16,6 +16,8 @@ chart = Chart(
 series = [Series("as right as sure", [(0.0, 0.0), (100.0, 100.0)], style="faint", color=2)]
 for color, (name, model) in enumerate(MODELS.items()):
     confidence, right, _ = answers(model)
-    points = [(100 * sure, 100 * came) for sure, came, count in bins(confidence, right, 10) if count >= 20]
+    points: list[tuple[float, float | None]] = []
+    for sure, came, count in bins(confidence, right, 10):
+        points += [(100 * sure, 100 * came), (100 * sure, None)] if count >= 20 else []
     series.append(Series(f"read {name}", points, style="dots", color=color))
 print(line_chart(series, chart))

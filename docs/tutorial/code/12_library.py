@@ -1,4 +1,4 @@
-"""The same figures by the library: of letters, by who wrote them; of two runs, by a paired test; of a quiz; of texts against references."""
+"""The same figures by the library: of letters, by who wrote them; of two checkpoints, by a paired test; of a quiz; of texts against references."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ here = folder()
 )
 
 of_letters = show("groundup evaluate village --data letters.jsonl --by source", here)
-of_two = show("groundup evaluate village --against hasty --data letters.jsonl", here)
+of_two = show("groundup evaluate village --against village/checkpoints/step-000045 --data letters.jsonl", here)
 show("groundup evaluate village --task thanks.toml", here)
 show("groundup evaluate --predictions written.jsonl --references wanted.jsonl", here)
 

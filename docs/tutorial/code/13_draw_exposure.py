@@ -9,7 +9,11 @@ from codes import COPIES, exposures, trained
 from groundup.report.charts import Chart, Series, line_chart
 
 found = exposures(trained(duplicates=True))
-points = [(copies + (number - 2.5) / 12, bits) for copies in COPIES for number, (bits, _) in enumerate(found[copies])]
+points: list[tuple[float, float | None]] = []
+for copies in COPIES:
+    for number, (bits, _) in enumerate(found[copies]):
+        place = copies + (number - 2.5) / 12  # side by side
+        points += [(place, bits), (place, None)]
 means = [(float(copies), sum(bits for bits, _ in found[copies]) / len(found[copies])) for copies in COPIES]
 chart = Chart(
     "Exposure by number of copies",
