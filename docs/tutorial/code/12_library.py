@@ -1,4 +1,4 @@
-"""The same figures by the library: of letters, by who wrote them; of two checkpoints, by a paired test; of a quiz; of texts against references."""
+"""The library's figures: of letters, by who wrote them; of two checkpoints, by a paired test; of a quiz; of texts against references."""
 
 from __future__ import annotations
 

@@ -33,9 +33,9 @@ for epsilon in (float("inf"), 8.0, 2.0):
     spent = result["privacy"]["epsilon"]["prv"]
     print(f"{epsilon:7}{result['validation']['loss']:16.2f}{'no bound' if spent is None else f'{spent:.2f}':>19}")
 
-print("\n$ groundup train letters.toml training.privacy.epsilon=2")
+print("\nwhat it says with training.privacy.epsilon = 2")
 print("\n".join(line for line in said if "private" in line or "outside" in line))
-print("\n$ groundup train letters.toml training.privacy.epsilon=0.01")
+print("\nand with training.privacy.epsilon = 0.01")
 try:
     gu.train("shakespeare", {**small, "training.privacy.epsilon": 0.01}, run=folder / "none", say=said.append)
 except SettingError as error:
