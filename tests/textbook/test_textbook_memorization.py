@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from groundup.evaluation.memorization import exposure as fast_exposure
 from groundup.evaluation.memorization.membership import lowest_mean
 from groundup.evaluation.memorization.separation import auc, rows_of
-from groundup.evaluation.memorization.token_scores import losses_after_prefix, score_tokens
+from groundup.evaluation.memorization.token_scores import comes_out, losses_after_prefix, score_tokens
 from groundup.model.settings import preset_config
 from groundup.model.transformer import Transformer
 from groundup.textbook import memorization
@@ -44,20 +44,30 @@ def test_scores_of_rows_are_those_of_each_token(model: Transformer) -> None:
     plain = [token_log_probabilities(model, row) for row in rows.tolist()]
     assert scores.log_probability == pytest.approx(np.array(plain), abs=1e-5)
     assert lowest_mean(scores.log_probability, 0.3) == pytest.approx([min_k_score(row, 0.3) for row in plain], abs=1e-5)
-    later = score_tokens(model, rows, first=5)
-    assert later.log_probability == pytest.approx(scores.log_probability[:, 4:], abs=1e-5)
+    opened = score_tokens(
+        model, rows[:, 2:], opening=rows[0, :2].tolist()
+    )  # what stands before a row is read, not scored
+    begun = [token_log_probabilities(model, [*rows[0, :2].tolist(), *row[2:]])[2:] for row in rows.tolist()]
+    assert opened.log_probability == pytest.approx(np.array(begun), abs=1e-5)
 
 
 def test_one_pass_tells_what_greedy_decoding_would_write(model: Transformer) -> None:
-    """Half of the rows are what the model itself writes on, so that both answers come."""
-    rows = np.random.default_rng(1).integers(0, 7, (40, 9))
-    for row in rows[::2]:
-        for place in range(4, 9):
+    """Of a third of the rows the model itself wrote all on, of a third all but the last token."""
+    rows = np.random.default_rng(1).integers(0, 7, (42, 13))
+    for number, row in enumerate(rows):
+        for place in range(4, 13 if number % 3 == 0 else 12 if number % 3 == 1 else 4):
             with torch.no_grad():
                 row[place] = int(model(torch.tensor(row[None, :place]))[0, -1].argmax())
     plain = [is_extractable(model, row[:4], row[4:]) for row in rows.tolist()]
-    assert score_tokens(model, rows, first=4).is_likeliest.all(axis=1).tolist() == plain
-    assert 20 <= sum(plain) < 40
+    assert comes_out(model, rows, 4).tolist() == plain
+    assert comes_out(model, rows[:, 1:], 3, opening=[6]).tolist() == [
+        is_extractable(model, [6, *row[1:4]], row[4:]) for row in rows.tolist()
+    ]
+    assert 14 <= sum(plain) < 28
+    assert comes_out(model, rows[:0], 4).tolist() == []
+    assert comes_out(model, rows[:, :6], 4).tolist() == [
+        is_extractable(model, row[:4], row[4:6]) for row in rows.tolist()
+    ]
 
 
 def test_losses_behind_a_common_beginning_are_those_of_whole_texts_but_for_it(model: Transformer) -> None:

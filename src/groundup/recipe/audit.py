@@ -15,7 +15,7 @@ from groundup.language_model.locate import find_model
 from groundup.recipe.audit_fairness import FAIRNESS_AUDITS
 from groundup.recipe.audit_input import AuditInput
 from groundup.recipe.audit_memorization import MEMORIZATION_AUDITS
-from groundup.recipe.audit_settings import AUDIT_NAMES, AuditSettings
+from groundup.recipe.audit_settings import AUDIT_NAMES, AuditSettings, read_audit_names
 from groundup.run.directory import MODEL_FOLDER, RunDirectory
 from groundup.run.measurements import write_measurement
 
@@ -31,18 +31,20 @@ def _warn(text: str) -> None:
 
 def audit(
     model: str | Path,
-    only: Sequence[str] = (),
+    only: str | Sequence[str] = (),
     settings: AuditSettings | None = None,
     say: Callable[[str], None] = _warn,
 ) -> dict[str, AuditResult]:
     """What each audit found, by name; without `only`, of all that can be made of this model.
 
     The results of a run's model are kept in the run, `audits/NAME.json`. Raises `AuditError` for one of `only` that can't be made,
-    such as the canaries of a run that planted none; without `only` it is left out, and `say` is told why.
+    such as the canaries of a run that planted none; without `only` it is left out, and `say` is told why. Raises `SettingError` for a
+    name of `only` that no audit has.
     """
+    names = read_audit_names(only if isinstance(only, str) else ",".join(only)) if only else AUDIT_NAMES
     given = AuditInput(LanguageModel.load(model), Path(model), settings or AuditSettings(), say)
     results = dict[str, AuditResult]()
-    for name in only or AUDIT_NAMES:
+    for name in names:
         try:
             results[name] = AUDITS[name](given)
         except AuditError as error:

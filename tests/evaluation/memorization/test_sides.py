@@ -43,6 +43,9 @@ def test_as_many_of_each_source_on_either_side() -> None:
         assert len(set(chosen.tolist())) == 25
     few = choose_alike(one, other, 10, np.random.default_rng(0))
     assert [len(chosen) for chosen in few] == [10, 10]
+    many = np.arange(50), np.arange(50)  # a row of each of 50 sources, and room for 7 or 1
+    for count in (1, 7):
+        assert [len(chosen) for chosen in choose_alike(many, many, count, np.random.default_rng(0))] == [count, count]
 
 
 def test_the_experiments_texts_are_dealt_as_it_says() -> None:
