@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import doctest
+import math
 
 import numpy as np
 import pytest
@@ -10,6 +12,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from groundup.errors import AuditError
 from groundup.evaluation.memorization import exposure as fast_exposure
 from groundup.evaluation.memorization.membership import lowest_mean
 from groundup.evaluation.memorization.separation import auc, rows_of
@@ -68,6 +71,18 @@ def test_one_pass_tells_what_greedy_decoding_would_write(model: Transformer) -> 
     assert comes_out(model, rows[:, :6], 4).tolist() == [
         is_extractable(model, row[:4], row[4:6]) for row in rows.tolist()
     ]
+
+
+def test_a_network_that_computes_no_numbers_is_no_safe_one(model: Transformer) -> None:
+    broken = copy.deepcopy(model)
+    with torch.no_grad():
+        broken.token_embedding.weight[3] = math.nan
+    for measure in (
+        lambda: comes_out(broken, np.full((1, 4), 3), 2),
+        lambda: losses_after_prefix(broken, [[3, 1], [3, 2]]),
+    ):
+        with pytest.raises(AuditError, match="computes values that are not finite: its weights are damaged"):
+            measure()
 
 
 def test_losses_behind_a_common_beginning_are_those_of_whole_texts_but_for_it(model: Transformer) -> None:

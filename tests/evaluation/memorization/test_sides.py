@@ -31,6 +31,7 @@ def test_no_row_holds_two_documents() -> None:
     places, groups = side.stretches(3)
     assert [tokenizer.decode(row) for row in side.cut(places, 3)] == ["abc", "abc", "ab", "bbb", "bb"]
     assert groups.tolist() == [0, 0, 1, 1, 1]
+    assert [tokenizer.decode(row) for row in side.cut(side.distinct(places[[3, 1, 0]], 3), 3)] == ["bbb", "abc"]
     assert Side.of_texts([], tokenizer).stretches(3)[0].tolist() == []
 
 

@@ -21,8 +21,8 @@ from groundup.evaluation.memorization.token_scores import comes_out
 from groundup.model.transformer import Transformer
 
 CANNOT_SAY = (
-    "that the rest is safe: other prompts, sampling in place of greedy decoding, or a copy with a word changed may bring out more, "
-    "and text that is easy to foretell comes out without having been memorized, as far as the unseen text shows"
+    "that the rest is safe: other prompts, sampling in place of greedy decoding, or a copy with a word changed may bring out more; "
+    "nor that all that came out was learned by heart: some is easy to foretell, as often as unseen text comes out"
 )
 COPIES = ((1, 1), (2, 9), (10, 99), (100, None))
 POOL = 20

@@ -25,7 +25,8 @@ from groundup.text.privacy.settings import KINDS, PrivacySettings
 
 CANNOT_SAY = (
     "that no person can be found: the detectors miss some personal data, in the training text as in what was written, and it is a "
-    "sample of what the model could write"
+    "sample of what the model could write; nor that all that came out was learned: some is easy to guess, as often as what only the "
+    "unseen text holds"
 )
 TEXTS_AT_ONCE = 32
 MOST_BEFORE = 200

@@ -74,6 +74,11 @@ class Side:
         """(N,) the number of the document that each place is in."""
         return np.searchsorted(self.ends, places, side="right")
 
+    def distinct(self, places: Integers, length: int) -> Integers:
+        """Those of some places where no row of `length` begins that is like one of an earlier place."""
+        _, first = np.unique(row_hashes(self.cut(places, length), length)[:, 0], return_index=True)
+        return places[np.sort(first)]
+
     def cut(self, places: Integers, length: int) -> NDArray[Any]:
         """(N, length) the ids from each place on."""
         return np.asarray(self.ids[places[:, None] + np.arange(length)])

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from groundup.device import map_in_threads
+from groundup.errors import AuditError
 from groundup.generation.forward import evaluating
 from groundup.language_model.token_losses import LOGITS_AT_ONCE, TOKENS_AT_ONCE
 from groundup.model.transformer import KVCache, Transformer
@@ -77,12 +78,21 @@ def _of_rows(
 def _of_batch(model: Transformer, first: int, of_logits: OfLogits, rows: NDArray[np.int64]) -> NDArray[np.float64]:
     """(count, B, T) of rows (B, first + T)."""
     ids = torch.from_numpy(rows).to(model.token_embedding.weight.device)
-    hidden = model.hidden_states(ids[:, :-1])[:, first - 1 :]  # (B, T, D)
+    hidden = _finite(model.hidden_states(ids[:, :-1])[:, first - 1 :])  # (B, T, D)
     wanted = ids[:, first:].flatten()  # (B·T,)
     some = max(1, LOGITS_AT_ONCE // model.config.vocab_size)
     pairs = zip(torch.split(hidden.flatten(0, 1), some), torch.split(wanted, some), strict=True)
     found = torch.cat([of_logits(model.logits(part), ids) for part, ids in pairs], dim=1)
     return found.cpu().double().view(len(found), len(rows), -1).numpy()
+
+
+def _finite(hidden: Tensor) -> Tensor:
+    """What a network computed, if it is numbers: of others nothing would come out, as of a model that knows nothing."""
+    if not hidden.isfinite().all():
+        raise AuditError(
+            "the model computes values that are not finite: its weights are damaged, or its training diverged; use another checkpoint"
+        )
+    return hidden
 
 
 def _is_likeliest(logits: Tensor, wanted: Tensor) -> Tensor:
@@ -134,7 +144,7 @@ def _losses_of_batch(model: Transformer, read: KVCache, length: int, texts: Sequ
     cache.values[:, :, :, :length] = read.values[:, :, :, :length]
     cache.lengths = [length] * len(texts)
     given = torch.from_numpy(ids).to(device)
-    hidden = model.hidden_states(given[:, :-1], cache=cache).flatten(0, 1)
+    hidden = _finite(model.hidden_states(given[:, :-1], cache=cache)).flatten(0, 1)
     some = max(1, LOGITS_AT_ONCE // model.config.vocab_size)
     pairs = zip(torch.split(hidden, some), torch.split(given[:, 1:].flatten(), some), strict=True)
     log_p = torch.cat([model.logits(part).float().log_softmax(-1).gather(1, to[:, None])[:, 0] for part, to in pairs])
