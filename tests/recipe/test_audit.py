@@ -138,7 +138,9 @@ def test_what_was_scrubbed_before_the_run_read_it_is_told_too(
         say=lambda line: None,
     ).path
     few = read_audit_settings(None, ["memorization.samples=1", "memorization.sample_tokens=5"])
-    result = audit(run, ["personal_data"], few, say=print)["personal_data"].as_plain()
+    said = list[str]()
+    result = audit(run, ["personal_data"], few, say=said.append)["personal_data"].as_plain()
+    assert [line for line in said if re.match(r"warning: training read 64 tokens of a text of [\d,]+, and all", line)]
     (mail,) = [row for row in result["tables"]["by_kind"] if row["kind"] == "email"]
     assert (mail["scrubbed"], mail["in_training_text"], mail["came_out"]) == (2, 0, None)
 

@@ -42,7 +42,7 @@ def test_the_examples_in_the_text_are_true() -> None:
 
 
 def test_scores_of_rows_are_those_of_each_token(model: Transformer) -> None:
-    rows = np.random.default_rng(0).integers(0, 7, (70, 12))
+    rows = np.random.default_rng(0).integers(0, 7, (35, 12))  # more than go through at once
     scores = score_tokens(model, rows)
     plain = [token_log_probabilities(model, row) for row in rows.tolist()]
     assert scores.log_probability == pytest.approx(np.array(plain), abs=1e-5)
@@ -56,7 +56,7 @@ def test_scores_of_rows_are_those_of_each_token(model: Transformer) -> None:
 
 def test_one_pass_tells_what_greedy_decoding_would_write(model: Transformer) -> None:
     """Of a third of the rows the model itself wrote all on, of a third all but the last token."""
-    rows = np.random.default_rng(1).integers(0, 7, (42, 13))
+    rows = np.random.default_rng(1).integers(0, 7, (21, 13))
     for number, row in enumerate(rows):
         for place in range(4, 13 if number % 3 == 0 else 12 if number % 3 == 1 else 4):
             with torch.no_grad():
@@ -66,7 +66,7 @@ def test_one_pass_tells_what_greedy_decoding_would_write(model: Transformer) -> 
     assert comes_out(model, rows[:, 1:], 3, opening=[6]).tolist() == [
         is_extractable(model, [6, *row[1:4]], row[4:]) for row in rows.tolist()
     ]
-    assert 14 <= sum(plain) < 28
+    assert 7 <= sum(plain) < 14
     assert comes_out(model, rows[:0], 4).tolist() == []
     assert comes_out(model, rows[:, :6], 4).tolist() == [
         is_extractable(model, row[:4], row[4:6]) for row in rows.tolist()

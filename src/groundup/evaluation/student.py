@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 
 import numpy as np
@@ -21,6 +22,7 @@ def mean_of_few(values: NDArray[np.float64], lowest: float, highest: float) -> I
     return Interval(mean, max(lowest, mean - half), min(highest, mean + half), n)
 
 
+@functools.cache
 def quantile(freedom: float, share: float = 0.975) -> float:
     """What a value with so many degrees of freedom, at least 1, is below in this share of cases, to a part in ten thousand.
 

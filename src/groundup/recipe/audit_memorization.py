@@ -138,11 +138,26 @@ def _read_sides(given: AuditInput, planted: CanarySettings | None) -> tuple[Side
             "warning: what was held out is another part of the text than what was trained on, so part of what tells them apart may be "
             "in the text, not in the model: hold the same against a model that saw neither (memorization.data_of)"
         )
+    _say_unread(given, run, len(data.train.ids))
     own = given.language_model.tokenizer
     return (
         _as_read(Side.of_store(data.train, named), data.tokenizer, own, planted),
-        _as_read(Side.of_store(data.validation, named), data.tokenizer, own, None),
+        _as_read(
+            Side.of_store(data.validation, named), data.tokenizer, own, planted
+        ),  # the same way, though it has none
     )
+
+
+def _say_unread(given: AuditInput, run: Path, tokens: int) -> None:
+    """Say of the model's own run if it ended before it had read its text once."""
+    if run != given.run or not RunDirectory(run).finished:
+        return
+    read = RunDirectory(run).result().get("tokens", tokens)
+    if read < tokens:
+        given.say(
+            f"warning: training read {read:,} tokens of a text of {tokens:,}, and all of it counts as trained on: of what was read, more "
+            "is known than these figures say"
+        )
 
 
 def _as_read(side: Side, written: Tokenizer, own: Tokenizer, planted: CanarySettings | None) -> Side:
