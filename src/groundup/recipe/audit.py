@@ -5,8 +5,9 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
-from groundup.config import as_plain
+from groundup.config import as_plain, build, from_dotted
 from groundup.errors import AuditError
 from groundup.evaluation.audit_result import AuditResult
 from groundup.files import sha256_text
@@ -32,17 +33,19 @@ def _warn(text: str) -> None:
 def audit(
     model: str | Path,
     only: str | Sequence[str] = (),
-    settings: AuditSettings | None = None,
+    settings: AuditSettings | Mapping[str, Any] | None = None,
     say: Callable[[str], None] = _warn,
 ) -> dict[str, AuditResult]:
     """What each audit found, by name; without `only`, of all that can be made of this model.
 
-    The results of a run's model are kept in the run, `audits/NAME.json`. Raises `AuditError` for one of `only` that can't be made,
-    such as the canaries of a run that planted none; without `only` it is left out, and `say` is told why. Raises `SettingError` for a
-    name of `only` that no audit has.
+    `settings` may be dotted names, `{"memorization.rows": 500}`. The results of a run's model are kept in the run,
+    `audits/NAME.json`. Raises `SettingError` for an audit or a setting that there isn't, `AuditError` for one of `only` that can't be made,
+    such as the canaries of a run that planted none; without `only` it is left out, and `say` is told why.
     """
     names = read_audit_names(only if isinstance(only, str) else ",".join(only)) if only else AUDIT_NAMES
-    given = AuditInput(LanguageModel.load(model), Path(model), settings or AuditSettings(), say)
+    if not isinstance(settings, AuditSettings):
+        settings = build(AuditSettings, from_dotted(AuditSettings, settings or {}))
+    given = AuditInput(LanguageModel.load(model), Path(model), settings, say)
     results = dict[str, AuditResult]()
     for name in names:
         try:
