@@ -1,6 +1,6 @@
 """Controlled experiments on what a model learns by heart.
 
-    .venv/bin/python -m benchmarks.memorization.run --text tinyshakespeare.txt [--output FILE]
+    .venv/bin/python -m benchmarks.memorization.run --text tinyshakespeare.txt --every-secret [--output FILE]
 
 Five small models of characters, each trained on passages of one text:
 
@@ -11,7 +11,8 @@ Five small models of characters, each trained on passages of one text:
     once, long   the same, as many steps
 
 The first is audited for its own text and canaries, and with the control as the reference; the control for those of the first, which it
-never saw. The last three are audited for extraction. With --folder, what was done before an interruption is not done again.
+never saw. The last three are audited for extraction. All are audited as they are after their last step. With --folder, what was done
+before an interruption is not done again. The tables of docs/memorization.md: `.venv/bin/python -m benchmarks.memorization.page`.
 """
 
 from __future__ import annotations
@@ -46,6 +47,7 @@ SETTINGS: dict[str, Any] = {
     "training.optimizer": "muon",
     "training.matrix_learning_rate": 0.02,
     "training.logging_steps": 50,
+    "training.eval_steps": 1_000_000,  # at the end alone, so that no earlier checkpoint is kept as the best
     "training.length_warmup_fraction": 0.0,
 }
 CANARIES = {"data.canaries.count": 10, "data.canaries.copies": [1, 10, 100]}
@@ -58,7 +60,7 @@ def main() -> None:
     parser.add_argument("--text", type=text_file, required=True)
     parser.add_argument("--passes", type=at_least_one, default=10)
     parser.add_argument("--duplicate-passes", type=at_least_one, default=6)
-    parser.add_argument("--every-secret", action="store_true", help="rank the canaries among all secrets, too: minutes")
+    parser.add_argument("--every-secret", action="store_true", help="rank the canaries among all secrets, too")
     parser.add_argument("--folder", type=Path, help="where the runs are kept, and found again")
     parser.add_argument("--output", type=output_file)
     options = parser.parse_args()
@@ -87,11 +89,13 @@ def main() -> None:
         if options.every_secret:
             asked["planted, every secret"] = (planted, ("canaries",), {"candidates": 0})
         results = {name: audited(folder / f"{name}.json", *what) for name, what in asked.items()}
+        models = {name: of_run(model) for name, (model, _, _) in asked.items()}
     for name, audits in results.items():
         for kind, result in audits.items():
             for title, rows in result["tables"].items():
                 show(f"{name}: {kind}, {title}", {column: column for column in rows[0]}, list(map(flat, rows)), {})
-    facts = {"passes": options.passes, "duplicate_passes": options.duplicate_passes, "audits": results}
+    several_passes = {"passes": options.passes, "duplicate_passes": options.duplicate_passes}
+    facts = {**several_passes, "models": models, "audits": results}
     write(options.output, "benchmarks.memorization.run", busy, facts)
 
 
@@ -106,6 +110,16 @@ def run(folder: Path, name: str, text: str, long: Mapping[str, float], settings:
     if not trained.finished:
         raise SystemExit(f"{trained.path} was interrupted: the same command with --folder {folder} goes on with it")
     return folder / name
+
+
+def of_run(path: Path) -> dict[str, Any]:
+    """How long a model was trained, and how well it does on what was held out."""
+    result = RunDirectory(path).result()
+    return {
+        "steps": result["steps"],
+        "audited_step": result["best_step"],
+        "validation_loss": result["validation"]["loss"],
+    }
 
 
 def audited(file: Path, model: Path, only: Sequence[str], settings: Mapping[str, Path | int]) -> dict[str, Any]:

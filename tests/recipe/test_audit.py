@@ -8,15 +8,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from tokenizers import processors
 from typer.testing import CliRunner
 
 from groundup.cli.main import app
-from groundup.errors import AuditError, SettingError, TokenizerError
+from groundup.errors import AuditError, DataError, SettingError, TokenizerError
 from groundup.evaluation.memorization.canaries import canaries
 from groundup.evaluation.memorization.settings import MemorizationSettings
 from groundup.language_model import LanguageModel
 from groundup.recipe.audit import AUDITS, audit
-from groundup.recipe.audit_memorization import MEMORIZATION_AUDITS
+from groundup.recipe.audit_input import AuditInput
+from groundup.recipe.audit_memorization import MEMORIZATION_AUDITS, opening, sides
 from groundup.recipe.audit_settings import AUDIT_NAMES, AuditSettings, read_audit_names, read_audit_settings
 from groundup.recipe.prepare_text import prepare_text
 from groundup.recipe.settings import load_recipe
@@ -57,7 +59,13 @@ def planted(tiny_recipe: Path, tmp_path_factory: pytest.TempPathFactory) -> Path
 @pytest.fixture(scope="module")
 def control(tiny_recipe: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("audited") / "control"
-    return train(tiny_recipe, {**PLANTED, **QUICK, "data.canaries.seed": 1}, run=folder, say=lambda line: None).path
+    settings = {
+        **PLANTED,
+        **QUICK,
+        "training.max_steps": 25,
+        "data.canaries.seed": 1,
+    }  # it has learned their form by then
+    return train(tiny_recipe, settings, run=folder, say=lambda line: None).path
 
 
 def test_every_name_has_its_audit() -> None:
@@ -136,7 +144,9 @@ def test_what_was_scrubbed_before_the_run_read_it_is_told_too(
         say=lambda line: None,
     ).path
     few = read_audit_settings(None, ["memorization.samples=1", "memorization.sample_tokens=5"])
-    result = audit(run, ["personal_data"], few, say=print)["personal_data"].as_plain()
+    said = list[str]()
+    result = audit(run, ["personal_data"], few, say=said.append)["personal_data"].as_plain()
+    assert [line for line in said if re.match(r"warning: training read 64 tokens of a text of [\d,]+, and all", line)]
     (mail,) = [row for row in result["tables"]["by_kind"] if row["kind"] == "email"]
     assert (mail["scrubbed"], mail["in_training_text"], mail["came_out"]) == (2, 0, None)
 
@@ -178,7 +188,7 @@ def test_what_was_read_often_is_extracted_and_the_rest_is_not(planted: Path, tex
     assert by_copies["100 or more"].value > by_copies["1"].value  # type: ignore[union-attr]
 
 
-def test_a_model_of_no_run_is_asked_for_what_is_named(tiny_base: Path, text_file: Path) -> None:
+def test_a_model_of_no_run_is_asked_for_what_is_named(tiny_base: Path, text_file: Path, tmp_path: Path) -> None:
     said = list[str]()
     few = [
         "memorization.samples=2",
@@ -186,7 +196,10 @@ def test_a_model_of_no_run_is_asked_for_what_is_named(tiny_base: Path, text_file
         "memorization.row_tokens=32",
         "memorization.rows=20",
     ]
-    results = audit(tiny_base, settings=read_audit_settings(None, few), say=said.append)
+    hardly = [f"fairness.{name}=" for name in ("crows_pairs", "winobias", "bbq")]
+    hardly += ["fairness.axes=['age']", "fairness.continuations=0", "fairness.toxicity_continuations=1"]
+    every = read_audit_settings(None, [*few, *hardly, "fairness.max_new_tokens=1"])
+    results = audit(tiny_base, settings=every, say=said.append)
     assert [name for name in results if name in MEMORIZATION_AUDITS] == ["personal_data"]
     assert results["personal_data"].figures["in_training_text"] is None
     assert [line.split(" is left out")[0] for line in said[:3]] == ["extraction", "canaries", "membership"]
@@ -205,12 +218,16 @@ def test_a_model_of_no_run_is_asked_for_what_is_named(tiny_base: Path, text_file
         audit(tiny_base, ["extracton"])
     with pytest.raises(AuditError, match="there is no text to compare with: name one like it"):
         audit(tiny_base, ["membership"], read_audit_settings(None, named))
+    other = tmp_path / "other.txt"
+    other.write_text(text_file.read_text(encoding="utf-8")[::-1], encoding="utf-8")
     both = read_audit_settings(
-        None, [*named, f"memorization.unseen_text={text_file}", f"memorization.reference={tiny_base}"]
+        None, [*named, f"memorization.unseen_text={other}", f"memorization.reference={tiny_base}"]
     )
     same = audit(tiny_base, ["membership"], both)["membership"].as_plain()["figures"]
     assert same["auc_reference"]["value"] == 0.5  # it is its own reference: no row is easier for one than for the other
     assert (same["trained_documents"], same["auc_loss"]["n"]) == (1, 2)
+    with pytest.raises(AuditError, match="every row of the text that was not trained on stands in the training text"):
+        audit(tiny_base, ["membership"], read_audit_settings(None, [*named, f"memorization.unseen_text={text_file}"]))
 
 
 def test_what_cannot_be_audited_is_said(tiny_base: Path, text_file: Path, tmp_path: Path) -> None:
@@ -235,7 +252,7 @@ def test_a_run_without_canaries_says_how_to_plant_them(
     with pytest.raises(AuditError, match=r"planted no canaries: train with data\.canaries\.count=10"):
         audit(run, ["canaries"])
     of_planted = read_audit_settings(None, [f"memorization.data_of={planted}", "memorization.candidates=100"])
-    with pytest.raises(AuditError, match="cannot write the canaries of"):
+    with pytest.raises(AuditError, match="tokenizer writes 104 of the canaries' lines in 1 ways, so one secret is"):
         audit(run, ["canaries"], of_planted, say=print)
     few = ["memorization.rows=20", "memorization.prefix_tokens=[2]", "memorization.suffix_tokens=5"]
     read = read_audit_settings(None, [f"memorization.data_of={planted}", *few])
@@ -248,8 +265,63 @@ def test_where_canaries_cannot_be_planted(tiny_recipe: Path, tmp_path: Path, tex
     with pytest.raises(SettingError, match="canaries are planted in a text, not in rows"):
         load_recipe("instruct", {"data.canaries.count": 1})
     words = {"tokenizer.kind": "word", "tokenizer.vocab_size": 300, "data.canaries.count": 1}
-    with pytest.raises(TokenizerError, match=r"the tokenizer lacks characters or words of data\.canaries\.format"):
-        train(tiny_recipe, words, run=tmp_path / "words", say=lambda line: None)
+    for more in (
+        {},
+        {"tokenizer.min_frequency": 1, "tokenizer.vocab_size": 9000},
+    ):  # ten digits are a word then, six are not
+        with pytest.raises(TokenizerError, match=r"the tokenizer lacks characters or words of data\.canaries\.format"):
+            train(tiny_recipe, {**words, **more}, run=tmp_path / "words", say=lambda line: None)
+
+
+def test_what_needs_no_text_is_audited_where_the_text_is_gone(
+    tiny_recipe: Path, text_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = tmp_path / "text.txt"
+    text.write_text(text_file.read_text(encoding="utf-8"), encoding="utf-8")
+    settings = {
+        "training.max_steps": 1,
+        "data.source": str(text),
+        "data.canaries.count": 1,
+        "data.canaries.copies": [1],
+    }
+    run = train(tiny_recipe, settings, run=tmp_path / "run", say=lambda line: None).path
+    text.unlink()
+    monkeypatch.setattr("groundup.recipe.audit.AUDIT_NAMES", tuple(MEMORIZATION_AUDITS))
+    told, said = ["memorization.samples=1", "memorization.sample_tokens=2", "memorization.candidates=100"], list[str]()
+    results = audit(run, settings=read_audit_settings(None, told), say=said.append)
+    assert list(results) == ["canaries", "personal_data"]
+    assert (results["personal_data"].figures["texts_written"], results["personal_data"].figures["came_out"]) == (
+        1,
+        None,
+    )
+    assert [line.split(":")[0] for line in said] == [
+        "extraction is left out",
+        "membership is left out",
+        "warning",
+    ]
+    assert all(f"what {run} was trained on cannot be read again: data.source = " in line for line in said)
+    recipe = run / "recipe.toml"
+    recipe.write_text(recipe.read_text(encoding="utf-8").replace("digits = 6", "digits = 7"), encoding="utf-8")
+    with pytest.raises(AuditError, match=r"recipe\.toml was changed after training, so its secrets need not be those"):
+        audit(run, "canaries")
+
+
+def test_rows_of_another_makers_text_begin_as_its_tokenizer_begins_one(tiny_base: Path, text_file: Path) -> None:
+    """A model that was trained with a token before each text is at a loss in rows that are cut from the middle of one without it."""
+    tokenizer = Tokenizer.load(tiny_base)
+    assert opening(tokenizer) == ()
+    begin, name = tokenizer.pad_id, "<|pad|>"
+    assert begin is not None
+    around = processors.TemplateProcessing(single=f"{name} $A", special_tokens=[(name, begin)])
+    tokenizer = tokenizer.with_post_processor(around)
+    assert opening(tokenizer) == (begin,)
+    both = AuditSettings(memorization=MemorizationSettings(text=str(text_file), unseen_text=str(text_file)))
+    language_model = LanguageModel(LanguageModel.load(tiny_base).model, tokenizer)
+    for side in sides(AuditInput(language_model, tiny_base, both, print)):
+        assert side is not None
+        assert side.opening == (begin,)
+        assert begin not in side.ids  # which would be before one row alone
+        assert next(side.texts(tokenizer)) == text_file.read_text(encoding="utf-8")
 
 
 def test_more_secrets_than_can_be_ranked(tiny_base: Path) -> None:
@@ -264,6 +336,11 @@ def test_settings_and_names_that_do_not_exist(tmp_path: Path, tiny_base: Path) -
     assert read_audit_names(" membership,extraction") == ("extraction", "membership")
     with pytest.raises(SettingError, match="--only = 'extracton': there is no such audit; did you mean extraction"):
         read_audit_names("extracton")
+    with pytest.raises(SettingError, match="--only = 'canary': there is no such audit; did you mean canaries"):
+        audit(tiny_base, ["canary"])
+    missing = read_audit_settings(None, [f"memorization.text={tmp_path / 'none.txt'}"])
+    with pytest.raises(DataError, match=r"memorization\.text = '.*none\.txt': there is no such file"):
+        audit(tiny_base, "extraction", missing)
     with pytest.raises(SettingError, match="name an audit or several"):
         read_audit_names(" , ")
     with pytest.raises(SettingError, match=r"did you mean memorization\.rows"):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import doctest
+import math
 
 import numpy as np
 import pytest
@@ -10,10 +12,11 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from groundup.errors import AuditError
 from groundup.evaluation.memorization import exposure as fast_exposure
 from groundup.evaluation.memorization.membership import lowest_mean
 from groundup.evaluation.memorization.separation import auc, rows_of
-from groundup.evaluation.memorization.token_scores import losses_after_prefix, score_tokens
+from groundup.evaluation.memorization.token_scores import comes_out, losses_after_prefix, score_tokens
 from groundup.model.settings import preset_config
 from groundup.model.transformer import Transformer
 from groundup.textbook import memorization
@@ -39,25 +42,47 @@ def test_the_examples_in_the_text_are_true() -> None:
 
 
 def test_scores_of_rows_are_those_of_each_token(model: Transformer) -> None:
-    rows = np.random.default_rng(0).integers(0, 7, (70, 12))
+    rows = np.random.default_rng(0).integers(0, 7, (35, 12))  # more than go through at once
     scores = score_tokens(model, rows)
     plain = [token_log_probabilities(model, row) for row in rows.tolist()]
     assert scores.log_probability == pytest.approx(np.array(plain), abs=1e-5)
     assert lowest_mean(scores.log_probability, 0.3) == pytest.approx([min_k_score(row, 0.3) for row in plain], abs=1e-5)
-    later = score_tokens(model, rows, first=5)
-    assert later.log_probability == pytest.approx(scores.log_probability[:, 4:], abs=1e-5)
+    opened = score_tokens(
+        model, rows[:, 2:], opening=rows[0, :2].tolist()
+    )  # what stands before a row is read, not scored
+    begun = [token_log_probabilities(model, [*rows[0, :2].tolist(), *row[2:]])[2:] for row in rows.tolist()]
+    assert opened.log_probability == pytest.approx(np.array(begun), abs=1e-5)
 
 
 def test_one_pass_tells_what_greedy_decoding_would_write(model: Transformer) -> None:
-    """Half of the rows are what the model itself writes on, so that both answers come."""
-    rows = np.random.default_rng(1).integers(0, 7, (40, 9))
-    for row in rows[::2]:
-        for place in range(4, 9):
+    """Of a third of the rows the model itself wrote all on, of a third all but the last token."""
+    rows = np.random.default_rng(1).integers(0, 7, (21, 13))
+    for number, row in enumerate(rows):
+        for place in range(4, 13 if number % 3 == 0 else 12 if number % 3 == 1 else 4):
             with torch.no_grad():
                 row[place] = int(model(torch.tensor(row[None, :place]))[0, -1].argmax())
     plain = [is_extractable(model, row[:4], row[4:]) for row in rows.tolist()]
-    assert score_tokens(model, rows, first=4).is_likeliest.all(axis=1).tolist() == plain
-    assert 20 <= sum(plain) < 40
+    assert comes_out(model, rows, 4).tolist() == plain
+    assert comes_out(model, rows[:, 1:], 3, opening=[6]).tolist() == [
+        is_extractable(model, [6, *row[1:4]], row[4:]) for row in rows.tolist()
+    ]
+    assert 7 <= sum(plain) < 14
+    assert comes_out(model, rows[:0], 4).tolist() == []
+    assert comes_out(model, rows[:, :6], 4).tolist() == [
+        is_extractable(model, row[:4], row[4:6]) for row in rows.tolist()
+    ]
+
+
+def test_a_network_that_computes_no_numbers_is_no_safe_one(model: Transformer) -> None:
+    broken = copy.deepcopy(model)
+    with torch.no_grad():
+        broken.token_embedding.weight[3] = math.nan
+    for measure in (
+        lambda: comes_out(broken, np.full((1, 4), 3), 2),
+        lambda: losses_after_prefix(broken, [[3, 1], [3, 2]]),
+    ):
+        with pytest.raises(AuditError, match="computes values that are not finite: its weights are damaged"):
+            measure()
 
 
 def test_losses_behind_a_common_beginning_are_those_of_whole_texts_but_for_it(model: Transformer) -> None:

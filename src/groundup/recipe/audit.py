@@ -32,7 +32,7 @@ def _warn(text: str) -> None:
 
 def audit(
     model: str | Path,
-    only: Sequence[str] = (),
+    only: str | Sequence[str] = (),
     settings: AuditSettings | Mapping[str, Any] | None = None,
     say: Callable[[str], None] = _warn,
 ) -> dict[str, AuditResult]:
@@ -42,7 +42,7 @@ def audit(
     `audits/NAME.json`. Raises `SettingError` for an audit or a setting that there isn't, `AuditError` for one of `only` that can't be made,
     such as the canaries of a run that planted none; without `only` it is left out, and `say` is told why.
     """
-    names = read_audit_names(",".join(only)) if only else AUDIT_NAMES
+    names = read_audit_names(only if isinstance(only, str) else ",".join(only)) if only else AUDIT_NAMES
     if not isinstance(settings, AuditSettings):
         settings = build(AuditSettings, from_dotted(AuditSettings, settings or {}))
     given = AuditInput(LanguageModel.load(model), Path(model), settings, say)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from groundup.errors import AuditError, SettingError
+from groundup.errors import AuditError, DataError, SettingError
 from groundup.evaluation.audit_result import AuditResult
 from groundup.evaluation.memorization.canaries import canaries
 from groundup.evaluation.memorization.extraction import extraction
@@ -19,12 +19,13 @@ from groundup.evaluation.memorization.personal_data import personal_data
 from groundup.evaluation.memorization.separation import Floats
 from groundup.evaluation.memorization.sides import Side
 from groundup.evaluation.memorization.token_scores import score_tokens
+from groundup.files import sha256_file
 from groundup.language_model import LanguageModel
 from groundup.recipe.audit_input import AuditInput
 from groundup.recipe.settings import load_recipe
 from groundup.run.directory import RECIPE_FILE, RunDirectory
 from groundup.text.cache import cache_directory
-from groundup.text.canaries.canaries import letters_of, without_lines
+from groundup.text.canaries.canaries import without_lines
 from groundup.text.canaries.settings import CanarySettings
 from groundup.text.prepared_file import is_prepared, read_prepared
 from groundup.text.privacy.settings import PrivacySettings
@@ -47,7 +48,7 @@ def audit_membership(given: AuditInput) -> AuditResult:
     if unseen is None:
         raise AuditError("there is no text to compare with: name one like it with memorization.unseen_text=…")
     memorization = given.settings.memorization
-    reference = _losses_of(memorization.reference, given) if memorization.reference else None
+    reference = _losses_of(memorization.reference, given, trained.opening) if memorization.reference else None
     return membership(given.language_model, trained, unseen, memorization, given.settings.seed, reference)
 
 
@@ -61,31 +62,33 @@ def audit_canaries(given: AuditInput) -> AuditResult:
     planted = load_recipe(str(run / RECIPE_FILE)).data.canaries
     if not planted.count:
         raise AuditError(f"{run} planted no canaries: train with data.canaries.count=10")
-    unknown_id, tokenizer = given.language_model.tokenizer.unknown_id, given.language_model.tokenizer
-    if unknown_id is not None and unknown_id in tokenizer.encode(letters_of(planted)):
+    if sha256_file(run / RECIPE_FILE) != RunDirectory(run).manifest()["hashes"]["recipe"]:
         raise AuditError(
-            f"the tokenizer of {given.path} cannot write the canaries of {run}: one secret is as good as another"
+            f"{run / RECIPE_FILE} was changed after training, so its secrets need not be those that were planted: restore it"
         )
     return canaries(given.language_model, planted, given.settings.memorization, given.settings.seed)
 
 
 def audit_personal_data(given: AuditInput) -> AuditResult:
     """Whether personal data comes out, held against what was taken out of the training text."""
-    privacy, scrubbed, trained = PrivacySettings(), dict[str, int](), None
-    if known_run(given) is not None or given.settings.memorization.text:
-        trained, _ = sides(given, with_canaries=True)
-    if trained is not None and not given.settings.memorization.text:
-        run = known_run(given)
-        assert run is not None
-        data = load_recipe(str(run / RECIPE_FILE)).data
-        privacy, scrubbed = data.privacy, _scrubbed(data, run, given)
+    privacy, scrubbed, run = PrivacySettings(), dict[str, int](), known_run(given)
     memorization, seed = given.settings.memorization, given.settings.seed
-    return personal_data(given.language_model, trained, scrubbed, privacy, memorization, seed)
+    trained = unseen = None
+    if memorization.text:
+        trained, unseen = sides(given)
+    elif run is not None:
+        data = load_recipe(str(run / RECIPE_FILE)).data
+        privacy, scrubbed = data.privacy, _scrubbed(data, run)
+        try:
+            trained, unseen = sides(given, with_canaries=True)
+        except AuditError as error:
+            given.say(f"warning: only what the model writes unasked is looked through: {error}")
+    return personal_data(given.language_model, trained, unseen, scrubbed, privacy, memorization, seed)
 
 
-def _scrubbed(data: DataSettings, run: Path, given: AuditInput) -> dict[str, int]:
+def _scrubbed(data: DataSettings, run: Path) -> dict[str, int]:
     """How much personal data of each kind was taken out: when the run read its text, and before, if `groundup data prepare` wrote it."""
-    counts = Counter[str](given.data_of(run).facts["steps"]["personal_data"])
+    counts = Counter[str](RunDirectory(run).manifest()["data"].get("steps", {}).get("personal_data", {}))
     for source in (data.source,) if isinstance(data.source, str) else data.source:
         folder = RunDirectory(run).working_folder() / source
         if is_prepared(folder):
@@ -107,10 +110,24 @@ def sides(given: AuditInput, with_canaries: bool = False) -> tuple[Side, Side | 
     Canaries have an audit of their own: here they are left out unless they are asked for, for what was held out has none, and every
     model would find the two sides unlike.
     """
+    planted = None if with_canaries else _planted(given)
+    if (planted is None) not in given.sides:
+        given.sides[planted is None] = _read_sides(given, planted)
+    return given.sides[planted is None]
+
+
+def _planted(given: AuditInput) -> CanarySettings | None:
+    """What was planted in the text that is looked for; None if nothing was."""
+    run = None if given.settings.memorization.text else known_run(given)
+    planted = CanarySettings() if run is None else load_recipe(str(run / RECIPE_FILE)).data.canaries
+    return planted if planted.count else None
+
+
+def _read_sides(given: AuditInput, planted: CanarySettings | None) -> tuple[Side, Side | None]:
     memorization = given.settings.memorization
     if memorization.text:
-        unseen = memorization.unseen_text
-        return _side(memorization.text, given), _side(unseen, given) if unseen else None
+        trained = _side("text", memorization.text, given)
+        return trained, _side("unseen_text", memorization.unseen_text, given) if memorization.unseen_text else None
     run = known_run(given)
     if run is None:
         raise AuditError(f"{given.path} is not part of a run, so what it was trained on is not known: {NAME_A_TEXT}")
@@ -121,37 +138,65 @@ def sides(given: AuditInput, with_canaries: bool = False) -> tuple[Side, Side | 
             "warning: what was held out is another part of the text than what was trained on, so part of what tells them apart may be "
             "in the text, not in the model: hold the same against a model that saw neither (memorization.data_of)"
         )
-    planted = settings.canaries if settings.canaries.count and not with_canaries else None
+    _say_unread(given, run, len(data.train.ids))
+    own = given.language_model.tokenizer
     return (
-        _as_read(Side.of_store(data.train, named), data.tokenizer, given.language_model.tokenizer, planted),
-        _as_read(Side.of_store(data.validation, named), data.tokenizer, given.language_model.tokenizer, None),
+        _as_read(Side.of_store(data.train, named), data.tokenizer, own, planted),
+        _as_read(
+            Side.of_store(data.validation, named), data.tokenizer, own, planted
+        ),  # the same way, though it has none
     )
+
+
+def _say_unread(given: AuditInput, run: Path, tokens: int) -> None:
+    """Say of the model's own run if it ended before it had read its text once."""
+    if run != given.run or not RunDirectory(run).finished:
+        return
+    read = RunDirectory(run).result().get("tokens", tokens)
+    if read < tokens:
+        given.say(
+            f"warning: training read {read:,} tokens of a text of {tokens:,}, and all of it counts as trained on: of what was read, more "
+            "is known than these figures say"
+        )
 
 
 def _as_read(side: Side, written: Tokenizer, own: Tokenizer, planted: CanarySettings | None) -> Side:
     """Documents that are one tokenizer's ids as the model's own, without lines that were planted."""
-    if planted is None and own.sha256 == written.sha256:
+    same = own.sha256 == written.sha256
+    if planted is None and same:
         return side
     texts = side.texts(written)
     if planted is not None:
         texts = (without_lines(text, planted) for text in texts)
-    return Side.of_texts(zip(texts, side.groups.tolist(), strict=True), own)
+    return Side.of_texts(zip(texts, side.groups.tolist(), strict=True), own, () if same else opening(own))
 
 
-def _side(sources: str | tuple[str, ...], given: AuditInput) -> Side:
+def opening(tokenizer: Tokenizer) -> tuple[int, ...]:
+    """What a tokenizer puts before a text, such as `<s>`: rows that are cut from the middle of one get it, too, for models that were
+    trained with it are at a loss without. Of a run's own text nothing is, whose rows were cut without."""
+    bare, whole = tokenizer.encode("a", whole=False), tokenizer.encode("a")
+    starts = (start for start in range(len(whole)) if whole[start : start + len(bare)] == bare)
+    return tuple(whole[: next(starts, 0)])
+
+
+def _side(name: str, sources: str | tuple[str, ...], given: AuditInput) -> Side:
     """Texts of named sources. What one side and the other are of is not told apart, for they are named to be compared."""
-    documents = read_documents(DataSettings(source=sources), cache_directory(), given.say)
-    return Side.of_texts(((document.text, 0) for document in documents), given.language_model.tokenizer)
+    try:
+        documents = read_documents(DataSettings(source=sources), cache_directory(), given.say)
+    except DataError as error:
+        raise DataError(str(error).replace("data.source", f"memorization.{name}")) from error
+    own = given.language_model.tokenizer
+    return Side.of_texts(((document.text, 0) for document in documents), own, opening(own))
 
 
-def _losses_of(reference: str, given: AuditInput) -> Losses:
+def _losses_of(reference: str, given: AuditInput, opening: Sequence[int]) -> Losses:
     """What the reference makes of the same rows: of its ids if the tokenizer is the same, else of their text."""
     model = LanguageModel.load(reference)
     same = model.tokenizer.sha256 == given.language_model.tokenizer.sha256
 
     def losses(rows: NDArray[Any], texts: Any) -> Floats:
-        if same and rows.shape[1] <= model.model.config.max_seq_len + 1:
-            return np.asarray(-score_tokens(model.model, rows).log_probability.sum(axis=1))
+        if same and len(opening) + rows.shape[1] <= model.model.config.max_seq_len + 1:
+            return np.asarray(-score_tokens(model.model, rows, opening).log_probability.sum(axis=1))
         return np.array([-score.log_likelihood for score in model.score(texts)])
 
     return losses

@@ -15,7 +15,7 @@ from typing import Any
 from groundup.errors import DataError, GroundupError, TokenizerError
 from groundup.files import replacing, sha256_text
 from groundup.text.cache import locked
-from groundup.text.canaries.canaries import letters_of, plant
+from groundup.text.canaries.canaries import draw_canaries, letters_of, plant
 from groundup.text.document import Document
 from groundup.text.document_store import DocumentStore
 from groundup.text.duplicates.split import hash_fractions
@@ -252,8 +252,10 @@ def _make(
 
 
 def _require_letters(tokenizer: Tokenizer, data: DataSettings) -> None:
-    """Raise `TokenizerError` if canaries would be planted as something that the tokenizer doesn't know."""
-    if tokenizer.unknown_id is not None and tokenizer.unknown_id in tokenizer.encode(letters_of(data.canaries)):
+    """Raise `TokenizerError` if canaries would be planted as something that the tokenizer doesn't know, or all as the same."""
+    lines = [letters_of(data.canaries), *(data.canaries.line(canary.secret) for canary in draw_canaries(data.canaries))]
+    written = {tuple(tokenizer.encode(line)) for line in lines}
+    if len(written) < len(lines) or any(tokenizer.unknown_id in ids for ids in written):
         raise TokenizerError(
             f"the tokenizer lacks characters or words of data.canaries.format = {data.canaries.format!r} or its digits, so one secret "
             "would be as good as another: use another format, or a tokenizer of bytes"

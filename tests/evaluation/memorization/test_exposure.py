@@ -32,7 +32,7 @@ def test_beyond_a_sample_the_tail_of_the_fitted_distribution_counts() -> None:
     loss = float(sample.min()) - 1.0
     found = exposure(loss, sample, 10**12)
     assert found.extrapolated
-    assert found.at_least == pytest.approx(math.log2(20_001))
+    assert found.counted == pytest.approx(math.log2(20_001))
     assert found.bits == pytest.approx(-true.logcdf(loss) / math.log(2), rel=0.05)
     assert exposure(-100.0, sample, 10**12).bits == pytest.approx(
         math.log2(10**12)

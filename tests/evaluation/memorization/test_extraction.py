@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
-import pytest
 
 from groundup.evaluation.intervals import proportion
-from groundup.evaluation.memorization.extraction import Asked
+from groundup.evaluation.memorization.extraction import Asked, prefixes_that_fit
+from groundup.evaluation.memorization.settings import MemorizationSettings
+from groundup.evaluation.memorization.sides import Side
+from groundup.model.settings import preset_config
+from groundup.model.transformer import Transformer
 
 EVERY = np.ones(100, np.bool_)
 
@@ -35,5 +38,18 @@ def test_texts_that_all_differ_have_the_share_of_rows() -> None:
     rate = Asked(texts, np.ones(100, np.int64), {3: np.arange(100) < 30}).rate(3, EVERY)
     assert rate is not None
     assert (rate.value, rate.n) == (0.3, 100)
-    wilson = proportion(30, 100)
-    assert (rate.low, rate.high) == pytest.approx((wilson.low, wilson.high), abs=0.03)
+    assert rate == proportion(30, 100)
+
+
+def test_a_single_long_document_does_not_stand_for_all() -> None:
+    """A hundred documents of 60 tokens, and one of 400, which alone has room for 200 tokens and 50 more."""
+    model = Transformer(preset_config("qwen3", vocab_size=5, d_model=8, num_layers=1, num_heads=1, max_seq_len=512))
+    ends = np.cumsum(np.array([60] * 100 + [400]))
+    side = Side(np.zeros(ends[-1], np.int32), ends, np.zeros(101, np.int64))
+    assert prefixes_that_fit(model, side, MemorizationSettings(prefix_tokens=(10, 200))) == [10]
+    long = Side(side.ids, np.cumsum(np.array([60] * 6 + [3000, 3040])), np.zeros(8, np.int64))
+    assert prefixes_that_fit(model, long, MemorizationSettings(prefix_tokens=(10, 200))) == [10, 200]
+    opened = Side(long.ids, long.ends, long.groups, (1, 2))
+    tight = MemorizationSettings(prefix_tokens=(10, 462, 463))
+    assert prefixes_that_fit(model, long, tight) == [10, 462, 463]
+    assert prefixes_that_fit(model, opened, tight) == [10]  # two tokens before each row take room in the context

@@ -31,6 +31,7 @@ def test_no_row_holds_two_documents() -> None:
     places, groups = side.stretches(3)
     assert [tokenizer.decode(row) for row in side.cut(places, 3)] == ["abc", "abc", "ab", "bbb", "bb"]
     assert groups.tolist() == [0, 0, 1, 1, 1]
+    assert [tokenizer.decode(row) for row in side.cut(side.distinct(places[[3, 1, 0]], 3), 3)] == ["bbb", "abc"]
     assert Side.of_texts([], tokenizer).stretches(3)[0].tolist() == []
 
 
@@ -43,6 +44,9 @@ def test_as_many_of_each_source_on_either_side() -> None:
         assert len(set(chosen.tolist())) == 25
     few = choose_alike(one, other, 10, np.random.default_rng(0))
     assert [len(chosen) for chosen in few] == [10, 10]
+    many = np.arange(50), np.arange(50)  # a row of each of 50 sources, and room for 7 or 1
+    for count in (1, 7):
+        assert [len(chosen) for chosen in choose_alike(many, many, count, np.random.default_rng(0))] == [count, count]
 
 
 def test_the_experiments_texts_are_dealt_as_it_says() -> None:

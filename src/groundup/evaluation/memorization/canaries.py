@@ -8,11 +8,11 @@ import numpy as np
 
 from groundup.errors import AuditError
 from groundup.evaluation.audit_result import AuditResult, Figure
-from groundup.evaluation.intervals import bootstrap
 from groundup.evaluation.memorization.exposure import Exposure, Floats, exposure
 from groundup.evaluation.memorization.separation import auc_interval, rows_of
 from groundup.evaluation.memorization.settings import MemorizationSettings
 from groundup.evaluation.memorization.token_scores import losses_after_prefix
+from groundup.evaluation.student import mean_of_few
 from groundup.language_model.model import LanguageModel
 from groundup.text.canaries.canaries import draw_canaries, draw_candidates
 from groundup.text.canaries.settings import CanarySettings
@@ -23,6 +23,8 @@ CANNOT_SAY = (
 )
 MOST_CANDIDATES = 2_000_000
 """Whose ids take some 400 bytes each."""
+COMPARED = 1000
+"""Lines that must not be alike as the tokenizer writes them."""
 MOST_OTHERS = 1000
 """Candidates that stand for what was not planted when an AUC is taken; its interval is drawn from so many."""
 
@@ -46,11 +48,11 @@ def canaries(
     of_drawn, others = losses[: len(drawn)], losses[len(drawn) :]
     left = planted.num_secrets - len(drawn)
     others = np.random.default_rng(seed).permutation(others)  # all of them come in numerical order
-    table = [_of_absent(others, min(planted.count, len(others) // 2), left, seed)]
+    table = [_of_absent(others, min(planted.count, len(others) // 2), left)]
     for copies in sorted(planted.copies):
         of_copies = of_drawn[[number for number, canary in enumerate(drawn) if canary.copies == copies]]
         exposures = [exposure(loss, others, left + 1) for loss in of_copies.tolist()]
-        table.append(_row(copies, exposures, of_copies, others, seed))
+        table.append(_row(copies, exposures, of_copies, others, math.log2(left + 1)))
     figures: dict[str, Figure] = {f"exposure_{row['copies']}_copies": row["exposure_bits"] for row in table}
     figures |= {f"auc_{row['copies']}_copies": row["auc"] for row in table if row["copies"]}
     figures |= {
@@ -65,29 +67,37 @@ def canaries(
 
 def secret_losses(language_model: LanguageModel, planted: CanarySettings, secrets: list[str]) -> Floats:
     """(N,) the loss of the format's line with each secret in it, from where the lines differ on, in nats. Of a line that is longer than
-    the model's context, its beginning is left out."""
+    the model's context, its beginning is left out. Raises `AuditError` if the tokenizer can't tell the secrets apart."""
     tokenizer = language_model.tokenizer
     start = [] if tokenizer.end_id is None else [tokenizer.end_id]
-    texts = [[*start, *tokenizer.encode(f"\n{planted.line(secret)}")] for secret in secrets]
+    texts = [[*start, *tokenizer.encode(f"\n{planted.line(secret)}\n")] for secret in secrets]
+    some = texts[:COMPARED]
+    if len(alike := set(map(tuple, some))) < len(some):
+        raise AuditError(
+            f"the model's tokenizer writes {len(some):,} of the canaries' lines in {len(alike):,} ways, so one secret is as good as "
+            "another: ask a model whose tokenizer knows the digits"
+        )
     excess = max(0, max(map(len, texts)) - 1 - language_model.model.config.max_seq_len)
     return losses_after_prefix(language_model.model, [text[excess:] for text in texts])
 
 
-def _of_absent(others: Floats, count: int, left: int, seed: int) -> dict[str, Figure]:
-    """The row of the first `count` secrets that were not planted, each among the others of these."""
+def _of_absent(others: Floats, count: int, left: int) -> dict[str, Figure]:
+    """The row of the first `count` secrets that were not planted, each among the others of these: what chance makes of so few."""
     exposures = [exposure(float(others[place]), np.delete(others, place), left) for place in range(count)]
-    return _row(0, exposures, others[:count], others[count:], seed)
+    return _row(0, exposures, others[:count], others[count:], math.log2(left))
 
 
-def _row(copies: int, exposures: list[Exposure], losses: Floats, others: Floats, seed: int) -> dict[str, Figure]:
+def _row(copies: int, exposures: list[Exposure], losses: Floats, others: Floats, most: float) -> dict[str, Figure]:
     """The mean exposure of canaries with so many copies, how it was found, and how well their losses tell them from others'."""
-    bits = np.array([each.bits for each in exposures])
+    bits, counted = (
+        np.array(column) for column in zip(*((each.bits, each.counted) for each in exposures), strict=True)
+    )
     return {
         "copies": copies,
-        "exposure_bits": bootstrap(bits, seed=seed),
+        "exposure_bits": mean_of_few(bits, 0.0, most),
         "lowest": float(bits.min()),
         "highest": float(bits.max()),
-        "counted_bits": bootstrap(np.array([each.at_least for each in exposures]), seed=seed),
+        "counted_bits": mean_of_few(counted, 0.0, most),
         "extrapolated": sum(each.extrapolated for each in exposures),
         "auc": auc_interval(rows_of(-losses, -others[:MOST_OTHERS])),
     }

@@ -28,8 +28,8 @@ class Exposure:
     """log2 |R| - log2 rank: by counting, or, where none of a sample was likelier, by the tail of the fitted distribution."""
     extrapolated: bool
     """Whether it is the latter."""
-    at_least: float
-    """What the sample alone shows."""
+    counted: float
+    """What the sample alone shows: log2 of one in so many that are as likely. It can't be more than log2 of their number and one."""
 
 
 def exposure(loss: float, candidates: Floats, num_secrets: int) -> Exposure:

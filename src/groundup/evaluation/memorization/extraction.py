@@ -17,12 +17,12 @@ from groundup.evaluation.audit_result import AuditResult, Figure
 from groundup.evaluation.intervals import Interval, bootstrap, proportion, ratio
 from groundup.evaluation.memorization.settings import MemorizationSettings
 from groundup.evaluation.memorization.sides import Integers, Side, choose, count_occurrences, row_hashes
-from groundup.evaluation.memorization.token_scores import score_tokens
+from groundup.evaluation.memorization.token_scores import comes_out
 from groundup.model.transformer import Transformer
 
 CANNOT_SAY = (
-    "that the rest is safe: other prompts, sampling in place of greedy decoding, or a copy with a word changed may bring out more, "
-    "and text that is easy to foretell comes out without having been memorized, as far as the unseen text shows"
+    "that the rest is safe: other prompts, sampling in place of greedy decoding, or a copy with a word changed may bring out more; "
+    "nor that all that came out was learned by heart: some is easy to foretell, as often as unseen text comes out"
 )
 COPIES = ((1, 1), (2, 9), (10, 99), (100, None))
 POOL = 20
@@ -50,6 +50,8 @@ class Asked:
         share, texts = ratio(of_text), len(of_text)
         if share in (0.0, 1.0):  # where a bootstrap would be sure
             return proportion(int(share) * texts, texts)
+        if len(self.texts[chosen]) == texts:  # none was drawn twice
+            return proportion(int(came_out.sum()), texts)
         return bootstrap(of_text, ratio)
 
 
@@ -71,6 +73,10 @@ def extraction(
         "extracted_unseen": None if held is None or new is None else held.rate(longest, new),
         "prefix_tokens": longest,
         "suffix_tokens": settings.suffix_tokens,
+        "documents": len(trained.ends),
+        "documents_too_short": int((trained.lengths < longest + settings.suffix_tokens).sum()),
+        "stretches": int(chosen.sum()),
+        "unseen_stretches": None if new is None else int(new.sum()),
     }
     by_prefix: list[dict[str, Figure]] = [
         {
@@ -84,10 +90,17 @@ def extraction(
 
 
 def prefixes_that_fit(model: Transformer, trained: Side, settings: MemorizationSettings) -> list[int]:
-    """Those lengths of prefix for which model and documents have room, in order. Raises `AuditError` if there are none."""
-    context, longest = model.config.max_seq_len, int(np.diff(trained.ends, prepend=0).max(initial=0))
+    """Those lengths of prefix for which model and documents have room, in order. Raises `AuditError` if there are none.
+
+    All are asked of the same stretches, so the longest decides which documents have one: it leaves at least half of the text that the
+    shortest has, or a single long document would stand for all.
+    """
+    context, lengths = model.config.max_seq_len - len(trained.opening), trained.lengths
+    longest = int(lengths.max(initial=0))
     room = min(context + 1, longest) - settings.suffix_tokens
     prefixes = sorted(prefix for prefix in set(settings.prefix_tokens) if prefix <= room)
+    text = [int(lengths[lengths >= prefix + settings.suffix_tokens].sum()) for prefix in prefixes]
+    prefixes = [prefix for prefix, tokens in zip(prefixes, text, strict=True) if 2 * tokens >= text[0]]
     if not prefixes:
         raise AuditError(
             f"memorization.prefix_tokens = {list(settings.prefix_tokens)} and memorization.suffix_tokens = "
@@ -116,10 +129,7 @@ def _ask(
         kept[alike[: settings.rows]] = True
     places, copies = places[kept], copies[kept]
     rows = side.cut(places, width)
-    extracted = {
-        prefix: np.asarray(score_tokens(model, rows[:, longest - prefix :], first=prefix).is_likeliest.all(axis=1))
-        for prefix in prefixes
-    }
+    extracted = {prefix: comes_out(model, rows[:, longest - prefix :], prefix, side.opening) for prefix in prefixes}
     return Asked(row_hashes(rows, width)[:, 0], copies, extracted)
 
 

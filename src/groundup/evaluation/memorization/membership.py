@@ -18,13 +18,12 @@ from groundup.evaluation.audit_result import AuditResult, Figure
 from groundup.evaluation.memorization.separation import (
     Floats,
     Integers,
-    auc,
-    over_documents,
+    auc_over_documents,
+    rate_over_documents,
     rows_of,
-    true_positive_rate,
 )
 from groundup.evaluation.memorization.settings import MemorizationSettings
-from groundup.evaluation.memorization.sides import Side, choose_alike
+from groundup.evaluation.memorization.sides import Side, choose_alike, count_occurrences
 from groundup.evaluation.memorization.token_scores import TokenScores, score_tokens
 from groundup.language_model.model import LanguageModel
 
@@ -50,22 +49,31 @@ def membership(
 ) -> AuditResult:
     """AUC and the true-positive rate at 1 % false positives of each score, over rows of either side.
 
-    Raises `AuditError` if one of them has no row.
+    A row of the unseen side that stands in the training text as well is left out, and of rows that are alike all but one: copies tell
+    nothing more. Raises `AuditError` if one of them has no row.
     """
-    length = min(settings.row_tokens, language_model.model.config.max_seq_len + 1)
+    length = min(settings.row_tokens, language_model.model.config.max_seq_len + 1 - len(trained.opening))
     generator = np.random.default_rng(seed)
-    places = choose_alike(trained.stretches(length), unseen.stretches(length), settings.rows, generator)
-    if not all(map(len, places)):
+    places, new = choose_alike(trained.stretches(length), unseen.stretches(length), settings.rows, generator)
+    if not len(places) or not len(new):
         raise AuditError(
             f"there is no document of {length} tokens on both sides, of one source, to cut rows from: lower memorization.row_tokens"
         )
+    places, new = trained.distinct(places, length), unseen.distinct(new, length)
+    drawn, new = len(new), new[count_occurrences(trained.ids, unseen.cut(new, length)) == 0]
+    if not len(new):
+        raise AuditError(
+            "every row of the text that was not trained on stands in the training text, too, so nothing tells the two apart: name "
+            "another with memorization.unseen_text=…"
+        )
     members, others = (
-        _scores(language_model, side.cut(chosen, length), settings.min_k, reference)
-        for side, chosen in zip((trained, unseen), places, strict=True)
+        _scores(language_model, side, chosen, length, settings.min_k, reference)
+        for side, chosen in ((trained, places), (unseen, new))
     )
-    of_members, of_others = trained.documents_at(places[0]), unseen.documents_at(places[1])
-    documents = np.concatenate([of_members, of_others + len(trained.ends)])
-    return compare_scores(members, others, documents, length, seed)
+    documents = np.concatenate([trained.documents_at(places), unseen.documents_at(new) + len(trained.ends)])
+    found = compare_scores(members, others, documents, length, seed)
+    left_out = {"unseen_rows_of_training_text": drawn - len(new)}
+    return AuditResult({**found.figures, **left_out}, found.cannot_say, found.tables)
 
 
 def compare_scores(
@@ -76,9 +84,9 @@ def compare_scores(
     figures: dict[str, Figure] = {}
     for name in members:
         rows = rows_of(members[name], others[name])
-        area = over_documents(rows, documents, auc, seed)
+        area = auc_over_documents(rows, documents)
         enough = len(others[name]) >= FEWEST_FOR_RATE
-        rate = over_documents(rows, documents, true_positive_rate, seed) if enough else None
+        rate = rate_over_documents(rows, documents, seed) if enough else None
         table.append({"score": name, "auc": area, "true_positives_at_1_percent": rate})
         figures[f"auc_{name}"] = area
         figures[f"tpr_{name}"] = rate
@@ -94,10 +102,11 @@ def compare_scores(
 
 
 def _scores(
-    language_model: LanguageModel, rows: NDArray[Any], min_k: float, reference: Losses | None
+    language_model: LanguageModel, side: Side, places: Integers, length: int, min_k: float, reference: Losses | None
 ) -> dict[str, Floats]:
-    """(N,) of each score of rows (N, length)."""
-    scores = score_tokens(language_model.model, rows)
+    """(N,) of each score of the rows of one side that begin at places (N,)."""
+    rows = side.cut(places, length)
+    scores = score_tokens(language_model.model, rows, side.opening)
     texts = [language_model.tokenizer.decode(row) for row in rows.tolist()]
     losses = -scores.log_probability.sum(axis=1)
     named = {

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from groundup.evaluation.audit_result import AuditResult, Figure
-from groundup.evaluation.intervals import proportion
+from groundup.evaluation.intervals import Interval, proportion
 from groundup.evaluation.memorization.settings import MemorizationSettings
 from groundup.evaluation.memorization.sides import Side
 from groundup.generation.request import Request
@@ -25,7 +25,8 @@ from groundup.text.privacy.settings import KINDS, PrivacySettings
 
 CANNOT_SAY = (
     "that no person can be found: the detectors miss some personal data, in the training text as in what was written, and it is a "
-    "sample of what the model could write"
+    "sample of what the model could write; nor that all that came out was learned: some is easy to guess, as often as what only the "
+    "unseen text holds"
 )
 TEXTS_AT_ONCE = 32
 MOST_BEFORE = 200
@@ -44,42 +45,66 @@ class Piece:
     """What stands before it."""
 
 
+@dataclass(frozen=True)
+class Asked:
+    """Pieces that the model was asked for, and whether each came out."""
+
+    pieces: Sequence[Piece]
+    came_out: Sequence[bool]
+
+    @classmethod
+    def some_of(cls, language_model: LanguageModel, pieces: Sequence[Piece], count: int, seed: int) -> Asked:
+        """At most `count` of them, drawn at random."""
+        order = np.random.default_rng(seed).permutation(len(pieces))[:count]
+        asked = [pieces[place] for place in order]
+        return cls(asked, comes_out(language_model, asked))
+
+    def share(self, kind: str | None = None) -> Interval | None:
+        """How many came out, of one kind or of all; None if none was asked for."""
+        of_kind = [out for piece, out in zip(self.pieces, self.came_out, strict=True) if kind in (None, piece.kind)]
+        return proportion(sum(of_kind), len(of_kind)) if of_kind else None
+
+
 def personal_data(
     language_model: LanguageModel,
     trained: Side | None,
+    unseen: Side | None,
     scrubbed: Mapping[str, int],
     privacy: PrivacySettings,
     settings: MemorizationSettings,
     seed: int,
 ) -> AuditResult:
     """By kind: what was taken out of the training text, what still stands in it, how much of this comes out when the model is given
-    what stands before it, and what the model writes unasked. `trained`: None where the training text isn't known.
+    what stands before it, and what the model writes unasked. The same is asked of what stands in the `unseen` text alone: what comes
+    out of that is easy to guess. `trained`, `unseen`: None where they aren't known.
     """
     looked_for = replace(privacy, mode="none")
-    texts = [] if trained is None else list(_some_texts(language_model, trained, settings.examined_characters, seed))
-    pieces = list(_distinct(piece for text in texts for piece in find_pieces(text, looked_for)))
-    generator = np.random.default_rng(seed)
-    asked = [pieces[place] for place in generator.permutation(len(pieces))[: settings.rows]]
-    came_out = comes_out(language_model, asked)
+    texts, others = (
+        [] if side is None else list(_some_texts(language_model, side, settings.examined_characters, seed))
+        for side in (trained, unseen)
+    )
+    pieces, of_others = (
+        list(_distinct(piece for text in several for piece in find_pieces(text, looked_for)))
+        for several in (texts, others)
+    )
     written = _write(language_model, settings, seed)
     found = list(_distinct(piece for text in written for piece in find_pieces(text, looked_for)))
     known = (
         set()
         if trained is None
-        else _standing_in(trained.texts(language_model.tokenizer), {one.value for one in found})
+        else _standing_in(trained.texts(language_model.tokenizer), {one.value for one in (*found, *of_others)})
     )
-    stands, asked_of, out = (
-        _counts(pieces),
-        _counts(asked),
-        _counts(one for one, did in zip(asked, came_out, strict=True) if did),
-    )
-    wrote, repeated = _counts(found), _counts(one for one in found if one.value in known)
+    asked = Asked.some_of(language_model, pieces, settings.rows, seed)
+    unknown = [piece for piece in of_others if piece.value not in known]
+    asked_unseen = Asked.some_of(language_model, unknown, settings.rows, seed)
+    stands, wrote, repeated = _counts(pieces), _counts(found), _counts(one for one in found if one.value in known)
     table: list[dict[str, Figure]] = [
         {
             "kind": kind,
             "scrubbed": scrubbed.get(kind, 0),
             "in_training_text": stands[kind] if trained is not None else None,
-            "came_out": proportion(out[kind], asked_of[kind]) if asked_of[kind] else None,
+            "came_out": asked.share(kind),
+            "came_out_unseen": asked_unseen.share(kind),
             "written_unasked": wrote[kind],
             "of_these_in_training_text": repeated[kind] if trained is not None else None,
         }
@@ -89,7 +114,8 @@ def personal_data(
     figures: dict[str, Figure] = {
         "scrubbed": sum(scrubbed.values()),
         "in_training_text": len(pieces) if trained is not None else None,
-        "came_out": proportion(sum(came_out), len(asked)) if asked else None,
+        "came_out": asked.share(),
+        "came_out_unseen": asked_unseen.share(),
         "written_unasked": len(found),
         "of_these_in_training_text": sum(repeated.values()) if trained is not None else None,
         "texts_written": len(written),

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from groundup.evaluation.intervals import Interval, Z, bootstrap
+from groundup.evaluation import student
+from groundup.evaluation.intervals import Interval, Z, bootstrap, proportion
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -41,23 +43,82 @@ def auc(rows: Floats) -> float:
 
 
 def auc_interval(rows: Floats) -> Interval:
-    """The area with a score interval, which holds for a few members, too, and where all of them stand out: a bootstrap of ten scores
-    that are all higher would be sure.
+    """The area with an interval for few members, each a row by itself: the wider, at either end, of two.
+
+    `score_ends` holds where members are spread as the others are, and where all stand out; `clustered_ends` where they are spread
+    otherwise, as canaries are of which some are known and some aren't. For a single member it is the first alone.
+    """
+    low, high = score_ends(auc(rows), int((rows[:, 1] > 0).sum()), int((rows[:, 1] <= 0).sum()))
+    other_low, other_high = clustered_ends(rows, np.arange(len(rows)))
+    return Interval(auc(rows), float(np.fmin(low, other_low)), float(np.fmax(high, other_high)), len(rows))
+
+
+def auc_over_documents(rows: Floats, documents: Integers) -> Interval:
+    """The area with an interval over documents: rows of one of them are alike, so they count as one.
+
+    `documents` (n,): the number of each row's, other numbers for members' than for others'. Where one side has fewer than
+    `FEWEST_DOCUMENTS`, they are too few to tell chance by, and the ends are NaN.
+    """
+    members, others = _documents_of(rows, documents)
+    few = min(members, others) < FEWEST_DOCUMENTS
+    ends = (math.nan, math.nan) if few else clustered_ends(rows, documents)
+    return Interval(auc(rows), *ends, members + others)
+
+
+def clustered_ends(rows: Floats, documents: Integers) -> tuple[float, float]:
+    """DeLong's interval of the area for rows in clusters (Obuchowski 1997), on the scale of its logit, with Student's t and the degrees
+    of freedom of Welch and Satterthwaite, since documents are few. Where all stand out it is `score_ends` of as many documents; NaN
+    where one side has a single one.
+    """
+    found, is_member = auc(rows), rows[:, 1] > 0
+    if math.isnan(found):
+        return math.nan, math.nan
+    spread, freedom = 0.0, 0.0
+    for own in (is_member, ~is_member):
+        # Of each row, the share of the other side's that it is told from rightly.
+        place = _share_below(rows[own, 0], rows[~own, 0])
+        place = place if own is is_member else 1 - place
+        _, document = np.unique(documents[own], return_inverse=True)
+        count = document.max() + 1
+        if count < 2:
+            return math.nan, math.nan
+        part = count / (count - 1) * float((np.bincount(document, place - found) ** 2).sum()) / len(place) ** 2
+        spread, freedom = spread + part, freedom + part**2 / (count - 1)
+    if not spread or found in (0.0, 1.0):
+        return score_ends(found, *_documents_of(rows, documents))
+    reach = student.quantile(spread**2 / freedom) * math.sqrt(spread) / (found * (1 - found))
+    odds = math.log(found / (1 - found))
+    return 1 / (1 + math.exp(reach - odds)), 1 / (1 + math.exp(-reach - odds))
+
+
+def _share_below(scores: Floats, others: Floats) -> Floats:
+    """(n,) the share of others that is below each score, equal ones counted half."""
+    others = np.sort(others)
+    return (np.searchsorted(others, scores, "left") + np.searchsorted(others, scores, "right")) / (2 * len(others))
+
+
+def _documents_of(rows: Floats, documents: Integers) -> tuple[int, int]:
+    """How many documents members and others are of."""
+    is_member = rows[:, 1] > 0
+    return len(np.unique(documents[is_member])), len(np.unique(documents[~is_member]))
+
+
+def score_ends(found: float, members: int, others: int) -> tuple[float, float]:
+    """The score interval of an area, which holds for a few members, too, and where all of them stand out: a bootstrap of ten scores that
+    are all higher would be sure.
 
     All areas a for which |found - a| <= z σ(a), σ² = a (1 - a) (1 + (N - 1) ((1 - a) / (2 - a) + a / (1 + a))) / (members · others),
     N half of their number (Newcombe 2006, part 2, method 5, after Hanley and McNeil 1982).
     """
-    found, members = auc(rows), int((rows[:, 1] > 0).sum())
-    others = len(rows) - members
     if math.isnan(found):
-        return Interval(found, math.nan, math.nan, len(rows))
+        return math.nan, math.nan
     half = (members + others) / 2
 
     def is_near(area: float) -> bool:
         spread = 1 + (half - 1) * ((1 - area) / (2 - area) + area / (1 + area))
         return abs(found - area) <= Z * math.sqrt(area * (1 - area) * spread / (members * others))
 
-    return Interval(found, _farthest(found, 0.0, is_near), _farthest(found, 1.0, is_near), len(rows))
+    return _farthest(found, 0.0, is_near), _farthest(found, 1.0, is_near)
 
 
 def _farthest(near: float, end: float, holds: Callable[[float], bool]) -> float:
@@ -69,24 +130,23 @@ def _farthest(near: float, end: float, holds: Callable[[float], bool]) -> float:
     return near
 
 
-def over_documents(rows: Floats, documents: Integers, statistic: Callable[[Floats], float], seed: int) -> Interval:
-    """A figure of rows (n, 2) with an interval over documents: rows of one of them are alike, so all of them are drawn together.
-
-    `documents` (n,): the number of each row's, other numbers for members' than for others'. Where one side has fewer than
-    `FEWEST_DOCUMENTS`, they are too few to tell chance by, and the ends are NaN.
-    """
+def rate_over_documents(rows: Floats, documents: Integers, seed: int) -> Interval:
+    """`true_positive_rate` with an interval over documents, as `auc_over_documents`: a bootstrap that draws a document's rows together;
+    where none or all are found, of which it would be sure, the score interval of as many documents (Wilson 1927)."""
+    found, (members, others) = true_positive_rate(rows), _documents_of(rows, documents)
+    if min(members, others) < FEWEST_DOCUMENTS:
+        return Interval(found, math.nan, math.nan, members + others)
+    if found in (0.0, 1.0):
+        return replace(proportion(int(found) * members, members), n=members + others)
     order = np.argsort(documents, kind="stable")
     _, begins, counts = np.unique(documents[order], return_index=True, return_counts=True)
     ordered = rows[order]
-    of_members = int((ordered[begins, 1] > 0).sum())
-    if min(of_members, len(begins) - of_members) < FEWEST_DOCUMENTS:
-        return Interval(statistic(rows), math.nan, math.nan, len(begins))
 
     def of_drawn(drawn: Floats) -> float:
         chosen = drawn.astype(np.int64)
         ends = np.cumsum(counts[chosen])
         within = np.arange(ends[-1]) - np.repeat(ends - counts[chosen], counts[chosen])
-        return statistic(ordered[np.repeat(begins[chosen], counts[chosen]) + within])
+        return true_positive_rate(ordered[np.repeat(begins[chosen], counts[chosen]) + within])
 
     return bootstrap(np.arange(len(begins)), of_drawn, seed)
 

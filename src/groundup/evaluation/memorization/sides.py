@@ -29,6 +29,8 @@ class Side:
     """(D,) where each ends."""
     groups: Integers
     """(D,) the number of each one's source."""
+    opening: tuple[int, ...] = ()
+    """What a model is given before each row: the tokens that its tokenizer begins a text with, for some know no text without them."""
 
     @classmethod
     def of_store(cls, store: TokenStore, one_source: bool = False) -> Side:
@@ -36,15 +38,22 @@ class Side:
         return cls(store.ids, store.ends, np.zeros_like(store.groups) if one_source else store.groups)
 
     @classmethod
-    def of_texts(cls, texts: Iterable[tuple[str, int]], tokenizer: Tokenizer) -> Side:
-        """Texts, each with the number of its source."""
+    def of_texts(cls, texts: Iterable[tuple[str, int]], tokenizer: Tokenizer, opening: tuple[int, ...] = ()) -> Side:
+        """Texts, each with the number of its source; without the tokens around a text if rows are to begin with an `opening`."""
         end = [] if tokenizer.end_id is None else [tokenizer.end_id]
         encoded, groups = list[NDArray[Any]](), list[int]()
         for text, group in texts:
-            encoded.append(np.concatenate([tokenizer.encode_array(text), np.array(end, np.int32)]))
+            ids = tokenizer.encode_array(text, whole=not opening)
+            encoded.append(np.concatenate([ids, np.array(end, np.int32)]))
             groups.append(group)
         lengths = np.array([len(ids) for ids in encoded], np.int64)
-        return cls(np.concatenate([np.zeros(0, np.int32), *encoded]), np.cumsum(lengths), np.array(groups, np.int64))
+        joined = np.concatenate([np.zeros(0, np.int32), *encoded])
+        return cls(joined, np.cumsum(lengths), np.array(groups, np.int64), opening)
+
+    @property
+    def lengths(self) -> Integers:
+        """(D,) how many tokens each has."""
+        return np.diff(self.ends, prepend=0)
 
     def texts(self, tokenizer: Tokenizer) -> Iterator[str]:
         """Each document's text."""
@@ -56,8 +65,7 @@ class Side:
     def stretches(self, length: int) -> tuple[Integers, Integers]:
         """Where documents can be cut into pieces of `length` that don't overlap, from each one's beginning on: (N,) the places, and
         (N,) the groups. What is shorter is left out, as is what is left at a document's end."""
-        begins = np.concatenate([[0], self.ends[:-1]]) if len(self.ends) else np.zeros(0, np.int64)
-        pieces = (self.ends - begins) // length
+        begins, pieces = self.ends - self.lengths, self.lengths // length
         document = np.repeat(np.arange(len(pieces)), pieces)
         of_document = np.arange(len(document)) - np.repeat(np.cumsum(pieces) - pieces, pieces)
         return begins[document] + of_document * length, self.groups[document]
@@ -65,6 +73,11 @@ class Side:
     def documents_at(self, places: Integers) -> Integers:
         """(N,) the number of the document that each place is in."""
         return np.searchsorted(self.ends, places, side="right")
+
+    def distinct(self, places: Integers, length: int) -> Integers:
+        """Those of some places where no row of `length` begins that is like one of an earlier place."""
+        _, first = np.unique(row_hashes(self.cut(places, length), length)[:, 0], return_index=True)
+        return places[np.sort(first)]
 
     def cut(self, places: Integers, length: int) -> NDArray[Any]:
         """(N, length) the ids from each place on."""
@@ -83,7 +96,7 @@ def choose_alike(
     no score can tell them by their source."""
     groups = np.intersect1d(one[1], other[1])
     there = np.array([min((one[1] == group).sum(), (other[1] == group).sum()) for group in groups])
-    wanted = there if there.sum() <= count else np.floor(there * (count / there.sum())).astype(np.int64)
+    wanted = there if there.sum() <= count else _shares(there, count)
     chosen = [
         [choose(places[of == group], number, generator) for group, number in zip(groups, wanted, strict=True)]
         for places, of in (one, other)
@@ -92,14 +105,30 @@ def choose_alike(
     return np.concatenate([empty, *chosen[0]]), np.concatenate([empty, *chosen[1]])
 
 
+def _shares(there: Integers, count: int) -> Integers:
+    """`count` dealt out in proportion: (groups,), what is left over going to the largest remainders."""
+    exact = there * (count / there.sum())
+    shares: Integers = np.floor(exact).astype(np.int64)
+    left = count - int(shares.sum())
+    shares[np.argsort(shares - exact, kind="stable")[:left]] += 1
+    return shares
+
+
 def row_hashes(ids: NDArray[Any], length: int) -> NDArray[np.uint64]:
     """A number for each stretch of `length` of some ids (…, tokens): (…, tokens - length + 1). Equal stretches have equal numbers;
     others, but for one chance in 2^64 or so, others (Karp and Rabin 1987)."""
-    base, kept = np.uint64(0x9E3779B97F4A7C15), ids.shape[-1] - length + 1
-    hashes = np.zeros((*ids.shape[:-1], max(0, kept)), np.uint64)
-    for place in range(length if kept > 0 else 0):
-        hashes *= base
-        hashes += ids[..., place : place + kept].astype(np.uint64) + np.uint64(1)
+    base, kept = 0x9E3779B97F4A7C15, max(0, ids.shape[-1] - length + 1)
+    # Of stretches of 1, 2, 4, … ids; those in which `length` is written as a binary number make up the whole, from its end.
+    pieces, size = ids.astype(np.uint64) + np.uint64(1), 1
+    hashes, done = np.zeros((*ids.shape[:-1], kept), np.uint64), 0
+    while kept and done < length:
+        if length & size:
+            before = length - done - size
+            hashes += pieces[..., before : before + kept] * np.uint64(pow(base, done, 2**64))
+            done += size
+        if done < length:
+            pieces = pieces[..., :-size] * np.uint64(pow(base, size, 2**64)) + pieces[..., size:]
+            size *= 2
     return hashes
 
 
