@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from groundup.errors import DataError, MissingExtraError
 from groundup.evaluation.diversity import distinct, mean_repetition
-from groundup.evaluation.intervals import Interval, Paired, bootstrap, paired
+from groundup.evaluation.intervals import Interval, Paired, bootstrap, paired, proportion
 from groundup.evaluation.rouge import KINDS, rouge
 from groundup.evaluation.totals import Figure, Floats, compare, intervals_of
 
@@ -46,6 +46,7 @@ class Overlap:
         """Every figure, with its interval over the items."""
         found = {name: intervals_of(self.sums[name], {name: self.figures[name]})[name] for name in CORPUS}
         found |= {name: bootstrap(values) for name, values in self.items.items()}
+        found["exact_match"] = proportion(int(self.items["exact_match"].sum()), len(self.texts))
         alone = {
             "distinct_1": distinct(self.texts, 1),
             "distinct_2": distinct(self.texts, 2),
