@@ -220,9 +220,10 @@ def test_rows_that_cannot_be_used_are_named(questions: Path, tmp_path: Path) -> 
     refused("", "is empty: give at least one row")
     refused('{"prediction": "a"}\n', r"line 1 of .* has no reference: write it as", references=True)
     refused('{"references": []}\n', r"has no reference", references=True)
-    file.write_text('{"reference": "a"}\n')
-    with pytest.raises(DataError, match=r"line 1 of .* has no prompt"):
-        evaluate_generations("any", file, say=quiet)
+    for row in ('{"reference": "a"}', '{"prompt": ["a"], "reference": "a"}', '{"messages": "a", "reference": "a"}'):
+        file.write_text(row)
+        with pytest.raises(DataError, match=r"line 1 of .* has no prompt"):
+            evaluate_generations("any", file, say=quiet)
     with pytest.raises(DataError, match="cannot be read"):
         evaluate_generations(None, tmp_path / "none.jsonl", file, say=quiet)
     with pytest.raises(SettingError, match="give either a model, which writes, or a file"):
@@ -233,6 +234,9 @@ def test_rows_that_cannot_be_used_are_named(questions: Path, tmp_path: Path) -> 
         evaluate_generations("any", lines, say=quiet)
     said: list[str] = []
     assert evaluate_generations(None, lines, lines, say=said.append)["items"] == 3
+    lines.write_text("東京は雨だ。\nYes.\n", encoding="utf-8")
+    evaluate_generations(None, lines, lines, say=said.append)
+    assert "so BLEU takes whole sentences for words: go by chrF" in said.pop()
     assert said == [
         "warning: 1 of 3 texts are empty, and count as such",
         "warning: 1 of 3 items have nothing but empty references, and count as such",

@@ -1,6 +1,7 @@
 """Generated texts against references: BLEU and chrF by sacrebleu, ROUGE, exact match; distinct-n and repetition of the texts alone.
 
 Each text's row of sums comes from sacrebleu itself, so that its corpus scores, their intervals and paired tests are of one counting.
+Of chrF it gives such sums nowhere in public, so both come from the methods that its own metrics share, and that its bootstrap uses.
 BLEU and chrF are from 0 to 100, as sacrebleu gives them; all else from 0 to 1.
 """
 
