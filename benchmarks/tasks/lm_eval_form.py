@@ -32,22 +32,26 @@ def lm_eval_config(task: Task) -> dict[str, Any]:
     if settings.shots:
         config |= {
             "fewshot_split": "shots" if settings.shots_data else "test",
-            "fewshot_config": {"sampler": "first_n"},
+            "fewshot_config": {"sampler": "default" if settings.shots_seed else "first_n"},
         }
     if settings.choices:
         choices = settings.choices
         config["doc_to_choice"] = choices if isinstance(choices, str) else list(choices)
         if not isinstance(choices, str) and any("{" in choice for choice in choices):
             config["doc_to_choice"] = _list_of(choices)
+    if settings.ending:  # the choice's number as a prompt says that choices stand before what is scored
+        config |= {"doc_to_text": settings.answer, "doc_to_target": settings.ending}
     if settings.kind == "generate_until":
         kwargs = {"until": list(settings.until), "max_gen_toks": settings.max_new_tokens, "do_sample": False}
         steps: list[dict[str, Any]] = [{"function": "remove_whitespace"}, {"function": "take_first"}]
         if settings.extract:
-            steps.insert(0, {"function": "regex", "regex_pattern": settings.extract})
+            which = -1 if settings.extract_last else 0
+            steps.insert(0, {"function": "regex", "regex_pattern": settings.extract, "group_select": which})
         config |= {"generation_kwargs": kwargs, "filter_list": [{"name": "none", "filter": steps}]}
         config["metric_list"][0] |= {
             "ignore_case": settings.ignore_case,
             "ignore_punctuation": settings.ignore_punctuation,
+            "regexes_to_ignore": list(settings.ignore) or None,
         }
     return config
 
@@ -55,7 +59,7 @@ def lm_eval_config(task: Task) -> dict[str, Any]:
 def requests_of(task: Task) -> list[Any]:
     """What lm-eval asks of a model for it, in order."""
     form = ConfigurableTask(config=lm_eval_config(task))
-    form.set_fewshot_seed(0)
+    form.set_fewshot_seed(task.settings.shots_seed)
     form.build_all_requests(limit=task.settings.limit or None, rank=0, world_size=1)
     return list(form.instances)
 

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from scipy import stats  # type: ignore[import-untyped,unused-ignore]
 
 from groundup.errors import DataError
-from groundup.evaluation.intervals import bootstrap, holm, mean, paired, proportion, ratio
+from groundup.evaluation.intervals import bootstrap, holm, mean, middle, paired, proportion, ratio
+from groundup.evaluation.totals import compare
 
 
 def test_a_bootstrap_interval_of_a_mean_is_the_one_that_theory_gives() -> None:
@@ -47,6 +48,28 @@ def test_an_interval_holds_the_truth_about_95_times_in_100() -> None:
     intervals = [bootstrap(generator.exponential(1, 80), samples=200, seed=seed) for seed in range(200)]
     held = sum(interval.low <= 1 <= interval.high for interval in intervals)
     assert 176 <= held <= 199
+
+
+@pytest.mark.parametrize("n", [2, 3, 5, 20, 100, 1000])
+def test_a_means_interval_is_as_wide_as_students(n: int) -> None:
+    """Means of n values drawn again, of a variance of 1 with n - 1, are about normal with the variance (n - 1) / n²."""
+    tail = stats.norm.cdf(-math.sqrt(n / (n - 1)) * stats.t.ppf(0.975, n - 1))
+    assert middle(np.linspace(0, 1, 10_001), n)[0] == pytest.approx(tail, abs=1e-5)
+    if n >= 20:  # of a few, the tail is beyond any number of resamples
+        means = stats.norm.ppf((np.arange(20_000) + 0.5) / 20_000) * math.sqrt((n - 1) / n / n)
+        assert middle(means, n) == pytest.approx(stats.t.interval(0.95, n - 1, scale=1 / math.sqrt(n)), rel=2e-3)
+
+
+def test_the_p_of_equal_models_is_uniform() -> None:
+    generator = np.random.default_rng(8)
+    by_sums = {"mean": lambda sums: sums[:, 0] / 15}
+    exact, drawn = [], []
+    for seed in range(200):
+        a, b = generator.exponential(1, (2, 15)) * generator.exponential(1, 15)
+        exact.append(paired(a[:10], b[:10], samples=1024).p)
+        drawn.append(compare(a[:, None], b[:, None], by_sums, seed, samples=199)["mean"].p)
+    for p_values in (exact, drawn):
+        assert stats.kstest(p_values, "uniform").pvalue > 0.01
 
 
 def test_of_one_row_no_interval_can_be_said() -> None:

@@ -79,6 +79,9 @@ def test_exact_match_is_up_to_space_around() -> None:
     found = overlap([" Paris\n", "paris", "Rome"], [["Paris"], ["Paris"], ["Milan", "Rome"]])
     assert found.intervals()["exact_match"].value == pytest.approx(2 / 3)
     assert found.items["exact_match"].tolist() == [1, 0, 1]
+    none = overlap(["a"] * 20, [["b"]] * 20).intervals()["exact_match"]
+    assert none.low == 0
+    assert none.high == pytest.approx(0.1611, abs=1e-4)  # Wilson's; drawn again, none of 20 would always be none
 
 
 def test_empty_texts_count_and_bad_input_is_said() -> None:

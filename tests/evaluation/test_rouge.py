@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from groundup.evaluation import rouge as rouge_module
 from groundup.evaluation.rouge import KINDS, rouge
 from groundup.evaluation.words import words
 
@@ -48,6 +49,42 @@ def test_words_of_other_scripts() -> None:
     assert words("Straße – café; नमस्ते दुनिया") == ["straße", "café", "नमस्ते", "दुनिया"]
     assert words("cafe\u0301") == words("café")
     assert rouge("東京は雨だ", ["東京は晴れだ"])["rouge_1"].recall == pytest.approx(4 / 6)
+
+
+def plain_common_places(sentence: list[str], line: list[str]) -> set[int]:
+    """By the table of lengths as textbooks draw it, walked back as ROUGE-1.5.5 does."""
+    longest = [[0] * (len(line) + 1) for _ in range(len(sentence) + 1)]
+    for i, word in enumerate(sentence):
+        for j, other in enumerate(line):
+            longest[i + 1][j + 1] = longest[i][j] + 1 if word == other else max(longest[i][j + 1], longest[i + 1][j])
+    places, i, j = set[int](), len(sentence), len(line)
+    while i and j:
+        if sentence[i - 1] == line[j - 1]:
+            i, j = i - 1, j - 1
+            places.add(i)
+        elif longest[i - 1][j] >= longest[i][j - 1]:
+            i -= 1
+        else:
+            j -= 1
+    return places
+
+
+@given(
+    st.lists(st.sampled_from("abcd"), max_size=40), st.lists(st.sampled_from("abcd"), max_size=40), st.integers(1, 50)
+)
+@settings(max_examples=50)
+def test_a_longest_subsequence_is_the_plain_tables(sentence: list[str], line: list[str], rows_kept: int) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(rouge_module, "ROWS_KEPT", rows_kept)
+        found = rouge_module._common_places(sentence, line, rouge_module._places_of_words(line))
+    assert found == plain_common_places(sentence, line)
+
+
+def test_a_long_line_takes_no_long_time() -> None:
+    """The plain table would have 9 million cells."""
+    line = "of the people by the people for the people " * 334
+    half = rouge(" ".join(line.split()[::2]), [line])["rouge_l"]
+    assert (half.recall, half.precision) == (0.5, 1)
 
 
 @given(st.text("ab \n", max_size=40), st.text("ab \n", max_size=40))

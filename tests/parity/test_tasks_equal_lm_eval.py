@@ -39,6 +39,15 @@ TASKS = {
     ),
     "spaces": TaskSettings(**{**CHOOSE, "prompt": "{{question}} "}, target_delimiter=""),
     "apart": TaskSettings(**CHOOSE, shots=1, shots_data="shots.jsonl"),
+    "drawn": TaskSettings(**CHOOSE, shots=2, shots_seed=1234),
+    "drawn_apart": TaskSettings(**CHOOSE, shots=2, shots_data="shots.jsonl", shots_seed=1234),
+    "before": TaskSettings(
+        data="rows.jsonl",
+        choices=("{{question}} a", "{{question}} the Work"),
+        answer="{{label}}",
+        ending="{{choices[0]}}",
+        shots=1,
+    ),
     "endings": TaskSettings(
         kind="loglikelihood", data="rows.jsonl", prompt="{{question}}", answer=" {{choices[label]}}"
     ),
@@ -54,6 +63,16 @@ TASKS = {
     ),
     "found": TaskSettings(
         kind="generate_until", data="rows.jsonl", prompt="{{text}}", answer="a", max_new_tokens=9, extract="([a-z])|(-)"
+    ),
+    "last": TaskSettings(
+        kind="generate_until",
+        data="rows.jsonl",
+        prompt="{{text}}",
+        answer="a-e",
+        max_new_tokens=9,
+        extract="[a-z]+",
+        extract_last=True,
+        ignore=("[^ae]", "a$"),
     ),
 }
 
@@ -72,7 +91,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory, text_file: Path) -> Path:
         for start in range(0, 1400, 117)
     ]
     (folder / "rows.jsonl").write_text("\n".join(map(json.dumps, rows[1:])), encoding="utf-8")
-    (folder / "shots.jsonl").write_text(json.dumps(rows[0]), encoding="utf-8")
+    (folder / "shots.jsonl").write_text("\n".join(map(json.dumps, [rows[0], *rows[7:9]])), encoding="utf-8")
     return folder
 
 

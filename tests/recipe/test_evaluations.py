@@ -16,6 +16,7 @@ from groundup.errors import DataError, GroundupError, SettingError
 from groundup.recipe.evaluate_against import evaluate_against
 from groundup.recipe.evaluate_generations import evaluate_generations, write
 from groundup.recipe.evaluated_text import EvaluatedText, group_documents
+from groundup.recipe.keep_evaluation import keep_evaluation
 from groundup.recipe.reference_rows import ReferenceRow
 from groundup.recipe.train import TrainedRun
 from groundup.run.directory import RunDirectory
@@ -72,10 +73,34 @@ def test_an_evaluation_is_kept_with_its_run(run: TrainedRun) -> None:
     assert sum(each["tokens"] for each in figures["calibration"]) == figures["tokens"]
 
 
-def test_the_n_gram_model_has_an_interval_too(run: TrainedRun) -> None:
+def test_the_n_gram_model_has_an_interval_and_a_file_of_its_own(run: TrainedRun) -> None:
     figures = gu.evaluate(run.path, metrics="ngram_bits_per_byte", say=quiet)
     interval = figures["intervals"]["ngram_bits_per_byte"]
     assert interval["low"] < figures["ngram_bits_per_byte"] < interval["high"]
+    assert "loss" not in figures | figures["intervals"]
+    assert kept(run, "validation-ngram")["figures"]["ngram_bits_per_byte"] == interval
+
+
+def test_nothing_that_was_measured_is_lost_to_what_was_told_otherwise(run: TrainedRun) -> None:
+    whole = gu.evaluate(run.path, say=quiet)
+    one = gu.evaluate(run.path, metrics="loss", say=quiet)
+    assert set(one) == {"data", "loss", "intervals", "unit", "tokens", "bytes", "window"}
+    assert set(one["intervals"]) == {"loss"}
+    gu.evaluate(run.path, window=8, say=quiet)
+    checkpoint = sorted((run.path / "checkpoints").iterdir())[0]
+    gu.evaluate(checkpoint, say=quiet)
+    assert kept(run, "validation")["figures"]["accuracy"] == whole["intervals"]["accuracy"]
+    assert kept(run, "validation-window-8")["figures"]["window"] == 8
+    assert kept(run, f"validation-{checkpoint.name}")["model"]["folder"] == f"checkpoints/{checkpoint.name}"
+    for value, told in enumerate(("a/rows.jsonl", "b/rows.jsonl", "a/rows.jsonl")):
+        keep_evaluation(run.path, "rows.jsonl", {"figure": value}, {"references": told}, quiet)
+    assert kept(run, "rows-jsonl")["figures"]["figure"] == 2  # the same again
+    assert kept(run, "rows-jsonl-2")["figures"]["figure"] == 1
+
+
+def test_a_window_beyond_the_context_is_refused(run: TrainedRun) -> None:
+    with pytest.raises(SettingError, match="window = 999: the model's context holds 16 tokens; use at most as many"):
+        gu.evaluate(run.path, window=999, say=quiet)
 
 
 @pytest.mark.parametrize(
@@ -195,9 +220,10 @@ def test_rows_that_cannot_be_used_are_named(questions: Path, tmp_path: Path) -> 
     refused("", "is empty: give at least one row")
     refused('{"prediction": "a"}\n', r"line 1 of .* has no reference: write it as", references=True)
     refused('{"references": []}\n', r"has no reference", references=True)
-    file.write_text('{"reference": "a"}\n')
-    with pytest.raises(DataError, match=r"line 1 of .* has no prompt"):
-        evaluate_generations("any", file, say=quiet)
+    for row in ('{"reference": "a"}', '{"prompt": ["a"], "reference": "a"}', '{"messages": "a", "reference": "a"}'):
+        file.write_text(row)
+        with pytest.raises(DataError, match=r"line 1 of .* has no prompt"):
+            evaluate_generations("any", file, say=quiet)
     with pytest.raises(DataError, match="cannot be read"):
         evaluate_generations(None, tmp_path / "none.jsonl", file, say=quiet)
     with pytest.raises(SettingError, match="give either a model, which writes, or a file"):
@@ -208,6 +234,9 @@ def test_rows_that_cannot_be_used_are_named(questions: Path, tmp_path: Path) -> 
         evaluate_generations("any", lines, say=quiet)
     said: list[str] = []
     assert evaluate_generations(None, lines, lines, say=said.append)["items"] == 3
+    lines.write_text("東京は雨だ。\nYes.\n", encoding="utf-8")
+    evaluate_generations(None, lines, lines, say=said.append)
+    assert "so BLEU takes whole sentences for words: go by chrF" in said.pop()
     assert said == [
         "warning: 1 of 3 texts are empty, and count as such",
         "warning: 1 of 3 items have nothing but empty references, and count as such",
@@ -237,9 +266,18 @@ def test_the_command_prints_figures_with_intervals(
         ({"predictions": Path("p")}, "hold them against with --references"),
         ({"model": "m", "predictions": Path("p"), "references": Path("r")}, "so leave out the model"),
         ({"model": "m", "max_new_tokens": 3}, "--max-new-tokens = 3: texts are written with --references only"),
-        ({"model": "m", "against": "n", "by": "length"}, "compared on the whole text; leave it out"),
-        ({"model": "m", "references": Path("r"), "window": 8}, "--window = 8: with --references"),
-        ({"model": "m", "against": "n", "metrics": "loss"}, "here all figures are given; leave it out"),
+        (
+            {"model": "m", "against": "n", "by": "length"},
+            "--by = 'length': two models are compared by all figures; leave it out",
+        ),
+        ({"model": "m", "references": Path("r"), "window": 8}, "--window = 8: what is written is measured, not a text"),
+        ({"model": "m", "against": "n", "metrics": "loss"}, "leave it out with --against"),
+        ({"model": "m", "against": "n", "max_new_tokens": 3}, "--max-new-tokens = 3: two models are compared"),
+        ({"model": "m", "against": "n", "references": Path("r"), "data": ["d"]}, r"--data = \['d'\]: two models"),
+        (
+            {"against": "n", "predictions": Path("p"), "references": Path("r")},
+            "--against = 'n': these were written before",
+        ),
     ],
 )
 def test_options_that_do_not_go_together(options: dict[str, Any], match: str) -> None:

@@ -16,16 +16,17 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from groundup.cli.evaluate_languages import print_languages
 from groundup.errors import DataError, GenerationError, GroundupError
+from groundup.evaluation.intervals import proportion
 from groundup.evaluation.ngram import train_ngram_model
 from groundup.language_model.score import log_likelihoods
 from groundup.recipe.data import prepare_data
 from groundup.recipe.evaluate_languages import as_plain, evaluate_languages
-from groundup.recipe.metrics import DEFAULT_METRICS
 from groundup.recipe.settings import load_recipe
 from groundup.recipe.train import TrainedRun, train
+from groundup.run.directory import RunDirectory
+from groundup.run.measurements import read_measurements
 from groundup.tokens.language_tags import tagged_languages
 
-DEFAULTS = ",".join(DEFAULT_METRICS)
 LANGUAGES = ("de", "el", "en")
 SETTINGS = {
     "data.mix_by": "language",
@@ -98,6 +99,12 @@ def test_figures_are_those_of_a_count_by_hand(run: TrainedRun) -> None:
         assert tokens == pytest.approx(ngram_nats[language] / math.log(2) / num_bytes[language])
         assert one.bar == min(one.ngram_bits_per_byte.values())
         assert len(one.samples) == 4
+        interval = one.intervals["bits_per_byte"]
+        assert interval.low < one.bits_per_byte < interval.high
+        assert interval.n == one.documents
+        assert one.intervals["in_language"] == proportion(round(4 * one.in_language), 4)
+    kept = read_measurements(RunDirectory(run.path))["evaluations/validation-by-language.json"]
+    assert kept["figures"]["el"]["bits_per_byte"]["value"] == figures["el"].bits_per_byte
     assert json.loads(json.dumps(as_plain(figures)))["el"]["bar"] == figures["el"].bar
 
 
@@ -123,15 +130,19 @@ def test_what_was_dropped_and_changed_is_told_and_kept(run: TrainedRun, tiny_rec
 
 
 def test_the_table_and_the_json_show_the_same(run: TrainedRun, capsys: pytest.CaptureFixture[str]) -> None:
-    print_languages(str(run.path), "language", None, DEFAULTS, 3, as_json=True)
+    print_languages(str(run.path), 3, as_json=True)
     plain = json.loads(capsys.readouterr().out)
-    print_languages(str(run.path), "language", None, DEFAULTS, 3, as_json=False)
+    print_languages(str(run.path), 3, as_json=False)
     rows = {line.split()[0]: line.split()[1:] for line in capsys.readouterr().out.splitlines() if line.strip()}
     for language in LANGUAGES:
         one = plain[language]
+        interval = one["intervals"]["bits_per_byte"]
         shown = [
             f"{one['bytes']:,}",
             f"{one['bits_per_byte']:.3f}",
+            f"({interval['low']:.3f}",
+            "to",
+            f"{interval['high']:.3f})",
             f"{one['bar']:.3f}",
             f"{one['bytes_per_token']:.2f}",
         ]

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from groundup.cli.evaluate_languages import print_languages
+from groundup.cli.evaluate_options import require_one_way
 from groundup.cli.evaluate_tables import print_comparison, print_figures
+from groundup.cli.evaluate_tasks import print_tasks
 from groundup.cli.generate import MODEL_HELP
 from groundup.cli.loading import loading
 from groundup.errors import SettingError
@@ -103,61 +105,57 @@ def evaluate(
 
         groundup evaluate runs/shakespeare --task hellaswag.toml
     """
-    if task:
-        _require_task_alone(
-            model,
-            {
-                "--data": data,
-                "--metrics": None if metrics == ",".join(DEFAULT_METRICS) else metrics,
-                "--window": window,
-                "--by": by,
-                "--samples": samples,
-                "--references": references,
-                "--predictions": predictions,
-                "--max-new-tokens": max_new_tokens,
-                "--against": against,
-            },
-        )
-        from groundup.cli.evaluate_tasks import print_tasks
-
-        assert model is not None
+    asked = {
+        "--task": task,
+        "--predictions": predictions,
+        "--against": against,
+        "--references": references,
+        "--max-new-tokens": max_new_tokens,
+        "--data": data,
+        "--metrics": None if metrics == ",".join(DEFAULT_METRICS) else metrics,
+        "--window": window,
+        "--by": by,
+        "--samples": samples,
+    }
+    require_one_way(model, {name: value for name, value in asked.items() if value is not None})
+    if task is not None and model is not None:
         print_tasks(model, task, as_json)
         return
-    _require_one_way(model, data, metrics, window, by, references, predictions, max_new_tokens, against)
-    names, with_languages = read_metric_names(metrics), by == "language" and data is None
-    if samples is not None and not with_languages:
-        raise SettingError("--samples", samples, "texts are written with --by language only; leave it out")
+    names = read_metric_names(metrics)
     from groundup.language_model.locate import find_model
 
     for one in filter(None, (model, against)):
         find_model(one)  # a wrong path is answered before anything heavy is loaded
-    if model is not None and by is not None and with_languages and _has_tags(model):
-        from groundup.cli.evaluate_languages import print_languages
-
-        print_languages(model, by, None, metrics, samples, as_json)
-        return
-    if samples is not None:
-        raise SettingError("--samples", samples, "the run has no language tags to write a text by; leave it out")
     if data is not None:
         from groundup.text.settings import DataSettings
         from groundup.text.sources import check_sources
 
         check_sources(DataSettings(source=tuple(data)))
     new_tokens = {} if max_new_tokens is None else {"max_new_tokens": max_new_tokens}
+    if predictions is not None or (references is not None and against is None):
+        with loading():
+            from groundup.recipe.evaluate_generations import evaluate_generations
+        assert references is not None
+        print_figures(evaluate_generations(model, references, predictions, say=_say, **new_tokens), as_json)
+        return
+    assert model is not None, "require_one_way has seen to it"
     if against is not None:
         with loading():
             from groundup.recipe.evaluate_against import evaluate_against
-        assert model is not None
         found = evaluate_against(model, against, data, window or 0, references, say=_say, **new_tokens)
         print_comparison(found, model, against, as_json)
-    elif references is not None:
-        with loading():
-            from groundup.recipe.evaluate_generations import evaluate_generations
-        print_figures(evaluate_generations(model, references, predictions, say=_say, **new_tokens), as_json)
+    elif by == "language" and data is None and _has_tags(model):
+        for name in ("--metrics", "--window"):
+            if asked[name] is not None:
+                raise SettingError(
+                    name, asked[name], "a run's languages have figures of their own; leave it out with --by"
+                )
+        print_languages(model, samples, as_json)
+    elif samples is not None:
+        raise SettingError("--samples", samples, "the run has no language tags to write a text by; leave it out")
     else:
         with loading():
             from groundup.recipe.evaluate import evaluate as evaluate_model
-        assert model is not None
         print_figures(evaluate_model(model, data, names, _say, window or 0, by), as_json)
 
 
@@ -173,46 +171,3 @@ def _has_tags(model: str) -> bool:
 
     run = run_of(Path(model))
     return run is not None and load_recipe(str(run / RECIPE_FILE)).data.language_tags
-
-
-def _require_task_alone(model: str | None, others: Mapping[str, object]) -> None:
-    """Raise `SettingError` for options that don't go with --task."""
-    if model is None:
-        raise SettingError("MODEL", "", "name a model: a run's folder, a Hugging Face directory, a .gguf file")
-    for name, value in others.items():
-        if value:
-            shown = str(value) if isinstance(value, Path) else value
-            raise SettingError(name, shown, "a task says itself what is asked; leave it out with --task")
-
-
-def _require_one_way(
-    model: str | None,
-    data: list[str] | None,
-    metrics: str,
-    window: int | None,
-    by: str | None,
-    references: Path | None,
-    predictions: Path | None,
-    max_new_tokens: int | None,
-    against: str | None,
-) -> None:
-    """Raise `SettingError` for options that don't go together."""
-    if predictions is not None and references is None:
-        raise SettingError("--predictions", str(predictions), "name what to hold them against with --references")
-    if predictions is not None and (model or against):
-        raise SettingError("--predictions", str(predictions), "these were written before, so leave out the model")
-    if model is None and predictions is None:
-        raise SettingError("MODEL", "", "name a model: a run's folder, a Hugging Face directory, a .gguf file")
-    if max_new_tokens is not None and references is None:
-        raise SettingError("--max-new-tokens", max_new_tokens, "texts are written with --references only; leave it out")
-    if against is not None and by is not None:
-        raise SettingError("--by", by, "two models are compared on the whole text; leave it out")
-    if references is not None:
-        of_texts = {"--data": data, "--window": window, "--by": by}
-        given = next(((name, value) for name, value in of_texts.items() if value), None)
-        if given is not None:
-            raise SettingError(
-                given[0], given[1], "with --references what is written is measured, not a text; leave it out"
-            )
-    if (references or against) and metrics != ",".join(DEFAULT_METRICS):
-        raise SettingError("--metrics", metrics, "here all figures are given; leave it out")

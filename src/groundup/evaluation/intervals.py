@@ -24,7 +24,7 @@ _BLOCK = 1 << 22  # numbers that are drawn at a time: 32 MiB
 
 @dataclass(frozen=True)
 class Interval:
-    """A figure and where, given as many rows again, it would lie 95 times in 100."""
+    """A figure and its interval of 95 %: of 100 such intervals, each from other rows of the kind, some 95 hold what all such rows have."""
 
     value: float
     low: float
@@ -66,20 +66,18 @@ def ratio(rows: NDArray[np.float64]) -> float:
 
 
 def bootstrap(values: ArrayLike, statistic: Statistic = mean, seed: int = 0, samples: int = 1000) -> Interval:
-    """A figure of rows (n,) or (n, k) with its percentile interval (Efron and Tibshirani 1993, §13.3).
+    """A figure of rows (n,) or (n, k) with its bootstrap interval (`middle`).
 
     A resample whose figure is NaN (of one class alone, say) is left out. Raises `DataError` for no rows.
     """
     rows = _rows(values)
     value = statistic(rows)
-    if len(rows) == 1:
-        return Interval(value, math.nan, math.nan, 1)
     draws = _draws(len(rows), samples, np.random.default_rng(seed))
     if statistic is mean and rows.ndim == 1:
         drawn = np.concatenate([rows[index].mean(1) for index in draws])
     else:
         drawn = np.array([statistic(rows[row]) for index in draws for row in index])
-    return Interval(value, *middle(drawn), len(rows))
+    return Interval(value, *middle(drawn, len(rows)), len(rows))
 
 
 def proportion(successes: int, n: int) -> Interval:
@@ -117,7 +115,7 @@ def paired(a: ArrayLike, b: ArrayLike, statistic: Statistic = mean, seed: int = 
         drawn = np.concatenate([(rows_a - rows_b)[index].mean(1) for index in draws])
     else:
         drawn = np.array([statistic(rows_a[row]) - statistic(rows_b[row]) for index in draws for row in index])
-    low, high = middle(drawn) if n > 1 else (math.nan, math.nan)
+    low, high = middle(drawn, n)
     exact = n < 63 and 2**n <= samples
     ways = _all_ways(n) if exact else _some_ways(n, samples, generator)
     if of_means:
@@ -146,13 +144,32 @@ def _rows(values: ArrayLike) -> NDArray[np.float64]:
     return rows
 
 
-def middle(drawn: NDArray[np.float64]) -> tuple[float, float]:
-    """Where the middle 95 % of resampled figures lie."""
+def middle(drawn: NDArray[np.float64], n: int) -> tuple[float, float]:
+    """The interval of 95 % that figures of resamples of n rows give: the middle of them (Efron and Tibshirani 1993, §13.3), a little
+    more than 95 % of it, since n rows vary less than what they were drawn from: the expanded percentile interval (Hesterberg 2015).
+
+    So a mean's interval is as wide as Student's, not as the normal distribution's with a variance over n; of 20 rows by 10 %, of 100 by
+    2 %. NaN of a single row, which says nothing of how rows vary.
+    """
     known = drawn[~np.isnan(drawn)]
-    if not len(known):
+    if n < 2 or not len(known):
         return math.nan, math.nan
-    low, high = np.quantile(known, [0.025, 0.975]).tolist()
+    tail = math.erfc(math.sqrt(n / (n - 1) / 2) * _student(n - 1)) / 2
+    low, high = np.quantile(known, [tail, 1 - tail]).tolist()
     return low, high
+
+
+def _student(freedom: int) -> float:
+    """The 97.5 % quantile of Student's distribution, by the expansion of Fisher and Cornish (1960; Abramowitz and Stegun 26.7.5)."""
+    z = Z
+    terms = (
+        z,
+        (z**3 + z) / 4,
+        (5 * z**5 + 16 * z**3 + 3 * z) / 96,
+        (3 * z**7 + 19 * z**5 + 17 * z**3 - 15 * z) / 384,
+        (79 * z**9 + 776 * z**7 + 1482 * z**5 - 1920 * z**3 - 945 * z) / 92160,
+    )
+    return sum(term / float(freedom) ** power for power, term in enumerate(terms))
 
 
 def _draws(n: int, samples: int, generator: np.random.Generator) -> Iterator[NDArray[np.int64]]:

@@ -1,6 +1,7 @@
 """Generated texts against references: BLEU and chrF by sacrebleu, ROUGE, exact match; distinct-n and repetition of the texts alone.
 
 Each text's row of sums comes from sacrebleu itself, so that its corpus scores, their intervals and paired tests are of one counting.
+Of chrF it gives such sums nowhere in public, so both come from the methods that its own metrics share, and that its bootstrap uses.
 BLEU and chrF are from 0 to 100, as sacrebleu gives them; all else from 0 to 1.
 """
 
@@ -15,7 +16,7 @@ from numpy.typing import NDArray
 
 from groundup.errors import DataError, MissingExtraError
 from groundup.evaluation.diversity import distinct, mean_repetition
-from groundup.evaluation.intervals import Interval, Paired, bootstrap, paired
+from groundup.evaluation.intervals import Interval, Paired, bootstrap, paired, proportion
 from groundup.evaluation.rouge import KINDS, rouge
 from groundup.evaluation.totals import Figure, Floats, compare, intervals_of
 
@@ -46,6 +47,7 @@ class Overlap:
         """Every figure, with its interval over the items."""
         found = {name: intervals_of(self.sums[name], {name: self.figures[name]})[name] for name in CORPUS}
         found |= {name: bootstrap(values) for name, values in self.items.items()}
+        found["exact_match"] = proportion(int(self.items["exact_match"].sum()), len(self.texts))
         alone = {
             "distinct_1": distinct(self.texts, 1),
             "distinct_2": distinct(self.texts, 2),

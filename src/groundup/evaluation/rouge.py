@@ -1,4 +1,4 @@
-"""ROUGE-1, ROUGE-2 and ROUGE-L (Lin 2004), as ROUGE-1.5.5 computes them without stemming: `-n 2 -a -m`-less, `-f A`, `-t 0`, `-p 0.5`.
+"""ROUGE-1, ROUGE-2 and ROUGE-L (Lin 2004), as ROUGE-1.5.5 computes them without stemming: `-n 2 -f A -t 0 -p 0.5`.
 
 How many n-grams, or words of a longest common subsequence, a text shares with its references. A line is a sentence; ROUGE-L is
 the summary's (Lin 2004, §3.2): of each sentence of the reference the words that some sentence of the text has in the same order,
@@ -8,11 +8,12 @@ each occurrence once. Several references add up (`-f A`).
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from groundup.evaluation.words import ngrams, words
 
+ROWS_KEPT = 1024
 KINDS = ("rouge_1", "rouge_2", "rouge_l")
 
 
@@ -59,9 +60,10 @@ def _shared_ngrams(text: list[list[str]], reference: list[list[str]], n: int) ->
 def _shared_subsequence(text: list[list[str]], reference: list[list[str]]) -> tuple[int, int, int]:
     left_here, left_there = (Counter(word for line in lines for word in line) for lines in (text, reference))
     of_text, of_reference = left_here.total(), left_there.total()
+    lines = [(line, _places_of_words(line)) for line in text]
     shared = 0
     for sentence in reference:
-        places = set[int]().union(*(_common_places(sentence, line) for line in text))
+        places = set[int]().union(*(_common_places(sentence, line, places) for line, places in lines))
         for place in sorted(places):
             word = sentence[place]
             if left_here[word] > 0 and left_there[word] > 0:
@@ -71,24 +73,46 @@ def _shared_subsequence(text: list[list[str]], reference: list[list[str]]) -> tu
     return shared, of_reference, of_text
 
 
-def _common_places(sentence: list[str], line: list[str]) -> set[int]:
-    """Places in `sentence` of the words of a longest common subsequence. Of several as long, the one that ROUGE-1.5.5 takes."""
-    longest = [[0] * (len(line) + 1)]
-    for word in sentence:
-        above, row = longest[-1], [0]
-        for place, other in enumerate(line):
-            if word == other:
-                row.append(above[place] + 1)
+def _places_of_words(line: list[str]) -> dict[str, int]:
+    """Each word's places in a line, as the bits of a number."""
+    found: dict[str, int] = {}
+    for place, word in enumerate(line):
+        found[word] = found.get(word, 0) | 1 << place
+    return found
+
+
+def _common_places(sentence: list[str], line: list[str], places_of_words: dict[str, int]) -> set[int]:
+    """Places in `sentence` of the words of a longest common subsequence. Of several as long, the one that ROUGE-1.5.5 takes.
+
+    The usual table, a row for each word of the sentence: how long a subsequence its beginning up to there has in common with each
+    beginning of the line. A row is kept as one number, whose bit j is 0 where the length grows with the line's word j, so that a few
+    operations make the next one, however long the line (Hyyrö 2004). Of a long sentence only every `ROWS_KEPT`-th row stays.
+    """
+    row, starts = (1 << len(line)) - 1, list[int]()
+    blocks = [sentence[start : start + ROWS_KEPT] for start in range(0, len(sentence), ROWS_KEPT)]
+    for block in blocks:
+        starts.append(row)
+        *_, row = _rows(row, block, line, places_of_words) if block is not blocks[-1] else (row,)
+    common, j = set[int](), len(line)
+    for number in reversed(range(len(blocks))):
+        block = blocks[number]
+        rows, i = list(_rows(starts[number], block, line, places_of_words)), len(block)
+        while i and j:
+            if block[i - 1] == line[j - 1]:
+                i, j = i - 1, j - 1
+                common.add(number * ROWS_KEPT + i)
+            elif rows[i] - rows[i - 1] >> j - 1 & 1:  # the sentence's word makes it longer here, so the line's doesn't
+                j -= 1
             else:
-                row.append(max(above[place + 1], row[place]))
-        longest.append(row)
-    places, i, j = set[int](), len(sentence), len(line)
-    while i and j:
-        if sentence[i - 1] == line[j - 1]:
-            i, j = i - 1, j - 1
-            places.add(i)
-        elif longest[i - 1][j] >= longest[i][j - 1]:
-            i -= 1
-        else:
-            j -= 1
-    return places
+                i -= 1
+    return common
+
+
+def _rows(row: int, block: list[str], line: list[str], places_of_words: dict[str, int]) -> Iterator[int]:
+    """A row, and those after it for each word of the block."""
+    whole = (1 << len(line)) - 1
+    yield row
+    for word in block:
+        here = row & places_of_words.get(word, 0)
+        row = (row + here | row - here) & whole
+        yield row

@@ -6,7 +6,6 @@ one product of matrices: (samples, n) · (n, k). The same for the two models of 
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping
 
 import numpy as np
@@ -25,11 +24,11 @@ _BLOCK = 1 << 22  # numbers that are drawn at a time: 32 MiB
 def intervals_of(
     rows: Floats, figures: Mapping[str, Figure], seed: int = 0, samples: int = 1000
 ) -> dict[str, Interval]:
-    """Each figure of rows (n, k), with its percentile bootstrap interval (Efron and Tibshirani 1993, §13.3)."""
+    """Each figure of rows (n, k), with its bootstrap interval (`intervals.middle`)."""
     whole, drawn = _whole(rows), _resampled(rows, samples, np.random.default_rng(seed))
     with np.errstate(divide="ignore", invalid="ignore"):  # a resample that has nothing to divide by has no figure
         return {
-            name: Interval(float(figure(whole)[0]), *_sayable(figure(drawn), len(rows)), len(rows))
+            name: Interval(float(figure(whole)[0]), *middle(figure(drawn), len(rows)), len(rows))
             for name, figure in figures.items()
         }
 
@@ -54,7 +53,7 @@ def compare(
     for name, figure in figures.items():
         value_a, value_b = float(figure(whole_a)[0]), float(figure(whole_b)[0])
         difference = value_a - value_b
-        interval = Interval(difference, *_sayable(figure(drawn_a) - figure(drawn_b), len(a)), len(a))
+        interval = Interval(difference, *middle(figure(drawn_a) - figure(drawn_b), len(a)), len(a))
         by_chance = np.abs(figure(whole_a + moved) - figure(whole_b - moved))
         slack = 1e-9 * max(abs(value_a), abs(value_b), 1e-300)
         p = (1 + int((by_chance >= abs(difference) - slack).sum())) / (1 + samples)
@@ -67,10 +66,6 @@ def _whole(rows: Floats) -> Floats:
         raise DataError("there is nothing to take a figure over: give at least one document or item")
     whole: Floats = rows.sum(0, keepdims=True)
     return whole
-
-
-def _sayable(drawn: Floats, n: int) -> tuple[float, float]:
-    return middle(drawn) if n > 1 else (math.nan, math.nan)
 
 
 def _resampled(rows: Floats, samples: int, generator: np.random.Generator) -> Floats:

@@ -22,6 +22,11 @@ def words(text: str) -> list[str]:
     return (spaced if spaced.isascii() else _IDEOGRAPHS.sub(r" \1 ", spaced)).split()
 
 
+def is_unspaced(text: str) -> bool:
+    """Whether most of its letters are Chinese or Japanese."""
+    return 2 * len(_IDEOGRAPHS.findall(text)) > sum(letter.isalnum() for letter in text)
+
+
 def ngrams(tokens: Sequence[str], n: int) -> list[tuple[str, ...]]:
     """All runs of n tokens, in order."""
     return list(zip(*(tokens[start:] for start in range(n)), strict=False))

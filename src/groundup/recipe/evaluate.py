@@ -53,7 +53,7 @@ def evaluate(
     window: int = 0,
     by: str | None = None,
 ) -> dict[str, Any]:
-    """The figures asked for, `intervals` with where each would lie 95 times in 100, and over what: tokens, bytes, window, data.
+    """The figures asked for, `intervals` of 95 % of each, and over what: tokens, bytes, window, data.
 
     `data`: a text file, a folder, a glob, or a catalogue name, or several; without it, a run's own validation text, or its held-out
     rows. Non-overlapping windows of `window` tokens (0: as many as the run's rows have, or, of no run, the model's context); each token
@@ -66,7 +66,8 @@ def evaluate(
     gives to the same tokens: what the run's model has to beat. It takes some 80 bytes of memory for each token counted. Where
     training read documents with their middle last (data.fim_rate), it counts them as they are.
 
-    Of a model of a run, all is kept in RUN/evaluations/. Of a run of preferences: loss, accuracy and rewards.
+    Of a model of a run, all figures are kept in RUN/evaluations/, whichever were asked for. Of a run of preferences: loss, accuracy and
+    rewards.
     """
     names = read_metric_names(metrics if isinstance(metrics, str) else ",".join(metrics))
     way = read_way(by)
@@ -76,8 +77,8 @@ def evaluate(
     if data is None and run is not None and trains_on_rows(run):
         _require_nothing_of_texts(run, names, window, way)
         figures = evaluate_rows(language_model, run, names, say)
-        keep_evaluation(path, "validation", figures, {"metrics": names}, say)
-        return figures
+        keep_evaluation(path, "validation", figures, {}, say)
+        return _only(figures, names)
     batch_size = EvaluationSettings().batch_size
     if data is None:
         prepared, settings = data_of_run(
@@ -98,33 +99,38 @@ def evaluate(
             )
         text = read_text(source_names(data), language_model.tokenizer, sees_own_documents(run), say)
     groups = None if way is None else group_documents(text, language_model.tokenizer, way)
-    window = window_of(language_model, run, window)
+    asked_window, window = window, window_of(language_model, run, window)
     predictions, bytes_of_tokens = predict(language_model, text, window, batch_size)
     rows = rows_of(text, predictions, bytes_of_tokens)
-    predicted_names = [name for name in names if name != NGRAM]
-    figures = rows.as_plain(predicted_names)
-    if NGRAM in names:
-        losses = _count_ngrams(prepared, settings, run, say).losses(text.ids)[1:]
-        interval = _ngram_interval(losses, text, bytes_of_tokens)
-        figures[NGRAM] = interval["value"]
-        figures["intervals"][NGRAM] = interval
-    figures = {
-        "data": text.name,
-        **figures,
-        "tokens": rows.num_tokens,
-        "bytes": predicted_bytes(text, language_model.tokenizer),
-        "window": window,
-    }
+    over = {"tokens": rows.num_tokens, "bytes": predicted_bytes(text, language_model.tokenizer), "window": window}
+    figures = {"data": text.name, **rows.as_plain(DEFAULT_METRICS), **over}
     if way is not None and groups is not None:
         of_rows = groups_of_rows(text, groups)
         figures[f"by_{way}"] = {
-            name: {**part.as_plain(predicted_names), "tokens": part.num_tokens}
+            name: {**part.as_plain(DEFAULT_METRICS), "tokens": part.num_tokens}
             for name in group_order(way, groups)
             if (part := rows.of(of_rows == name)).num_tokens
         }
-    told = {"data": None if data is None else source_names(data), "metrics": names, "window": window, "by": way}
-    keep_evaluation(path, "-by-".join(filter(None, [text.name, way])), figures, told, say)
-    return figures
+    told = {"data": None if data is None else source_names(data), "window": window, "by": way}
+    kept_as = "-".join([text.name, *([f"window-{window}"] if asked_window else []), *([f"by-{way}"] if way else [])])
+    keep_evaluation(path, kept_as, figures, told, say)
+    if NGRAM in names:
+        losses = _count_ngrams(prepared, settings, run, say).losses(text.ids)[1:]
+        interval = _ngram_interval(losses, text, bytes_of_tokens)
+        keep_evaluation(path, f"{text.name}-ngram", {"data": text.name, NGRAM: interval, **over}, told, say)
+        figures[NGRAM] = interval["value"]
+        figures["intervals"] = {**figures["intervals"], NGRAM: interval}
+    return _only(figures, names)
+
+
+def _only(figures: Mapping[str, Any], names: Sequence[str]) -> dict[str, Any]:
+    """Without the figures that weren't asked for, in the groups neither."""
+    left_out = set(DEFAULT_METRICS) - set(names)
+    left_out |= {"calibration"} if "calibration_error" in left_out else set()
+    asked = {name: value for name, value in figures.items() if name not in left_out}
+    asked["intervals"] = {name: value for name, value in figures["intervals"].items() if name not in left_out}
+    groups = {name: value for name, value in asked.items() if name.startswith("by_")}
+    return asked | {way: {group: _only(part, names) for group, part in parts.items()} for way, parts in groups.items()}
 
 
 def read_way(by: str | None) -> By | None:
@@ -145,8 +151,10 @@ def sees_own_documents(run: Path | None) -> bool:
 
 
 def window_of(language_model: LanguageModel, run: Path | None, window: int) -> int:
-    """The length of windows: what was asked for, else that of the run's rows, and never more than the context."""
+    """The length of windows: what was asked for, else that of the run's rows. Raises `SettingError` for more than the context."""
     longest = language_model.model.config.max_seq_len
+    if window > longest:
+        raise SettingError("window", window, f"the model's context holds {longest} tokens; use at most as many")
     of_run = 0 if run is None else load_recipe(str(run / RECIPE_FILE)).model.max_seq_len
     return min(window or of_run or longest, longest)
 

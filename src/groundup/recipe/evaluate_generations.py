@@ -9,6 +9,7 @@ from typing import Any
 
 from groundup.errors import DataError, SettingError
 from groundup.evaluation.overlap import Overlap, overlap
+from groundup.evaluation.words import is_unspaced
 from groundup.generation.request import Request
 from groundup.generation.settings import GenerationSettings
 from groundup.language_model import LanguageModel
@@ -56,17 +57,20 @@ def evaluate_generations(
 def write(language_model: LanguageModel, rows: Sequence[ReferenceRow], max_new_tokens: int) -> list[str]:
     """What the model writes to each prompt, taking the likeliest token always; to messages its reply. `SLOTS` at a time."""
     settings = GenerationSettings(temperature=0.0, max_new_tokens=max_new_tokens)
-    engine = TextEngine(language_model, min(SLOTS, len(rows)))
-    tickets, texts = dict[int, int](), [""] * len(rows)
+    requests, texts = dict[int, Request](), [""] * len(rows)
     for number, row in enumerate(rows):
         if isinstance(row.prompt, str):
             language_model.check_prompt(row.prompt)
-            tickets[engine.add(Request(language_model.tokenizer.encode(row.prompt), settings))] = number
+            requests[number] = Request(language_model.tokenizer.encode(row.prompt), settings)
         elif row.prompt is not None and language_model.chat_template is not None:
             ids, ends = language_model.chat_ids(row.prompt)
-            tickets[engine.add(Request(ids, settings, stop_ids=frozenset(ends)))] = number
+            requests[number] = Request(ids, settings, stop_ids=frozenset(ends))
         elif row.prompt is not None:  # a plain transcript, which ends otherwise
             texts[number] = language_model.chat(row.prompt, temperature=0.0, max_new_tokens=max_new_tokens)
+    longest = max((len(request.prompt) for request in requests.values()), default=0) + 1 + max_new_tokens
+    places = min(language_model.model.config.max_seq_len, longest)  # a whole context for each would be gigabytes
+    engine = TextEngine(language_model, max(1, min(SLOTS, len(requests))), places)
+    tickets = {engine.add(request): number for number, request in requests.items()}
     while engine.busy:
         for piece in engine.step():
             texts[tickets[piece.ticket]] += piece.text
@@ -74,7 +78,7 @@ def write(language_model: LanguageModel, rows: Sequence[ReferenceRow], max_new_t
 
 
 def measure(texts: Sequence[str], rows: Sequence[ReferenceRow], say: Callable[[str], None]) -> Overlap:
-    """Texts against the rows' references; `say` is told of empty ones."""
+    """Texts against the rows' references; `say` is told of empty ones, and of such as BLEU can't read."""
     found = overlap(texts, [row.references for row in rows])
     empty = sum(not text.strip() for text in texts)
     if empty:
@@ -82,6 +86,10 @@ def measure(texts: Sequence[str], rows: Sequence[ReferenceRow], say: Callable[[s
     without = sum(not any(reference.strip() for reference in row.references) for row in rows)
     if without:
         say(f"warning: {without:,} of {len(rows):,} items have nothing but empty references, and count as such")
+    if is_unspaced(" ".join(row.references[0] for row in rows)):
+        say(
+            "warning: nothing sets words apart in most of the references, so BLEU takes whole sentences for words: go by chrF"
+        )
     return found
 
 

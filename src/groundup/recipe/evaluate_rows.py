@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from groundup.errors import CheckpointError, DataError
-from groundup.evaluation.intervals import bootstrap
+from groundup.evaluation.intervals import bootstrap, proportion
 from groundup.language_model import LanguageModel
 from groundup.recipe.data import prepare_recipe
 from groundup.recipe.identity import require_same_data
@@ -30,8 +30,8 @@ def trains_on_rows(run: Path) -> bool:
 def evaluate_rows(
     language_model: LanguageModel, run: Path, names: Sequence[str], say: Callable[[str], None]
 ) -> dict[str, Any]:
-    """The figures asked for of what the held-out rows of the model's run teach; of pairs loss, accuracy and rewards, compared with
-    the model that the run began with. Raises `CheckpointError` where what that thought of them is lost, `DataError` for figures
+    """All figures of what the held-out rows of the model's run teach; of pairs loss, accuracy and rewards, compared with the model
+    that the run began with. Raises `CheckpointError` where what that thought of them is lost, `DataError` for figures
     that pairs don't have."""
     settings, directory = load_recipe(str(run / RECIPE_FILE)), RunDirectory(run)
     if settings.training.objective == "preference" and tuple(names) != DEFAULT_METRICS:
@@ -46,14 +46,16 @@ def evaluate_rows(
     if not data.pairs:
         rows = predict_examples(model, data, batch_size)
         size = {"bytes": round(rows.num_bytes), "window": int(data.validation.lengths.max())}
-        return {"data": "validation", **rows.as_plain(names), "tokens": rows.num_tokens, **size}
+        return {"data": "validation", **rows.as_plain(DEFAULT_METRICS), "tokens": rows.num_tokens, **size}
     checkpoints = list_checkpoints(run)
     if not checkpoints:
         raise CheckpointError(f"{run} has no checkpoint, which says what its reference was: restore one from a copy")
     reference = load_reference(run / REFERENCE_FILE, read_state(checkpoints[-1])["reference"])["validation"]
     batches = list(data.validation_batches(batch_size))
     terms = preference_terms(model, batches, reference, settings.training.preference)
-    intervals = {name: bootstrap(terms[:, place]).as_plain() for place, name in enumerate(("loss", *FIGURES))}
+    found = {name: bootstrap(terms[:, place]) for place, name in enumerate(("loss", *FIGURES))}
+    found["accuracy"] = proportion(round(found["accuracy"].value * len(terms)), len(terms))
+    intervals = {name: interval.as_plain() for name, interval in found.items()}
     figures = {**{name: one["value"] for name, one in intervals.items()}, "intervals": intervals, "unit": "pairs"}
     counts = {"pairs": sum(map(count_pairs, batches)), "tokens": sum(map(count_answer_tokens, batches))}
     return {"data": "validation", **figures, **counts}

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import itertools
+import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from groundup.errors import MachineError, RunError
 from groundup.language_model.locate import find_model
-from groundup.run.directory import RECIPE_FILE, RunDirectory
-from groundup.run.measurements import write_measurement
+from groundup.run.directory import MODEL_FOLDER, RECIPE_FILE, RunDirectory
+from groundup.run.files import without_infinities
+from groundup.run.measurements import read_measurement, write_measurement
 
 
 def run_of(path: Path | None) -> Path | None:
@@ -25,17 +28,39 @@ def keep_evaluation(
 ) -> Path | None:
     """Write what was measured of the model that `path` stands for into its run; of a model of none, nothing.
 
-    The plain numbers that have an interval are left to it. A run that cannot be written is only said: the figures are there to be read.
+    The plain numbers that have an interval are left to it. A checkpoint's file bears its name, too, and a name that stands for another
+    measurement is numbered on, so that none is lost to one that was told something else; the same again replaces the last.
+    A run that cannot be written is only said: the figures are there to be read.
     """
     run = run_of(path)
     if run is None or path is None:
         return None
-    slug = re.sub(r"[^a-z0-9]+", "-", name.lower())[-80:].strip("-") or "text"
+    model = find_model(path)
+    checkpoint = "" if model.resolve().name == MODEL_FOLDER else f"-{model.resolve().name}"
+    slug = re.sub(r"[^a-z0-9]+", "-", f"{name}{checkpoint}".lower())[-80:].strip("-") or "text"
     try:
-        return write_measurement(RunDirectory(run), "evaluations", slug, _joined(figures), settings, find_model(path))
+        slug = next(one for one in _numbered(slug) if not _is_another(run / "evaluations" / f"{one}.json", settings))
+        return write_measurement(RunDirectory(run), "evaluations", slug, _joined(figures), settings, model)
     except (MachineError, RunError) as error:
         say(f"warning: the figures are not kept with the run: {error}")
         return None
+
+
+def _numbered(name: str) -> Iterator[str]:
+    """The name, then with 2, 3, … behind it."""
+    yield name
+    yield from (f"{name}-{number}" for number in itertools.count(2))
+
+
+def _is_another(file: Path, settings: Mapping[str, Any]) -> bool:
+    """Whether a file is there that measured otherwise; a damaged one may be replaced."""
+    if not file.is_file():
+        return False
+    try:
+        told = read_measurement(file)["settings"]
+    except RunError:
+        return False
+    return bool(told != json.loads(json.dumps(without_infinities(dict(settings)))))
 
 
 def _joined(figures: Mapping[str, Any]) -> dict[str, Any]:

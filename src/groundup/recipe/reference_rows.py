@@ -53,7 +53,7 @@ def _reference_row(row: Mapping[str, Any], where: str, prompts: bool) -> Referen
             f'{where} has no reference: write it as {{"prompt": "…", "reference": "the right answer"}}, or a list of them in "references"'
         )
     prompt = row.get("messages", row.get("prompt"))
-    if prompts and not isinstance(prompt, str | list):
+    if prompts and not isinstance(prompt, list if "messages" in row else str):
         raise DataError(f'{where} has no prompt: write it as {{"prompt": "the text to go on with", "reference": "…"}}')
     return ReferenceRow(prompt, tuple(references))
 

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -21,6 +22,7 @@ from groundup.evaluation.tasks.score import TaskResult, is_match, score_task
 from groundup.evaluation.tasks.settings import Task, TaskSettings
 from groundup.generation.settings import GenerationSettings
 from groundup.language_model import LanguageModel
+from groundup.language_model.score import log_likelihoods as sequence_likelihoods
 from groundup.tokens.tokenizer import Tokenizer
 
 
@@ -51,6 +53,17 @@ def test_choices_by_hand(model: LanguageModel, tmp_path: Path, monkeypatch: pyte
     assert (found.figures["acc"].value, found.figures["acc_norm"].n) == (0.5, 4)
     assert found.figures["acc"].low == pytest.approx(0.15, abs=1e-3)  # Wilson's, of 2 in 4
     assert found.items[0].log_likelihoods == (-6, -4, -9)
+
+
+def test_what_stands_after_the_choices_by_hand(model: LanguageModel, tmp_path: Path) -> None:
+    rows = [{"s": "the License and _ is a contribution", "one": "the Work", "two": "each", "right": 1}]
+    fields = {"choices": ("{{s.split('_')[0]}}{{one}}", "{{s.split('_')[0]}}{{two}}"), "answer": "right"}
+    (item,) = result(model, tmp_path, rows, **fields, ending="{{s.split('_')[1].strip()}}").items
+    beginnings = [model.tokenizer.encode(text) for text in ("the License and the Work", "the License and each")]
+    ids = model.tokenizer.encode(" is a contribution")
+    alone = sequence_likelihoods(model.model, beginnings)
+    whole = sequence_likelihoods(model.model, [[*beginning, *ids] for beginning in beginnings])
+    assert item.log_likelihoods == pytest.approx(np.subtract(whole, alone).tolist(), abs=1e-4)
 
 
 def test_answers_and_texts_are_scored_as_the_model_scores_them(model: LanguageModel, tmp_path: Path) -> None:
@@ -104,6 +117,10 @@ def test_a_long_prompt_keeps_its_end(model: LanguageModel) -> None:
         ("it is no number", ["no"], {"extract": r"or (\d+)|(no)"}, True),
         ("nothing", ["[invalid]"], {"extract": r"\d+"}, True),
         ("b", ["a", "b"], {}, True),
+        ("it is 12, or 13", ["13"], {"extract": r"\d+", "extract_last": True}, True),
+        ("$1,300.", ["1300"], {"ignore": [r"[$,]", r"\.$"]}, True),
+        ("1300", ["$1,300."], {"ignore": [r"[$,]", r"\.$"]}, True),
+        ("1.300", ["1300"], {"ignore": [r"[$,]", r"\.$"]}, False),
     ],
 )
 def test_a_match(text: str, answers: list[str], fields: dict[str, Any], expected: bool) -> None:

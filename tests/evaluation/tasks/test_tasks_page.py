@@ -25,7 +25,6 @@ def test_the_page_lists_the_settings() -> None:
     assert found[1].split("\n")[2:] == rows
 
 
-def test_the_example_is_a_task() -> None:
-    example = re.search(r"```toml\n(.*?)```", PAGE, re.S)
-    assert example is not None
-    assert build(TaskSettings, tomllib.loads(example[1])).shots == 3
+def test_the_examples_are_tasks() -> None:
+    examples = re.findall(r"```toml\n(.*?)```", PAGE, re.S)
+    assert [build(TaskSettings, tomllib.loads(example)).shots for example in examples] == [3, 0, 5]

@@ -7,7 +7,9 @@ import contextlib
 import re
 from collections.abc import Mapping
 from functools import lru_cache
+from itertools import islice
 from pathlib import Path
+from random import Random
 from typing import Any, NamedTuple
 
 import jinja2
@@ -33,6 +35,8 @@ class Item(NamedTuple):
     """Of multiple choice, without the delimiter."""
     right: int = 0
     """The right one's place among them."""
+    ending: str = ""
+    """What is scored after each of the choices; if empty, they are scored themselves."""
     answers: tuple[str, ...] = ()
     """Of the other kinds: the text that is scored, or those of which one is to be generated."""
 
@@ -56,8 +60,8 @@ def read_items(task: Task) -> list[Item]:
     settings = task.settings
     rows = _read(task.folder, settings.data)
     pool = _read(task.folder, settings.shots_data) if settings.shots_data else rows
-    asked = rows[: settings.limit or len(rows)]
-    return [_item(settings, row, _examples(settings, pool, row, bool(settings.shots_data))) for row in asked]
+    asked, generator = rows[: settings.limit or len(rows)], Random(settings.shots_seed)
+    return [_item(settings, row, _before(settings, row, _shown(settings, pool, row, generator))) for row in asked]
 
 
 def _read(folder: Path, data: str) -> list[Row]:
@@ -71,28 +75,43 @@ def _read(folder: Path, data: str) -> list[Row]:
     return rows
 
 
-def _examples(settings: TaskSettings, pool: list[Row], row: Row, apart: bool) -> str:
-    """The description, and the first rows of the pool with their answers; out of the row's own file, none that is equal to it."""
-    shown: list[str] = []
-    for example in pool:
-        if len(shown) == settings.shots:
-            break
-        if apart or example.columns != row.columns:
-            shown.append(_example(settings, example))
+def _shown(settings: TaskSettings, pool: list[Row], row: Row, generator: Random) -> list[Row]:
+    """The rows that are shown before one: the first of the pool, or drawn as lm-eval draws them; out of its own file, none that is
+    equal to it."""
+    apart = bool(settings.shots_data)
+    others = (other for other in pool if apart or other.columns != row.columns)
+    most = settings.shots if apart else settings.shots + 1  # one to spare, should the row itself be drawn
+    if not settings.shots_seed or len(pool) < most:
+        shown = list(islice(others, settings.shots))
+    else:
+        shown = [other for other in generator.sample(pool, most) if apart or other.columns != row.columns][
+            : settings.shots
+        ]
+        if len(shown) < settings.shots:  # several are equal to it
+            different = list(others)
+            shown = generator.sample(different, min(settings.shots, len(different)))
     if len(shown) < settings.shots:
         raise DataError(f"shots = {settings.shots}, and there are {len(shown)} other rows to show: use fewer")
+    return shown
+
+
+def _before(settings: TaskSettings, row: Row, shown: list[Row]) -> str:
+    """The description and the examples."""
     description = _text(settings.description, row, "description") if settings.description else ""
-    return description + "".join(shown)
+    return description + "".join(_example(settings, example) for example in shown)
 
 
 def _example(settings: TaskSettings, row: Row) -> str:
+    prompt = _text(settings.prompt, row, "prompt")
     if settings.kind == "multiple_choice":
         choices = _choices(settings, row)
         answer = choices[_right(settings, row, choices)]
+        if settings.ending:
+            prompt, answer = prompt + answer, _ending(settings, row)
     else:
         answer = _answers(settings, row)[0]
     delimiter = settings.target_delimiter if answer else ""
-    return _text(settings.prompt, row, "prompt") + delimiter + answer + settings.shot_delimiter
+    return prompt + delimiter + answer + settings.shot_delimiter
 
 
 def _item(settings: TaskSettings, row: Row, before: str) -> Item:
@@ -100,7 +119,15 @@ def _item(settings: TaskSettings, row: Row, before: str) -> Item:
     if settings.kind != "multiple_choice":
         return Item(row.place, prompt, answers=_answers(settings, row))
     choices = _choices(settings, row)
-    return Item(row.place, prompt, choices, _right(settings, row, choices))
+    ending = _ending(settings, row) if settings.ending else ""
+    return Item(row.place, prompt, choices, _right(settings, row, choices), ending)
+
+
+def _ending(settings: TaskSettings, row: Row) -> str:
+    ending = _text(settings.ending, row, "ending")
+    if not ending:
+        raise DataError(f"{row.place}: ending gives an empty text, and there is nothing to score in one")
+    return ending
 
 
 def _choices(settings: TaskSettings, row: Row) -> tuple[str, ...]:

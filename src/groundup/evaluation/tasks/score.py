@@ -29,6 +29,7 @@ from groundup.language_model import LanguageModel
 from groundup.tokens.tokenizer import Tokenizer
 
 NOTHING_EXTRACTED = "[invalid]"  # as in lm-eval
+_Asked = tuple[str, str, Sequence[str]]  # a place, a prompt, and the texts that are scored after it
 
 
 @dataclass(frozen=True)
@@ -86,10 +87,16 @@ def score_task(language_model: LanguageModel, task: Task) -> TaskResult:
 
 
 def _choose(language_model: LanguageModel, items: Sequence[Item], delimiter: str) -> list[ItemScore]:
-    found = _endings(language_model, [(item, [delimiter + choice for choice in item.choices]) for item in items])
-    scored = []
-    for item, likelihoods in zip(items, found, strict=True):
-        values = np.array([each.value for each in likelihoods])
+    """Which choice is likeliest after the prompt; or, of items with an ending, after which of the choices that is likeliest."""
+    asked = list[_Asked]()
+    for item in items:
+        if item.ending:
+            asked += [(item.place, item.prompt + choice, [delimiter + item.ending]) for choice in item.choices]
+        else:
+            asked.append((item.place, item.prompt, [delimiter + choice for choice in item.choices]))
+    found, scored = iter(_endings(language_model, asked)), []
+    for item in items:
+        values = np.array([next(found).value for _ in item.choices])
         lengths = {
             "acc": np.ones(len(values)),
             "acc_norm": np.array([len(choice) for choice in item.choices]),
@@ -101,10 +108,10 @@ def _choose(language_model: LanguageModel, items: Sequence[Item], delimiter: str
 
 
 def _answer_likelihoods(language_model: LanguageModel, items: Sequence[Item]) -> list[ItemScore]:
-    found = _endings(language_model, [(item, item.answers) for item in items])
+    found = _endings(language_model, [(item.place, item.prompt, item.answers) for item in items])
     return [
         ItemScore(item.place, {"acc": float(one.greedy), "log_likelihood": one.value}, (one.value,))
-        for item, (one,) in zip(items, found, strict=True)
+        for item, one in zip(items, found, strict=True)
     ]
 
 
@@ -138,33 +145,42 @@ def _generate(language_model: LanguageModel, items: Sequence[Item], settings: Ta
 def is_match(text: str, answers: Sequence[str], settings: TaskSettings) -> bool:
     """Whether a generated text, or what is extracted of it, is one of the answers; space around either doesn't count."""
     if settings.extract:
-        found = re.search(settings.extract, text)
-        groups = [group for group in found.groups() if group] if found else []
-        text = (
-            NOTHING_EXTRACTED if found is None or (found.groups() and not groups) else groups[0] if groups else found[0]
-        )
+        text = _extracted(settings.extract, text, settings.extract_last)
     return _normal(text, settings) in {_normal(answer, settings) for answer in answers}
+
+
+def _extracted(pattern: str, text: str, last: bool) -> str:
+    """What one match of a pattern holds: the first of its groups that isn't empty, or, of a pattern without groups, all of it."""
+    matches = list(re.finditer(pattern, text))
+    if not matches:
+        return NOTHING_EXTRACTED
+    match = matches[-1 if last else 0]
+    return next(filter(None, match.groups()), NOTHING_EXTRACTED) if match.groups() else match[0]
 
 
 def _normal(text: str, settings: TaskSettings) -> str:
     text = text.strip()
+    for pattern in settings.ignore:
+        text = re.sub(pattern, "", text)
     if settings.ignore_case:
         text = text.lower()
     return text.translate(str.maketrans("", "", string.punctuation)) if settings.ignore_punctuation else text
 
 
-def _endings(language_model: LanguageModel, asked: Sequence[tuple[Item, Sequence[str]]]) -> list[list[LogLikelihood]]:
-    """The log-likelihoods of each item's endings, all in one go."""
+def _endings(language_model: LanguageModel, asked: Sequence[_Asked]) -> list[LogLikelihood]:
+    """The log-likelihoods of all endings, in one go."""
     tokenizer, length = language_model.tokenizer, language_model.model.config.max_seq_len
-    encoded = [encode_endings(tokenizer, item.prompt, endings, length, item.place) for item, endings in asked]
-    found = iter(log_likelihoods(language_model.model, [one for each in encoded for one in each]))
-    return [[next(found) for _ in each] for each in encoded]
+    encoded = [encode_endings(tokenizer, prompt, endings, length, place) for place, prompt, endings in asked]
+    return log_likelihoods(language_model.model, [one for each in encoded for one in each])
 
 
 def _is_unknown(tokenizer: Tokenizer, item: Item) -> bool:
     if tokenizer.unknown_id is None:
         return False
-    return any(tokenizer.unknown_id in tokenizer.encode(text) for text in (item.prompt, *item.choices, *item.answers))
+    return any(
+        tokenizer.unknown_id in tokenizer.encode(text)
+        for text in (item.prompt, *item.choices, item.ending, *item.answers)
+    )
 
 
 def _column(scored: Sequence[ItemScore], name: str) -> NDArray[np.float64]:

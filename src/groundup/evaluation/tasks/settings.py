@@ -33,12 +33,16 @@ class TaskSettings:
     answer: str | int = ""
     """Of multiple_choice the right choice's number, from 0, or its text; else the text that is scored, or that is to be generated (or a
     list of such)."""
+    ending: str = ""
+    """Of multiple_choice: what is scored after each choice, where these stand before a text that all share, as Winogrande's do."""
     description: str = ""
     """What stands before everything, once."""
     target_delimiter: str = " "
     """What stands between a prompt and a choice, and between an example and its answer."""
     shots: int = 0
-    """How many rows are shown before each with their answers: the first."""
+    """How many rows are shown before each with their answers."""
+    shots_seed: int = 0
+    """0 shows the first; any other number draws them for each row anew, by this seed, as lm-eval does by 1234."""
     shots_data: str = ""
     """Where these come from; if empty, from the others of `data`."""
     shot_delimiter: str = "\n\n"
@@ -49,6 +53,10 @@ class TaskSettings:
     """Of generate_until: the most tokens of an answer."""
     extract: str = ""
     """Of generate_until: a regular expression; the answer is what its first match holds (its group, if it has one)."""
+    extract_last: bool = False
+    """Of generate_until: its last match in place of the first."""
+    ignore: tuple[str, ...] = ()
+    """Of generate_until: regular expressions; what they match does not count, in neither text."""
     ignore_case: bool = False
     """Of generate_until: whether capitals count as small letters."""
     ignore_punctuation: bool = False
@@ -80,10 +88,16 @@ class TaskSettings:
             self.prompt,
             f"{self.kind} scores the answer alone: leave out what stands before it",
         )
-        try:
-            re.compile(self.extract)
-        except re.error as error:
-            raise SettingError("extract", self.extract, f"this is no regular expression: {error}") from None
+        require(
+            chosen or not self.ending, "ending", self.ending, f"{self.kind} has no choices before one; leave it out"
+        )
+        require(self.shots > 0 or not self.shots_seed, "shots_seed", self.shots_seed, "no rows are shown; set shots")
+        require(bool(self.extract) or not self.extract_last, "extract_last", True, "nothing is extracted; set extract")
+        for name, pattern in (("extract", self.extract), *(("ignore", pattern) for pattern in self.ignore)):
+            try:
+                re.compile(pattern)
+            except re.error as error:
+                raise SettingError(name, pattern, f"this is no regular expression: {error}") from None
 
 
 @dataclass(frozen=True)
