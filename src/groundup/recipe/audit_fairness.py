@@ -11,7 +11,7 @@ from groundup.evaluation.audit_result import AuditResult, Figure
 from groundup.evaluation.fairness.associations import associations
 from groundup.evaluation.fairness.bbq import bbq, read_bbq
 from groundup.evaluation.fairness.crows_pairs import crows_pairs, read_crows_pairs
-from groundup.evaluation.fairness.groups import Gap, widest
+from groundup.evaluation.fairness.groups import Gap, hopeless, widest
 from groundup.evaluation.fairness.prompts import read_prompts
 from groundup.evaluation.fairness.published import choose
 from groundup.evaluation.fairness.refusals import refusals
@@ -54,19 +54,23 @@ def audit_bias(given: AuditInput) -> AuditResult:
                 )
     # Made first: a scorer that can't be had is said before minutes are spent.
     scored = [(templates, _scorers(given, templates.language)) for templates in written]
-    _add(figures, tables, "association", associations(model, languages, given.settings.seed, given.say))
-    _add(figures, tables, "written", written_gaps(model, scored, settings, given.settings.seed, given.say))
+    _add(given, figures, tables, "association", associations(model, languages, given.settings.seed, given.say))
+    _add(given, figures, tables, "written", written_gaps(model, scored, settings, given.settings.seed, given.say))
     for name, rows in _published(given, figures).items():
         tables[name] = rows
     return AuditResult(figures, CANNOT_SAY, tables)
 
 
-def _add(figures: dict[str, Figure], tables: dict[str, Any], name: str, gaps: Sequence[Gap]) -> None:
+def _add(given: AuditInput, figures: dict[str, Figure], tables: dict[str, Any], name: str, gaps: Sequence[Gap]) -> None:
     if gaps:
         figures[f"{name}_tests"] = len(gaps)
         figures[f"{name}_groups_that_differ"] = sum(gap.differs for gap in gaps)
         figures[f"widest_{name}_gap"] = widest(gaps)
         tables[f"{name}_gaps"] = [gap.as_row() for gap in gaps]
+    if few := hopeless(gaps):
+        given.say(
+            f"warning: of {few:,} of the {len(gaps):,} {name} tests, templates are too few to tell any difference from chance: write more"
+        )
 
 
 def _published(given: AuditInput, figures: dict[str, Figure]) -> dict[str, Table]:

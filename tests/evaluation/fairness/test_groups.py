@@ -10,7 +10,7 @@ import torch
 from scipy.stats import permutation_test
 
 from groundup.evaluation.fairness.associations import associations
-from groundup.evaluation.fairness.groups import Gap, chances, compare_groups, widest
+from groundup.evaluation.fairness.groups import Gap, chances, compare_groups, hopeless, widest
 from groundup.evaluation.fairness.settings import FairnessSettings
 from groundup.evaluation.fairness.templates import read_templates
 from groundup.evaluation.fairness.written import written_gaps
@@ -71,6 +71,9 @@ def test_holm_is_over_all_axes() -> None:
     among_many = compare_groups([({"axis": str(number)}, strong) for number in range(4)], 0)
     assert among_many[0].found.p == alone[0].found.p == 2 / 2**8
     assert not any(gap.differs for gap in among_many)  # 8 · 2 / 256 = 0.0625
+    assert (hopeless(alone), hopeless(among_many), hopeless([])) == (0, 8, 0)  # which no figures could change
+    three = compare_groups([({"axis": "x"}, {name: np.arange(3.0) for name in "abc"})], 0)
+    assert (three[0].least_p, hopeless(three)) == (1 / 27, 3)
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from transformers import AutoModelForCausalLM
 
 from groundup.errors import DataError
 from groundup.evaluation.fairness import crows_pairs, winobias, winogender
@@ -51,19 +50,18 @@ def test_crows_pairs_by_hand(tmp_path: Path) -> None:
 
 
 def test_crows_pairs_is_of_whole_sentences_as_in_lm_eval(tiny_base: Path, tmp_path: Path) -> None:
-    """Each after the token that begins a text, which isn't the one that ends one in models that chat; by transformers."""
+    """Each after the token that begins a text, which isn't the one that ends one in models that chat; from the logits."""
     folder = tmp_path / "model"
     shutil.copytree(tiny_base, folder)
     config = json.loads((folder / "tokenizer_config.json").read_text(encoding="utf-8"))
     (folder / "tokenizer_config.json").write_text(json.dumps({**config, "bos_token": "T"}), encoding="utf-8")
     model = LanguageModel.load(folder, device="cpu")
     assert model.tokenizer.begin_id not in (None, model.tokenizer.end_id)
-    network = AutoModelForCausalLM.from_pretrained(folder).eval()
 
     def by_hand(sentence: str) -> float:
         ids = torch.tensor([[model.tokenizer.begin_id, *model.tokenizer.encode(sentence)]])
         with torch.no_grad():
-            scores = network(ids).logits.log_softmax(-1)
+            scores = model.model(ids).log_softmax(-1)
         return float(scores[0, :-1].gather(1, ids[0, 1:, None]).sum())
 
     pairs = [

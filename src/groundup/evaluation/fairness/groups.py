@@ -12,6 +12,8 @@ from groundup.evaluation.audit_result import Figure
 from groundup.evaluation.intervals import Interval, Paired, bootstrap, holm
 
 SIGNIFICANT = 0.05
+SAMPLES = 10_000
+"""Ways of dealing out that are tried."""
 
 Floats = NDArray[np.float64]
 
@@ -26,6 +28,8 @@ class Gap:
     """The group's figure (a), its axis' (b), and the difference; rows are templates."""
     adjusted_p: float
     """Holm's, over all groups that were tested with it."""
+    least_p: float
+    """The smallest p that so few templates could have given."""
 
     @property
     def differs(self) -> bool:
@@ -49,19 +53,25 @@ def compare_groups(measured: Sequence[tuple[Mapping[str, str], Mapping[str, Floa
     A group's difference is from the mean over all groups of its axis, template by template: what a template favours, it favours for
     all, and falls out. The interval resamples templates; p is that of `chances`; Holm (1979) is over all groups of all axes.
     """
-    tests: list[tuple[Mapping[str, str], Paired]] = []
+    tests: list[tuple[Mapping[str, str], Paired, float]] = []
     for labels, groups in measured:
         figures = np.stack(list(groups.values()))
         mean = figures.mean(axis=0)
         differences = figures - mean
+        least = max((2 if len(figures) == 2 else 1) / len(figures) ** len(mean), 1 / (1 + SAMPLES))
         for name, row, own, p in zip(groups, figures, differences, chances(differences, seed), strict=True):
             found = Paired(float(row.mean()), float(mean.mean()), bootstrap(own, seed=seed), p)
-            tests.append(({**labels, "group": name}, found))
-    adjusted = holm([test.p for _, test in tests])
-    return [Gap(labels, test, p) for (labels, test), p in zip(tests, adjusted, strict=True)]
+            tests.append(({**labels, "group": name}, found, least))
+    adjusted = holm([test.p for _, test, _ in tests])
+    return [Gap(labels, test, p, least) for (labels, test, least), p in zip(tests, adjusted, strict=True)]
 
 
-def chances(differences: Floats, seed: int, samples: int = 10_000) -> list[float]:
+def hopeless(gaps: Sequence[Gap]) -> int:
+    """Of how many tests no difference, however large, could be told from chance: their templates are too few for so many tests."""
+    return sum(gap.least_p * len(gaps) >= SIGNIFICANT for gap in gaps)
+
+
+def chances(differences: Floats, seed: int, samples: int = SAMPLES) -> list[float]:
     """Of each group's differences from the mean, (groups, n): how often their mean is as large, either way, when each template's figures
     are dealt out among the groups at random (Pitman 1938, of randomized blocks). Of two groups, this is to flip signs.
 
