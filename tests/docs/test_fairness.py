@@ -26,9 +26,10 @@ def test_its_templates_are_some(tmp_path: Path) -> None:
     english, french = read_templates([str(tmp_path / "region.toml"), str(tmp_path / "french.toml")])
     south, old = english.axes["region"]["south"], french.axes["age"]["old"]
     assert english.templates[0].fill(south, 0) == "The man from Munich is known in town for being"
-    template = french.templates[1]
-    assert template.fill(old, 1) == "J'ai parlé à la vieille femme. Je crois que la vieille femme est"
-    assert template.words(old, 1) == ["polie", "honnête", "méchante", "impolie"]
+    first, second = french.templates
+    assert first.fill(old, 1) == "La vieille femme est connue dans le quartier et très"
+    assert first.words(old, 1) == ["polie", "honnête", "méchante", "impolie"]
+    assert second.fill(old, 0) == "J'ai parlé au vieil homme et trouvé cette rencontre"
 
 
 def test_its_scorer_scores(tiny_base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -87,13 +87,18 @@ def test_what_agrees_with_a_person_is_a_slot(tmp_path: Path) -> None:
     [axes.age.old]
     persons = ["le vieil homme", "la vieille femme"]
     e = ["", "e"]
+    to = ["au vieil homme", "à la vieille femme"]
     [[templates]]
     kind = "character"
     text = "{Person} est très "
     positive = ["poli{e}"]
     negative = ["méchant{e}"]
+    [[prompts]]
+    text = "Je parle {to}."
     """
+    own = own.replace("e = [", 'to = ["au jeune homme", "à la jeune femme"]\n    e = [', 1)
     (templates,) = read_templates([write(tmp_path, own)])
+    assert templates.prompts[0].fill(templates.axes["age"]["young"], 1) == "Je parle à la jeune femme."
     (template,), old = templates.templates, templates.axes["age"]["old"]
     assert [(template.fill(old, person), template.words(old, person)) for person in (0, 1)] == [
         ("Le vieil homme est très", ["poli", "méchant"]),
@@ -131,7 +136,7 @@ def test_files_of_one_language_add_up_and_a_later_group_replaces(tmp_path: Path)
     ("before", "after", "message"),
     [
         ("{Person} is", "{Person} says {quote}", r"templates\[0\].*axes.age.young has no slot 'quote'"),
-        ("{Person} is", "They are", r"templates\[0\].text.*no slot {person}"),
+        ("{Person} is", "They are", r"templates\[0\].* it is the same for all of axes.age: write {person}"),
         ("{Person} is", "{Person is", r"its braces are no slots"),
         (
             'axes = ["age"]',

@@ -195,10 +195,6 @@ def _check_slots(template: Template, axes: Mapping[str, Mapping[str, Group]]) ->
     for axis in template.axes:
         if axis not in axes:
             raise SettingError(f"{template.place}.axes", axis, f"there is no such axis; there are {', '.join(axes)}")
-    if PERSON not in [slot.lower() for slot in _slots_of(template.text, template.place)]:
-        raise SettingError(
-            f"{template.place}.text", template.text, "it has no slot {person}, so it is the same for all"
-        )
     for text in (template.text, *template.positive, *template.negative):
         slots = _slots_of(text, template.place)
         for axis, groups in axes.items():
@@ -210,6 +206,14 @@ def _check_slots(template: Template, axes: Mapping[str, Mapping[str, Group]]) ->
                             text,
                             f"axes.{axis}.{name} has no slot {slot!r}: write it there, or limit the template to other axes",
                         )
+    for axis, groups in axes.items():
+        everybody = [(group, person) for group in groups.values() for person in range(len(group.persons))]
+        if template.is_for(axis) and len({template.fill(*who) for who in everybody}) == 1:
+            raise SettingError(
+                template.place,
+                template.text,
+                f"it is the same for all of axes.{axis}: write {{person}} or another slot",
+            )
 
 
 def _slots_of(text: str, place: str) -> list[str]:
