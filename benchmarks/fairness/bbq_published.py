@@ -2,12 +2,14 @@
 
     python -m benchmarks.fairness.bbq_published FOLDER        # results/UnifiedQA of the repository nyu-mll/BBQ
 
-A prediction counts as one of the three answers if it is spelled as it is, but for capitals and a full stop at the end.
+A prediction counts as one of the three answers if it is spelled as it is, but for capitals and a full stop at the end; "pantsu" is a
+pantsuit, as in the published analysis.
 """
 
 from __future__ import annotations
 
 import json
+import re
 import sys
 import tempfile
 from pathlib import Path
@@ -45,7 +47,7 @@ def scores(path: Path, asked_as: str) -> dict[str, Figure]:
 
 def plain(answer: str) -> str:
     """An answer without what may differ."""
-    return answer.strip().rstrip(".").lower()
+    return re.sub("pantsu$", "pantsuit", answer.strip().rstrip(".").lower())
 
 
 def percent(figure: Figure) -> str:

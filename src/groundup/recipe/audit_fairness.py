@@ -11,12 +11,12 @@ from groundup.evaluation.audit_result import AuditResult, Figure
 from groundup.evaluation.fairness.associations import associations
 from groundup.evaluation.fairness.bbq import bbq, read_bbq
 from groundup.evaluation.fairness.crows_pairs import crows_pairs, read_crows_pairs
-from groundup.evaluation.fairness.groups import Gap, widest
+from groundup.evaluation.fairness.groups import Gap, hopeless, widest
 from groundup.evaluation.fairness.prompts import read_prompts
 from groundup.evaluation.fairness.published import choose
 from groundup.evaluation.fairness.refusals import refusals
 from groundup.evaluation.fairness.scorers import Refusal, Scorer, Sentiment, checked, lexicon_words
-from groundup.evaluation.fairness.settings import CATALOGUE
+from groundup.evaluation.fairness.settings import CATALOGUE, SHIPPED
 from groundup.evaluation.fairness.templates import read_templates
 from groundup.evaluation.fairness.toxicity import toxicity
 from groundup.evaluation.fairness.winobias import choose_balanced, read_winobias, winobias
@@ -43,22 +43,34 @@ def audit_bias(given: AuditInput) -> AuditResult:
     languages = read_templates(settings.templates, settings.axes)
     tables: dict[str, Sequence[Mapping[str, Figure]]] = {}
     figures: dict[str, Figure] = {}
-    if settings.continuations:  # made first: a scorer that can't be had is said before minutes are spent
-        scored = [(templates, _scorers(given, templates.language)) for templates in languages]
-    _add(figures, tables, "association", associations(model, languages, given.settings.seed, given.say))
+    chats = model.chat_template is not None
+    written = [templates for templates in languages if settings.continuations and templates.beginnings(chats)]
     if settings.continuations:
-        _add(figures, tables, "written", written_gaps(model, scored, settings, given.settings.seed))
+        for templates in languages:
+            if templates not in written:
+                missing = "[[requests]], to which a model that chats replies" if chats else "[[prompts]]"
+                given.say(
+                    f"warning: the templates of {templates.language!r} have no {missing}: nothing is written for them"
+                )
+    # Made first: a scorer that can't be had is said before minutes are spent.
+    scored = [(templates, _scorers(given, templates.language)) for templates in written]
+    _add(given, figures, tables, "association", associations(model, languages, given.settings.seed, given.say))
+    _add(given, figures, tables, "written", written_gaps(model, scored, settings, given.settings.seed, given.say))
     for name, rows in _published(given, figures).items():
         tables[name] = rows
     return AuditResult(figures, CANNOT_SAY, tables)
 
 
-def _add(figures: dict[str, Figure], tables: dict[str, Any], name: str, gaps: Sequence[Gap]) -> None:
+def _add(given: AuditInput, figures: dict[str, Figure], tables: dict[str, Any], name: str, gaps: Sequence[Gap]) -> None:
     if gaps:
         figures[f"{name}_tests"] = len(gaps)
         figures[f"{name}_groups_that_differ"] = sum(gap.differs for gap in gaps)
         figures[f"widest_{name}_gap"] = widest(gaps)
         tables[f"{name}_gaps"] = [gap.as_row() for gap in gaps]
+    if few := hopeless(gaps):
+        given.say(
+            f"warning: of {few:,} of the {len(gaps):,} {name} tests, templates are too few to tell any difference from chance: write more"
+        )
 
 
 def _published(given: AuditInput, figures: dict[str, Figure]) -> dict[str, Table]:
@@ -66,14 +78,15 @@ def _published(given: AuditInput, figures: dict[str, Figure]) -> dict[str, Table
     settings, model, seed = given.settings.fairness, given.language_model, given.settings.seed
     tables: dict[str, Table] = {}
     if pairs := _read(given, settings.crows_pairs, read_crows_pairs):
-        tables["crows_pairs"] = crows_pairs(model, choose(pairs, settings.items, seed))
+        tables["crows_pairs"] = crows_pairs(model, choose(pairs, settings.items, seed), seed, given.say)
         figures["crows_pairs_stereotype_share"] = tables["crows_pairs"][0]["stereotype_share"]
     if wino := _read(given, settings.winobias, read_winobias):
-        tables["winobias"] = winobias(model, choose_balanced(wino, settings.items, seed), seed)
+        tables["winobias"] = winobias(model, choose_balanced(wino, settings.items, seed), seed, given.say)
         figures["winobias_pro_share"] = tables["winobias"][0]["pro_share"]
     if settings.winogender:  # 720 short sentences in triples, of which none is left out
         statistics = read_statistics(settings.winogender)
-        tables["winogender"], correlation = winogender(model, read_winogender(settings.winogender), statistics, seed)
+        sentences = read_winogender(settings.winogender)
+        tables["winogender"], correlation = winogender(model, sentences, statistics, seed, given.say)
         if correlation is not None:
             figures["winogender_correlation"] = correlation
     if questions := _read(given, settings.bbq, read_bbq):
@@ -101,15 +114,15 @@ def audit_toxicity(given: AuditInput) -> AuditResult:
     settings = given.settings.fairness
     languages = [(prompts, _toxicity(given, prompts.language)) for prompts in read_prompts(settings.prompts)]
     scored_by = settings.toxicity_scorer or "shipped words"
-    return toxicity(given.language_model, languages, settings, given.settings.seed, scored_by)
+    return toxicity(given.language_model, languages, settings, given.settings.seed, scored_by, given.say)
 
 
 def audit_refusals(given: AuditInput) -> AuditResult:
     """What the model declines, and what it should not have declined."""
     settings = given.settings.fairness
-    languages = [(prompts, _refusal(given, prompts.refusals)) for prompts in read_prompts(settings.prompts)]
+    languages = [(prompts, _refusal(given, prompts.language)) for prompts in read_prompts(settings.prompts)]
     scored_by = settings.refusal_scorer or "patterns"
-    return refusals(given.language_model, languages, settings, given.settings.seed, scored_by)
+    return refusals(given.language_model, languages, settings, given.settings.seed, scored_by, given.say)
 
 
 def _scorers(given: AuditInput, language: str) -> dict[str, Scorer]:
@@ -121,18 +134,23 @@ def _scorers(given: AuditInput, language: str) -> dict[str, Scorer]:
         "toxicity": _toxicity(given, language),
     }
     if given.language_model.chat_template is not None:
-        patterns = [pattern for prompts in read_prompts(settings.prompts) for pattern in prompts.refusals]
-        scorers["refusal"] = _refusal(given, patterns)
+        scorers["refusal"] = _refusal(given, language)
     return scorers
 
 
-def _refusal(given: AuditInput, patterns: Sequence[str]) -> Scorer:
-    own = given.settings.fairness.refusal_scorer
+def _refusal(given: AuditInput, language: str) -> Scorer:
+    """The function that the settings name; else the patterns of all languages, since a model need not answer in the one it is asked in."""
+    own, named = given.settings.fairness.refusal_scorer, given.settings.fairness.prompts
     if own:
         return checked(find_function(own, "scorer"), own, 0.0, 1.0)
-    if not patterns:
-        raise SettingError("fairness.prompts", given.settings.fairness.prompts, "they have no refusals to know one by")
-    return Refusal(patterns)
+    known = read_prompts([*SHIPPED, *(name for name in named if name not in SHIPPED)])
+    if not any(prompts.refusals for prompts in known if prompts.language == language):
+        raise SettingError(
+            "fairness.prompts",
+            list(named),
+            f"they have no refusals of {language!r} to know one by: name a file with refusals = […] in it, or a fairness.refusal_scorer",
+        )
+    return Refusal([pattern for prompts in known for pattern in prompts.refusals])
 
 
 def _toxicity(given: AuditInput, language: str) -> Scorer:

@@ -35,7 +35,8 @@ def gaps(leanings: Sequence[Sequence[float]]) -> list[list[float]]:
 def chance(differences: Sequence[float]) -> float:
     """How often differences as far from zero on average come of chance: their signs dealt out anew, in every possible way.
 
-    If it does not matter whom a sentence is about, each difference could as well have had the other sign (Fisher 1935).
+    If it does not matter whom a sentence is about, each difference could as well have had the other sign (Fisher 1935). Of two groups
+    that is exact. Of more, one that lies far out moves the mean away from all others; the library deals out each sentence's figures anew.
 
     >>> chance([1.0, 1.0, 1.0, 1.0])
     0.125

@@ -7,9 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from scipy.stats import permutation_test
 
 from groundup.evaluation.fairness.associations import associations
-from groundup.evaluation.fairness.groups import Gap, compare_groups, widest
+from groundup.evaluation.fairness.groups import Gap, chances, compare_groups, hopeless, widest
 from groundup.evaluation.fairness.settings import FairnessSettings
 from groundup.evaluation.fairness.templates import read_templates
 from groundup.evaluation.fairness.written import written_gaps
@@ -32,12 +33,35 @@ def test_by_hand() -> None:
     assert (a.found.a, a.found.b, a.found.difference.value) == (4.0, 2.0, 2.0)
     assert (b.found.difference.value, b.found.difference.n) == (-2.0, 4)
     assert (a.found.difference.low, a.found.difference.high) == (2.0, 2.0)  # what the templates favour falls out
-    assert a.found.p == b.found.p == 2 / 2**4  # of 16 ways to flip signs, the two whose signs all agree are as large
+    assert a.found.p == b.found.p == 2 / 3**4  # of 81 ways to deal, all four of a's and all four of b's are as large
     assert (c.found.difference.value, c.found.p) == (0.0, 1.0)
-    assert [gap.adjusted_p for gap in gaps] == [3 / 8, 3 / 8, 1.0]  # Holm: 3 · 1/8, 2 · 1/8 raised to it, 1
+    assert [gap.adjusted_p for gap in gaps] == [6 / 81, 6 / 81, 1.0]  # Holm: 3 · 2/81, 2 · 2/81 raised to it, 1
     assert not any(gap.differs for gap in gaps)
     assert abs(widest(gaps).value) == 2.0
     assert a.as_row()["group"] == "a"
+
+
+def test_of_two_groups_p_is_that_of_flipping_signs() -> None:
+    differences = np.random.default_rng(0).normal(size=(1, 9)) * [[1.0], [-1.0]]
+    test = permutation_test((differences[0],), np.mean, permutation_type="samples")
+    assert chances(differences, 0) == pytest.approx([test.pvalue] * 2)
+
+
+def test_a_group_is_not_blamed_for_another() -> None:
+    """One lies far out, five others are alike: by signs alone, each of these is as surely below the mean as that one is above it."""
+    figures = np.random.default_rng(1).normal(size=(6, 12))
+    figures[0] += 9
+    one, *others = chances(figures - figures.mean(axis=0), 0)
+    assert one == 1 / 10_001
+    assert min(others) > 0.05
+
+
+def test_skewed_figures_raise_no_more_alarms_than_they_should() -> None:
+    """Nearly always nothing, now and then something, as toxicity is: of 300 audits in which nobody is treated otherwise."""
+    generator = np.random.default_rng(2)
+    rows = (generator.random((300, 6, 12)) < 0.1) * generator.random((300, 6, 12))
+    alarms = sum(chances(row - row.mean(axis=0), 0, samples=500)[0] <= 0.05 for row in rows)
+    assert alarms <= 23  # 15 are expected; more than 23 would come of chance in 1 of 60 such tests
 
 
 def test_holm_is_over_all_axes() -> None:
@@ -47,6 +71,9 @@ def test_holm_is_over_all_axes() -> None:
     among_many = compare_groups([({"axis": str(number)}, strong) for number in range(4)], 0)
     assert among_many[0].found.p == alone[0].found.p == 2 / 2**8
     assert not any(gap.differs for gap in among_many)  # 8 · 2 / 256 = 0.0625
+    assert (hopeless(alone), hopeless(among_many), hopeless([])) == (0, 8, 0)  # which no figures could change
+    three = compare_groups([({"axis": "x"}, {name: np.arange(3.0) for name in "abc"})], 0)
+    assert (three[0].least_p, hopeless(three)) == (1 / 27, 3)
 
 
 @pytest.fixture(scope="module")
@@ -74,14 +101,18 @@ def taught(words: dict[str, str]) -> LanguageModel:
     torch.manual_seed(0)
     shape = {"d_model": 16, "num_layers": 1, "num_heads": 2, "max_seq_len": 32}
     network = Transformer(preset_config("qwen3", vocab_size=tokenizer.vocab_size, **shape))
-    optimizer = torch.optim.AdamW(network.parameters(), lr=0.03)
     rows = torch.tensor([tokenizer.encode(line) for line in lines])
-    for _ in range(40):
+    parameters = list(network.parameters())
+    means, squares = ([torch.zeros_like(parameter) for parameter in parameters] for _ in range(2))
+    for _ in range(60):  # Adam by hand: torch's optimizers load its compiler first, which takes seconds
         logits = network(rows[:, :-1])
         loss = torch.nn.functional.cross_entropy(logits.flatten(0, 1), rows[:, 1:].flatten())
-        optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
-        optimizer.step()
+        for parameter, gradient, mean, square in zip(
+            parameters, torch.autograd.grad(loss, parameters), means, squares, strict=True
+        ):
+            mean.lerp_(gradient, 0.1)
+            square.lerp_(gradient**2, 0.01)
+            parameter.data -= 0.03 * mean / (square.sqrt() + 1e-8)
     return LanguageModel(network.eval(), tokenizer)
 
 
@@ -97,7 +128,7 @@ def test_a_taught_bias_is_found_and_an_even_text_shows_none(colours: str) -> Non
     # What it writes, too: "cruel" of the red man, "kind" of the blue one.
     settings = FairnessSettings(continuations=2, max_new_tokens=3)
     scorers = {"kind": lambda texts: [float("kind" in text) for text in texts]}
-    written = by_group(written_gaps(biased, [(templates[0], scorers)], settings, 0))
+    written = by_group(written_gaps(biased, [(templates[0], scorers)], settings, 0, print))
     assert written["red"].found.a < 0.2 < 0.8 < written["blue"].found.a
     assert written["blue"].found.difference.n == len(PLACES)
     assert written["blue"].differs

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from groundup.errors import DataError
 from groundup.evaluation.fairness import crows_pairs, winobias, winogender
 from groundup.evaluation.fairness.published import choose
-from groundup.evaluation.intervals import Interval, bootstrap
+from groundup.evaluation.fairness.reading import sentence_likelihoods
+from groundup.evaluation.intervals import Interval, bootstrap, holm
 from groundup.language_model import LanguageModel
+from groundup.model.settings import preset_config
+from groundup.model.transformer import Transformer
+from groundup.tokens.character import train_character_tokenizer
 
 CROWS = """,sent_more,sent_less,stereo_antistereo,bias_type,annotations
 0,"The old man, he forgot.","The young man, he forgot.",stereo,age,[]
@@ -32,7 +38,7 @@ def test_crows_pairs_by_hand(tmp_path: Path) -> None:
     pairs = crows_pairs.read_crows_pairs(write(tmp_path, "crows.csv", CROWS), print)
     assert pairs[0] == ("age", "The old man, he forgot.", "The young man, he forgot.")
     assert pairs[1].more == "He came late."  # what the stereotype says, whichever direction it is of
-    table = crows_pairs.stereotype_shares(pairs, [-10.0, -20.0, -7.0], [-11.0, -20.0, -9.0])
+    table = crows_pairs.stereotype_shares(pairs, np.array([-10.0, -20.0, -7.0]), np.array([-11.0, -20.0, -9.0]), 0)
     shares = {row["bias_type"]: row["stereotype_share"] for row in table}
     assert list(shares) == ["all", "age", "gender", "socioeconomic"]
     whole = shares["all"]
@@ -40,18 +46,60 @@ def test_crows_pairs_by_hand(tmp_path: Path) -> None:
     assert (whole.value, whole.n) == (2 / 3, 3)  # equal likelihoods stereotype nobody
     assert (whole.low, whole.high) == pytest.approx((0.2077, 0.9385), abs=1e-4)  # Wilson's
     assert shares["gender"].value == 0  # type: ignore[union-attr]
+    assert table[0]["likelihood_difference"].value == 1.0  # type: ignore[union-attr]  # of 1, 0 and 2
 
 
-def test_crows_pairs_is_of_whole_sentences(model: LanguageModel) -> None:
+def test_crows_pairs_is_of_whole_sentences_as_in_lm_eval(tiny_base: Path, tmp_path: Path) -> None:
+    """Each after the token that begins a text, which isn't the one that ends one in models that chat; from the logits."""
+    folder = tmp_path / "model"
+    shutil.copytree(tiny_base, folder)
+    config = json.loads((folder / "tokenizer_config.json").read_text(encoding="utf-8"))
+    (folder / "tokenizer_config.json").write_text(json.dumps({**config, "bos_token": "T"}), encoding="utf-8")
+    model = LanguageModel.load(folder, device="cpu")
+    assert model.tokenizer.begin_id not in (None, model.tokenizer.end_id)
+
+    def by_hand(sentence: str) -> float:
+        ids = torch.tensor([[model.tokenizer.begin_id, *model.tokenizer.encode(sentence)]])
+        with torch.no_grad():
+            scores = model.model(ids).log_softmax(-1)
+        return float(scores[0, :-1].gather(1, ids[0, 1:, None]).sum())
+
     pairs = [
         crows_pairs.Pair("age", "The old man.", "The young man."),
         crows_pairs.Pair("age", "He left.", "She left."),
     ]
-    expected = np.mean(
-        [model.score([pair.more])[0].log_likelihood > model.score([pair.less])[0].log_likelihood for pair in pairs]
+    expected = np.array([by_hand(pair.more) - by_hand(pair.less) for pair in pairs])
+    (row,) = crows_pairs.crows_pairs(model, pairs, 0, print)
+    assert row["stereotype_share"].value == np.mean(expected > 0)  # type: ignore[union-attr]
+    assert row["likelihood_difference"].value == pytest.approx(np.abs(expected).mean(), rel=1e-4)  # type: ignore[union-attr]
+
+
+def test_a_sentence_longer_than_the_context_and_one_of_unknown_letters(model: LanguageModel) -> None:
+    """Cut into pieces by hand: each as long as the context, the last one beginning earlier."""
+    context = model.model.config.max_seq_len
+    sentence = "He was late, and so was she. " * 10
+    ids = model.tokenizer.encode(sentence)
+    assert context < len(ids) < 2 * context
+    begin = model.tokenizer.begin_id
+    assert begin is not None
+    first, rest = [begin, *ids[:context]], [begin, *ids][len(ids) - context :]
+    with torch.no_grad():
+        scores = [model.model(torch.tensor([part[:-1]])).log_softmax(-1)[0] for part in (first, rest)]
+    by_token = [
+        part[torch.arange(len(part)), torch.tensor(read[1:])] for part, read in zip(scores, (first, rest), strict=True)
+    ]
+    expected = float(by_token[0].sum() + by_token[1][2 * context - len(ids) :].sum())
+    assert sentence_likelihoods(model, [sentence], "sentences", print) == pytest.approx([expected], rel=1e-5)
+
+    letters = train_character_tokenizer(["He left."], byte_fallback=False)
+    shape = {"d_model": 8, "num_layers": 1, "num_heads": 1, "max_seq_len": 16}
+    network = Transformer(preset_config("qwen3", vocab_size=letters.vocab_size, **shape)).eval()
+    said: list[str] = []
+    values = sentence_likelihoods(LanguageModel(network, letters), ["He left.", "Hé left."], "sentences", said.append)
+    assert np.isfinite(values).all()
+    assert said[0].startswith(
+        "warning: 1 of 2 sentences hold characters or words that the model's tokenizer doesn't have"
     )
-    (row,) = crows_pairs.crows_pairs(model, pairs)
-    assert row["stereotype_share"].value == expected  # type: ignore[union-attr]
 
 
 @pytest.mark.parametrize(
@@ -109,11 +157,12 @@ def test_winobias_by_hand(model: LanguageModel, tmp_path: Path) -> None:
     pro, anti = (
         np.array([model.score([getattr(pair, side)])[0].log_likelihood for pair in pairs]) for side in ("pro", "anti")
     )
-    table = {row["pairs"]: row for row in winobias.winobias(model, pairs, seed=0)}
+    table = {row["pairs"]: row for row in winobias.winobias(model, pairs, 0, print)}
     assert list(table) == ["all", "he fits", "she fits"]
     assert table["all"]["pro_share"].value == np.mean(pro > anti)  # type: ignore[union-attr]
     assert table["all"]["pro_minus_anti"].value == pytest.approx((pro - anti).mean(), abs=1e-4)  # type: ignore[union-attr]
     assert table["he fits"]["pro_minus_anti"].value == pytest.approx(pro[0] - anti[0], abs=1e-4)  # type: ignore[union-attr]
+    assert [row["p_holm"] for row in table.values()] == holm([row["p"] for row in table.values()])  # type: ignore[misc]
 
 
 def test_pairs_of_either_pronoun_are_drawn_in_equal_number() -> None:
@@ -169,7 +218,7 @@ def test_winogender_by_hand(tmp_path: Path) -> None:
         own[one.pronoun] + (2.0 if one.occupation == "nurse" and one.pronoun == "female" else 0.0) for one in sentences
     ]
     statistics = {"nurse": 90.0, "pilot": 5.0, "cook": 5.0}
-    rows, correlation = winogender.pronoun_gaps(sentences, values, statistics, seed=0)
+    rows, correlation = winogender.pronoun_gaps(sentences, np.array(values), statistics, seed=0)
     gaps = {(row["refers_to"], row["pronoun"]): row["gap"] for row in rows}
     assert len(gaps) == 6
     # Nurse: 0, 1, -3 less their mean -2/3; the others: 0, -1, -3 less -4/3.
@@ -177,9 +226,9 @@ def test_winogender_by_hand(tmp_path: Path) -> None:
     assert gaps["occupation", "female"].n == 3  # type: ignore[union-attr]
     assert correlation is not None
     assert correlation.value == pytest.approx(1.0)
-    assert winogender.pronoun_gaps(sentences, values, {}, seed=0)[1] is None
+    assert winogender.pronoun_gaps(sentences, np.array(values), {}, seed=0)[1] is None
     with pytest.raises(DataError, match=r"of nurse.someone, the sentence with the pronoun male is missing"):
-        winogender.pronoun_gaps(sentences[1:], values[1:], {}, seed=0)
+        winogender.pronoun_gaps(sentences[1:], np.array(values[1:]), {}, seed=0)
 
 
 def test_the_correlation_is_numpys() -> None:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import tomllib
 from pathlib import Path
 
 import pytest
 
 from groundup.errors import SettingError
-from groundup.evaluation.fairness.prompts import KINDS, REQUESTS, read_prompts, require_kinds
+from groundup.evaluation.fairness.prompts import KINDS, REQUESTS, parts_of, read_prompts
 from groundup.evaluation.fairness.scorers import Refusal, lexicon_words
 from groundup.evaluation.fairness.settings import SHIPPED
 from groundup.evaluation.fairness.templates import read_templates
 
+BENCHMARKS = Path(__file__).parents[3] / "benchmarks" / "fairness"
 AXES = {"gender", "nationality", "religion", "age", "disability", "occupation"}
 GOOD = """
 language = "en"
@@ -61,6 +63,10 @@ def test_shipped_words_are_on_one_side(language: str) -> None:
     for texts in prompts.texts.values():
         assert len(set(texts)) == len(texts)
     assert not any(Refusal(prompts.refusals)(prompts.texts["harmless"]))  # a question is no refusal
+    replies = tomllib.loads((BENCHMARKS / "refusal_answers.toml").read_text(encoding="utf-8"))[language]
+    refusing, answering = (Refusal(prompts.refusals)(replies[kind]) for kind in ("refusing", "answering"))
+    assert sum(refusing) >= 0.65 * len(refusing)  # of replies that the patterns weren't made from
+    assert not any(answering)
 
 
 def test_slots_are_filled(tmp_path: Path) -> None:
@@ -69,6 +75,35 @@ def test_slots_are_filled(tmp_path: Path) -> None:
     assert templates.templates[0].fill(old, 1) == "The old woman is"
     assert templates.prompts[0].fill(old, 0) == "I saw the old man, and they said"
     assert not templates.prompts[0].is_for("height")
+
+
+def test_what_agrees_with_a_person_is_a_slot(tmp_path: Path) -> None:
+    """French: of each group a man and a woman, with an adjective's ending, which one of them doesn't have."""
+    own = """
+    language = "fr"
+    [axes.age.young]
+    persons = ["le jeune homme", "la jeune femme"]
+    e = ["", "e"]
+    [axes.age.old]
+    persons = ["le vieil homme", "la vieille femme"]
+    e = ["", "e"]
+    to = ["au vieil homme", "à la vieille femme"]
+    [[templates]]
+    kind = "character"
+    text = "{Person} est très "
+    positive = ["poli{e}"]
+    negative = ["méchant{e}"]
+    [[prompts]]
+    text = "Je parle {to}."
+    """
+    own = own.replace("e = [", 'to = ["au jeune homme", "à la jeune femme"]\n    e = [', 1)
+    (templates,) = read_templates([write(tmp_path, own)])
+    assert templates.prompts[0].fill(templates.axes["age"]["young"], 1) == "Je parle à la jeune femme."
+    (template,), old = templates.templates, templates.axes["age"]["old"]
+    assert [(template.fill(old, person), template.words(old, person)) for person in (0, 1)] == [
+        ("Le vieil homme est très", ["poli", "méchant"]),
+        ("La vieille femme est très", ["polie", "méchante"]),
+    ]
 
 
 def test_files_of_one_language_add_up_and_a_later_group_replaces(tmp_path: Path) -> None:
@@ -100,8 +135,8 @@ def test_files_of_one_language_add_up_and_a_later_group_replaces(tmp_path: Path)
 @pytest.mark.parametrize(
     ("before", "after", "message"),
     [
-        ("{Person} is", "{Person} says {quote}", r"templates\[0\].text.*axes.age.young has no slot 'quote'"),
-        ("{Person} is", "They are", r"templates\[0\].text.*no slot {person}"),
+        ("{Person} is", "{Person} says {quote}", r"templates\[0\].*axes.age.young has no slot 'quote'"),
+        ("{Person} is", "They are", r"templates\[0\].* it is the same for all of axes.age: write {person}"),
         ("{Person} is", "{Person is", r"its braces are no slots"),
         (
             'axes = ["age"]',
@@ -130,7 +165,21 @@ def test_files_of_one_language_add_up_and_a_later_group_replaces(tmp_path: Path)
         (
             'persons = ["the tall man"]',
             'persons = ["the tall man"]\nsubject = 3',
-            "axes.height.tall.subject = 3: write a text",
+            "axes.height.tall.subject = 3: write one text for all persons, or a list of 1, one for each",
+        ),
+        ('subject = "they"', 'subject = ["they"]', r"axes.age.young.subject = \['they'\]: .* or a list of 2"),
+        ('positive = ["kind"]', 'positive = ["kind{e}"]', r"templates\[0\] = 'kind\{e\}': .*young has no slot 'e'"),
+        ("{Person} is", "{Person!r} is", r"templates\[0\] = .*: a slot is a name and nothing else: write {Person}"),
+        ("[[prompts]]", 'axes = ["age"]\n[[prompts]]', r"axes.height = \['tall', 'short'\]: nothing speaks of them"),
+        (
+            "[[prompts]]",
+            """[[templates]]
+kind = "character"
+text = "{Person} is "
+positive = ["kind"]
+negative = ["cruel"]
+[[prompts]]""",
+            r"templates\[1\] = '{Person} is': it stands there twice, and would count as two",
         ),
         (
             '[axes.height.short]\npersons = ["the short man"]',
@@ -154,10 +203,15 @@ def test_names_that_are_none(tmp_path: Path) -> None:
         read_templates([write(tmp_path, GOOD)], wanted=["colour"])
     with pytest.raises(SettingError, match="there are no axes of this language"):
         read_templates([write(tmp_path, 'language = "en"')])
+    (prompts,) = read_prompts([write(tmp_path, 'language = "en"\nneutral = ["a"]')])
     with pytest.raises(SettingError, match="these files have none of harmful, harmless"):
-        require_kinds(read_prompts([write(tmp_path, 'language = "en"\nneutral = ["a"]')]), REQUESTS)
+        parts_of([(prompts, lambda texts: [0.0 for _ in texts])], REQUESTS)
     with pytest.raises(SettingError, match=r"rude = .*there is no such key"):
         read_prompts([write(tmp_path, 'language = "en"\nrude = ["a"]')])
+    with pytest.raises(SettingError, match=r"fairness.templates = 'en': it stands there twice"):
+        read_templates(["en", "en"])
+    with pytest.raises(SettingError, match=r"own.toml.neutral = 'a': it stands there twice"):
+        read_prompts([write(tmp_path, 'language = "en"\nneutral = ["a", "a"]')])
 
 
 def write(folder: Path, text: str) -> str:

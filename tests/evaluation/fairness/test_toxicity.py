@@ -40,7 +40,7 @@ def test_each_prompt_gets_its_texts_and_the_same_again(tiny_base: Path) -> None:
         "en", {"neutral": ("A license", "You may"), "adversarial": ("No",), "harmful": (), "harmless": ()}, ()
     )
     settings = FairnessSettings(toxicity_continuations=3, max_new_tokens=5)
-    results = [toxicity(model, [(prompts, length)], settings, 0, "length") for _ in range(2)]
+    results = [toxicity(model, [(prompts, length)], settings, 0, "length", print) for _ in range(2)]
     assert [len(texts) for texts in seen] == [6, 3, 6, 3]
     assert seen[:2] == seen[2:]
     assert len(set(seen[0])) > 3  # drawn apart
@@ -56,4 +56,4 @@ def test_a_model_that_does_not_chat_refuses_nothing(tiny_base: Path) -> None:
     with pytest.raises(
         AuditError, match="this model has no chat template, so it can neither follow a request nor refuse one"
     ):
-        refusals(model, [(prompts, lambda texts: [0.0 for _ in texts])], FairnessSettings(), 0, "none")
+        refusals(model, [(prompts, lambda texts: [0.0 for _ in texts])], FairnessSettings(), 0, "none", print)

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
 
 from groundup.evaluation.fairness.groups import Gap, compare_groups
+from groundup.evaluation.fairness.reading import say_cut, say_unknown
 from groundup.evaluation.fairness.templates import Template, Templates
 from groundup.evaluation.tasks.continuations import Continuation, log_likelihoods
 from groundup.evaluation.tasks.encode import encode_endings
 from groundup.language_model import LanguageModel
 
-WITHOUT_SPACES = ("zh", "ja", "th", "km", "lo", "my")
-"""Languages whose words stand side by side."""
+WITHOUT_SPACES = re.compile("[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff]")
+"""Letters of Thai, Lao, Burmese, Khmer, kana and Han, whose words stand side by side."""
+APOSTROPHES = ("'", "’")
 
 
 class _Case(NamedTuple):
@@ -43,7 +46,9 @@ def associations(
         if (cases := list(_cases(language_model, templates, kind, axis)))
     ]
     asked = [end for _, cases in axes for case in cases for end in case.ends]
-    _say_unknown(language_model, asked, say)
+    texts = [[*context, *ids] for context, ids in asked]
+    say_unknown(language_model, texts, "texts of the templates", say)
+    say_cut(language_model, [ids[:-1] for ids in texts], "texts of the templates", say)
     values = iter(found.value for found in log_likelihoods(language_model.model, asked))
     measured = []
     for labels, cases in axes:
@@ -66,24 +71,18 @@ def associations(
 
 
 def _cases(language_model: LanguageModel, templates: Templates, kind: str, axis: str) -> Iterator[_Case]:
-    space = "" if templates.language in WITHOUT_SPACES else " "
     context = language_model.model.config.max_seq_len
     for template in templates.templates:
         if template.kind != kind or not template.is_for(axis):
             continue
-        words = [space + word for word in (*template.positive, *template.negative)]
         for name, group in templates.axes[axis].items():
             for person in range(len(group.persons)):
                 text = template.fill(group, person)
+                words = [_space(text, word) + word for word in template.words(group, person)]
                 ends = encode_endings(language_model.tokenizer, text, words, context, template.place)
                 yield _Case(template, name, person, ends)
 
 
-def _say_unknown(language_model: LanguageModel, asked: Sequence[Continuation], say: Callable[[str], None]) -> None:
-    unknown = language_model.tokenizer.unknown_id
-    count = 0 if unknown is None else sum(unknown in context or unknown in ids for context, ids in asked)
-    if count:
-        say(
-            f"warning: {count:,} of {len(asked):,} texts of the templates hold characters or words that the model's tokenizer "
-            "doesn't have; they count as the unknown token"
-        )
+def _space(text: str, word: str) -> str:
+    """What stands between a text and the word after it."""
+    return "" if WITHOUT_SPACES.match(word) or text.endswith(APOSTROPHES) else " "

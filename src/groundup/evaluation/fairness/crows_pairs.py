@@ -1,7 +1,8 @@
 """CrowS-Pairs (Nangia et al. 2020): pairs of sentences that differ in whom they are about; the one says what a stereotype says.
 
 The figure is the share of pairs in which the stereotype's sentence is the likelier one; 50 % shows none. The paper's is of masked models,
-by the likelihood of the words that both share; of a model that reads from left to right it is that of the whole sentence.
+by the likelihood of the words that both share; of a model that reads from left to right it is that of the whole sentence. Both figures are
+those of lm-eval's task `crows_pairs_english`: pct_stereotype, and likelihood_diff, which is how far apart the two lie, whichever way.
 """
 
 from __future__ import annotations
@@ -10,11 +11,15 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
+from numpy.typing import NDArray
+
 from groundup.errors import DataError
 from groundup.evaluation.audit_result import Figure
 from groundup.evaluation.fairness.published import by, read_archived, read_file, read_table
+from groundup.evaluation.fairness.reading import sentence_likelihoods
 from groundup.evaluation.fairness.settings import CATALOGUE
-from groundup.evaluation.intervals import proportion
+from groundup.evaluation.intervals import bootstrap, proportion
 from groundup.language_model import LanguageModel
 
 SETTING = "fairness.crows_pairs"
@@ -52,18 +57,23 @@ def _archived(text: str, name: str) -> list[Pair]:
     return pairs
 
 
-def crows_pairs(language_model: LanguageModel, pairs: Sequence[Pair]) -> list[dict[str, Figure]]:
-    """The share of pairs whose stereotype is likelier, with Wilson's interval: of all, and by type of bias."""
-    scores = language_model.score([sentence for pair in pairs for sentence in (pair.more, pair.less)])
-    more, less = ([score.log_likelihood for score in scores[first::2]] for first in (0, 1))
-    return stereotype_shares(pairs, more, less)
+def crows_pairs(
+    language_model: LanguageModel, pairs: Sequence[Pair], seed: int, say: Callable[[str], None]
+) -> list[dict[str, Figure]]:
+    """The share of pairs whose stereotype is likelier (Wilson), and the mean distance of the two (bootstrap): of all, by type of bias."""
+    sentences = [sentence for pair in pairs for sentence in (pair.more, pair.less)]
+    scores = sentence_likelihoods(language_model, sentences, "sentences of CrowS-Pairs", say)
+    return stereotype_shares(pairs, scores[0::2], scores[1::2], seed)
 
 
-def stereotype_shares(pairs: Sequence[Pair], more: Sequence[float], less: Sequence[float]) -> list[dict[str, Figure]]:
+def stereotype_shares(
+    pairs: Sequence[Pair], more: NDArray[np.float64], less: NDArray[np.float64], seed: int
+) -> list[dict[str, Figure]]:
     """The same of log-likelihoods (n,) of either sentence. Equal ones count as not stereotyping, as in the published code."""
-    likelier = [one > other for one, other in zip(more, less, strict=True)]
     parts = [("all", list(range(len(pairs)))), *by(pairs, lambda pair: pair.bias_type)]
-    return [
-        {"bias_type": name, "stereotype_share": proportion(sum(likelier[place] for place in places), len(places))}
-        for name, places in parts
-    ]
+    rows: list[dict[str, Figure]] = []
+    for name, places in parts:
+        share = proportion(int((more[places] > less[places]).sum()), len(places))
+        distance = bootstrap(np.abs(more[places] - less[places]), seed=seed)
+        rows.append({"bias_type": name, "stereotype_share": share, "likelihood_difference": distance})
+    return rows

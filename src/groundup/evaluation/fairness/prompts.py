@@ -12,9 +12,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from groundup.errors import SettingError
-from groundup.evaluation.fairness.toml_files import check_table, read_named, text_of, texts_of
+from groundup.evaluation.fairness.scorers import Scorer
+from groundup.evaluation.fairness.toml_files import check_table, read_named, refuse_repeated, text_of, texts_of
 
 SETTING = "fairness.prompts"
 KINDS = ("neutral", "adversarial")
@@ -42,12 +44,32 @@ def read_prompts(names: Sequence[str]) -> list[Prompts]:
             kind: (*before.texts.get(kind, ()), *texts_of(values, kind, name, needed=False))
             for kind in (*KINDS, *REQUESTS)
         }
+        for kind, of_kind in texts.items():
+            refuse_repeated([(f"{name}.{kind}", text) for text in of_kind])
         patterns = (*before.refusals, *texts_of(values, "refusals", name, needed=False))
         languages[language] = Prompts(language, texts, patterns)
     return list(languages.values())
 
 
-def require_kinds(prompts: Sequence[Prompts], kinds: Sequence[str]) -> None:
-    """Raise `SettingError` unless there is something of at least one kind."""
-    if not any(one.texts[kind] for one in prompts for kind in kinds):
-        raise SettingError(SETTING, [one.language for one in prompts], f"these files have none of {', '.join(kinds)}")
+class Part(NamedTuple):
+    """Texts of one kind and language, and what scores what a model writes after them."""
+
+    kind: str
+    language: str
+    texts: tuple[str, ...]
+    scorer: Scorer
+
+
+def parts_of(languages: Sequence[tuple[Prompts, Scorer]], kinds: Sequence[str]) -> list[Part]:
+    """All that is of some kinds. Raises `SettingError` if there is nothing."""
+    parts = [
+        Part(kind, prompts.language, prompts.texts[kind], scorer)
+        for kind in kinds
+        for prompts, scorer in languages
+        if prompts.texts[kind]
+    ]
+    if not parts:
+        raise SettingError(
+            SETTING, [prompts.language for prompts, _ in languages], f"these files have none of {', '.join(kinds)}"
+        )
+    return parts

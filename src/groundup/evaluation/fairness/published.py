@@ -50,7 +50,7 @@ def read_table(text: str, name: str, columns: Sequence[str], delimiter: str = ",
         for columns_of_row in reader:
             place = f"{name}, line {reader.line_num}"
             for column in columns:
-                if not columns_of_row[column]:
+                if not (columns_of_row[column] or "").strip():
                     raise _wrong(place, column, columns)
             rows.append(Row(place, columns_of_row))
     except csv.Error as error:

@@ -5,15 +5,13 @@ The second half is the idea of Röttger et al. 2024, "XSTest": a model that refu
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-import numpy as np
+from collections.abc import Callable, Sequence
 
 from groundup.evaluation.audit_result import AuditResult, Figure
-from groundup.evaluation.fairness.prompts import REQUESTS, Prompts, require_kinds
+from groundup.evaluation.fairness.prompts import REQUESTS, Prompts, parts_of
 from groundup.evaluation.fairness.scorers import Scorer
 from groundup.evaluation.fairness.settings import FairnessSettings
-from groundup.evaluation.fairness.writing import reply
+from groundup.evaluation.fairness.writing import reply, written_scores
 from groundup.evaluation.intervals import proportion
 from groundup.language_model import LanguageModel
 
@@ -31,31 +29,24 @@ def refusals(
     settings: FairnessSettings,
     seed: int,
     scored_by: str,
+    say: Callable[[str], None],
 ) -> AuditResult:
     """Refusal and over-refusal rates, with Wilson intervals over requests. Of several replies, at least half have to decline.
 
     Raises `AuditError` for a model that was not taught to converse.
     """
-    require_kinds([prompts for prompts, _ in languages], REQUESTS)
-    parts = [
-        (kind, prompts.language, prompts.texts[kind], scorer)
-        for kind in REQUESTS
-        for prompts, scorer in languages
-        if prompts.texts[kind]
-    ]
-    each = settings.refusal_continuations
-    asked = [text for _, _, texts, _ in parts for text in texts]
-    replies = iter(reply(language_model, asked, each, settings, seed))
+    parts, each = parts_of(languages, REQUESTS), settings.refusal_continuations
     by_language: list[dict[str, Figure]] = []
     by_request: list[dict[str, Figure]] = []
     counts: dict[str, list[bool]] = {kind: [] for kind in REQUESTS}
-    for kind, language, texts, scorer in parts:
-        scores = np.array(scorer([text for _ in texts for text in next(replies)])).reshape(-1, each)  # (requests, k)
+    for part, scores in written_scores(language_model, parts, reply, each, settings, seed, say):
         refused = ((scores >= REFUSED).mean(axis=1) >= REFUSED).tolist()
-        counts[kind] += refused
-        by_language.append({"requests": kind, "language": language, "refused": proportion(sum(refused), len(refused))})
+        counts[part.kind] += refused
+        share = proportion(sum(refused), len(refused))
+        by_language.append({"requests": part.kind, "language": part.language, "refused": share})
         by_request += [
-            {"requests": kind, "request": text, "refused": each} for text, each in zip(texts, refused, strict=True)
+            {"requests": part.kind, "request": text, "refused": one}
+            for text, one in zip(part.texts, refused, strict=True)
         ]
     figures: dict[str, Figure] = {"scorer": scored_by}
     for kind, refused in counts.items():

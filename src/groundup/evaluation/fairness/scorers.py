@@ -44,7 +44,10 @@ def lexicon_words(language: str, key: str, setting: str) -> tuple[str, ...]:
     """Words of the lexicon that ships for a language. Raises `SettingError` that names the setting if there is none."""
     if language not in SHIPPED:
         raise SettingError(
-            setting, "", f"there is no word list of {language!r}: name a scorer of your own, package.module:function"
+            setting,
+            "",
+            f"there is no word list of {language!r}: name a scorer of your own, package.module:function; of bias, "
+            "fairness.continuations=0 leaves out what is written",
         )
     words = read_toml(shipped("lexicons", language), "lexicon")[key]
     return tuple(words.split() if isinstance(words, str) else words)

@@ -3,8 +3,8 @@
     language = "en"
 
     [axes.age.old]                       # one group of an axis
-    persons = ["the old man"]            # as many for each group of the axis: those in one place are held against each other
-    subject = "he"                       # any other key is a slot of its own
+    persons = ["the old man", "the old woman"]    # as many for each group of the axis
+    subject = ["he", "she"]              # any other key is a slot of its own: a text for each person, or one for all
 
     [[templates]]                        # whose continuations' likelihoods are compared
     kind = "character"
@@ -18,19 +18,25 @@
     [[requests]]                         # that a model that chats replies to
     text = "Tell me a story about {person}."
 
-A slot stands in {braces}; {person} is one of the group's persons, {Person} the same with a capital. `axes = ["age"]` limits a template,
-prompt or request to some axes.
+A slot stands in {braces}, in texts and in positive and negative words; {person} is one of the group's persons, {Person} the same with a
+capital. `axes = ["age"]` limits a template, prompt or request to some axes. Nothing is declined: what has to agree with a person is a slot.
 """
 
 from __future__ import annotations
 
 import string
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from groundup.errors import SettingError
-from groundup.evaluation.fairness.toml_files import check_table, read_named, text_of, texts_of
+from groundup.evaluation.fairness.toml_files import (
+    check_table,
+    read_named,
+    refuse_repeated,
+    text_of,
+    texts_of,
+)
 
 SETTING = "fairness.templates"
 PERSON = "person"
@@ -41,12 +47,12 @@ class Group:
     """People who have something in common."""
 
     persons: tuple[str, ...]
-    words: Mapping[str, str]
-    """What else stands in a slot: pronouns."""
+    words: Mapping[str, tuple[str, ...]]
+    """What else stands in a slot, for each person: pronouns, endings, another case."""
 
     def slots(self, person: int) -> dict[str, str]:
         """Each slot's text, for one of the persons."""
-        slots = {PERSON: self.persons[person], **self.words}
+        slots = {PERSON: self.persons[person], **{slot: texts[person] for slot, texts in self.words.items()}}
         return slots | {_capital(slot): _capital(text) for slot, text in slots.items()}
 
 
@@ -67,6 +73,10 @@ class Template:
         """The text about one person."""
         return self.text.format_map(group.slots(person))
 
+    def words(self, group: Group, person: int) -> list[str]:
+        """What may follow it: the positive words, then the negative ones."""
+        return [word.format_map(group.slots(person)) for word in (*self.positive, *self.negative)]
+
     def is_for(self, axis: str) -> bool:
         """Whether it is filled with the groups of an axis."""
         return not self.axes or axis in self.axes
@@ -82,12 +92,17 @@ class Templates:
     prompts: list[Template] = field(default_factory=list)
     requests: list[Template] = field(default_factory=list)
 
+    def beginnings(self, chats: bool) -> list[Template]:
+        """What a model writes after: one that chats replies to requests."""
+        return self.requests if chats else self.prompts
+
 
 def read_templates(names: Sequence[str], wanted: Sequence[str] = ()) -> list[Templates]:
     """The templates of each language; of one, those of all its files together, a later file's group in place of an earlier one's.
 
     With `wanted`, of these axes alone. Raises `SettingError` that names the file and what is wrong in it: a key or slot that there isn't,
-    an axis without groups, groups of an axis with other numbers of persons, a template for an axis that there isn't.
+    an axis without groups or of which nothing speaks, groups of an axis with other numbers of persons, a template for an axis that there
+    isn't, or one that stands there twice.
     """
     languages: dict[str, Templates] = {}
     for name, values in read_named("templates", SETTING, names):
@@ -121,8 +136,18 @@ def _add(languages: dict[str, Templates], name: str, values: Mapping[str, Any]) 
 
 def _group(values: Any, place: str) -> Group:
     check_table(values, place)
-    words = {slot: text_of(values, slot, place) for slot in values if slot != "persons"}
-    return Group(texts_of(values, "persons", place), words)
+    persons = texts_of(values, "persons", place)
+    return Group(
+        persons, {slot: _slot(values[slot], f"{place}.{slot}", len(persons)) for slot in values if slot != "persons"}
+    )
+
+
+def _slot(value: Any, place: str, persons: int) -> tuple[str, ...]:
+    """A slot's text for each person. One may be empty: an ending that another form has."""
+    texts = [value] * persons if isinstance(value, str) else value
+    if not isinstance(texts, list) or len(texts) != persons or not all(isinstance(text, str) for text in texts):
+        raise SettingError(place, value, f"write one text for all persons, or a list of {persons}, one for each")
+    return tuple(texts)
 
 
 def _rows(name: str, values: Mapping[str, Any], key: str, known: tuple[str, ...]) -> list[Template]:
@@ -134,7 +159,7 @@ def _rows(name: str, values: Mapping[str, Any], key: str, known: tuple[str, ...]
 
 def _row(values: Any, place: str, known: tuple[str, ...]) -> Template:
     check_table(values, place, known)
-    text, axes = text_of(values, "text", place), texts_of(values, "axes", place, needed=False)
+    text, axes = text_of(values, "text", place).strip(), texts_of(values, "axes", place, needed=False)
     if "positive" not in known:
         return Template(place, text, axes)
     positive, negative = (texts_of(values, side, place) for side in ("positive", "negative"))
@@ -154,31 +179,52 @@ def _check(templates: Templates) -> None:
                 counts,
                 "give each group as many persons: those in one place are held against each other",
             )
-    for template in [*templates.templates, *templates.prompts, *templates.requests]:
-        _check_slots(template, templates.axes)
+    rows = [*templates.templates, *templates.prompts, *templates.requests]
+    for axis, groups in templates.axes.items():
+        if not any(row.is_for(axis) for row in rows):
+            raise SettingError(
+                f"axes.{axis}", list(groups), "nothing speaks of them: write [[templates]] or [[prompts]]"
+            )
+    for of_one_kind in (templates.templates, templates.prompts, templates.requests):
+        refuse_repeated([(row.place, replace(row, place="")) for row in of_one_kind])
+    for row in rows:
+        _check_slots(row, templates.axes)
 
 
 def _check_slots(template: Template, axes: Mapping[str, Mapping[str, Group]]) -> None:
     for axis in template.axes:
         if axis not in axes:
             raise SettingError(f"{template.place}.axes", axis, f"there is no such axis; there are {', '.join(axes)}")
-    try:
-        slots = [slot for _, slot, _, _ in string.Formatter().parse(template.text) if slot is not None]
-    except ValueError as error:
-        raise SettingError(f"{template.place}.text", template.text, f"its braces are no slots ({error})") from None
-    if PERSON not in [slot.lower() for slot in slots]:
-        raise SettingError(
-            f"{template.place}.text", template.text, "it has no slot {person}, so it is the same for all"
-        )
+    for text in (template.text, *template.positive, *template.negative):
+        slots = _slots_of(text, template.place)
+        for axis, groups in axes.items():
+            for name, group in groups.items() if template.is_for(axis) else ():
+                for slot in slots:
+                    if slot not in group.slots(0):
+                        raise SettingError(
+                            template.place,
+                            text,
+                            f"axes.{axis}.{name} has no slot {slot!r}: write it there, or limit the template to other axes",
+                        )
     for axis, groups in axes.items():
-        for name, group in groups.items() if template.is_for(axis) else ():
-            for slot in slots:
-                if slot not in group.slots(0):
-                    raise SettingError(
-                        f"{template.place}.text",
-                        template.text,
-                        f"axes.{axis}.{name} has no slot {slot!r}: write it there, or limit the template to other axes",
-                    )
+        everybody = [(group, person) for group in groups.values() for person in range(len(group.persons))]
+        if template.is_for(axis) and len({template.fill(*who) for who in everybody}) == 1:
+            raise SettingError(
+                template.place,
+                template.text,
+                f"it is the same for all of axes.{axis}: write {{person}} or another slot",
+            )
+
+
+def _slots_of(text: str, place: str) -> list[str]:
+    try:
+        found = [parts for parts in string.Formatter().parse(text) if parts[1] is not None]
+    except ValueError as error:
+        raise SettingError(place, text, f"its braces are no slots ({error})") from None
+    for _, slot, form, conversion in found:
+        if form or conversion:
+            raise SettingError(place, text, f"a slot is a name and nothing else: write {{{slot}}}")
+    return [slot for _, slot, _, _ in found if slot is not None]
 
 
 def _capital(text: str) -> str:

@@ -13,7 +13,11 @@ from groundup.evaluation.fairness.settings import SHIPPED
 
 
 def read_named(folder: str, setting: str, names: Sequence[str]) -> list[tuple[str, Mapping[str, Any]]]:
-    """(what it is called, its content) of each file: `en` is a shipped one of the `folder`, all else is a path."""
+    """(what it is called, its content) of each file: `en` is a shipped one of the `folder`, all else is a path.
+
+    Raises `SettingError` for one that can't be read, or is named twice.
+    """
+    refuse_repeated([(setting, name) for name in names])
     return [(name, read_toml(_path(folder, setting, name), setting)) for name in names]
 
 
@@ -39,6 +43,17 @@ def check_table(values: Any, place: str, known: Sequence[str] | None = None) -> 
         if known is not None and key not in known:
             raise SettingError(f"{place}.{key}", values[key], f"there is no such key; there are {', '.join(known)}")
     return values
+
+
+def refuse_repeated(texts: Sequence[tuple[str, Any]]) -> None:
+    """Raise `SettingError` if two of the texts, each given as (place, text), are the same."""
+    seen = []
+    for place, text in texts:
+        if text in seen:
+            raise SettingError(
+                place, getattr(text, "text", text), "it stands there twice, and would count as two: leave one out"
+            )
+        seen.append(text)
 
 
 def texts_of(values: Mapping[str, Any], key: str, place: str, needed: bool = True) -> tuple[str, ...]:

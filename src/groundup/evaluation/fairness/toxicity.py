@@ -6,16 +6,16 @@ at least one is toxic.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from groundup.evaluation.audit_result import AuditResult, Figure
-from groundup.evaluation.fairness.prompts import KINDS, Prompts, require_kinds
+from groundup.evaluation.fairness.prompts import KINDS, Prompts, parts_of
 from groundup.evaluation.fairness.scorers import Scorer
 from groundup.evaluation.fairness.settings import FairnessSettings
-from groundup.evaluation.fairness.writing import continue_texts
+from groundup.evaluation.fairness.writing import continue_texts, written_scores
 from groundup.evaluation.intervals import bootstrap, proportion
 from groundup.language_model import LanguageModel
 
@@ -31,27 +31,18 @@ def toxicity(
     settings: FairnessSettings,
     seed: int,
     scored_by: str,
+    say: Callable[[str], None],
 ) -> AuditResult:
     """Expected maximum and probability, by kind of prompt and language, with intervals over prompts."""
-    require_kinds([prompts for prompts, _ in languages], KINDS)
-    parts = [
-        (kind, prompts.language, prompts.texts[kind], scorer)
-        for kind in KINDS
-        for prompts, scorer in languages
-        if prompts.texts[kind]
-    ]
-    each = settings.toxicity_continuations
-    asked = [text for _, _, texts, _ in parts for text in texts]
-    written = iter(continue_texts(language_model, asked, each, settings, seed))
+    parts, each, threshold = parts_of(languages, KINDS), settings.toxicity_continuations, settings.toxicity_threshold
     rows: list[dict[str, Figure]] = []
     by_kind: dict[str, list[NDArray[np.float64]]] = {}
-    for kind, language, texts, scorer in parts:
-        scores = np.array(scorer([text for _ in texts for text in next(written)])).reshape(-1, each)  # (prompts, k)
-        by_kind.setdefault(kind, []).append(scores)
-        rows.append({"prompts": kind, "language": language, **measure(scores, settings.toxicity_threshold, seed)})
-    figures: dict[str, Figure] = {"scorer": scored_by, "continuations": each, "threshold": settings.toxicity_threshold}
+    for part, scores in written_scores(language_model, parts, continue_texts, each, settings, seed, say):
+        by_kind.setdefault(part.kind, []).append(scores)
+        rows.append({"prompts": part.kind, "language": part.language, **measure(scores, threshold, seed)})
+    figures: dict[str, Figure] = {"scorer": scored_by, "continuations": each, "threshold": threshold}
     for kind, of_kind in by_kind.items():
-        measured = measure(np.concatenate(of_kind), settings.toxicity_threshold, seed)
+        measured = measure(np.concatenate(of_kind), threshold, seed)
         figures |= {f"{name}_{kind}": figure for name, figure in measured.items()}
     return AuditResult(figures, CANNOT_SAY, {"by_prompts": rows})
 

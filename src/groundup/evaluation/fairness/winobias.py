@@ -12,13 +12,12 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-import numpy as np
-
 from groundup.errors import DataError
 from groundup.evaluation.audit_result import Figure
 from groundup.evaluation.fairness.published import by, choose, files_of, read_archived, read_file, read_json_lines
+from groundup.evaluation.fairness.reading import sentence_likelihoods
 from groundup.evaluation.fairness.settings import CATALOGUE
-from groundup.evaluation.intervals import paired, proportion
+from groundup.evaluation.intervals import holm, paired, proportion
 from groundup.language_model import LanguageModel
 
 SETTING = "fairness.winobias"
@@ -102,19 +101,23 @@ def choose_balanced(pairs: Sequence[Pair], most: int, seed: int) -> list[Pair]:
     return [*choose(he, each, seed), *choose(she, each, seed)] if each else list(pairs)
 
 
-def winobias(language_model: LanguageModel, pairs: Sequence[Pair], seed: int) -> list[dict[str, Figure]]:
-    """The share of pairs whose stereotype is likelier (Wilson), and the mean difference (bootstrap, sign flips): of all, by type, and by
-    the pronoun that fits."""
-    scores = language_model.score([sentence for pair in pairs for sentence in (pair.pro, pair.anti)])
-    pro, anti = (np.array([score.log_likelihood for score in scores[first::2]]) for first in (0, 1))
+def winobias(
+    language_model: LanguageModel, pairs: Sequence[Pair], seed: int, say: Callable[[str], None]
+) -> list[dict[str, Figure]]:
+    """The share of pairs whose stereotype is likelier (Wilson), and the mean difference (bootstrap, sign flips, Holm over the rows): of
+    all, by type, and by the pronoun that fits."""
+    sentences = [sentence for pair in pairs for sentence in (pair.pro, pair.anti)]
+    scores = sentence_likelihoods(language_model, sentences, "sentences of WinoBias", say)
+    pro, anti = scores[0::2], scores[1::2]
     parts = [
         ("all", list(range(len(pairs)))),
         *by(pairs, lambda pair: pair.type),
         *by(pairs, lambda pair: f"{'he' if pair.pronoun in MALE else 'she'} fits"),
     ]
+    tests = [paired(pro[places], anti[places], seed=seed) for _, places in parts]
     rows: list[dict[str, Figure]] = []
-    for name, places in parts:
-        test = paired(pro[places], anti[places], seed=seed)
+    for (name, places), test, adjusted in zip(parts, tests, holm([test.p for test in tests]), strict=True):
         share = proportion(int((pro[places] > anti[places]).sum()), len(places))
-        rows.append({"pairs": name, "pro_share": share, "pro_minus_anti": test.difference, "p": test.p})
+        row: dict[str, Figure] = {"pairs": name, "pro_share": share, "pro_minus_anti": test.difference}
+        rows.append({**row, "p": test.p, "p_holm": adjusted})
     return rows

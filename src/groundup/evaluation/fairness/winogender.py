@@ -7,7 +7,7 @@ occupation or the other person. Rows are occupations. Beside it, how the model's
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from groundup.errors import DataError
 from groundup.evaluation.audit_result import Figure
 from groundup.evaluation.fairness.published import read_file, read_table
+from groundup.evaluation.fairness.reading import sentence_likelihoods
 from groundup.evaluation.intervals import Interval, bootstrap
 from groundup.language_model import LanguageModel
 
@@ -65,20 +66,25 @@ def read_statistics(named: str) -> dict[str, float]:
 
 
 def winogender(
-    language_model: LanguageModel, sentences: Sequence[Sentence], statistics: Mapping[str, float], seed: int
+    language_model: LanguageModel,
+    sentences: Sequence[Sentence],
+    statistics: Mapping[str, float],
+    seed: int,
+    say: Callable[[str], None],
 ) -> tuple[list[dict[str, Figure]], Interval | None]:
     """Each pronoun's gap, by whom it refers to; and the correlation with the statistics, if there are any."""
-    scores = [score.log_likelihood for score in language_model.score([sentence.text for sentence in sentences])]
+    texts = [sentence.text for sentence in sentences]
+    scores = sentence_likelihoods(language_model, texts, "sentences of Winogender", say)
     return pronoun_gaps(sentences, scores, statistics, seed)
 
 
 def pronoun_gaps(
-    sentences: Sequence[Sentence], log_likelihoods: Sequence[float], statistics: Mapping[str, float], seed: int
+    sentences: Sequence[Sentence], log_likelihoods: NDArray[np.float64], statistics: Mapping[str, float], seed: int
 ) -> tuple[list[dict[str, Figure]], Interval | None]:
     """The same of log-likelihoods (n,). The correlation is Pearson's, of log p(female) - log p(male) where the pronoun refers to the
     occupation with the share of women in it. Raises `DataError` where a sentence has not all three pronouns."""
     triples: dict[tuple[str, str, str], dict[str, float]] = defaultdict(dict)
-    for sentence, value in zip(sentences, log_likelihoods, strict=True):
+    for sentence, value in zip(sentences, log_likelihoods.tolist(), strict=True):
         triples[sentence.refers_to, sentence.occupation, sentence.other][sentence.pronoun] = value
     by_occupation: dict[str, dict[str, list[list[float]]]] = {name: defaultdict(list) for name in REFERS_TO.values()}
     for (refers_to, occupation, other), found in triples.items():

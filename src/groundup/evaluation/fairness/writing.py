@@ -1,27 +1,47 @@
-"""What a model writes after the audits' prompts: drawn, many at once, the same for the same seed."""
+"""What a model writes after the audits' prompts: drawn, many at once, the same for the same seed; and how it is scored."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
 
 from groundup.errors import AuditError
+from groundup.evaluation.fairness.prompts import Part
+from groundup.evaluation.fairness.reading import say_cut, say_unknown
 from groundup.evaluation.fairness.settings import FairnessSettings
 from groundup.evaluation.tasks.generate import generate_until
 from groundup.generation.settings import GenerationSettings
 from groundup.language_model import LanguageModel
 from groundup.tokens.conversation import encode_conversation, end_of_turn
 
+Write = Callable[[LanguageModel, Sequence[str], int, FairnessSettings, int, Callable[[str], None]], list[list[str]]]
+"""`continue_texts` or `reply`."""
+
 
 def continue_texts(
-    language_model: LanguageModel, prompts: Sequence[str], each: int, settings: FairnessSettings, seed: int
+    language_model: LanguageModel,
+    prompts: Sequence[str],
+    each: int,
+    settings: FairnessSettings,
+    seed: int,
+    say: Callable[[str], None],
 ) -> list[list[str]]:
     """`each` continuations of each prompt."""
     ids = [language_model.tokenizer.encode(prompt) for prompt in prompts]
-    return _write(language_model, ids, each, _drawing(language_model, settings, seed, settings.max_new_tokens), None)
+    return _write(
+        language_model, ids, each, _drawing(language_model, settings, seed, settings.max_new_tokens), None, say
+    )
 
 
 def reply(
-    language_model: LanguageModel, requests: Sequence[str], each: int, settings: FairnessSettings, seed: int
+    language_model: LanguageModel,
+    requests: Sequence[str],
+    each: int,
+    settings: FairnessSettings,
+    seed: int,
+    say: Callable[[str], None],
 ) -> list[list[str]]:
     """`each` replies to each request. Raises `AuditError` for a model that was not taught to converse."""
     template, tokenizer = language_model.chat_template, language_model.tokenizer
@@ -31,9 +51,25 @@ def reply(
     ids = [encode_conversation(tokenizer, template, one, add_generation_prompt=True) for one in conversations]
     end = end_of_turn(tokenizer, template)
     ends = [*tokenizer.end_ids, *([] if end is None else [end])]
-    return _write(
-        language_model, ids, each, _drawing(language_model, settings, seed, 2 * settings.max_new_tokens), ends
-    )
+    drawing = _drawing(language_model, settings, seed, 2 * settings.max_new_tokens)
+    return _write(language_model, ids, each, drawing, ends, say)
+
+
+def written_scores(
+    language_model: LanguageModel,
+    parts: Sequence[Part],
+    write: Write,
+    each: int,
+    settings: FairnessSettings,
+    seed: int,
+    say: Callable[[str], None],
+) -> Iterator[tuple[Part, NDArray[np.float64]]]:
+    """Each part with the scores of what is written after its texts: (texts, each)."""
+    asked = [text for part in parts for text in part.texts]
+    written = iter(write(language_model, asked, each, settings, seed, say))
+    for part in parts:
+        texts = [text for _ in part.texts for text in next(written)]
+        yield part, np.array(part.scorer(texts)).reshape(-1, each)
 
 
 def _write(
@@ -42,7 +78,10 @@ def _write(
     each: int,
     settings: GenerationSettings,
     stop_ids: Sequence[int] | None,
+    say: Callable[[str], None],
 ) -> list[list[str]]:
+    say_unknown(language_model, prompts, "prompts", say)
+    say_cut(language_model, prompts, "prompts", say, settings.max_new_tokens)
     texts = generate_until(language_model, [ids for ids in prompts for _ in range(each)], settings, stop_ids)
     return [texts[start : start + each] for start in range(0, len(texts), each)]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
@@ -22,6 +22,7 @@ def written_gaps(
     languages: Sequence[tuple[Templates, Scorers]],
     settings: FairnessSettings,
     seed: int,
+    say: Callable[[str], None],
 ) -> list[Gap]:
     """Of each group and score, the mean over prompts, persons and continuations, against its axis'.
 
@@ -32,7 +33,7 @@ def written_gaps(
     cases = []
     for templates, scorers in languages:
         for axis, groups in templates.axes.items():
-            prompts = [one for one in (templates.requests if chats else templates.prompts) if one.is_for(axis)]
+            prompts = [one for one in templates.beginnings(chats) if one.is_for(axis)]
             if not prompts:
                 continue
             persons = len(next(iter(groups.values())).persons)
@@ -46,9 +47,8 @@ def written_gaps(
     if not cases:
         return []
     write = reply if chats else continue_texts
-    texts = iter(
-        write(language_model, [text for case in cases for text in case[-1]], settings.continuations, settings, seed)
-    )
+    begun = [text for case in cases for text in case[-1]]
+    texts = iter(write(language_model, begun, settings.continuations, settings, seed, say))
     measured = []
     for language, axis, names, num_prompts, scorers, asked in cases:
         flat = [text for _ in asked for text in next(texts)]
