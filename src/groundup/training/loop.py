@@ -17,7 +17,8 @@ from groundup.device import give_back_freed_memory, matmul_flops_per_second, pre
 from groundup.energy import EnergyMeter
 from groundup.errors import TrainingError
 from groundup.run.checkpoints import OPTIMIZER_FILE, list_checkpoints, prune_checkpoints, read_state, write_checkpoint
-from groundup.run.directory import RunDirectory
+from groundup.run.directory import EVENTS_FILE, RunDirectory
+from groundup.run.records import read_records
 from groundup.training.progress import TrainingProgress
 from groundup.training.schedules import learning_rate_factor
 from groundup.training.settings import TrainingSettings
@@ -107,6 +108,10 @@ def train(task: Task, resume_from: Path | None = None, until: int | None = None)
                 if step % settings.logging_steps == 0 or last:
                     _log(task, machinery, progress, taken, factor, speed, mfu, display, tensorboard)
                 clock, tokens, flops = time.perf_counter(), 0, 0
+            if machinery.privacy is not None and (due_to_save or due_to_evaluate):
+                # Before anybody can see these weights: whatever becomes of them, what they took was spent.
+                run.log_event("spent", step, ledger=machinery.privacy.ledger)
+                run.sync_records()
 
             # 5. Validation, a sample, the best so far.
             improved = False
@@ -160,7 +165,8 @@ def _restore(task: Task, machinery: Machinery, checkpoint: Path) -> Progress:
     if machinery.scaler is not None and state["scaler"] is not None:
         machinery.scaler.load_state_dict(state["scaler"])
     if machinery.privacy is not None:
-        machinery.privacy.load_state(state["privacy"])
+        told = [event for event in read_records(task.run.path / EVENTS_FILE) if event.get("event") == "spent"]
+        machinery.privacy.load_ledgers([state["privacy"]["ledger"], *(event["ledger"] for event in told)])
     return Progress(**state["progress"])
 
 

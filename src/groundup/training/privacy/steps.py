@@ -71,6 +71,10 @@ class PrivateSteps:
             "ledger": [list(spent) for spent in self.ledger],
         }
 
-    def load_state(self, state: dict[str, Any]) -> None:
-        """Go on with what was spent already."""
-        self.ledger = tuple(Spent(*spent) for spent in state["ledger"])
+    def load_ledgers(self, written: Sequence[Sequence[Sequence[Any]]]) -> None:
+        """Go on with what was spent already: the longest of the ledgers that the run has written.
+
+        That is longer than a checkpoint's where later weights were there for someone to see, and are lost or were set aside.
+        """
+        ledgers = [tuple(Spent(*spent) for spent in ledger) for ledger in written]
+        self.ledger = max(ledgers, key=lambda ledger: sum(spent.steps for spent in ledger))
