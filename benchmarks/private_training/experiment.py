@@ -40,12 +40,13 @@ SETTINGS: dict[str, Any] = {
     "model.num_layers": 1,
     "model.num_heads": 1,
     "model.max_seq_len": 128,
-    "training.max_steps": 120,
+    "training.max_steps": 150,
     "training.batch_size": 256,
     "training.length_warmup_fraction": 0.0,
-    "training.optimizer": "adamw",
-    "training.learning_rate": 0.01,
-    "training.eval_steps": 120,
+    "training.optimizer": "muon",
+    "training.learning_rate": 0.007,
+    "training.matrix_learning_rate": 0.02,
+    "training.eval_steps": 150,
     "training.logging_steps": 50,
     "training.sample_tokens": 0,
     "evaluation.max_tokens": 0,
@@ -79,7 +80,7 @@ def main() -> None:
         folder = options.folder or Path(temporary)
         folder.mkdir(parents=True, exist_ok=True)
         write_rows(folder / "documents.jsonl", documents(options.text.read_text(encoding="utf-8")))
-        usual = trained("none", folder)
+        usual = trained("inf", folder)
         alone = {**settings_of(folder), **WITHOUT_CANARIES, "tokenizer.path": str(usual.absolute() / "model")}
         train("shakespeare", alone, run=folder / "documents", resume=True)
         rows = [row_of(name, folder) for name in options.only.split(",")]

@@ -72,12 +72,16 @@ def documents(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_a_run_tells_what_was_spent_and_goes_on_with_it(tiny_recipe: Path, documents: Path, tmp_path: Path) -> None:
-    settings = {**PRIVATE, "data.source": str(documents), "training.privacy.epsilon": 50.0}
+    recipe = load_recipe(str(tiny_recipe), {**PRIVATE, "data.source": str(documents)})
+    plan = privacy_of(recipe.training, prepare_recipe(recipe, Path(), quiet))
+    assert plan is not None
+    budget = plan.spent(plan.after((), 6)) + 1e-6
+    settings = {**PRIVATE, "data.source": str(documents), "training.privacy.epsilon": budget}
     said: list[str] = []
     run = train(tiny_recipe, settings, run=tmp_path / "run", say=said.append)
     directory = RunDirectory(run.path)
     record, result = directory.manifest()["privacy"], directory.result()
-    assert (record["unit"], record["clip_norm"], record["epsilon"]) == ("document", 1.0, 50.0)
+    assert (record["unit"], record["clip_norm"], record["epsilon"]) == ("document", 1.0, budget)
     assert any("tokenizer" in what for what in record["outside"])
     assert any("duplicates" in what for what in record["outside"])
     assert result["privacy"]["ledger"] == [[record["sample_rate"], 1.0, 6]]
@@ -97,9 +101,9 @@ def test_a_run_tells_what_was_spent_and_goes_on_with_it(tiny_recipe: Path, docum
     said.clear()
     train(tiny_recipe, settings, run=run.path, resume=True, say=said.append)
     assert any("drawn anew" in line for line in said)
-    assert directory.result()["privacy"]["ledger"] == [
-        [record["sample_rate"], 1.0, 6 + 3]
-    ]  # the lost ones, and they again
+    again = directory.result()  # the lost steps stay spent, so none may follow
+    assert (again["steps"], again["stopped_because"], again["privacy"]) == (3, "privacy_budget", result["privacy"])
+    assert said[-1].endswith("over all 6 steps, 3 of them lost")
 
 
 def test_a_document_of_many_rows_is_drawn_as_one(tiny_recipe: Path, documents: Path) -> None:

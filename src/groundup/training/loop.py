@@ -17,8 +17,7 @@ from groundup.device import give_back_freed_memory, matmul_flops_per_second, pre
 from groundup.energy import EnergyMeter
 from groundup.errors import TrainingError
 from groundup.run.checkpoints import OPTIMIZER_FILE, list_checkpoints, prune_checkpoints, read_state, write_checkpoint
-from groundup.run.directory import EVENTS_FILE, RunDirectory
-from groundup.run.records import read_records
+from groundup.run.directory import RunDirectory
 from groundup.training.progress import TrainingProgress
 from groundup.training.schedules import learning_rate_factor
 from groundup.training.settings import TrainingSettings
@@ -110,8 +109,7 @@ def train(task: Task, resume_from: Path | None = None, until: int | None = None)
                 clock, tokens, flops = time.perf_counter(), 0, 0
             if machinery.privacy is not None and (due_to_save or due_to_evaluate):
                 # Before anybody can see these weights: whatever becomes of them, what they took was spent.
-                run.log_event("spent", step, ledger=machinery.privacy.ledger)
-                run.sync_records()
+                machinery.privacy.tell(run, step)
 
             # 5. Validation, a sample, the best so far.
             improved = False
@@ -165,8 +163,7 @@ def _restore(task: Task, machinery: Machinery, checkpoint: Path) -> Progress:
     if machinery.scaler is not None and state["scaler"] is not None:
         machinery.scaler.load_state_dict(state["scaler"])
     if machinery.privacy is not None:
-        told = [event for event in read_records(task.run.path / EVENTS_FILE) if event.get("event") == "spent"]
-        machinery.privacy.load_ledgers([state["privacy"]["ledger"], *(event["ledger"] for event in told)])
+        machinery.privacy.go_on(task.run, state)
     return Progress(**state["progress"])
 
 

@@ -39,6 +39,11 @@ class Spent(NamedTuple):
 Ledger = tuple[Spent, ...]
 
 
+def num_steps(ledger: Ledger) -> int:
+    """How many steps a ledger counts."""
+    return sum(spent.steps for spent in ledger)
+
+
 def add_steps(ledger: Ledger, sample_rate: float, noise_multiplier: float, steps: int) -> Ledger:
     """The ledger with so many steps more."""
     if not steps:
@@ -69,8 +74,7 @@ def epsilon_spent(ledger: Ledger, delta: float, accountant: Accountant) -> float
         prv = prv_accountant()
         prv.history = history
         reach = 3.0 + float(rdp.get_epsilon(delta / 4000, alphas=ORDERS))  # how far its sums go, either way
-        steps = sum(spent.steps for spent in ledger)
-        least_error = 2 * reach * math.sqrt(steps * math.log(12_000 / delta) / 2) / MOST_POINTS
+        least_error = 2 * reach * math.sqrt(num_steps(ledger) * math.log(12_000 / delta) / 2) / MOST_POINTS
         for _ in range(2):  # once more where the first bound was wide, and so the error, too
             wide = bound
             try:
