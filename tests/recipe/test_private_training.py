@@ -72,12 +72,16 @@ def documents(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_a_run_tells_what_was_spent_and_goes_on_with_it(tiny_recipe: Path, documents: Path, tmp_path: Path) -> None:
-    settings = {**PRIVATE, "data.source": str(documents), "training.privacy.epsilon": 50.0}
+    recipe = load_recipe(str(tiny_recipe), {**PRIVATE, "data.source": str(documents)})
+    plan = privacy_of(recipe.training, prepare_recipe(recipe, Path(), quiet))
+    assert plan is not None
+    budget = plan.spent(plan.after((), 6)) + 1e-6
+    settings = {**PRIVATE, "data.source": str(documents), "training.privacy.epsilon": budget}
     said: list[str] = []
     run = train(tiny_recipe, settings, run=tmp_path / "run", say=said.append)
     directory = RunDirectory(run.path)
     record, result = directory.manifest()["privacy"], directory.result()
-    assert (record["unit"], record["clip_norm"], record["epsilon"]) == ("document", 1.0, 50.0)
+    assert (record["unit"], record["clip_norm"], record["epsilon"]) == ("document", 1.0, budget)
     assert any("tokenizer" in what for what in record["outside"])
     assert any("duplicates" in what for what in record["outside"])
     assert result["privacy"]["ledger"] == [[record["sample_rate"], 1.0, 6]]
@@ -97,7 +101,9 @@ def test_a_run_tells_what_was_spent_and_goes_on_with_it(tiny_recipe: Path, docum
     said.clear()
     train(tiny_recipe, settings, run=run.path, resume=True, say=said.append)
     assert any("drawn anew" in line for line in said)
-    assert directory.result()["privacy"] == result["privacy"]
+    again = directory.result()  # the lost steps stay spent, so none may follow
+    assert (again["steps"], again["stopped_because"], again["privacy"]) == (3, "privacy_budget", result["privacy"])
+    assert said[-1].endswith("over all 6 steps, 3 of them lost")
 
 
 def test_a_document_of_many_rows_is_drawn_as_one(tiny_recipe: Path, documents: Path) -> None:
@@ -122,14 +128,9 @@ def test_a_document_of_many_rows_is_drawn_as_one(tiny_recipe: Path, documents: P
         assert len(set(alone)) == len(alone)
 
 
-def test_a_budget_is_found_noise_for(tiny_recipe: Path, documents: Path) -> None:
-    changed = {**PRIVATE, "data.source": str(documents), "training.privacy.noise_multiplier": 0.0}
-    recipe = load_recipe(str(tiny_recipe), {**changed, "training.privacy.epsilon": 4.0})
-    privacy = privacy_of(recipe.training, prepare_recipe(recipe, Path(), quiet))
-    assert privacy is not None
-    assert 3.9 < privacy.spent(privacy.after((), 6)) <= 4.0
-    open_ended = load_recipe(str(tiny_recipe), {**changed, "training.privacy.epsilon": math.inf})
-    assert "epsilon = inf" in write_toml(open_ended)
+def test_a_budget_without_end_is_written_into_the_recipe(tiny_recipe: Path) -> None:
+    changed = {**PRIVATE, "training.privacy.noise_multiplier": 0.0, "training.privacy.epsilon": math.inf}
+    assert "epsilon = inf" in write_toml(load_recipe(str(tiny_recipe), changed))
 
 
 def test_adapters_are_trained_privately(tiny_base: Path, tmp_path: Path) -> None:
@@ -139,10 +140,11 @@ def test_adapters_are_trained_privately(tiny_base: Path, tmp_path: Path) -> None
     )
     recipe = tmp_path / "tune.toml"
     recipe.write_text(f'[data]\nsource = "{rows}"\n[model]\nbase = "{tiny_base}"\nmax_seq_len = 120\n')
-    settings = {name: value for name, value in PRIVATE.items() if name != "data.packing"}
+    settings = {name: value for name, value in PRIVATE.items() if name != "data.packing"} | {"training.max_steps": 2}
     more = {"training.objective": "instruction", "training.method": "lora", "training.batch_size": 4}
+    more |= {"training.sample_prompt": "Say it."}
     run = train(recipe, {**settings, **more, "training.lora.dropout": 0.1}, run=tmp_path / "run", say=quiet)
-    assert RunDirectory(run.path).result()["privacy"]["ledger"][0][2] == 6
+    assert RunDirectory(run.path).result()["privacy"]["ledger"][0][2] == 2
 
 
 @pytest.mark.parametrize(
@@ -151,6 +153,7 @@ def test_adapters_are_trained_privately(tiny_base: Path, tmp_path: Path) -> None
         ({"data.packing": "stream"}, "data.packing = 'stream': use documents with training.privacy: a row of several"),
         ({"data.packing": "best_fit"}, "data.packing = 'best_fit': use documents with training.privacy"),
         ({"data.fim_rate": 0.5}, "data.fim_rate = 0.5: use 0 with training.privacy"),
+        ({"data.split": "tail"}, "data.split = 'tail': leave it out with training.privacy: the end of each document"),
         ({"data.temperature": 2.0}, "data.temperature = 2.0: leave it out with training.privacy"),
         ({"data.weights": {"a": 1.0}}, "data.weights = .* leave it out with training.privacy"),
     ],
@@ -167,8 +170,19 @@ def test_one_long_text_is_one_document(tiny_recipe: Path) -> None:
         privacy_of(recipe.training, data)
 
 
+def test_documents_too_few_to_hold_some_out_are_refused(tiny_recipe: Path, tmp_path: Path) -> None:
+    path = tmp_path / "few.jsonl"
+    path.write_text("\n".join(json.dumps({"text": f"{number} {' '.join(WORDS)}"}) for number in range(6)))
+    recipe = load_recipe(str(tiny_recipe), {**PRIVATE, "data.source": str(path), "training.batch_size": 2})
+    with pytest.raises(SettingError, match=r"data\.split = 'tail': it was chosen since there are so few documents"):
+        privacy_of(recipe.training, prepare_recipe(recipe, Path(), quiet))
+
+
 def test_rows_of_several_examples_are_refused(tiny_base: Path, tmp_path: Path) -> None:
     recipe = tmp_path / "tune.toml"
     recipe.write_text(f'[model]\nbase = "{tiny_base}"\n[training]\nobjective = "instruction"\n')
+    private = {"training.privacy.epsilon": 8.0, "training.sample_prompt": "Who are you?"}
     with pytest.raises(SettingError, match=r"data\.packing = 'best_fit': leave it out with training.privacy"):
-        load_recipe(str(recipe), {"data.packing": "best_fit", "training.privacy.epsilon": 8.0})
+        load_recipe(str(recipe), {**private, "data.packing": "best_fit"})
+    with pytest.raises(SettingError, match=r"training\.sample_prompt = '': name a question of your own with"):
+        load_recipe(str(recipe), {**private, "training.sample_prompt": ""})

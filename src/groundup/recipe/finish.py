@@ -18,6 +18,8 @@ from groundup.run.checkpoints import OPTIMIZER_FILE, STATE_FILE, checkpoint_path
 from groundup.run.directory import MODEL_FOLDER, RunDirectory
 from groundup.run.files import explain_os_errors, publish_directory
 from groundup.training.loop import Outcome
+from groundup.training.privacy.accountant import num_steps
+from groundup.training.privacy.steps import PrivateSteps
 
 
 def finish(
@@ -34,8 +36,9 @@ def finish(
     """
     progress = outcome.progress
     best, state = _best_checkpoint(directory, outcome, say)
-    # Of all steps, whichever checkpoint is the best: it was chosen among them all.
-    spent = read_state(checkpoint_path(directory.path, progress.step)).get("privacy")
+    privacy = PrivateSteps(composition.task.privacy) if composition.task.privacy else None
+    if privacy is not None:  # of all steps, whichever checkpoint is the best: it was chosen among them all
+        privacy.go_on(directory, read_state(checkpoint_path(directory.path, progress.step)))
     files.load(best)
     files.model.eval()  # once: the sample would switch it at every token
     measured = composition.measure()
@@ -60,7 +63,7 @@ def finish(
             "best_step": state["step"],
             "tokens": progress.tokens,
             "seconds": round(progress.seconds, 2),
-            "privacy": spent,
+            "privacy": privacy.state() if privacy else None,
             "joules": None if progress.joules is None else round(progress.joules, 1),
             "validation": measured,
             "sample": sample,
@@ -70,8 +73,10 @@ def finish(
             "manifest": directory.made_of(),
         }
     )
-    if spent and (epsilon := spent["epsilon"][settings.training.privacy.accountant]) is not None:
-        say(f"spent ε = {epsilon:.3g} at δ = {spent['delta']:.2g}, over all {progress.step:,} steps")
+    if privacy is not None and (epsilon := privacy.spent()) is not None:
+        taken = num_steps(privacy.ledger)
+        lost = f", {taken - progress.step:,} of them lost" if taken > progress.step else ""
+        say(f"spent ε = {epsilon:.3g} at δ = {privacy.plan.delta:.2g}, over all {taken:,} steps{lost}")
     directory.log_event("finished", progress.step, why=outcome.stopped_because, best_step=state["step"])
     with explain_os_errors(directory.path / MODEL_FOLDER):
         write_card(directory.path, temporary)

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from groundup.config import require
 from groundup.recipe.data import Prepared
 from groundup.tokens.example_plan import examples_batch
 from groundup.tokens.length_buckets import DocumentRows
@@ -24,7 +25,15 @@ def privacy_of(training: TrainingSettings, data: Prepared) -> PrivacyPlan | None
     """What the recipe asks for, over the documents that there are; None without `[training.privacy]`. Raises as `plan_privacy` does."""
     if not training.privacy.on:
         return None
-    return plan_privacy(with_steps(training, data.plan.num_rows), len(first_rows(data)) - 1)
+    plan = plan_privacy(with_steps(training, data.plan.num_rows), len(first_rows(data)) - 1)
+    require(
+        data.facts["split"] != "tail",
+        "data.split",
+        "tail",
+        "it was chosen since there are so few documents, and the end of each would choose the best checkpoint: give the text as more "
+        "documents, or others to hold out (data.validation_source)",
+    )
+    return plan
 
 
 def private_parts(privacy: PrivacyPlan, training: TrainingSettings, data: Prepared) -> dict[str, Any]:

@@ -57,7 +57,8 @@ def open_run(
         _warn_of_other_bits(read_state(checkpoint), settings, device, say)
         if privacy is not None:
             say(
-                "documents and noise are drawn anew, as nobody can draw them again; what was spent until here stays spent"
+                "documents and noise are drawn anew, as nobody can draw them again; what was spent stays spent, on checkpoints that are "
+                "gone, too"
             )
     return checkpoint
 

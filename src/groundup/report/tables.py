@@ -186,7 +186,8 @@ def _shortened(items: list[str]) -> str:
 def event_rows(facts: RunFacts) -> list[dict[str, Any]]:
     """The run's history; checkpoints saved one after the other share a row, and a very long history loses its middle."""
     rows: list[dict[str, Any]] = []
-    for name, group in groupby(facts.events, key=lambda event: event.event):
+    shown = [event for event in facts.events if event.event != "spent"]  # what was saved, the next event, tells of it
+    for name, group in groupby(shown, key=lambda event: event.event):
         events = list(group)
         if name == "saved" and len(events) > 2:
             first = "" if events[0].step is None else f", the first at step {events[0].step:,}"

@@ -110,6 +110,9 @@ def train(task: Task, resume_from: Path | None = None, until: int | None = None)
                 if step % settings.logging_steps == 0 or last:
                     _log(task, machinery, progress, taken, factor, speed, mfu, display, tensorboard)
                 clock, tokens, flops = time.perf_counter(), 0, 0
+            if machinery.privacy is not None and (due_to_save or due_to_evaluate):
+                # Before anybody can see these weights: whatever becomes of them, what they took was spent.
+                machinery.privacy.tell(run, step)
 
             # 5. Validation, a sample, the best so far.
             improved = False
@@ -163,7 +166,7 @@ def _restore(task: Task, machinery: Machinery, checkpoint: Path) -> Progress:
     if machinery.scaler is not None and state["scaler"] is not None:
         machinery.scaler.load_state_dict(state["scaler"])
     if machinery.privacy is not None:
-        machinery.privacy.load_state(state["privacy"])
+        machinery.privacy.go_on(task.run, state)
     return Progress(**state["progress"])
 
 

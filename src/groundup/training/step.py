@@ -21,6 +21,7 @@ from groundup.run.directory import RunDirectory
 from groundup.training.guard import StepGuard
 from groundup.training.optimizers import Optimizer, gradient_norm, scale_gradients, trainable
 from groundup.training.privacy.plan import PrivacyPlan
+from groundup.training.privacy.randomness import secret_seed
 from groundup.training.privacy.steps import PrivateSteps
 from groundup.training.settings import TrainingSettings
 from groundup.training.shards import Shards, num_shards
@@ -174,7 +175,8 @@ def _accumulate_gradients(task: Task, machinery: Machinery, step: int, batch: Te
     private = machinery.privacy
     way_back = backward if private is None else partial(private.backward, sums_of, num_terms)
     for part, rows in enumerate(batch.chunk(settings.accumulation_steps)):
-        total += machinery.shards.run(way_back, rows, f"{settings.seed}:{step}:{part}")
+        seed = f"{settings.seed}:{step}:{part}" if private is None else secret_seed()
+        total += machinery.shards.run(way_back, rows, seed)
     if private is not None:
         private.finish(machinery.parameters, len(machinery.shards.networks), machinery.shards.each)
     return total

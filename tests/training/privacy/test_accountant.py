@@ -37,6 +37,26 @@ def test_dp_accounting_agrees(ledger: tuple[Spent, ...]) -> None:
     assert epsilon_spent(ledger, 1e-5, "prv") == pytest.approx(pld.get_epsilon(1e-5), rel=0.01)
 
 
+@pytest.mark.parametrize(
+    ("spent", "delta", "rdp", "pld"),
+    [
+        (Spent(1.0, 20.0, 100), 1e-5, 2.1657, 1.9931),
+        (Spent(0.01, 2.0, 20), 1e-5, 0.21013, 0.088386),
+        (Spent(0.2, 0.3, 3), 1e-4, 27.618, 24.257),
+        (Spent(0.01, 1.0, 1000), 1e-10, 3.7252, 3.2905),
+    ],
+)
+def test_dp_accounting_agrees_at_the_edges(spent: Spent, delta: float, rdp: float, pld: float) -> None:
+    """All of a text, next to nothing, too much, a tiny δ; its figures were computed as above, in steps of 1e-4 (the second: 1e-6)."""
+    assert epsilon_spent((spent,), delta, "rdp") == pytest.approx(rdp, rel=0.01)
+    assert pld <= epsilon_spent((spent,), delta, "prv") == pytest.approx(pld, rel=0.01)
+
+
+def test_where_the_closer_bound_cannot_be_computed_the_wider_one_counts() -> None:
+    ledger = (Spent(0.01, 1.0, 1000),)
+    assert epsilon_spent(ledger, 1e-18, "prv") == epsilon_spent(ledger, 1e-18, "rdp")
+
+
 def test_whole_batches_have_a_closed_form() -> None:
     """Opacus' conversion to ε is a closer one (Canonne et al. 2020) than Mironov's, so it stays just below."""
     plain = epsilon_of_whole_batches(20.0, 100, 1e-5)
@@ -159,5 +179,6 @@ def test_what_would_mix_rows_or_tell_of_them_is_refused(name: str, value: Any) -
 
 def test_without_opacus_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "opacus.accountants", None)
+    epsilon_spent.cache_clear()
     with pytest.raises(MissingExtraError, match=r"groundup\[privacy\]"):
         epsilon_spent(PUBLISHED, 1e-5, "prv")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import shutil
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -13,6 +14,7 @@ import pytest
 import torch
 from benchmarks.bare_task import bare_task
 
+from groundup.model.dropout import set_dropout
 from groundup.model.settings import preset_config
 from groundup.model.transformer import Transformer
 from groundup.run.checkpoints import checkpoint_path, read_state
@@ -120,6 +122,26 @@ def test_fewer_rows_than_threads_and_rows_without_loss() -> None:
     one = gradients(make_task(PLAN, np.arange(9)[None], num_threads=2))
     both = gradients(make_task(PLAN, np.stack([np.arange(9), ~np.arange(9)])))
     torch.testing.assert_close(one, both)
+
+
+def test_nobody_knows_what_dropout_zeroes_for_a_row() -> None:
+    """By the recipe's seed it would hang on the row's place in the batch, and so on who else was drawn."""
+    task = make_task(PLAN)
+    set_dropout(task.model, 0.5, feed_forward=True)
+    for private, alike in ((task, False), (replace(task, privacy=None), True)):
+        first, second = gradients(private), gradients(private)
+        assert all(torch.equal(one, other) for one, other in zip(first, second, strict=True)) == alike
+
+
+def test_what_was_spent_on_lost_weights_stays_spent(tmp_path: Path) -> None:
+    plan = replace(PLAN, noise_multiplier=2.0)
+    often: dict[str, Any] = {"eval_steps": 3, "save_steps": 2, "keep_checkpoints": 10}
+    train(make_task(plan, folder=tmp_path, max_steps=4, **often))
+    shutil.rmtree(checkpoint_path(tmp_path, 4))
+    train(make_task(plan, folder=tmp_path, max_steps=5, **often), checkpoint_path(tmp_path, 2))
+    assert read_state(checkpoint_path(tmp_path, 5))["privacy"]["ledger"] == [[0.04, 2.0, 4 + 3]]
+    told = [event["step"] for event in read_records(tmp_path / "events.jsonl") if event["event"] == "spent"]
+    assert told == [2, 3, 4, 3, 4, 5]  # before each validation and each checkpoint
 
 
 def test_the_ledger_is_in_each_checkpoint_and_goes_on(tmp_path: Path) -> None:

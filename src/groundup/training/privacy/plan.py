@@ -17,7 +17,7 @@ OUTSIDE = (
     "which documents were kept: filters, duplicates, and the split",
     "settings that were chosen by trying them on these documents",
     "the held-out documents, by which the best checkpoint is chosen and training may end early",
-    "what the run's records and the model's card tell of the documents: losses, counts, shares",
+    "what the run's records, the model's card and the evidence beside it tell of the documents: losses, counts, names, hashes",
     "the model that training began with, if it had read any of this",
 )
 """What ε says nothing about."""

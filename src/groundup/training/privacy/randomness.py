@@ -20,6 +20,16 @@ def secret_generator() -> np.random.Generator:
     return np.random.Generator(np.random.Philox(key=int.from_bytes(os.urandom(16), "little")))
 
 
+def secret_seed() -> str:
+    """A seed that is nowhere else: what dropout of one pass follows from.
+
+    From a known seed the first row of a batch would always get the same choice, the second another. Then one row more would move the
+    choice of all that follow, and so their gradients: far more than what is clipped. Of a choice that nobody knows, whose it was
+    doesn't matter.
+    """
+    return os.urandom(16).hex()
+
+
 def draw_rows(first_row: NDArray[np.int64], sample_rate: float) -> NDArray[np.int64]:
     """The rows of one step: each document is drawn with the probability `sample_rate` by itself, and of each of these one row.
 

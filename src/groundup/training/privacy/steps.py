@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from groundup.run.directory import EVENTS_FILE, RunDirectory
+from groundup.run.records import read_records
 from groundup.training.muon import Each
-from groundup.training.privacy.accountant import Ledger, Spent
+from groundup.training.privacy.accountant import Ledger, Spent, num_steps
 from groundup.training.privacy.plan import PrivacyPlan, finite
 from groundup.training.privacy.randomness import add_gaussian_noise
 from groundup.training.privacy.row_gradients import RowGradients
@@ -71,6 +73,16 @@ class PrivateSteps:
             "ledger": [list(spent) for spent in self.ledger],
         }
 
-    def load_state(self, state: dict[str, Any]) -> None:
-        """Go on with what was spent already."""
-        self.ledger = tuple(Spent(*spent) for spent in state["ledger"])
+    def tell(self, run: RunDirectory, step: int) -> None:
+        """Write down for good what was spent until here."""
+        run.log_event("spent", step, ledger=self.ledger)
+        run.sync_records()
+
+    def go_on(self, run: RunDirectory, state: Mapping[str, Any]) -> None:
+        """Go on with what was spent already: the longest of the ledgers that the run has written.
+
+        That is longer than the checkpoint's, in its `state`, where later weights were there to be seen, and are lost or were set aside.
+        """
+        told = [event["ledger"] for event in read_records(run.path / EVENTS_FILE) if event.get("event") == "spent"]
+        ledgers = [tuple(Spent(*spent) for spent in ledger) for ledger in (state["privacy"]["ledger"], *told)]
+        self.ledger = max(ledgers, key=num_steps)
