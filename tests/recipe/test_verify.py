@@ -14,10 +14,10 @@ from groundup.errors import RunError
 from groundup.files import sha256_file
 from groundup.recipe.replay import replay
 from groundup.recipe.train import TrainedRun, train
-from groundup.recipe.verify import Link, verify
+from groundup.recipe.verify import verify
 from groundup.run.directory import RunDirectory
 from groundup.run.files import checksum, write_json
-from groundup.run.measurements import write_measurement
+from groundup.run.measurements import hash_model, write_measurement
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +46,7 @@ def test_a_run_as_it_was_made_is_whole_from_the_source_to_the_model(run: Trained
     assert any(name.startswith("source ") for name in names)
 
 
-def with_new_checksum(file: Path, change: Callable[[dict[str, object]], None]) -> None:
+def with_new_checksum(file: Path, change: Callable[[dict[str, object]], object]) -> None:
     """As somebody edits who knows of the checksum."""
     value = json.loads(file.read_text())
     value.pop("checksum")
@@ -109,23 +109,120 @@ def test_a_source_that_changed_or_went_is_told(tiny_recipe: Path, text_file: Pat
     gone = [link for link in links if link.state == "not here"]
     assert len(gone) == 1
     assert "text.txt" in gone[0].detail
-    assert links[-1].name == "model"  # all else is looked at
+    assert links[-1].name == "model/evidence"  # all else is looked at
+
+
+def state(run: Path, name: str) -> tuple[str, str]:
+    """Of one link, and why."""
+    (found,) = (link for link in verify(run) if link.name == name)
+    return found.state, found.detail
 
 
 def test_a_measurement_is_of_the_model_that_is_there(copy: Path) -> None:
-    run = RunDirectory(copy)
+    run, seal = RunDirectory(copy), RunDirectory(copy).seal()
     file = write_measurement(run, "evaluations", "validation", {"loss": 3.5})
-    assert verify(copy)[-1] == Link("evaluations/validation.json", "whole")
+    assert state(copy, "evaluations/validation.json") == ("whole", "")
+    assert run.seal() != seal
     before = file.read_text()
     file.write_text(before.replace("3.5", "1.5"))
     assert broken(copy) == "evaluations/validation.json"
-    with_new_checksum(file, lambda measured: measured["model"].update(files={}))  # type: ignore[attr-defined]
-    assert "is not the model that was measured" in verify(copy)[-1].detail
+    with_new_checksum(file, lambda measured: measured["figures"].update(loss=1.5))  # type: ignore[attr-defined]
+    assert "it is not what the manifest names" in verify(copy)[-1].detail
     file.write_text(before)
     write_measurement(run, "audits", "canaries", {}, model=copy / "checkpoints" / "step-000010")
     shutil.rmtree(copy / "checkpoints" / "step-000010")
-    last = verify(copy)[-1]
-    assert (last.name, last.state) == ("audits/canaries.json", "not here")
+    assert state(copy, "audits/canaries.json")[0] == "not here"
+    (copy / "model" / "config.json").write_text((copy / "model" / "config.json").read_text() + " ")
+    with_new_checksum(copy / "result.json", lambda result: result["model_files"].clear())  # type: ignore[attr-defined]
+    (copy / "checkpoints").rename(copy / "gone")
+    assert broken(copy) == "model"  # whose files nobody names any more
+
+
+def test_a_measurement_that_was_renamed_brought_or_deleted_is_told(copy: Path) -> None:
+    file = write_measurement(RunDirectory(copy), "audits", "membership", {"auc": 0.9})
+    file.rename(copy / "audits" / "canaries.json")
+    assert "holds what was measured as audits/membership.json" in verify(copy)[-1].detail
+    (copy / "audits" / "canaries.json").unlink()
+    assert state(copy, "audits/membership.json") == ("not here", "it was measured, and deleted")
+    (copy / "evaluations").mkdir()
+    brought = copy / "evaluations" / "good.json"
+    value = {"format_version": 1, "kind": "evaluations", "name": "good", "figures": {}}
+    value["model"] = {"folder": "model", "files": hash_model(copy / "model")}
+    brought.write_text(json.dumps({**value, "checksum": checksum(value)}))
+    assert broken(copy) == "evaluations/good.json"
+
+
+def test_what_was_added_where_a_model_is_opened_from_is_found(copy: Path) -> None:
+    for folder, link in (("model", "model"), ("checkpoints/step-000020", "step-000020")):
+        for name in ("chat_template.jinja", "modeling_own.py", "pytorch_model.bin"):
+            (copy / folder / name).write_text("{{ 1 }}")
+            assert broken(copy) == link
+            assert f"{name} was added" in verify(copy)[-1].detail
+            (copy / folder / name).unlink()
+        (copy / folder / "LICENSE").write_text("for people")
+    assert {link.state for link in verify(copy)} == {"whole"}
+
+
+def test_lines_that_were_added_after_the_end_are_found(copy: Path) -> None:
+    for name in ("metrics.jsonl", "samples.jsonl"):
+        with (copy / name).open("a") as file:
+            file.write('{"kind": "validation", "step": 41, "loss": 0.1}\n')
+        assert broken(copy) == name
+        (copy / name).write_text((copy / name).read_text().rpartition('{"kind": "validation", "step": 41')[0])
+    assert {link.state for link in verify(copy)} == {"whole"}
+
+
+def test_a_model_or_a_checkpoint_that_is_gone_is_not_called_whole(copy: Path) -> None:
+    (copy / "model" / "config.json").unlink()
+    assert broken(copy) == "model"
+    shutil.rmtree(copy / "model")
+    assert state(copy, "model")[0] == "not here"
+    shutil.rmtree(copy / "checkpoints" / "step-000040")
+    assert state(copy, "step-000040") == ("not here", "it was the newest checkpoint, and was deleted")
+    assert "its lines up to step-000030" in state(copy, "metrics.jsonl")
+
+
+def test_the_card_and_its_evidence_are_looked_at(copy: Path) -> None:
+    card, evidence = copy / "model" / "README.md", copy / "model" / "evidence"
+    card.write_text(card.read_text().replace("Perplexity", "perplexity", 1))
+    assert state(copy, "model/README.md") == ("other", "somebody has edited it")
+    card.unlink()
+    assert state(copy, "model/README.md")[0] == "not here"
+    write_measurement(RunDirectory(copy), "evaluations", "validation", {"loss": 3.5})  # the card does not know of it
+    assert state(copy, "model/evidence")[0] == "other"
+    (evidence / "result.json").write_text((evidence / "result.json").read_text().replace("1", "2"))
+    assert state(copy, "model/evidence")[0] == "broken"
+    shutil.rmtree(evidence)
+    assert state(copy, "model/evidence")[0] == "not here"
+
+
+def test_a_run_of_an_older_groundup_is_looked_at_as_far_as_it_was_recorded(copy: Path) -> None:
+    write_measurement(RunDirectory(copy), "evaluations", "validation", {"loss": 3.5})
+
+    def older(manifest: dict[str, object]) -> None:
+        for name in ("measurements", "code_sha256"):
+            del manifest[name]
+
+    with_new_checksum(copy / "manifest.json", older)
+    for made_after in (*(copy / "checkpoints").glob("*/state.json"), copy / "result.json"):
+        with_new_checksum(made_after, lambda told: told.pop("manifest"))
+    digests = {path.parent.name: sha256_file(path) for path in (copy / "checkpoints").glob("*/state.json")}
+    with_new_checksum(copy / "manifest.json", lambda manifest: manifest.update(checkpoints=digests))
+    result = {"name": "step-000040", "sha256": digests["step-000040"]}
+    with_new_checksum(copy / "result.json", lambda told: told.update(checkpoint=result))
+    shutil.rmtree(copy / "model" / "evidence")
+    states = {link.name: link.state for link in verify(copy)}
+    assert [name for name, state in states.items() if state == "not recorded"] == [
+        "manifest.json",
+        next(name for name in states if name.startswith("Groundup")),
+        "evaluations/validation.json",
+    ]
+    assert "broken" not in states.values()
+    with_new_checksum(copy / "manifest.json", lambda manifest: manifest.update(format_version=9))
+    with pytest.raises(
+        RunError, match="has format version 9; this version of Groundup reads 1: verify it with the one"
+    ):
+        verify(copy)
 
 
 def test_a_folder_that_is_no_run(tmp_path: Path) -> None:

@@ -20,7 +20,9 @@ def run(tmp_path: Path) -> RunDirectory:
         (tmp_path / folder).mkdir(parents=True)
         for name in ("config.json", "model.safetensors", "state.json", "optimizer.safetensors", "README.md"):
             (tmp_path / folder / name).write_text(f"{name} of {folder}")
-    return RunDirectory(tmp_path)
+    run = RunDirectory(tmp_path)
+    run.write_manifest({"measurements": {}})
+    return run
 
 
 def test_a_measurement_is_read_back(run: RunDirectory) -> None:
@@ -29,6 +31,7 @@ def test_a_measurement_is_read_back(run: RunDirectory) -> None:
     assert path == run.path / "evaluations" / "validation.json"
     (read,) = read_measurements(run).values()
     assert list(read_measurements(run)) == ["evaluations/validation.json"]
+    assert run.manifest()["measurements"] == {"evaluations/validation.json": sha256_file(path)}
     assert read["figures"]["loss"] == {"value": 1.5, "low": 1.25, "high": None, "n": 12}
     assert read["settings"] == {"window": 256}
     assert read["model"]["folder"] == "model"

@@ -22,7 +22,7 @@ from groundup.model.lora import parameter_split
 from groundup.recipe.data import Prepared
 from groundup.recipe.save import ModelFiles
 from groundup.recipe.settings import Recipe
-from groundup.run.directory import RECIPE_FILE, RunDirectory, now
+from groundup.run.directory import CAME_LATER, RECIPE_FILE, RunDirectory, now
 from groundup.training.privacy.plan import PrivacyPlan
 from groundup.training.schedules import with_steps
 
@@ -72,7 +72,7 @@ def describe_run(
         "data": data.facts,
         "privacy": privacy.record() if privacy else None,
         "hashes": {"recipe": sha256_text(recipe_text), **data_hashes(data)},
-        "checkpoints": {},
+        **{name: {} for name in CAME_LATER},
     }
 
 

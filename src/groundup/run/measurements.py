@@ -3,7 +3,8 @@
     RUN/evaluations/NAME.json      RUN/audits/NAME.json
 
 A file says what was measured (the hashes of the model's files), how (the command's settings), by which version and when, and its figures.
-A figure with an interval is {"value", "low", "high", "n"}. Measured again under the same name, a file is replaced whole.
+A figure with an interval is {"value", "low", "high", "n"}. Measured again under the same name, a file is replaced whole. The manifest
+holds the hash of each.
 """
 
 from __future__ import annotations
@@ -57,11 +58,12 @@ def write_measurement(
     with explain_os_errors(path):
         path.parent.mkdir(exist_ok=True)
     write_json(path, {**written, "checksum": checksum(written)})
+    run.record_measurement(path)
     return path
 
 
 def read_measurement(path: Path) -> dict[str, Any]:
-    """One file's content, held to its checksum. Raises `RunError` where it is damaged, was changed, or has another format."""
+    """One file's content, held to its checksum. Raises `RunError` where it is damaged, was changed or renamed, or has another format."""
     written = read_json(path)
     if written.pop("checksum", None) != checksum(written):
         raise RunError(f"{path} is damaged or was changed (its checksum does not match): measure again")
@@ -69,7 +71,16 @@ def read_measurement(path: Path) -> dict[str, Any]:
         raise RunError(
             f"{path} has format version {written.get('format_version')!r}; this version of Groundup reads {FORMAT_VERSION}"
         )
+    of = f"{written.get('kind')}/{written.get('name')}.json"
+    if of != f"{path.parent.name}/{path.name}":
+        raise RunError(f"{path} holds what was measured as {of}: give it back its name, or measure again")
     return written
+
+
+def figures_of(measurement: Mapping[str, Any]) -> dict[str, Any]:
+    """The figures by name; an audit's lie one deeper, beside its tables."""
+    figures: dict[str, Any] = measurement["figures"]
+    return figures["figures"] if isinstance(figures.get("figures"), dict) else figures
 
 
 def read_measurements(run: RunDirectory) -> dict[str, dict[str, Any]]:
