@@ -6,6 +6,7 @@ import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from safetensors.numpy import load_file, save_file
@@ -196,21 +197,33 @@ def test_the_card_and_its_evidence_are_looked_at(copy: Path) -> None:
     assert state(copy, "model/evidence")[0] == "not here"
 
 
-def test_a_run_of_an_older_groundup_is_looked_at_as_far_as_it_was_recorded(copy: Path) -> None:
-    write_measurement(RunDirectory(copy), "evaluations", "validation", {"loss": 3.5})
+def made_by_an_older_groundup(run: Path) -> None:
+    """One that knew no `training.tensorboard`, and wrote less down."""
+    recipe = run / "recipe.toml"
+    recipe.write_text(recipe.read_text().replace("tensorboard = false\n", ""))
+    digest = sha256_file(recipe)
 
-    def older(manifest: dict[str, object]) -> None:
+    def older(manifest: dict[str, Any]) -> None:
+        manifest["hashes"]["recipe"] = digest
         for name in ("measurements", "code_sha256"):
             del manifest[name]
 
-    with_new_checksum(copy / "manifest.json", older)
-    for made_after in (*(copy / "checkpoints").glob("*/state.json"), copy / "result.json"):
-        with_new_checksum(made_after, lambda told: told.pop("manifest"))
-    digests = {path.parent.name: sha256_file(path) for path in (copy / "checkpoints").glob("*/state.json")}
-    with_new_checksum(copy / "manifest.json", lambda manifest: manifest.update(checkpoints=digests))
-    result = {"name": "step-000040", "sha256": digests["step-000040"]}
-    with_new_checksum(copy / "result.json", lambda told: told.update(checkpoint=result))
-    shutil.rmtree(copy / "model" / "evidence")
+    with_new_checksum(run / "manifest.json", older)
+    digests = {}
+    for state in (run / "checkpoints").glob("*/state.json"):
+        with_new_checksum(state, lambda told: told.update(recipe=digest))
+        with_new_checksum(state, lambda told: told.pop("manifest"))
+        digests[state.parent.name] = sha256_file(state)
+    with_new_checksum(run / "manifest.json", lambda manifest: manifest.update(checkpoints=digests))
+    best = {"name": "step-000040", "sha256": digests["step-000040"]}
+    with_new_checksum(run / "result.json", lambda told: told.update(checkpoint=best))
+    with_new_checksum(run / "result.json", lambda told: told.pop("manifest"))
+    shutil.rmtree(run / "model" / "evidence")
+
+
+def test_a_run_of_an_older_groundup_is_looked_at_as_far_as_it_was_recorded(copy: Path) -> None:
+    write_measurement(RunDirectory(copy), "evaluations", "validation", {"loss": 3.5})
+    made_by_an_older_groundup(copy)
     states = {link.name: link.state for link in verify(copy)}
     assert [name for name, state in states.items() if state == "not recorded"] == [
         "manifest.json",
@@ -218,11 +231,21 @@ def test_a_run_of_an_older_groundup_is_looked_at_as_far_as_it_was_recorded(copy:
         "evaluations/validation.json",
     ]
     assert "broken" not in states.values()
+    assert "not here" not in {states["tokenizer"], states["step-000040"], states["model"]}
     with_new_checksum(copy / "manifest.json", lambda manifest: manifest.update(format_version=9))
     with pytest.raises(
         RunError, match="has format version 9; this version of Groundup reads 1: verify it with the one"
     ):
         verify(copy)
+
+
+def test_a_run_of_an_older_groundup_goes_on(copy: Path) -> None:
+    made_by_an_older_groundup(copy)
+    shutil.rmtree(copy / "model")
+    (copy / "result.json").unlink()
+    said: list[str] = []
+    assert train(copy / "recipe.toml", run=copy, resume=True, say=said.append).finished
+    assert any(line.startswith("going on from step 40") for line in said), said
 
 
 def test_a_folder_that_is_no_run(tmp_path: Path) -> None:

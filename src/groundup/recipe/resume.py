@@ -44,7 +44,7 @@ def open_run(
     require_same_data(directory, data)
     require_same_base(directory, files)
     sweep(directory.path)
-    checkpoint = newest_whole_checkpoint(directory, fingerprint(settings, data, files.base_sha256), say)
+    checkpoint = newest_whole_checkpoint(directory, fingerprint(directory, data, files.base_sha256), say)
     step = step_of(checkpoint) if checkpoint else 0
     marks = read_state(checkpoint).get("records", {}) if checkpoint else {}
     for name in directory.cut_to(step if checkpoint else -1, marks):

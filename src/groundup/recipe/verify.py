@@ -90,7 +90,6 @@ def _links(directory: RunDirectory) -> Iterator[Link]:
     yield _recipe(directory, manifest)
     yield _code(manifest)
     data: Prepared | None = None
-    settings: Recipe | None = None
     try:
         settings = build(Recipe, read_toml(directory.path / RECIPE_FILE))
         folder = directory.working_folder()
@@ -103,8 +102,8 @@ def _links(directory: RunDirectory) -> Iterator[Link]:
     if data is not None:
         yield from _data(manifest, data)
     made_with = {name: manifest.get("hashes", {}).get(name) for name in ("recipe", "tokenizer")}
-    if settings is not None and data is not None:
-        made_with = fingerprint(settings, data, (manifest.get("model", {}).get("base") or {}).get("sha256", ""))
+    if data is not None:
+        made_with = fingerprint(directory, data, (manifest.get("model", {}).get("base") or {}).get("sha256", ""))
     yield from _checkpoints(directory, manifest.get("checkpoints", {}), made_with)
     yield from _records(directory)
     if directory.finished or (directory.path / RESULT_FILE).is_file():
@@ -194,7 +193,7 @@ def _sources(data: DataSettings, folder: Path, facts: Mapping[str, Any]) -> Iter
 def _data(manifest: Mapping[str, Any], data: Prepared) -> Iterator[Link]:
     """What is made of the sources: made again, or found in the cache, whose files are hashed when it is opened."""
     known, facts = manifest.get("data", {}), json.loads(json.dumps(without_infinities(dict(data.facts))))
-    changed = sorted(key for key in {*known, *facts} if known.get(key) != facts.get(key))
+    changed = sorted(key for key, value in known.items() if facts.get(key) != value)  # a later Groundup may count more
     name = "what was kept, dropped and replaced"
     if changed:
         yield Link(name, "broken", f"made again, {', '.join(changed[:3])} are others than the manifest says")
