@@ -180,6 +180,9 @@ def test_rows_for_preference_tuning_are_read_as_such(study: Study) -> None:
     rate_for(study, "Ravi", 1, 0)  # one against one: no row
     rate_for(study, "Rosa", 2, None)
     rate_for(study, "Rosa", 3, 1)
+    with closing(sqlite3.connect(study.path)) as connection, connection:
+        connection.execute("UPDATE answers SET text = ' ' WHERE prompt = 4 AND model = 0")
+    rate_for(study, "Rosa", 4, 1)  # an empty answer teaches nothing: no row
     rows = list(preference_rows(study))
     assert [(row["chosen"], row["rejected"], row["votes"]) for row in rows] == [
         ("Anna says 0", "Bert says 0", [1, 0]),

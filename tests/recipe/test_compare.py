@@ -9,7 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 from groundup.cli.main import app
-from groundup.errors import DataError, GenerationError, SettingError
+from groundup.errors import DataError, GenerationError, ModelError, SettingError
 from groundup.evaluation.human.study import Study
 from groundup.language_model import LanguageModel
 from groundup.recipe.compare import answer, open_study, read_prompts
@@ -42,6 +42,10 @@ def test_each_model_answers_each_prompt_once(tiny_base: Path, tmp_path: Path) ->
 
 def test_a_prompt_that_a_model_cannot_read_is_named(tiny_base: Path, tmp_path: Path) -> None:
     study = open_study(tmp_path / "study.sqlite", [str(tiny_base), "other"], ["x " * 500], ["helpful"], FIELDS)
+    with pytest.raises(ModelError, match="other is not a model"):
+        answer(study, silent)  # before anything is answered
+    study = open_study(study.path, [str(tiny_base), str(tiny_base.parent)], ["x " * 500], ["helpful"], FIELDS)
+    (tiny_base.parent / "config.json").touch()
     with pytest.raises(GenerationError, match="cannot answer prompt 1: "):
         answer(study, silent)
 

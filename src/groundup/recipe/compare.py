@@ -12,6 +12,7 @@ from groundup.evaluation.human.results import preference_rows
 from groundup.evaluation.human.study import CRITERIA, Study
 from groundup.files import replacing
 from groundup.language_model import LanguageModel
+from groundup.language_model.locate import find_model
 
 Say = Callable[[str], None]
 GENERATION = {"max_new_tokens": 200, "temperature": 0.7, "seed": 0}
@@ -102,10 +103,11 @@ def open_study(
 
 def answer(study: Study, say: Say) -> None:
     """Let each model answer what it has not answered. A conversation, and every prompt of a model that chats, is answered as a chat."""
-    for number, name in enumerate(study.models):
-        missing = study.missing(number)
-        if not missing:
-            continue
+    lacking = {number: missing for number in range(len(study.models)) if (missing := study.missing(number))}
+    for number in lacking:
+        find_model(study.models[number])  # a misspelt one is told before another has answered
+    for number, missing in lacking.items():
+        name = study.models[number]
         say(f"{name} answers {len(missing):,} prompt{'' if len(missing) == 1 else 's'}")
         language_model, prompts = LanguageModel.load(name), study.prompts()
         for prompt in missing:
@@ -128,7 +130,7 @@ def write_preferences(study: Study, path: Path) -> int:
     rows = list(preference_rows(study))
     if not rows:
         raise DataError(
-            f"{study.path} has no pair of which more raters preferred one answer: there are no rows to write"
+            f"{study.path} has no pair of two answers of which more raters preferred one: there are no rows to write"
         )
     with replacing(path) as file:
         file.writelines(json.dumps(row, ensure_ascii=False).encode() + b"\n" for row in rows)

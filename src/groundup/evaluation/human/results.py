@@ -135,13 +135,16 @@ def _alpha(table: NDArray[np.float64], level: Level) -> float | None:
 
 
 def preference_rows(study: Study) -> Iterator[dict[str, Any]]:
-    """Rows that preference tuning reads: prompt, chosen, rejected, and by how many votes. Where as many say this as that there is none."""
+    """Rows that preference tuning reads: prompt, chosen, rejected, and by how many votes.
+
+    There is none where as many say this as that, nor where an answer is empty, of which nothing can be learned.
+    """
     prompts, answers = study.prompts(), study.answers()
     votes: dict[tuple[int, int, int], Counter[int | None]] = defaultdict(Counter)
     for rating in study.ratings():
         votes[rating.pair.prompt, rating.pair.a, rating.pair.b][rating.winner] += 1
     for (prompt, a, b), counted in sorted(votes.items()):
-        if counted[a] == counted[b]:
+        if counted[a] == counted[b] or not (answers[prompt, a].strip() and answers[prompt, b].strip()):
             continue
         better, worse = (a, b) if counted[a] > counted[b] else (b, a)
         asked = prompts[prompt]
