@@ -248,6 +248,17 @@ def test_a_run_of_an_older_groundup_goes_on(copy: Path) -> None:
     assert any(line.startswith("going on from step 40") for line in said), said
 
 
+def test_a_checkpoint_that_the_manifest_was_not_yet_told_of_when_training_was_killed(copy: Path) -> None:
+    shutil.rmtree(copy / "model")
+    (copy / "result.json").unlink()
+    shutil.rmtree(copy / "checkpoints" / "step-000040")
+    for name in ("step-000030", "step-000040"):
+        RunDirectory(copy).forget_checkpoint(copy / "checkpoints" / name)
+    assert state(copy, "step-000030")[0] == "not recorded"
+    train(copy / "recipe.toml", run=copy, resume=True, say=lambda text: None)
+    assert {link.state for link in verify(copy)} == {"whole"}
+
+
 def test_a_folder_that_is_no_run(tmp_path: Path) -> None:
     with pytest.raises(RunError, match=r"is not a run: it has no manifest\.json; name a folder"):
         verify(tmp_path)

@@ -91,6 +91,8 @@ def newest_whole_checkpoint(directory: RunDirectory, made_with: Mapping[str, str
             directory.forget_checkpoint(newer)
             directory.log_event("damaged", step_of(newer), why=str(reason))
             say(f"warning: {reason}; it is set aside as {aside.name}, and training goes on from {checkpoint.name}")
+        if checkpoint.name not in known:  # training was killed between the two
+            directory.record_checkpoint(checkpoint)
         return checkpoint
     if damaged or known:
         what = (

@@ -207,13 +207,19 @@ def _data(manifest: Mapping[str, Any], data: Prepared) -> Iterator[Link]:
 def _checkpoints(directory: RunDirectory, known: Mapping[str, str], made_with: Mapping[str, Any]) -> Iterator[Link]:
     there = list_checkpoints(directory.path)
     for checkpoint in there:
-        if checkpoint.name not in known:
+        killed = checkpoint == there[-1] and not directory.finished
+        if checkpoint.name not in known and not killed:
             yield Link(checkpoint.name, "broken", "the manifest doesn't name it")
             continue
         try:
-            state = verify_checkpoint(checkpoint, known[checkpoint.name], made_with)
+            state = verify_checkpoint(checkpoint, known.get(checkpoint.name), made_with)
         except RunError as error:
             yield Link(checkpoint.name, "broken", str(error))
+            continue
+        if checkpoint.name not in known:
+            yield Link(
+                checkpoint.name, "not recorded", "training was killed before the manifest named it: --resume does"
+            )
         else:
             yield _nothing_added(checkpoint.name, checkpoint, {*state["files"], STATE_FILE})
     newest = max(
