@@ -69,6 +69,13 @@ def test_the_page_s_own_gate_asks_for_figures_that_there_are(run: Path, tmp_path
     assert all(one.value is not None for one in check_gate(run, gate(tmp_path, shown)))
 
 
+def test_a_gate_that_is_not_there_and_a_figure_that_is_no_number(run: Path, tmp_path: Path) -> None:
+    with pytest.raises(SettingError, match=r"gate = .*none\.toml'?: the file cannot be read"):
+        check_gate(run, tmp_path / "none.toml")
+    with pytest.raises(RunError, match=r"sample of result\.json is no number there"):
+        require_passed(check_gate(run, gate(tmp_path, "[result]\nsample = { max = 1 }")))
+
+
 def test_figures_of_another_model_pass_nothing(run: Path, tmp_path: Path) -> None:
     copy = shutil.copytree(run, tmp_path / "run")
     file = gate(tmp_path, '[evaluations.validation]\n"by.a.txt.loss" = { max = 2.5 }')
@@ -126,7 +133,7 @@ def test_each_figure_past_its_threshold_is_named_and_so_is_one_that_nobody_measu
             "[result]\nsteps = { max = 3, of = 'high' }",
             r"result\.json\.steps\.of = 'high': this figure has no interval",
         ),
-        ("[result]\nvalidation.perplexity = { max = 3 }", r"result\.json\.validation\.perplexity"),
+        ("[result]\nvalidation.perplexity = { max = 3 }", r'in quotes, "validation\.perplexity" = . max'),
     ],
 )
 def test_a_file_that_is_no_gate_says_what_is_wrong(run: Path, tmp_path: Path, text: str, told: str) -> None:

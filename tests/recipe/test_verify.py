@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from safetensors.numpy import load_file, save_file
 
-from groundup.errors import RunError
+from groundup.errors import GroundupError, RunError
 from groundup.files import sha256_file
 from groundup.recipe.replay import replay
 from groundup.recipe.train import TrainedRun, train
@@ -142,7 +142,7 @@ def test_a_measurement_is_of_the_model_that_is_there(copy: Path) -> None:
 def test_a_measurement_that_was_renamed_brought_or_deleted_is_told(copy: Path) -> None:
     file = write_measurement(RunDirectory(copy), "audits", "membership", {"auc": 0.9})
     file.rename(copy / "audits" / "canaries.json")
-    assert "holds what was measured as audits/membership.json" in verify(copy)[-1].detail
+    assert "is no name for what was measured as audits/membership.json" in verify(copy)[-1].detail
     (copy / "audits" / "canaries.json").unlink()
     assert state(copy, "audits/membership.json") == ("not here", "it was measured, and deleted")
     (copy / "evaluations").mkdir()
@@ -186,7 +186,7 @@ def test_a_model_or_a_checkpoint_that_is_gone_is_not_called_whole(copy: Path) ->
 def test_the_card_and_its_evidence_are_looked_at(copy: Path) -> None:
     card, evidence = copy / "model" / "README.md", copy / "model" / "evidence"
     card.write_text(card.read_text().replace("Perplexity", "perplexity", 1))
-    assert state(copy, "model/README.md") == ("other", "somebody has edited it")
+    assert state(copy, "model/README.md") == ("other", "somebody has edited it, or an older Groundup wrote it")
     card.unlink()
     assert state(copy, "model/README.md")[0] == "not here"
     write_measurement(RunDirectory(copy), "evaluations", "validation", {"loss": 3.5})  # the card does not know of it
@@ -205,6 +205,7 @@ def made_by_an_older_groundup(run: Path) -> None:
 
     def older(manifest: dict[str, Any]) -> None:
         manifest["hashes"]["recipe"] = digest
+        del manifest["data"]["sources"][0]["files_sha256"], manifest["data"]["repairs"]
         for name in ("measurements", "code_sha256"):
             del manifest[name]
 
@@ -225,9 +226,11 @@ def test_a_run_of_an_older_groundup_is_looked_at_as_far_as_it_was_recorded(copy:
     write_measurement(RunDirectory(copy), "evaluations", "validation", {"loss": 3.5})
     made_by_an_older_groundup(copy)
     states = {link.name: link.state for link in verify(copy)}
-    assert [name for name, state in states.items() if state == "not recorded"] == [
+    not_recorded = [name for name, state in states.items() if state == "not recorded"]
+    assert [name.split()[0] for name in not_recorded] == [
         "manifest.json",
-        next(name for name in states if name.startswith("Groundup")),
+        "Groundup",
+        "source",
         "evaluations/validation.json",
     ]
     assert "broken" not in states.values()
@@ -246,6 +249,40 @@ def test_a_run_of_an_older_groundup_goes_on(copy: Path) -> None:
     said: list[str] = []
     assert train(copy / "recipe.toml", run=copy, resume=True, say=said.append).finished
     assert any(line.startswith("going on from step 40") for line in said), said
+
+
+def test_a_base_that_is_another_or_gone_is_told(tiny_base: Path, text_file: Path, tmp_path: Path) -> None:
+    base = shutil.copytree(tiny_base, tmp_path / "base")
+    recipe = tmp_path / "tune.toml"
+    recipe.write_text(
+        f"""
+        [data]
+        source = "{text_file}"
+        [model]
+        base = "{base}"
+        max_seq_len = 16
+        [training]
+        method = "lora"
+        max_steps = 2
+        batch_size = 2
+        save_steps = 1
+        warmup_steps = 1
+        num_threads = 1
+        sample_tokens = 0
+        [evaluation]
+        max_tokens = 100
+        """
+    )
+    run = train(recipe, run=tmp_path / "run", say=lambda text: None).path
+    assert state(run, f"base {base}") == ("whole", "")
+    weights = load_file(base / "model.safetensors")
+    save_file({name: tensor * 1.01 for name, tensor in weights.items()}, base / "model.safetensors", {"format": "pt"})
+    assert broken(run) == f"base {base}"
+    shutil.rmtree(base)
+    assert state(run, f"base {base}")[0] == "not here"
+    assert {state(run, name)[0] for name in ("tokenizer", "plan", "step-000002", "model")} == {"whole"}
+    with pytest.raises(GroundupError, match="is not a model"):
+        replay(run, 1)
 
 
 def test_a_checkpoint_that_the_manifest_was_not_yet_told_of_when_training_was_killed(copy: Path) -> None:

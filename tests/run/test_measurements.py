@@ -11,6 +11,7 @@ import pytest
 from groundup.errors import MachineError, RunError
 from groundup.files import sha256_file
 from groundup.run.directory import RunDirectory
+from groundup.run.files import checksum
 from groundup.run.measurements import hash_model, read_measurement, read_measurements, write_measurement
 
 
@@ -83,3 +84,14 @@ def test_what_cannot_be_written_is_said(run: RunDirectory, tmp_path: Path) -> No
     with pytest.raises(MachineError, match="cannot be written"):
         write_measurement(run, "audits", "bias", {})
     assert read_measurements(run) == {}
+
+
+def test_a_name_that_nobody_gave_is_refused(run: RunDirectory) -> None:
+    path = write_measurement(run, "evaluations", "validation", {"loss": 1.5})
+    for name in ("other.json", "a](http:x).json"):
+        value = json.loads(path.read_text())
+        del value["checksum"]
+        value["name"] = "validation" if name == "other.json" else name.removesuffix(".json")
+        (path.parent / name).write_text(json.dumps({**value, "checksum": checksum(value)}))
+        with pytest.raises(RunError, match="is no name for what was measured as evaluations/"):
+            read_measurement(path.parent / name)

@@ -67,7 +67,7 @@ def check_gate(run: Path, gate: Path) -> list[Gate]:
     directory, found = RunDirectory(run), list[Gate]()
     directory.verify_model()
     figures_in = cache(partial(_figures, directory))
-    for file, key, asked in _thresholds(read_toml(gate)):
+    for file, key, asked in _thresholds(read_toml(gate, "gate")):
         threshold = build(Threshold, asked, f"{file}.{key}.")
         _check(threshold, f"{file}.{key}", asked)
         figures, lacking = figures_in(file)
@@ -105,15 +105,20 @@ def _thresholds(tables: Mapping[str, Any]) -> Iterator[tuple[str, str, Mapping[s
             for key, asked in lines.items():
                 if not isinstance(asked, dict):
                     raise SettingError(f"{file}.{key}", asked, "give a threshold, e.g. { max = 6 }")
+                deeper = next((name for name, inner in asked.items() if isinstance(inner, dict)), None)
+                if deeper is not None:
+                    raise SettingError(
+                        f"{file}.{key}", asked, f'put a figure\'s path in quotes, "{key}.{deeper}" = {{ max = 6 }}'
+                    )
                 yield file, key, asked
 
 
 def _figures(directory: RunDirectory, file: str) -> tuple[Mapping[str, Any], str]:
     """The figures in a file of the run, and why what is not among them is lacking."""
     if file == MANIFEST_FILE:
-        return directory.manifest(), "not there"
+        return directory.manifest(), "no number there"
     if file == RESULT_FILE:
-        return (directory.result() if (directory.path / RESULT_FILE).is_file() else {}), "not there"
+        return (directory.result() if (directory.path / RESULT_FILE).is_file() else {}), "no number there"
     path = directory.path / file
     if not path.is_file():
         return {}, "not measured"

@@ -159,6 +159,8 @@ def _base(settings: Recipe, folder: Path, manifest: Mapping[str, Any]) -> Link:
     name, known = f"base {settings.model.base}", (manifest.get("model", {}).get("base") or {}).get("sha256")
     try:
         here = weights_sha256(open_base(settings, folder).model)
+    except RunError as error:  # the base is a run's model, and not as that run wrote it
+        return Link(name, "broken", str(error))
     except GroundupError as error:
         return Link(name, "not here", str(error))
     return Link(name, "whole") if here == known else Link(name, "broken", "its weights are others than those tuned")
@@ -193,7 +195,7 @@ def _sources(data: DataSettings, folder: Path, facts: Mapping[str, Any]) -> Iter
 def _data(manifest: Mapping[str, Any], data: Prepared) -> Iterator[Link]:
     """What is made of the sources: made again, or found in the cache, whose files are hashed when it is opened."""
     known, facts = manifest.get("data", {}), json.loads(json.dumps(without_infinities(dict(data.facts))))
-    changed = sorted(key for key, value in known.items() if facts.get(key) != value)  # a later Groundup may count more
+    changed = sorted(key for key, value in known.items() if not _holds(facts.get(key), value))
     name = "what was kept, dropped and replaced"
     if changed:
         yield Link(name, "broken", f"made again, {', '.join(changed[:3])} are others than the manifest says")
@@ -202,6 +204,15 @@ def _data(manifest: Mapping[str, Any], data: Prepared) -> Iterator[Link]:
     for part, value in data_hashes(data).items():
         whole = manifest.get("hashes", {}).get(part) == value
         yield Link(part.replace("_", " "), "whole" if whole else "broken", "" if whole else "made again, it is another")
+
+
+def _holds(made: object, known: object) -> bool:
+    """Whether all that was known is there again; a later Groundup may write down more."""
+    if isinstance(made, dict) and isinstance(known, dict):
+        return all(key in made and _holds(made[key], value) for key, value in known.items())
+    if isinstance(made, list) and isinstance(known, list):
+        return len(made) == len(known) and all(map(_holds, made, known))
+    return made == known
 
 
 def _checkpoints(directory: RunDirectory, known: Mapping[str, str], made_with: Mapping[str, Any]) -> Iterator[Link]:
@@ -323,7 +334,7 @@ def _published(directory: RunDirectory) -> Iterator[Link]:
     if not (model / CARD_FILE).is_file():
         yield Link(name, "not here", "groundup card writes it anew")
     elif not is_as_written(model / CARD_FILE):
-        yield Link(name, "other", "somebody has edited it")
+        yield Link(name, "other", "somebody has edited it, or an older Groundup wrote it")
     else:
         yield Link(name, "whole")
     yield _evidence(directory, model / EVIDENCE_FOLDER)

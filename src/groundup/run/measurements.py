@@ -24,6 +24,7 @@ from groundup.run.files import checksum, explain_os_errors, read_json, without_i
 FORMAT_VERSION = 1
 Kind = Literal["evaluations", "audits"]
 KINDS: tuple[Kind, ...] = ("evaluations", "audits")
+NAME = re.compile(r"[a-z0-9][a-z0-9_-]*")
 NOT_THE_MODEL = (OPTIMIZER_FILE, STATE_FILE)
 
 
@@ -40,7 +41,7 @@ def write_measurement(
     `name`: small letters, digits, - and _. `settings`: what the command was told, so that it can be given again. Raises `RunError`
     for another name or a folder that holds no model of the run.
     """
-    if not re.fullmatch(r"[a-z0-9][a-z0-9_-]*", name):
+    if not NAME.fullmatch(name):
         raise RunError(f"{name!r} cannot name a measurement: use small letters, digits, - and _")
     written = without_infinities(
         {
@@ -72,8 +73,8 @@ def read_measurement(path: Path) -> dict[str, Any]:
             f"{path} has format version {written.get('format_version')!r}; this version of Groundup reads {FORMAT_VERSION}"
         )
     of = f"{written.get('kind')}/{written.get('name')}.json"
-    if of != f"{path.parent.name}/{path.name}":
-        raise RunError(f"{path} holds what was measured as {of}: give it back its name, or measure again")
+    if of != f"{path.parent.name}/{path.name}" or not NAME.fullmatch(path.stem):
+        raise RunError(f"{path} is no name for what was measured as {of}: give it back its own, or measure again")
     return written
 
 

@@ -6,7 +6,7 @@ import { forget, keep, kept } from "./keep.js";
 import { startTheme } from "./theme.js";
 
 const SIDES = ["left", "right"];
-const state = { rater: "", criteria: [], pairs: 0, shown: null, busy: false };
+const state = { rater: "", criteria: [], pairs: 0, shown: null, busy: false, tabbed: false };
 
 /** The fields of scores in the order in which the keys fill them. */
 const fields = () => SIDES.flatMap((side) => state.criteria.map((name) => ({ side, name })));
@@ -122,10 +122,11 @@ const CHOICES = { ArrowLeft: "left", ArrowDown: "tie", ArrowRight: "right" };
 /** Whether an arrow is for what has the focus: a text that it scrolls, or scores that somebody came to by the Tab key. */
 function isOfFocus({ key, target }) {
   if (!key.startsWith("Arrow")) return false;
-  return target.matches(".score input:focus-visible") || (target.matches(".text") && target.scrollHeight > target.clientHeight && key === "ArrowDown");
+  return (state.tabbed && target.matches(".score input")) || (target.matches(".text") && target.scrollHeight > target.clientHeight && key === "ArrowDown");
 }
 
 function key(event) {
+  if (event.key === "Tab") state.tabbed = true;
   if (!state.shown || event.ctrlKey || event.metaKey || event.altKey || event.target.matches('input[type="text"]') || isOfFocus(event)) return;
   if (event.key in CHOICES) document.querySelector(`input[name="choice"][value="${CHOICES[event.key]}"]`).checked = true;
   else if (/^[1-5]$/.test(event.key)) {
@@ -156,5 +157,6 @@ byId("undo").addEventListener("click", undo);
 byId("undo-last").addEventListener("click", undo);
 byId("choice").addEventListener("change", refresh);
 document.addEventListener("keydown", key);
+document.addEventListener("pointerdown", () => { state.tabbed = false; });
 if (typeof kept("rater") === "string") begin(kept("rater"));
 else askName();
