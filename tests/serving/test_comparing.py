@@ -64,21 +64,37 @@ def test_a_rating_sent_twice_counts_once_and_what_is_taken_back_comes_back(clien
 
 
 @pytest.mark.parametrize(
-    ("body", "says"),
+    ("address", "body", "says"),
     [
-        ({"pair": "0", "choice": "left", "scores": EVEN}, "this study has no such pair: load the page again"),
-        ({"choice": "both", "scores": EVEN}, "choice"),
-        ({"choice": "left", "scores": {"helpful": [0, 6]}}, "helpful = [0, 6]: give a score from 1 to 5 to each side"),
-        ({"choice": "left", "scores": {}}, "this study asks for ['helpful']"),
-        ({"choice": "left", "scores": EVEN, "rater": " "}, "is no name of a rater"),
+        ("/next", {"rater": ""}, "rater"),
+        ("/next", {"rater": " "}, "is no name of a rater"),
+        ("/next", {"rater": "x" * 61}, "rater"),
+        ("/next", {}, "rater"),
+        ("/undo", {"rater": "Nobody"}, "no rating of yours to take back"),
+        ("/rating", {"scores": {"helpful": [0, 9]}}, "from 1 to 5"),
+        ("/rating", {"pair": "7"}, "no such pair: load the page again"),
+        ("/rating", {"pair": [0, 0, 1]}, "pair"),
+        ("/rating", {"pair": "x" * 65}, "pair"),
+        ("/rating", {"choice": "a"}, "choice"),
+        ("/rating", {"scores": {}}, "asks for ['helpful']"),
+        ("/rating", None, "JSON"),
     ],
 )
-def test_what_is_no_rating_is_refused(client: TestClient, study: Study, body: dict[str, Any], says: str) -> None:
-    pair = told(client, "/next")["shown"]["pair"]
-    answer = client.post("/rating", json={"rater": "Rosa", "pair": pair, **body})
+def test_what_is_no_rating_is_refused_in_a_sentence(
+    client: TestClient, study: Study, address: str, body: dict[str, object] | None, says: str
+) -> None:
+    if address == "/rating" and body is not None:
+        pair = told(client, "/next")["shown"]["pair"]
+        body = {"rater": "Rosa", "pair": pair, "choice": "left", "scores": EVEN, **body}
+    answer = client.post(address, json=body)
     assert answer.status_code == 400
-    assert says in answer.json()["error"]["message"]
+    assert says in answer.json()["error"]["message"] or says in str(answer.json()["error"]["param"])
     assert study.ratings() == []
+
+
+def test_another_name_of_this_machine_and_a_large_body_are_refused(client: TestClient) -> None:
+    assert client.get("/study", headers={"host": "evil.example"}).status_code == 403
+    assert client.post("/next", content=b"x" * 100_000).status_code == 413
 
 
 def test_a_study_that_can_no_longer_be_read_is_said(client: TestClient, study: Study) -> None:

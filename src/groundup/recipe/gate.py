@@ -3,7 +3,7 @@
 [result]                                     a table names a file of the run ...
 "validation.perplexity" = { max = 6 }        ... and a key a figure in it, by its path
 [audits.membership]
-auc_loss = { max = 0.6, of = "high" }        of an interval its worst end may be meant
+"figures.auc_loss" = { max = 0.6, of = "high" }   of an interval its worst end may be meant
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import Any, Literal
 from groundup.config import build, read_toml, require
 from groundup.errors import RunError, SettingError
 from groundup.run.directory import MANIFEST_FILE, MODEL_FOLDER, RESULT_FILE, RunDirectory
-from groundup.run.measurements import KINDS, figures_of, hash_model, read_measurement
+from groundup.run.measurements import KINDS, hash_model, read_measurement
 
 
 @dataclass(frozen=True)
@@ -125,7 +125,7 @@ def _figures(directory: RunDirectory, file: str) -> tuple[Mapping[str, Any], str
     measurement = read_measurement(path)
     if measurement["model"]["files"] != hash_model(directory.path / MODEL_FOLDER):
         return {}, f"measured of {measurement['model']['folder']}, not of this model"
-    return figures_of(measurement), "not measured"
+    return measurement["figures"], "not measured"
 
 
 def _figure(figures: Mapping[str, Any], key: str, of: str, place: str) -> float | None:
