@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import secrets
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -98,13 +99,16 @@ def test_results_by_hand(study: Study) -> None:
     assert figures["agreement"]["preference"] == pytest.approx(1 - observed / expected)
 
 
-def test_neither_the_page_s_name_of_a_pair_nor_the_command_s_seed_tells_which_answer_is_whose(tmp_path: Path) -> None:
-    studies = [
-        Study.create(tmp_path / f"{n}.sqlite", ["anna", "bert"], list("abcdefghijkl"), CRITERIA) for n in range(2)
-    ]
+def test_neither_the_page_s_name_of_a_pair_nor_the_command_s_seed_tells_which_answer_is_whose(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    studies = []
+    for secret in "12":
+        monkeypatch.setattr(secrets, "token_hex", lambda size, secret=secret: secret)
+        studies.append(Study.create(tmp_path / f"{secret}.sqlite", ["anna", "bert"], list("abcdef"), CRITERIA))
     seen = []
     for study in studies:
-        for prompt in range(12):
+        for prompt in range(6):
             study.add_answer(prompt, 0, "Anna")
             study.add_answer(prompt, 1, "Bert")
         shown = [study.show(pair, "Rosa") for pair in study.pairs()]

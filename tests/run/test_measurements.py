@@ -86,6 +86,16 @@ def test_what_cannot_be_written_is_said(run: RunDirectory, tmp_path: Path) -> No
     assert read_measurements(run) == {}
 
 
+def test_a_file_without_a_model_is_refused(run: RunDirectory) -> None:
+    path = write_measurement(run, "evaluations", "validation", {"loss": 1.5})
+    value = json.loads(path.read_text())
+    for name in ("checksum", "model"):
+        del value[name]
+    path.write_text(json.dumps({**value, "checksum": checksum(value)}))
+    with pytest.raises(RunError, match="it has no figures, or names no model"):
+        read_measurement(path)
+
+
 def test_a_name_that_nobody_gave_is_refused(run: RunDirectory) -> None:
     path = write_measurement(run, "evaluations", "validation", {"loss": 1.5})
     for name in ("other.json", "a](http:x).json"):

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Collection, Iterator, Mapping
-from dataclasses import dataclass, replace
-from functools import cache, partial
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from groundup.config import build, read_toml
 from groundup.errors import GroundupError, RunError
@@ -16,8 +16,9 @@ from groundup.model.adapter import weights_sha256
 from groundup.recipe.base import open_base
 from groundup.recipe.data import Prepared, prepare_recipe
 from groundup.recipe.identity import FORMAT_VERSION, code_sha256, data_hashes, fingerprint
+from groundup.recipe.link import Link
 from groundup.recipe.settings import Recipe
-from groundup.report.card import CARD_FILE, is_as_written
+from groundup.recipe.verify_published import measured_links, nothing_added, published_links
 from groundup.report.evidence import EVIDENCE_FOLDER
 from groundup.run.checkpoints import (
     STATE_FILE,
@@ -35,28 +36,13 @@ from groundup.run.directory import (
     RESULT_FILE,
     RunDirectory,
 )
-from groundup.run.files import checksum, read_json, without_infinities
-from groundup.run.measurements import hash_model, measurement_files, read_measurement
+from groundup.run.files import without_infinities
 from groundup.run.records import begins_with
 from groundup.text.cache import cache_directory
 from groundup.text.catalogue import CATALOGUE
 from groundup.text.settings import DataSettings
 from groundup.text.sources import files_hash, find_sources
 from groundup.tokens.tokenizer import TOKENIZER_FILE, Tokenizer
-
-State = Literal["whole", "broken", "not here", "not recorded", "other"]
-
-
-@dataclass(frozen=True)
-class Link:
-    """One link of the chain, looked at."""
-
-    name: str
-    """What it is: a file of the run, or something that the run was made of."""
-    state: State
-    """`whole`: as it was written down. `broken`: it is not. `not here`: it can't be had now. `not recorded`: the run is older than the
-    record. `other`: not what the run was made with or wrote, which breaks nothing: another Groundup, a card that was edited."""
-    detail: str = ""
 
 
 def verify(run: str | Path) -> list[Link]:
@@ -108,9 +94,9 @@ def _links(directory: RunDirectory) -> Iterator[Link]:
     yield from _records(directory)
     if directory.finished or (directory.path / RESULT_FILE).is_file():
         yield from _result(directory)
-    yield from _measurements(directory, manifest.get("measurements"))
+    yield from measured_links(directory, manifest.get("measurements"))
     if directory.finished:
-        yield from _published(directory)
+        yield from published_links(directory)
 
 
 def _manifest(directory: RunDirectory) -> Link:
@@ -232,23 +218,12 @@ def _checkpoints(directory: RunDirectory, known: Mapping[str, str], made_with: M
                 checkpoint.name, "not recorded", "training was killed before the manifest named it: --resume does"
             )
         else:
-            yield _nothing_added(checkpoint.name, checkpoint, {*state["files"], STATE_FILE})
+            yield nothing_added(checkpoint.name, checkpoint, {*state["files"], STATE_FILE})
     newest = max(
         known, key=lambda name: step_of(Path(name)), default=None
     )  # all others are deleted as training goes on
     if newest is not None and newest not in [checkpoint.name for checkpoint in there]:
         yield Link(newest, "not here", "it was the newest checkpoint, and was deleted")
-
-
-def _nothing_added(name: str, folder: Path, files: Collection[str]) -> Link:
-    """Whether a folder of weights holds no file that nobody hashed: whoever opens it may read that one."""
-    added = sorted(path.name for path in folder.iterdir() if path.name not in files and not _is_of_people(path))
-    return Link(name, "broken", f"{added[0]} was added: nothing that the run wrote") if added else Link(name, "whole")
-
-
-def _is_of_people(path: Path) -> bool:
-    """A file that people read, or Git does, and no program that opens a model."""
-    return path.suffix == ".md" or path.name.startswith(("LICENSE", "NOTICE", ".git"))
 
 
 def _records(directory: RunDirectory) -> Iterator[Link]:
@@ -301,65 +276,11 @@ def _result(directory: RunDirectory) -> Iterator[Link]:
     except RunError as error:
         yield Link(MODEL_FOLDER, "broken", str(error))
     else:
-        yield _nothing_added(MODEL_FOLDER, directory.path / MODEL_FOLDER, {*result["model_files"], EVIDENCE_FOLDER})
-
-
-def _measurements(directory: RunDirectory, known: Mapping[str, str] | None) -> Iterator[Link]:
-    """What was measured, and of which model. `known`: the manifest's hashes of these files; None of a run older than that record."""
-    there = {path.relative_to(directory.path).as_posix(): path for path in measurement_files(directory)}
-    hashed = cache(hash_model)
-    for name, path in there.items():
-        try:
-            model = read_measurement(path)["model"]
-        except RunError as error:
-            yield Link(name, "broken", str(error))
-            continue
-        folder = directory.path / model["folder"]
-        if known is not None and known.get(name) != sha256_file(path):
-            yield Link(name, "broken", "it is not what the manifest names: measure again")
-        elif not folder.is_dir():
-            yield Link(name, "not here", f"the model that was measured, {model['folder']}, was deleted")
-        elif hashed(folder) != model["files"]:
-            yield Link(name, "broken", f"{model['folder']} is not the model that was measured: measure it again")
+        files, folder = result.get("model_files"), directory.path / MODEL_FOLDER
+        if files is None:
+            yield Link(MODEL_FOLDER, "not recorded")
         else:
-            yield Link(name, "not recorded" if known is None else "whole")
-    for name in sorted(set(known or {}) - set(there)):
-        yield Link(name, "not here", "it was measured, and deleted")
-
-
-def _published(directory: RunDirectory) -> Iterator[Link]:
-    """What lies beside the model for people: the card, and copies of the files that its figures come from."""
-    model = directory.path / MODEL_FOLDER
-    name = f"{MODEL_FOLDER}/{CARD_FILE}"
-    if not (model / CARD_FILE).is_file():
-        yield Link(name, "not here", "groundup card writes it anew")
-    elif not is_as_written(model / CARD_FILE):
-        yield Link(name, "other", "somebody has edited it, or an older Groundup wrote it")
-    else:
-        yield Link(name, "whole")
-    yield _evidence(directory, model / EVIDENCE_FOLDER)
-
-
-def _evidence(directory: RunDirectory, folder: Path) -> Link:
-    name, anew = f"{MODEL_FOLDER}/{EVIDENCE_FOLDER}", "groundup card copies it anew"
-    if not folder.is_dir():
-        return Link(name, "not here", anew)
-    copies = {path.relative_to(folder): path for path in sorted(folder.rglob("*")) if path.is_file()}
-    originals = {place: directory.path / place for place in copies if (directory.path / place).is_file()}
-    same = [place for place, file in originals.items() if sha256_file(file) == sha256_file(copies[place])]
-    others = [place for place in copies if place not in same]
-    for place in others:
-        if place not in originals or not _holds_its_checksum(copies[place]):
-            return Link(name, "broken", f"{place} is damaged, or no file of the run's: {anew}")
-    return Link(name, "other", f"{others[0]} is not the run's as it is now: {anew}") if others else Link(name, "whole")
-
-
-def _holds_its_checksum(file: Path) -> bool:
-    try:
-        value = read_json(file)
-    except RunError:
-        return False
-    return bool(value.pop("checksum", None) == checksum(value))
+            yield nothing_added(MODEL_FOLDER, folder, {*files, EVIDENCE_FOLDER})
 
 
 def _silent(text: str) -> None:

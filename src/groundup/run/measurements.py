@@ -72,6 +72,9 @@ def read_measurement(path: Path) -> dict[str, Any]:
         raise RunError(
             f"{path} has format version {written.get('format_version')!r}; this version of Groundup reads {FORMAT_VERSION}"
         )
+    model = written.get("model")
+    if not isinstance(written.get("figures"), dict) or not isinstance(model, dict) or {"folder", "files"} - set(model):
+        raise RunError(f"{path} is damaged (it has no figures, or names no model): measure again")
     of = f"{written.get('kind')}/{written.get('name')}.json"
     if of != f"{path.parent.name}/{path.name}" or not NAME.fullmatch(path.stem):
         raise RunError(f"{path} is no name for what was measured as {of}: give it back its own, or measure again")
