@@ -5,9 +5,10 @@ from pathlib import Path
 from groundup.energy import EnergyMeter
 
 
-def package(folder: Path, number: str, counted: int, turn: int = 262_143_328_850) -> Path:
+def package(folder: Path, number: str, counted: int, turn: int = 262_143_328_850, name: str = "package-0") -> Path:
     path = folder / f"intel-rapl:{number}"
     path.mkdir()
+    (path / "name").write_text(f"{name}\n")
     (path / "energy_uj").write_text(f"{counted}\n")
     (path / "max_energy_range_uj").write_text(f"{turn}\n")
     return path / "energy_uj"
@@ -15,8 +16,11 @@ def package(folder: Path, number: str, counted: int, turn: int = 262_143_328_850
 
 def test_all_packages_count_and_their_parts_do_not_count_twice(tmp_path: Path) -> None:
     first, second = package(tmp_path, "0", 1_000_000), package(tmp_path, "1", 5_000_000)
-    package(tmp_path, "0:0", 0).write_text("900000")  # the cores, a part of package 0
+    cores = package(tmp_path, "0:0", 0, name="core")  # a part of package 0
+    machine = package(tmp_path, "2", 0, name="psys")  # of which both are parts
     meter = EnergyMeter(rapl=tmp_path)
+    cores.write_text("900000")
+    machine.write_text("9000000")
     first.write_text("3500000")
     second.write_text("6000000")
     assert meter.read() == 3.5
@@ -33,4 +37,4 @@ def test_a_counter_that_begins_anew_goes_on(tmp_path: Path) -> None:
 def test_without_a_counter_there_is_no_figure(tmp_path: Path) -> None:
     assert EnergyMeter(rapl=tmp_path / "none").read() is None
     package(tmp_path, "0", 0).write_text("a secret")
-    assert EnergyMeter(gpu=99, rapl=tmp_path).read() is None  # there is no such card
+    assert EnergyMeter(gpu="GPU-1", rapl=tmp_path).read() is None  # there is no such card, and no package of its maker

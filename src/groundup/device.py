@@ -177,6 +177,11 @@ def describe_machine(device: torch.device) -> dict[str, str | int]:
     return described
 
 
+def card_uuid(device: torch.device) -> str:
+    """What NVIDIA's driver calls a graphics card, whichever of them CUDA_VISIBLE_DEVICES shows; empty for none."""
+    return f"GPU-{torch.cuda.get_device_properties(device).uuid}" if device.type == "cuda" else ""
+
+
 def _cpu_name() -> str:
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()

@@ -16,9 +16,10 @@ class EnergyMeter:
     (https://docs.kernel.org/power/powercap/powercap.html). Since 2020 only the superuser may read it on most machines.
     """
 
-    def __init__(self, gpu: int | None = None, rapl: Path = RAPL) -> None:
-        """`gpu`: the number of the card that is trained on, for one of NVIDIA's with the package nvidia-ml-py beside it."""
-        packages = sorted(path for path in rapl.glob("intel-rapl:*") if path.name.count(":") == 1)
+    def __init__(self, gpu: str = "", rapl: Path = RAPL) -> None:
+        """`gpu`: the UUID of the card that is trained on, for one of NVIDIA's with the package nvidia-ml-py beside it; its number may
+        be another one's to the driver (CUDA_VISIBLE_DEVICES)."""
+        packages = sorted(path for path in rapl.glob("intel-rapl:*") if _is_package(path))
         self._packages = {path: counted for path in packages if (counted := _read(path / "energy_uj")) is not None}
         self._card, self._card_joules = _open_card(gpu), 0.0
         if self._card is not None:
@@ -42,6 +43,14 @@ class EnergyMeter:
         return joules
 
 
+def _is_package(domain: Path) -> bool:
+    """Not a part of one, nor the whole machine (`psys`), in which the packages would count twice."""
+    try:
+        return domain.name.count(":") == 1 and (domain / "name").read_text().startswith("package")
+    except OSError:
+        return False
+
+
 def _read(path: Path) -> int | None:
     try:
         return int(path.read_text())
@@ -49,14 +58,14 @@ def _read(path: Path) -> int | None:
         return None
 
 
-def _open_card(gpu: int | None) -> Any:
-    if gpu is None:
+def _open_card(gpu: str) -> Any:
+    if not gpu:
         return None
     with suppress(Exception):  # no such package, driver or card: there is no counter then
         import pynvml  # type: ignore[import-not-found,unused-ignore]
 
         pynvml.nvmlInit()
-        handle = pynvml.nvmlDeviceGetHandleByIndex(gpu)
+        handle = pynvml.nvmlDeviceGetHandleByUUID(gpu)
         pynvml.nvmlDeviceGetTotalEnergyConsumption(handle)
         return handle
     return None

@@ -64,7 +64,9 @@ def test_a_whole_study_by_keys_alone(page: Page, study: Study) -> None:
         page.keyboard.type("54321")
         expect(page.locator("#lacking")).to_have_text("Still to say: 1 score and which is better")
         page.keyboard.press("0")
-        page.keyboard.type("543215")
+        page.keyboard.type("5434")
+        page.keyboard.press("Backspace")
+        page.keyboard.type("215")
         page.keyboard.press("ArrowRight")
         expect(page.locator("#right")).to_have_class("answer better")
         page.keyboard.press("Enter")
@@ -88,7 +90,9 @@ def test_one_step_back_and_coming_back_another_day(page: Page, study: Study) -> 
     page.keyboard.press("u")
     expect(page.locator("#count")).to_have_text("0 of 3")
     assert page.locator("#left .text").inner_text() == first
-    page.keyboard.type("333333")
+    expect(page.locator("#save")).to_be_enabled()  # what had been said stands there
+    page.keyboard.press("Backspace")
+    page.keyboard.press("4")
     page.keyboard.press("ArrowLeft")
     page.keyboard.press("Enter")
     expect(page.locator("#count")).to_have_text("1 of 3")
@@ -97,7 +101,26 @@ def test_one_step_back_and_coming_back_another_day(page: Page, study: Study) -> 
     expect(page.locator("#who")).to_have_text("Ravi")
     page.get_by_role("button", name="Not you?").click()
     expect(page.locator("#rater")).to_be_focused()
-    assert [rating.choice for rating in study.ratings("Ravi")] == ["left"]
+    (rating,) = study.ratings("Ravi")
+    assert rating.as_given == {"choice": "left", "scores": {"helpful": [3, 3], "harmless": [3, 3], "honest": [3, 4]}}
+
+
+def test_arrows_are_for_what_the_tab_key_came_to(page: Page, study: Study) -> None:
+    page.set_viewport_size({"width": 1280, "height": 500})
+    begin(page, "Roya")
+    long = page.locator(".text", has_text="Paris").first
+    long.focus()
+    page.keyboard.press("ArrowDown")
+    assert page.locator('input[name="choice"]:checked').count() == 0  # it scrolls
+    page.keyboard.type("3")
+    while page.evaluate("document.activeElement.name") != "left-helpful":
+        page.keyboard.press("Tab")
+    page.keyboard.press("ArrowRight")
+    expect(page.get_by_label("left, helpful: 4 of 5")).to_be_checked()
+    page.get_by_label("left, honest: 2 of 5").click()
+    page.keyboard.press("ArrowRight")
+    expect(page.get_by_label("left, honest: 2 of 5")).to_be_checked()  # a hand had come to it: the arrow chooses
+    expect(page.locator("#right")).to_have_class("answer better")
 
 
 def test_by_hand_and_when_the_server_does_not_answer_nothing_typed_is_lost(page: Page, study: Study) -> None:

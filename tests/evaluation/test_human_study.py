@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import math
+import secrets
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -48,7 +51,7 @@ def test_raters_see_every_pair_once_in_an_order_and_on_sides_of_their_own(study:
         assert sorted(order) == [0, 1, 2, 3, 4]
         orders.append(tuple(order))
     assert len(set(orders)) > 1
-    assert 5 <= sum(sides) <= 15
+    assert 0 < sum(sides) < 20  # a secret decides
 
 
 def test_a_study_goes_on_where_it_stopped_and_a_rating_can_be_taken_back(study: Study) -> None:
@@ -59,7 +62,9 @@ def test_a_study_goes_on_where_it_stopped_and_a_rating_can_be_taken_back(study: 
     second = again.next_for("Rosa")
     assert second is not None
     assert second.pair != first.pair
-    assert again.undo("Rosa") == first.pair
+    taken_back = again.undo("Rosa")
+    assert taken_back is not None
+    assert (taken_back.pair, taken_back.as_given) == (first.pair, {"choice": "tie", "scores": EVEN})
     assert again.next_for("Rosa") == first
     assert again.undo("Rosa") is None
     rate_for(again, "Rosa", 0, 0)
@@ -92,6 +97,58 @@ def test_results_by_hand(study: Study) -> None:
     # Units 0, 1, 4 were rated by both: a a, a tie, b b. Of 6 values 3 are a's, 1 a tie, 2 b's.
     observed, expected = 2 * 1, (3 * 1 + 3 * 2 + 1 * 2) * 2 / 5
     assert figures["agreement"]["preference"] == pytest.approx(1 - observed / expected)
+
+
+def test_neither_the_page_s_name_of_a_pair_nor_the_command_s_seed_tells_which_answer_is_whose(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    studies = []
+    for secret in "12":
+        monkeypatch.setattr(secrets, "token_hex", lambda size, secret=secret: secret)
+        studies.append(Study.create(tmp_path / f"{secret}.sqlite", ["anna", "bert"], list("abcdef"), CRITERIA))
+    seen = []
+    for study in studies:
+        for prompt in range(6):
+            study.add_answer(prompt, 0, "Anna")
+            study.add_answer(prompt, 1, "Bert")
+        shown = [study.show(pair, "Rosa") for pair in study.pairs()]
+        assert [study.named(one.name, "Rosa") for one in shown] == study.pairs()
+        assert {one.name for one in shown}.isdisjoint({study.show(pair, "Ravi").name for pair in study.pairs()})
+        seen.append([(one.name, one.left) for one in shown])
+    # The same models, prompts and rater: all that a rater could know. Names and sides are others.
+    assert {name for name, _ in seen[0]}.isdisjoint({name for name, _ in seen[1]})
+    assert [left for _, left in seen[0]] != [left for _, left in seen[1]]
+    with pytest.raises(DataError, match="no such pair: load the page again"):
+        studies[0].named(seen[1][0][0], "Rosa")
+
+
+def test_an_answer_that_is_there_stays_and_space_around_it_makes_no_other(tmp_path: Path) -> None:
+    study = Study.create(tmp_path / "study.sqlite", ["a", "b"], ["?"], CRITERIA)
+    study.add_answer(0, 0, "Yes.")
+    study.add_answer(0, 0, "No.")
+    study.add_answer(0, 1, " Yes.\n")
+    assert study.answers()[0, 0] == "Yes."
+    assert (study.pairs(), study.identical()) == ([], 1)
+
+
+def test_a_rater_is_the_same_however_the_name_was_typed() -> None:
+    assert Study.rater_name(" Ru\u0308ya  K. ") == Study.rater_name("R\u00fcya K.") == "R\u00fcya K."
+
+
+def test_raters_of_three_models_who_choose_by_chance_agree_as_by_chance(tmp_path: Path) -> None:
+    study = Study.create(tmp_path / "study.sqlite", ["a", "b", "c"], list("abcd"), ["helpful"])
+    for prompt in range(4):
+        for model in range(3):
+            study.add_answer(prompt, model, str(model))
+    # Of each pair's four prompts: both the first, both the second, and twice they differ. Half agree, as coins do.
+    for pair in study.pairs():
+        for rater, choices in (("Rosa", "abab"), ("Ravi", "abba")):
+            wanted = pair.a if choices[pair.prompt] == "a" else pair.b
+            side = "left" if study.left_of(pair, rater) == wanted else "right"
+            study.rate(rater, pair, side, {"helpful": [3, 3]})  # type: ignore[arg-type]
+    # 24 values, half of them of each kind: 12 pairs of values of which 6 differ, and 24 * 12 / 23 would by chance.
+    observed, expected = 12, 24 * 12 / 23
+    assert results(study)["agreement"]["preference"] == pytest.approx(1 - observed / expected)
 
 
 def test_scores_belong_to_the_model_whichever_side_it_stood_on(study: Study) -> None:
@@ -127,6 +184,9 @@ def test_rows_for_preference_tuning_are_read_as_such(study: Study) -> None:
     rate_for(study, "Ravi", 1, 0)  # one against one: no row
     rate_for(study, "Rosa", 2, None)
     rate_for(study, "Rosa", 3, 1)
+    with closing(sqlite3.connect(study.path)) as connection, connection:
+        connection.execute("UPDATE answers SET text = ' ' WHERE prompt = 4 AND model = 0")
+    rate_for(study, "Rosa", 4, 1)  # an empty answer teaches nothing: no row
     rows = list(preference_rows(study))
     assert [(row["chosen"], row["rejected"], row["votes"]) for row in rows] == [
         ("Anna says 0", "Bert says 0", [1, 0]),
@@ -165,12 +225,48 @@ def test_what_is_no_study_and_no_rating_is_refused(study: Study, tmp_path: Path)
         (Pair(0, 0, 1), "tie", {"helpful": [1, 1]}, "Rosa", "this study asks for"),
         (Pair(0, 0, 1), "tie", {"helpful": [0, 1], "honest": [1, 1]}, "Rosa", "a score from 1 to 5"),
         (Pair(0, 0, 1), "tie", EVEN, " ", "is no name of a rater"),
-        (Pair(0, 0, 1), "tie", EVEN, "a\nb", "is no name of a rater"),
+        (Pair(0, 0, 1), "tie", EVEN, "a\x00b", "is no name of a rater"),
+        (Pair(0, 0, 1), "tie", EVEN, "a" * 61, "is no name of a rater"),
     ):
         with pytest.raises(DataError, match=told):
             study.rate(rater, pair, choice, scores)  # type: ignore[arg-type]
     (tmp_path / "text.sqlite").write_text("not a database, but long enough to be looked at " * 10)
-    with pytest.raises(DataError, match="is not a study, or it is damaged"):
+    with pytest.raises(DataError, match=r"cannot be used as a study .*restore it or name another"):
         Study.open(tmp_path / "text.sqlite")
+    with pytest.raises(DataError, match="is a folder, and a study is a file"):
+        Study.open(tmp_path)
     with pytest.raises(DataError, match="is not there: begin the study with"):
         Study.open(tmp_path / "nothing.sqlite")
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (
+            "UPDATE study SET value = '1' WHERE key = 'format_version'",
+            "has format version 1; this version of Groundup reads 2",
+        ),
+        ("DELETE FROM study WHERE key = 'secret'", "is damaged: restore it"),
+        ("UPDATE study SET value = '{' WHERE key = 'models'", r"is damaged .*restore it"),
+        ("UPDATE ratings SET choice = 'lefu'", r"is damaged .*restore it"),
+        ("UPDATE ratings SET scores = '[3'", r"is damaged .*restore it"),
+        ("DROP TABLE study", "cannot be used as a study"),
+    ],
+)
+def test_a_study_that_is_damaged_or_of_another_version_is_refused(study: Study, change: str, told: str) -> None:
+    rate_for(study, "Rosa", 0, 0)
+    with closing(sqlite3.connect(study.path)) as connection, connection:
+        connection.execute("PRAGMA ignore_check_constraints = ON")
+        connection.execute(change)
+    with pytest.raises(DataError, match=told):
+        Study.open(study.path)
+
+
+def test_a_study_that_cannot_be_written_says_so(study: Study) -> None:
+    with closing(sqlite3.connect(study.path)) as connection, connection:
+        connection.execute(
+            "CREATE TRIGGER full BEFORE INSERT ON ratings BEGIN SELECT RAISE(ABORT, 'disk is full'); END"
+        )
+    with pytest.raises(DataError, match=r"disk is full.*see that there is room"):
+        rate_for(study, "Rosa", 0, 0)
+    assert study.ratings() == []

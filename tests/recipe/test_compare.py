@@ -9,7 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 from groundup.cli.main import app
-from groundup.errors import DataError, GenerationError, SettingError
+from groundup.errors import DataError, GenerationError, ModelError, SettingError
 from groundup.evaluation.human.study import Study
 from groundup.language_model import LanguageModel
 from groundup.recipe.compare import answer, open_study, read_prompts
@@ -26,24 +26,28 @@ def test_each_model_answers_each_prompt_once(tiny_base: Path, tmp_path: Path) ->
     other = tmp_path / "other"
     other.symlink_to(tiny_base)
     prompts = ["Work", [{"role": "user", "content": "What?"}]]
-    study = open_study(tmp_path / "study.sqlite", [str(tiny_base), str(other)], prompts, ["helpful"], 0)
+    study = open_study(tmp_path / "study.sqlite", [str(tiny_base), str(other)], prompts, ["helpful"], FIELDS)
     study.add_answer(0, 0, "kept")
     said: list[str] = []
-    answer(study, FIELDS, said.append)
-    assert said == [f"{tiny_base} answers 1 prompts", f"{other} answers 2 prompts"]
+    answer(study, said.append)
+    assert said == [f"{tiny_base} answers 1 prompt", f"{other} answers 2 prompts"]
     answers, model = study.answers(), LanguageModel.load(tiny_base)
     assert answers[0, 0] == "kept"
     assert answers[0, 1] == model.generate("Work", **FIELDS)
     assert answers[1, 0] == answers[1, 1] == model.chat(prompts[1], **FIELDS)  # type: ignore[arg-type]
-    answer(study, FIELDS, said.append)
+    answer(study, said.append)
     assert len(said) == 2  # there was nothing left to answer
     assert study.identical() == 1
 
 
 def test_a_prompt_that_a_model_cannot_read_is_named(tiny_base: Path, tmp_path: Path) -> None:
-    study = open_study(tmp_path / "study.sqlite", [str(tiny_base), "other"], ["x " * 500], ["helpful"], 0)
+    study = open_study(tmp_path / "study.sqlite", [str(tiny_base), "other"], ["x " * 500], ["helpful"], FIELDS)
+    with pytest.raises(ModelError, match="other is not a model"):
+        answer(study, silent)  # before anything is answered
+    study = open_study(study.path, [str(tiny_base), str(tiny_base.parent)], ["x " * 500], ["helpful"], FIELDS)
+    (tiny_base.parent / "config.json").touch()
     with pytest.raises(GenerationError, match="cannot answer prompt 1: "):
-        answer(study, FIELDS, silent)
+        answer(study, silent)
 
 
 def test_prompts_are_lines_or_rows(tmp_path: Path) -> None:
@@ -63,6 +67,8 @@ def test_prompts_are_lines_or_rows(tmp_path: Path) -> None:
         ("a.jsonl", b'{"question": "x"}', 'line 1 has neither a "prompt"'),
         ("a.jsonl", b'{"messages": [{"role": "king", "content": "x"}]}', 'line 1 has neither a "prompt"'),
         ("a.jsonl", b"[1]", 'line 1 has neither a "prompt"'),
+        ("a.txt", b"Who?\n\nWhat?\nWho?\r\n", r"line 4 asks what line 1 asks: take one of them out"),
+        ("a.json", b'["Who?"]', r"of no kind that is read: name a \.txt or \.jsonl file"),
     ],
 )
 def test_what_is_no_prompt_is_named_by_its_line(tmp_path: Path, name: str, text: bytes, told: str) -> None:
@@ -74,15 +80,22 @@ def test_what_is_no_prompt_is_named_by_its_line(tmp_path: Path, name: str, text:
 def test_another_study_in_the_same_file_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "study.sqlite"
     with pytest.raises(DataError, match="is not there yet: name the prompts"):
-        open_study(path, ["a", "b"], None, ["helpful"], 0)
-    open_study(path, ["a", "b"], ["Who?"], ["helpful"], 0)
-    open_study(path, ["a", "b"], None, ["helpful"], 0)
-    with pytest.raises(DataError, match="compares a and b, not a and c: name another file with --study"):
-        open_study(path, ["a", "c"], None, ["helpful"], 0)
-    with pytest.raises(DataError, match="was begun with other prompts"):
-        open_study(path, ["a", "b"], ["What?"], ["helpful"], 0)
-    with pytest.raises(DataError, match="asks for helpful, not honest"):
-        open_study(path, ["a", "b"], None, ["honest"], 0)
+        open_study(path, ["a", "b"])
+    open_study(path, ["a", "misspelt"], ["Who?"])
+    study = open_study(
+        path, ["a", "b"], ["Who?"], ["polite"], {"temperature": 0.0}
+    )  # nothing of the other had been answered
+    assert study.generation == {"max_new_tokens": 200, "temperature": 0.0, "seed": 0}
+    study.add_answer(0, 0, "I.")
+    assert open_study(path, ["a", "b"]).criteria == ["polite"]  # what is left out is as it was
+    for given, told in (
+        ((["a", "c"],), "compares a and b, not a and c: name another file with --study"),
+        ((["a", "b"], ["What?"]), "was begun with other prompts"),
+        ((["a", "b"], None, ["honest"]), "asks for polite, not honest"),
+        ((["a", "b"], None, None, {"seed": 1}), "was begun with seed = 0, not 1"),
+    ):
+        with pytest.raises(DataError, match=told):
+            open_study(path, *given)
 
 
 def test_results_and_rows_as_they_are_typed(tmp_path: Path) -> None:
@@ -97,6 +110,10 @@ def test_results_and_rows_as_they_are_typed(tmp_path: Path) -> None:
         assert shown is not None
         better = "left" if shown.left == "a" else "right"
         study.rate("Rosa", shown.pair, better, {name: [4, 2] for name in study.criteria})  # type: ignore[arg-type]
+        if prompt == 0:
+            first = CliRunner().invoke(app, [*typed, "--results"])  # of a single prompt nobody can say how sure it is
+            assert first.exit_code == 0, first.exception
+            assert "1 rating of 1 pair, 2 prompts; by Rosa 1" in first.output
     table = CliRunner().invoke(app, [*typed, "--results"])
     assert table.exit_code == 0, table.output
     for told in ("2 ratings of 2 pairs, 2 prompts; by Rosa 2", "100 %", "one rater agrees with nobody", "other raters"):

@@ -72,7 +72,7 @@ def write_run(
     """A run of `steps` steps, logged every 10 and validated every 100."""
     directory.mkdir(parents=True)
     (directory / "recipe.toml").write_text(RECIPE.format(family=family, max_steps=max_steps), encoding="utf-8")
-    (directory / "manifest.json").write_text(json.dumps(manifest(family, steps)), encoding="utf-8")
+    RunDirectory(directory).write_manifest(manifest(family, steps))
     noise = random.Random(1)
     metrics: list[dict[str, Any]] = []
     for step in range(10, steps + 1, 10):

@@ -283,6 +283,7 @@ def test_what_was_measured_stands_there_with_its_interval_and_its_file(write_run
     directory = RunDirectory(run)
     write_measurement(directory, "audits", "membership", result.as_plain())
     write_measurement(directory, "evaluations", "validation", {"by": {"a|b": {"loss": 2.0}}, "curve": [1, 2]})
+    write_measurement(directory, "audits", "toxicity", AuditResult({"share": 0.25}, "Much.", {"by": [{}]}).as_plain())
     (run / "audits" / "bias.json").write_text("{}")
     text = card(run)
     assert "| auc | 0.5512 (0.5000 to 0.6200), n = 90 |" in text
@@ -290,12 +291,36 @@ def test_what_was_measured_stands_there_with_its_interval_and_its_file(write_run
     assert r"What it cannot say: What \*other\* attacks find." in text
     assert r"| by: a\|b: loss | 2.000 |" in text
     assert "Left out: " in text  # the damaged one
-    assert "Not measured: bias and toxicity" in text
+    assert "| share | 0.2500 |" in text
+    assert "What it cannot say: Much." in text
+    assert "Not measured: bias of what it writes" in text
     assert "Not measured: memorization" not in text
+    assert "downstream task or text but those in the section on evaluation." in text
     copy_evidence(run, run / "model")
     links = re.findall(r"\]\((evidence/[^)]*)\)", text)
     assert len(links) >= 5
     assert all((run / "model" / link).is_file() for link in links)
+
+
+def test_every_section_with_figures_names_the_file_that_they_come_from(write_run: WriteRun) -> None:
+    run = write_run()
+    sections = dict(part.split("\n", 1) for part in card(run).split("\n## ")[1:])
+    of_figures = ("Figures", "What it writes", "What it was trained on", "How it was trained", "What it took")
+    for name in (*of_figures, "Machine and software", "Fingerprints"):
+        assert "](evidence/" in sections[name], name
+
+
+def test_what_was_measured_of_other_weights_is_left_out(write_run: WriteRun) -> None:
+    run = write_run()
+    (run / "model").mkdir()
+    (run / "model" / "model.safetensors").write_text("weights")
+    write_measurement(RunDirectory(run), "audits", "membership", {"auc": 0.5})
+    assert "| auc | 0.5000 |" in card(run)
+    (run / "model" / "model.safetensors").write_text("others")
+    text = card(run)
+    assert "| auc |" not in text
+    assert "membership.json is of other weights than those that are in" in text
+    assert "Not measured: memorization" in text
 
 
 def test_a_card_that_was_edited_is_kept(write_run: WriteRun) -> None:

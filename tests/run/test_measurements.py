@@ -11,6 +11,7 @@ import pytest
 from groundup.errors import MachineError, RunError
 from groundup.files import sha256_file
 from groundup.run.directory import RunDirectory
+from groundup.run.files import checksum
 from groundup.run.measurements import hash_model, read_measurement, read_measurements, write_measurement
 
 
@@ -20,7 +21,9 @@ def run(tmp_path: Path) -> RunDirectory:
         (tmp_path / folder).mkdir(parents=True)
         for name in ("config.json", "model.safetensors", "state.json", "optimizer.safetensors", "README.md"):
             (tmp_path / folder / name).write_text(f"{name} of {folder}")
-    return RunDirectory(tmp_path)
+    run = RunDirectory(tmp_path)
+    run.write_manifest({"measurements": {}})
+    return run
 
 
 def test_a_measurement_is_read_back(run: RunDirectory) -> None:
@@ -29,6 +32,7 @@ def test_a_measurement_is_read_back(run: RunDirectory) -> None:
     assert path == run.path / "evaluations" / "validation.json"
     (read,) = read_measurements(run).values()
     assert list(read_measurements(run)) == ["evaluations/validation.json"]
+    assert run.manifest()["measurements"] == {"evaluations/validation.json": sha256_file(path)}
     assert read["figures"]["loss"] == {"value": 1.5, "low": 1.25, "high": None, "n": 12}
     assert read["settings"] == {"window": 256}
     assert read["model"]["folder"] == "model"
@@ -80,3 +84,24 @@ def test_what_cannot_be_written_is_said(run: RunDirectory, tmp_path: Path) -> No
     with pytest.raises(MachineError, match="cannot be written"):
         write_measurement(run, "audits", "bias", {})
     assert read_measurements(run) == {}
+
+
+def test_a_file_without_a_model_is_refused(run: RunDirectory) -> None:
+    path = write_measurement(run, "evaluations", "validation", {"loss": 1.5})
+    value = json.loads(path.read_text())
+    for name in ("checksum", "model"):
+        del value[name]
+    path.write_text(json.dumps({**value, "checksum": checksum(value)}))
+    with pytest.raises(RunError, match="it has no figures, or names no model"):
+        read_measurement(path)
+
+
+def test_a_name_that_nobody_gave_is_refused(run: RunDirectory) -> None:
+    path = write_measurement(run, "evaluations", "validation", {"loss": 1.5})
+    for name in ("other.json", "a](http:x).json"):
+        value = json.loads(path.read_text())
+        del value["checksum"]
+        value["name"] = "validation" if name == "other.json" else name.removesuffix(".json")
+        (path.parent / name).write_text(json.dumps({**value, "checksum": checksum(value)}))
+        with pytest.raises(RunError, match="is no name for what was measured as evaluations/"):
+            read_measurement(path.parent / name)

@@ -57,7 +57,6 @@ def card(
     for column in ("figure", "of", "is", "has to be", ""):
         table.add_column(column, justify="right" if column == "is" else "left")
     for one in gates:
-        value = "not measured" if one.value is None else f"{one.value:g}"
-        table.add_row(one.figure, one.file, value, one.asked, "passed" if one.passed else "FAILED")
+        table.add_row(one.figure, one.file, one.shown, one.asked, "passed" if one.passed else "FAILED")
     print_table(table)
     require_passed(gates)

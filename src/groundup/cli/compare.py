@@ -12,8 +12,6 @@ import typer
 from groundup.cli.loading import loading
 from groundup.errors import MissingExtraError, SettingError
 
-CRITERIA = "helpful,harmless,honest"
-
 
 def compare(
     models: Annotated[
@@ -27,16 +25,30 @@ def compare(
         ),
     ] = None,
     study: Annotated[Path, typer.Option(help="The study's file, begun or gone on with.")] = Path("study.sqlite"),
-    criteria: Annotated[str, typer.Option(help="What is scored from 1 to 5, separated by commas.")] = CRITERIA,
+    criteria: Annotated[
+        str | None,
+        typer.Option(
+            help="What is scored from 1 to 5, separated by commas.",
+            show_default="helpful,harmless,honest, or as the study has it",
+        ),
+    ] = None,
     show_results: Annotated[bool, typer.Option("--results", help="Print what the ratings say, and end.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="With --results: one JSON object.")] = False,
     preferences: Annotated[
         Path | None,
         typer.Option(help="Write rows for preference tuning to this .jsonl file, and end.", show_default=False),
     ] = None,
-    max_new_tokens: Annotated[int, typer.Option(help="The most tokens of an answer.", min=1)] = 200,
-    temperature: Annotated[float, typer.Option(help="0: always the likeliest token.", min=0)] = 0.7,
-    seed: Annotated[int, typer.Option(help="Decides the answers, the order of the pairs, and the sides.", min=0)] = 0,
+    max_new_tokens: Annotated[
+        int | None,
+        typer.Option(help="The most tokens of an answer.", min=1, show_default="200, or as the study has it"),
+    ] = None,
+    temperature: Annotated[
+        float | None,
+        typer.Option(help="0: always the likeliest token.", min=0, show_default="0.7, or as the study has it"),
+    ] = None,
+    seed: Annotated[
+        int | None, typer.Option(help="Decides the answers.", min=0, show_default="0, or as the study has it")
+    ] = None,
     port: Annotated[int, typer.Option(help="Where the page listens, of this machine only.", min=0, max=65535)] = 8090,
 ) -> None:
     """Let people compare what models write, blind: answers side by side in a page of this machine, and what the ratings say.
@@ -53,13 +65,14 @@ def compare(
     """
     from groundup.recipe.compare import answer, open_study, read_prompts, write_preferences
 
-    names = [name.strip() for name in criteria.split(",")]
+    names = None if criteria is None else [name.strip() for name in criteria.split(",")]
     if as_json and not show_results:
         raise SettingError("json", True, "it prints the figures of --results; give that, too")
     given = None if prompts is None else read_prompts(prompts)
     if len(models) < 2:
         raise SettingError("models", models, "name two models or more")
-    opened = open_study(study, models, given, names, seed)
+    asked = {"max_new_tokens": max_new_tokens, "temperature": temperature, "seed": seed}
+    opened = open_study(study, models, given, names, {name: of for name, of in asked.items() if of is not None})
     if preferences is not None:
         rows = write_preferences(opened, preferences)
         print(f"{rows} row{'' if rows == 1 else 's'} for preference tuning in {preferences}")
@@ -76,8 +89,7 @@ def compare(
             if (error.name or "").split(".")[0] in ("fastapi", "starlette", "uvicorn"):
                 raise MissingExtraError("groundup compare", "serve") from error
             raise
-    fields: dict[str, Any] = {"max_new_tokens": max_new_tokens, "temperature": temperature, "seed": seed}
-    answer(opened, fields, lambda text: print(f"groundup: {text}", file=sys.stderr))
+    answer(opened, lambda text: print(f"groundup: {text}", file=sys.stderr))
     serve_study(create_comparing_app(opened), port)
 
 
@@ -94,16 +106,17 @@ def _print(figures: Mapping[str, Any], as_json: bool) -> None:
     from groundup.cli.tables import print_table
 
     raters = ", ".join(f"{name} {count}" for name, count in figures["raters"].items())
-    print(f"{figures['ratings']} ratings of {figures['pairs']} pairs, {figures['prompts']} prompts; by {raters}")
+    counts = ", ".join(_counted(figures[name], name[:-1]) for name in ("pairs", "prompts"))
+    print(f"{_counted(figures['ratings'], 'rating')} of {counts}; by {raters}")
     if figures["identical_pairs"]:
-        print(f"{figures['identical_pairs']} more pairs hold the same answer twice, and were shown to nobody")
+        print(f"{_counted(figures['identical_pairs'], 'more pair')} with the same answer twice, shown to nobody")
     table = Table(box=None, title="how often preferred", title_justify="left")
     for column in ("a", "b", "a preferred", "b preferred", "ties", "share of a (95 %)", "p", "p (Holm)"):
         table.add_column(column, justify="left" if column in ("a", "b") else "right")
     for one in figures["preferences"]:
-        counts = [str(one[name]) for name in ("a_preferred", "b_preferred", "ties")]
+        votes = [str(one[name]) for name in ("a_preferred", "b_preferred", "ties")]
         table.add_row(
-            one["a"], one["b"], *counts, _interval(one["share_a"], 100, " %"), f"{one['p']:.3g}", f"{one['p_holm']:.3g}"
+            one["a"], one["b"], *votes, _interval(one["share_a"], 100, " %"), f"{one['p']:.3g}", f"{one['p_holm']:.3g}"
         )
     print_table(table)
     table = Table(
@@ -123,8 +136,8 @@ def _print(figures: Mapping[str, Any], as_json: bool) -> None:
         table.add_column(column, justify="right" if column else "left")
     for name, of in figures["scores"].items():
         values = [_interval(of[model], 1, "") if model in of else "" for model in figures["models"]]
-        table.add_row(name, *values, _alpha(figures["agreement"].get(name)))
-    table.add_row("preference", *[""] * len(figures["models"]), _alpha(figures["agreement"].get("preference")))
+        table.add_row(name, *values, _alpha(figures["agreement"]["scores"][name]))
+    table.add_row("preference", *[""] * len(figures["models"]), _alpha(figures["agreement"]["preference"]))
     print_table(table)
     if "reason" in figures["agreement"]:
         print(f"agreement: {figures['agreement']['reason']}")
@@ -135,11 +148,16 @@ def _print(figures: Mapping[str, Any], as_json: bool) -> None:
     print(figures["cannot_say"])
 
 
+def _counted(number: int, name: str) -> str:
+    return f"{number:,} {name}{'' if number == 1 else 's'}"
+
+
 def _interval(of: Mapping[str, Any], times: float, unit: str) -> str:
     digits = 0 if times > 1 else 2
+    if of["low"] is None:  # of a single prompt
+        return f"{of['value'] * times:.{digits}f}{unit}"
     value, low, high = (of[name] * times for name in ("value", "low", "high"))
-    between = "" if low != low else f" ({low:.{digits}f} to {high:.{digits}f})"  # NaN of a single prompt
-    return f"{value:.{digits}f}{unit}{between}"
+    return f"{value:.{digits}f}{unit} ({low:.{digits}f} to {high:.{digits}f})"
 
 
 def _alpha(value: float | None) -> str:

@@ -3,34 +3,44 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from groundup.errors import DataError, GenerationError
 from groundup.evaluation.human.results import preference_rows
-from groundup.evaluation.human.study import Study
+from groundup.evaluation.human.study import CRITERIA, Study
 from groundup.files import replacing
 from groundup.language_model import LanguageModel
+from groundup.language_model.locate import find_model
 
 Say = Callable[[str], None]
+GENERATION = {"max_new_tokens": 200, "temperature": 0.7, "seed": 0}
+"""How answers are written, unless something else is asked for."""
 
 
 def read_prompts(path: Path) -> list[Any]:
     """A prompt a line of a .txt file; of a .jsonl file each row's `prompt`, a text, or `messages`. Empty lines are nothing.
 
-    Raises `DataError` naming the line.
+    Raises `DataError` naming the line, also of a prompt that stands there twice: it would count as two, and tells no more than one.
     """
+    if path.suffix not in (".txt", ".jsonl"):
+        raise DataError(f"the prompts {path} are of no kind that is read: name a .txt or .jsonl file")
     try:
         lines = path.read_text(encoding="utf-8-sig").split("\n")
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "it is not UTF-8 text"
         raise DataError(f"the prompts {path} cannot be read ({reason}): name a .txt or .jsonl file") from error
-    numbered = [(number, line) for number, line in enumerate(lines, start=1) if line.strip()]
-    if path.suffix != ".jsonl":
-        prompts: list[Any] = [line.rstrip("\r") for _, line in numbered]
-    else:
-        prompts = [_prompt(line, f"{path}, line {number}") for number, line in numbered]
+    places = dict[str, int]()
+    prompts = list[Any]()
+    for number, line in enumerate(lines, start=1):
+        if not line.strip():
+            continue
+        prompt = _prompt(line, f"{path}, line {number}") if path.suffix == ".jsonl" else line.rstrip("\r")
+        first = places.setdefault(json.dumps(prompt), number)
+        if first != number:
+            raise DataError(f"{path}, line {number} asks what line {first} asks: take one of them out")
+        prompts.append(prompt)
     if not prompts:
         raise DataError(f"{path} has no prompts: write one a line")
     return prompts
@@ -59,38 +69,50 @@ def _is_message(message: Any) -> bool:
 
 
 def open_study(
-    path: Path, models: Sequence[str], prompts: Iterable[Any] | None, criteria: Sequence[str], seed: int
+    path: Path,
+    models: Sequence[str],
+    prompts: Sequence[Any] | None = None,
+    criteria: Sequence[str] | None = None,
+    generation: Mapping[str, Any] | None = None,
 ) -> Study:
-    """The study at `path`, gone on with, or begun. Raises `DataError` where it is another one."""
+    """The study at `path`, gone on with, or begun. What is left out is as the study has it, or else as `CRITERIA` and `GENERATION` say.
+
+    Raises `DataError` where it is another one.
+    """
+    generation = generation or {}
+    begun = path.exists() and bool(
+        Study.open(path).answers()
+    )  # one that nobody has answered yet may still become another
+    if not begun and prompts is not None:
+        return Study.create(path, models, prompts, criteria or CRITERIA, {**GENERATION, **generation})
     if not path.exists():
-        if prompts is None:
-            raise DataError(f"{path} is not there yet: name the prompts to begin the study with, --prompts FILE")
-        return Study.create(path, models, list(prompts), criteria, seed)
+        raise DataError(f"{path} is not there yet: name the prompts to begin the study with, --prompts FILE")
     study = Study.open(path)
+    another = "name another file with --study"
     if study.models != list(models):
-        raise DataError(
-            f"{path} compares {' and '.join(study.models)}, not {' and '.join(models)}: name another file with --study"
-        )
+        raise DataError(f"{path} compares {' and '.join(study.models)}, not {' and '.join(models)}: {another}")
     if prompts is not None and list(study.prompts().values()) != list(prompts):
-        raise DataError(f"{path} was begun with other prompts: leave --prompts out, or name another file with --study")
-    if list(criteria) != study.criteria:
-        raise DataError(
-            f"{path} asks for {', '.join(study.criteria)}, not {', '.join(criteria)}: name another file with --study"
-        )
+        raise DataError(f"{path} was begun with other prompts: leave --prompts out, or {another}")
+    if criteria is not None and list(criteria) != study.criteria:
+        raise DataError(f"{path} asks for {', '.join(study.criteria)}, not {', '.join(criteria)}: {another}")
+    for name, value in generation.items():
+        if study.generation.get(name) != value:
+            raise DataError(f"{path} was begun with {name} = {study.generation.get(name)}, not {value}: {another}")
     return study
 
 
-def answer(study: Study, fields: dict[str, Any], say: Say) -> None:
+def answer(study: Study, say: Say) -> None:
     """Let each model answer what it has not answered. A conversation, and every prompt of a model that chats, is answered as a chat."""
-    for number, name in enumerate(study.models):
-        missing = study.missing(number)
-        if not missing:
-            continue
-        say(f"{name} answers {len(missing):,} prompts")
+    lacking = {number: missing for number in range(len(study.models)) if (missing := study.missing(number))}
+    for number in lacking:
+        find_model(study.models[number])  # a misspelt one is told before another has answered
+    for number, missing in lacking.items():
+        name = study.models[number]
+        say(f"{name} answers {len(missing):,} prompt{'' if len(missing) == 1 else 's'}")
         language_model, prompts = LanguageModel.load(name), study.prompts()
         for prompt in missing:
             try:
-                study.add_answer(prompt, number, _answer(language_model, prompts[prompt], fields))
+                study.add_answer(prompt, number, _answer(language_model, prompts[prompt], study.generation))
             except GenerationError as error:
                 raise GenerationError(f"{name} cannot answer prompt {prompt + 1}: {error}") from error
 
@@ -108,7 +130,7 @@ def write_preferences(study: Study, path: Path) -> int:
     rows = list(preference_rows(study))
     if not rows:
         raise DataError(
-            f"{study.path} has no pair of which more raters preferred one answer: there are no rows to write"
+            f"{study.path} has no pair of two answers of which more raters preferred one: there are no rows to write"
         )
     with replacing(path) as file:
         file.writelines(json.dumps(row, ensure_ascii=False).encode() + b"\n" for row in rows)

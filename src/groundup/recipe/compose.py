@@ -72,7 +72,7 @@ def compose(
     write = partial(_write, settings.training.sample_prompt, LanguageModel(model, data.tokenizer), data)
 
     def task(measure: Callable[[int], dict[str, Any]], parts: dict[str, Any]) -> Task:
-        made_with = fingerprint(settings, data, files.base_sha256)
+        made_with = fingerprint(directory, data, files.base_sha256)
         return Task(
             model=model,
             settings=training,

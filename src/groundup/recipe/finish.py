@@ -80,8 +80,8 @@ def finish(
     directory.log_event("finished", progress.step, why=outcome.stopped_because, best_step=state["step"])
     with explain_os_errors(directory.path / MODEL_FOLDER):
         write_card(directory.path, temporary)
+        copy_evidence(directory.path, temporary)
         publish_directory(temporary, directory.path / MODEL_FOLDER)
-        copy_evidence(directory.path, directory.path / MODEL_FOLDER)
 
 
 def _best_checkpoint(

@@ -8,15 +8,17 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, Literal
 
-from groundup.config import build, read_toml
+from groundup.config import build, read_toml, require
 from groundup.errors import RunError, SettingError
-from groundup.run.directory import MANIFEST_FILE, RESULT_FILE, RunDirectory
-from groundup.run.measurements import KINDS, read_measurement
+from groundup.run.directory import MANIFEST_FILE, MODEL_FOLDER, RESULT_FILE, RunDirectory
+from groundup.run.measurements import KINDS, hash_model, read_measurement
 
 
 @dataclass(frozen=True)
@@ -37,12 +39,19 @@ class Gate:
     figure: str
     threshold: Threshold
     value: float | None
-    """None where nothing was measured, which never passes."""
+    """None where there is no figure of the model as it is, which never passes."""
+    lacking: str = "not measured"
+    """Why there is none."""
 
     @property
     def passed(self) -> bool:
         low, high = self.threshold.min, self.threshold.max
         return self.value is not None and (low is None or self.value >= low) and (high is None or self.value <= high)
+
+    @property
+    def shown(self) -> str:
+        """The figure, or why there is none."""
+        return self.lacking if self.value is None else f"{self.value:g}"
 
     @property
     def asked(self) -> str:
@@ -53,18 +62,34 @@ class Gate:
 
 
 def check_gate(run: Path, gate: Path) -> list[Gate]:
-    """Each threshold of the file. Raises `SettingError` for a file that names none, or what is no threshold."""
+    """Each threshold of the file. Raises `SettingError` for a file that names none, or what is no threshold; `RunError` where the model
+    is not the one that training wrote, which no figure is of."""
     directory, found = RunDirectory(run), list[Gate]()
-    for file, key, asked in _thresholds(read_toml(gate)):
+    directory.verify_model()
+    figures_in = cache(partial(_figures, directory))
+    for file, key, asked in _thresholds(read_toml(gate, "gate")):
         threshold = build(Threshold, asked, f"{file}.{key}.")
-        if threshold.max is None and threshold.min is None:
-            raise SettingError(f"{file}.{key}", asked, "give max, min, or both, e.g. { max = 6 }")
-        found.append(Gate(file, key, threshold, _figure(_figures(directory, file), key, threshold.of)))
+        _check(threshold, f"{file}.{key}", asked)
+        figures, lacking = figures_in(file)
+        value = _figure(figures, key, threshold.of, f"{file}.{key}")
+        found.append(Gate(file, key, threshold, value, lacking))
     if not found:
         raise SettingError(
             "gate", str(gate), 'it holds no threshold; write e.g. [result] "validation.perplexity" = { max = 6 }'
         )
     return found
+
+
+def _check(threshold: Threshold, place: str, asked: object) -> None:
+    """Raise `SettingError` for a threshold that everything passes, or nothing."""
+    low, high = threshold.min, threshold.max
+    require(not (low is None and high is None), place, asked, "give max, min, or both, e.g. { max = 6 }")
+    for name, value in (("min", low), ("max", high)):
+        require(
+            value is None or math.isfinite(value), f"{place}.{name}", value, "give a finite number, e.g. { max = 6 }"
+        )
+    ordered = low is None or high is None or low <= high
+    require(ordered, f"{place}.min", low, f"nothing is at least that and at most {high}: lower it, or raise max")
 
 
 def _thresholds(tables: Mapping[str, Any]) -> Iterator[tuple[str, str, Mapping[str, Any]]]:
@@ -80,28 +105,41 @@ def _thresholds(tables: Mapping[str, Any]) -> Iterator[tuple[str, str, Mapping[s
             for key, asked in lines.items():
                 if not isinstance(asked, dict):
                     raise SettingError(f"{file}.{key}", asked, "give a threshold, e.g. { max = 6 }")
+                deeper = next((name for name, inner in asked.items() if isinstance(inner, dict)), None)
+                if deeper is not None:
+                    raise SettingError(
+                        f"{file}.{key}", asked, f'put a figure\'s path in quotes, "{key}.{deeper}" = {{ max = 6 }}'
+                    )
                 yield file, key, asked
 
 
-def _figures(directory: RunDirectory, file: str) -> Mapping[str, Any]:
+def _figures(directory: RunDirectory, file: str) -> tuple[Mapping[str, Any], str]:
+    """The figures in a file of the run, and why what is not among them is lacking."""
     if file == MANIFEST_FILE:
-        return directory.manifest()
+        return directory.manifest(), "no number there"
     if file == RESULT_FILE:
-        return directory.result() if (directory.path / RESULT_FILE).is_file() else {}
+        return (directory.result() if (directory.path / RESULT_FILE).is_file() else {}), "no number there"
     path = directory.path / file
-    figures: Mapping[str, Any] = read_measurement(path)["figures"] if path.is_file() else {}
-    return figures
+    if not path.is_file():
+        return {}, "not measured"
+    measurement = read_measurement(path)
+    if measurement["model"]["files"] != hash_model(directory.path / MODEL_FOLDER):
+        return {}, f"measured of {measurement['model']['folder']}, not of this model"
+    return measurement["figures"], "not measured"
 
 
-def _figure(figures: Mapping[str, Any], key: str, of: str) -> float | None:
+def _figure(figures: Mapping[str, Any], key: str, of: str, place: str) -> float | None:
     """The number at a path such as `by.source.plays.loss`; a name may hold dots itself."""
     if key in figures:
         found = figures[key]
-        found = found.get(of) if isinstance(found, dict) else found
+        if isinstance(found, dict):
+            found = found.get(of)
+        elif of != "value" and found is not None:
+            raise SettingError(f"{place}.of", of, "this figure has no interval: leave `of` out")
         return float(found) if isinstance(found, int | float) and not isinstance(found, bool) else None
     for name, inner in figures.items():
         if isinstance(inner, dict) and key.startswith(f"{name}."):
-            number = _figure(inner, key.removeprefix(f"{name}."), of)
+            number = _figure(inner, key.removeprefix(f"{name}."), of, place)
             if number is not None:
                 return number
     return None
@@ -110,9 +148,7 @@ def _figure(figures: Mapping[str, Any], key: str, of: str) -> float | None:
 def require_passed(gates: list[Gate]) -> None:
     """Raise `RunError` naming every figure that is past its threshold or was not measured."""
     failed = [
-        f"{gate.figure} of {gate.file} is {'not measured' if gate.value is None else f'{gate.value:g}'}, and has to be {gate.asked}"
-        for gate in gates
-        if not gate.passed
+        f"{gate.figure} of {gate.file} is {gate.shown}, and has to be {gate.asked}" for gate in gates if not gate.passed
     ]
     if failed:
         raise RunError(f"this run does not pass the gate: {'; '.join(failed)}")

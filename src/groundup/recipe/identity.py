@@ -12,7 +12,7 @@ from typing import Any
 import torch
 
 import groundup
-from groundup.config import as_plain, build, read_toml, write_toml
+from groundup.config import as_plain, build, read_toml
 from groundup.cores import available_cores
 from groundup.device import autocast_dtype, describe_machine, precision_name
 from groundup.errors import RunError
@@ -22,7 +22,7 @@ from groundup.model.lora import parameter_split
 from groundup.recipe.data import Prepared
 from groundup.recipe.save import ModelFiles
 from groundup.recipe.settings import Recipe
-from groundup.run.directory import RECIPE_FILE, RunDirectory, now
+from groundup.run.directory import CAME_LATER, RECIPE_FILE, RunDirectory, now
 from groundup.training.privacy.plan import PrivacyPlan
 from groundup.training.schedules import with_steps
 
@@ -72,7 +72,7 @@ def describe_run(
         "data": data.facts,
         "privacy": privacy.record() if privacy else None,
         "hashes": {"recipe": sha256_text(recipe_text), **data_hashes(data)},
-        "checkpoints": {},
+        **{name: {} for name in CAME_LATER},
     }
 
 
@@ -88,9 +88,12 @@ def code_sha256() -> str:
     return sha256_text(json.dumps([(file.relative_to(folder).as_posix(), sha256_file(file)) for file in files]))
 
 
-def fingerprint(settings: Recipe, data: Prepared, base_sha256: str) -> dict[str, str]:
-    """What a checkpoint must have been made with to belong to a run; in every checkpoint's state."""
-    made_with = {"recipe": sha256_text(write_toml(settings)), "tokenizer": data.tokenizer.sha256}
+def fingerprint(directory: RunDirectory, data: Prepared, base_sha256: str) -> dict[str, str]:
+    """What a checkpoint must have been made with to belong to a run; in every checkpoint's state.
+
+    The recipe is the run's file, as it was when it began: a later Groundup has settings that aren't in there.
+    """
+    made_with = {"recipe": directory.manifest()["hashes"]["recipe"], "tokenizer": data.tokenizer.sha256}
     return {**made_with, "data": data.train.sha256, **({"base": base_sha256} if base_sha256 else {})}
 
 

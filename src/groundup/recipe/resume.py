@@ -44,7 +44,7 @@ def open_run(
     require_same_data(directory, data)
     require_same_base(directory, files)
     sweep(directory.path)
-    checkpoint = newest_whole_checkpoint(directory, fingerprint(settings, data, files.base_sha256), say)
+    checkpoint = newest_whole_checkpoint(directory, fingerprint(directory, data, files.base_sha256), say)
     step = step_of(checkpoint) if checkpoint else 0
     marks = read_state(checkpoint).get("records", {}) if checkpoint else {}
     for name in directory.cut_to(step if checkpoint else -1, marks):
@@ -92,6 +92,8 @@ def newest_whole_checkpoint(directory: RunDirectory, made_with: Mapping[str, str
             directory.forget_checkpoint(newer)
             directory.log_event("damaged", step_of(newer), why=str(reason))
             say(f"warning: {reason}; it is set aside as {aside.name}, and training goes on from {checkpoint.name}")
+        if checkpoint.name not in known:  # training was killed between the two
+            directory.record_checkpoint(checkpoint)
         return checkpoint
     if damaged or known:
         what = (

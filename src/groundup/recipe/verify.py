@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from groundup.config import build, read_toml
 from groundup.errors import GroundupError, RunError
@@ -15,8 +15,11 @@ from groundup.files import sha256_file
 from groundup.model.adapter import weights_sha256
 from groundup.recipe.base import open_base
 from groundup.recipe.data import Prepared, prepare_recipe
-from groundup.recipe.identity import code_sha256, data_hashes, fingerprint
+from groundup.recipe.identity import FORMAT_VERSION, code_sha256, data_hashes, fingerprint
+from groundup.recipe.link import Link
 from groundup.recipe.settings import Recipe
+from groundup.recipe.verify_published import measured_links, nothing_added, published_links
+from groundup.report.evidence import EVIDENCE_FOLDER
 from groundup.run.checkpoints import (
     STATE_FILE,
     checkpoint_path,
@@ -25,29 +28,21 @@ from groundup.run.checkpoints import (
     step_of,
     verify_checkpoint,
 )
-from groundup.run.directory import MANIFEST_FILE, MODEL_FOLDER, RECIPE_FILE, RESULT_FILE, RunDirectory
+from groundup.run.directory import (
+    EVENTS_FILE,
+    MANIFEST_FILE,
+    MODEL_FOLDER,
+    RECIPE_FILE,
+    RESULT_FILE,
+    RunDirectory,
+)
 from groundup.run.files import without_infinities
-from groundup.run.measurements import hash_model, measurement_files, read_measurement
 from groundup.run.records import begins_with
 from groundup.text.cache import cache_directory
 from groundup.text.catalogue import CATALOGUE
 from groundup.text.settings import DataSettings
 from groundup.text.sources import files_hash, find_sources
 from groundup.tokens.tokenizer import TOKENIZER_FILE, Tokenizer
-
-State = Literal["whole", "broken", "not here", "not recorded", "other"]
-
-
-@dataclass(frozen=True)
-class Link:
-    """One link of the chain, looked at."""
-
-    name: str
-    """What it is: a file of the run, or something that the run was made of."""
-    state: State
-    """`whole`: as it was written down. `broken`: it is not. `not here`: it can't be had now. `not recorded`: the run is older than the
-    record. `other`: this Groundup is not the one that made the run, which breaks nothing but a replay."""
-    detail: str = ""
 
 
 def verify(run: str | Path) -> list[Link]:
@@ -72,26 +67,36 @@ def _links(directory: RunDirectory) -> Iterator[Link]:
     except RunError as error:
         yield Link(MANIFEST_FILE, "broken", str(error))
         return
+    if manifest.get("format_version") != FORMAT_VERSION:
+        raise RunError(
+            f"{directory.path / MANIFEST_FILE} has format version {manifest.get('format_version')!r}; this version of Groundup reads "
+            f"{FORMAT_VERSION}: verify it with the one that made it, {manifest.get('groundup_version')}"
+        )
     yield _manifest(directory)
     yield _recipe(directory, manifest)
-    settings = build(Recipe, read_toml(directory.path / RECIPE_FILE))
-    folder = directory.working_folder()
     yield _code(manifest)
-    if settings.model.base:
-        yield _base(settings, folder, manifest)
+    data: Prepared | None = None
     try:
-        yield from _sources(settings.data, folder, manifest["data"])
-        data: Prepared | None = prepare_recipe(settings, folder, _silent, _tokenizer_of_base(settings, directory))
+        settings = build(Recipe, read_toml(directory.path / RECIPE_FILE))
+        folder = directory.working_folder()
+        if settings.model.base:
+            yield _base(settings, folder, manifest)
+        yield from _sources(settings.data, folder, manifest.get("data", {}))
+        data = prepare_recipe(settings, folder, _silent, _tokenizer_of_base(settings, directory))
     except GroundupError as error:
-        yield Link("the texts", "not here", str(error))
-        data = None
+        yield Link("the texts, and what is made of them", "not here", str(error))
     if data is not None:
         yield from _data(manifest, data)
-    yield from _checkpoints(directory, settings, manifest, data)
+    made_with = {name: manifest.get("hashes", {}).get(name) for name in ("recipe", "tokenizer")}
+    if data is not None:
+        made_with = fingerprint(directory, data, (manifest.get("model", {}).get("base") or {}).get("sha256", ""))
+    yield from _checkpoints(directory, manifest.get("checkpoints", {}), made_with)
     yield from _records(directory)
-    if directory.finished:
+    if directory.finished or (directory.path / RESULT_FILE).is_file():
         yield from _result(directory)
-    yield from _measurements(directory)
+    yield from measured_links(directory, manifest.get("measurements"))
+    if directory.finished:
+        yield from published_links(directory)
 
 
 def _manifest(directory: RunDirectory) -> Link:
@@ -119,7 +124,7 @@ def _recipe(directory: RunDirectory, manifest: Mapping[str, Any]) -> Link:
     file = directory.path / RECIPE_FILE
     if not file.is_file():
         return Link(RECIPE_FILE, "broken", "it is missing")
-    whole = sha256_file(file) == manifest["hashes"]["recipe"]
+    whole = sha256_file(file) == manifest.get("hashes", {}).get("recipe")
     return Link(RECIPE_FILE, "whole") if whole else Link(RECIPE_FILE, "broken", "it was changed after the run began")
 
 
@@ -137,9 +142,11 @@ def _code(manifest: Mapping[str, Any]) -> Link:
 
 
 def _base(settings: Recipe, folder: Path, manifest: Mapping[str, Any]) -> Link:
-    name, known = f"base {settings.model.base}", (manifest["model"].get("base") or {}).get("sha256")
+    name, known = f"base {settings.model.base}", (manifest.get("model", {}).get("base") or {}).get("sha256")
     try:
         here = weights_sha256(open_base(settings, folder).model)
+    except RunError as error:  # the base is a run's model, and not as that run wrote it
+        return Link(name, "broken", str(error))
     except GroundupError as error:
         return Link(name, "not here", str(error))
     return Link(name, "whole") if here == known else Link(name, "broken", "its weights are others than those tuned")
@@ -154,7 +161,7 @@ def _tokenizer_of_base(settings: Recipe, directory: RunDirectory) -> Tokenizer |
 
 def _sources(data: DataSettings, folder: Path, facts: Mapping[str, Any]) -> Iterator[Link]:
     """The raw bytes of each source."""
-    known = {source["name"]: source for source in facts["sources"]}
+    known = {source["name"]: source for source in facts.get("sources", [])}
     for name in (data.source, *([data.validation_source] if data.validation_source else [])):
         for source in find_sources(replace(data, source=name), cache_directory(), _silent, folder):
             of_run = known.get(source.name, {})
@@ -173,46 +180,75 @@ def _sources(data: DataSettings, folder: Path, facts: Mapping[str, Any]) -> Iter
 
 def _data(manifest: Mapping[str, Any], data: Prepared) -> Iterator[Link]:
     """What is made of the sources: made again, or found in the cache, whose files are hashed when it is opened."""
-    known, facts = manifest["data"], json.loads(json.dumps(without_infinities(dict(data.facts))))
-    changed = sorted(key for key in {*known, *facts} if known.get(key) != facts.get(key))
+    known, facts = manifest.get("data", {}), json.loads(json.dumps(without_infinities(dict(data.facts))))
+    changed = sorted(key for key, value in known.items() if not _holds(facts.get(key), value))
     name = "what was kept, dropped and replaced"
     if changed:
         yield Link(name, "broken", f"made again, {', '.join(changed[:3])} are others than the manifest says")
         return
     yield Link(name, "whole")
     for part, value in data_hashes(data).items():
-        whole = manifest["hashes"].get(part) == value
+        whole = manifest.get("hashes", {}).get(part) == value
         yield Link(part.replace("_", " "), "whole" if whole else "broken", "" if whole else "made again, it is another")
 
 
-def _checkpoints(
-    directory: RunDirectory, settings: Recipe, manifest: Mapping[str, Any], data: Prepared | None
-) -> Iterator[Link]:
-    base = (manifest["model"].get("base") or {}).get("sha256", "")
-    made_with = {"recipe": manifest["hashes"]["recipe"], "tokenizer": manifest["hashes"]["tokenizer"]}
-    if data is not None:
-        made_with = fingerprint(settings, data, base)
-    known = manifest["checkpoints"]
-    for checkpoint in list_checkpoints(directory.path):
-        if checkpoint.name not in known:
+def _holds(made: object, known: object) -> bool:
+    """Whether all that was known is there again; a later Groundup may write down more."""
+    if isinstance(made, dict) and isinstance(known, dict):
+        return all(key in made and _holds(made[key], value) for key, value in known.items())
+    if isinstance(made, list) and isinstance(known, list):
+        return len(made) == len(known) and all(map(_holds, made, known))
+    return made == known
+
+
+def _checkpoints(directory: RunDirectory, known: Mapping[str, str], made_with: Mapping[str, Any]) -> Iterator[Link]:
+    there = list_checkpoints(directory.path)
+    for checkpoint in there:
+        killed = checkpoint == there[-1] and not directory.finished
+        if checkpoint.name not in known and not killed:
             yield Link(checkpoint.name, "broken", "the manifest doesn't name it")
             continue
         try:
-            verify_checkpoint(checkpoint, known[checkpoint.name], made_with)
+            state = verify_checkpoint(checkpoint, known.get(checkpoint.name), made_with)
         except RunError as error:
             yield Link(checkpoint.name, "broken", str(error))
+            continue
+        if checkpoint.name not in known:
+            yield Link(
+                checkpoint.name, "not recorded", "training was killed before the manifest named it: --resume does"
+            )
         else:
-            yield Link(checkpoint.name, "whole")
+            yield nothing_added(checkpoint.name, checkpoint, {*state["files"], STATE_FILE})
+    newest = max(
+        known, key=lambda name: step_of(Path(name)), default=None
+    )  # all others are deleted as training goes on
+    if newest is not None and newest not in [checkpoint.name for checkpoint in there]:
+        yield Link(newest, "not here", "it was the newest checkpoint, and was deleted")
 
 
 def _records(directory: RunDirectory) -> Iterator[Link]:
-    """The lines that led to the newest checkpoint."""
+    """The lines that led to the newest checkpoint. Metrics and samples of a finished run end there."""
     checkpoints = list_checkpoints(directory.path)
-    marks = read_state(checkpoints[-1]).get("records", {}) if checkpoints else {}
-    for name, mark in marks.items():
-        whole = begins_with(directory.path / name, mark["bytes"], mark["sha256"])
-        broken = f"its lines up to {checkpoints[-1].name} are not those that were written"
-        yield Link(name, "whole" if whole else "broken", "" if whole else broken)
+    if not checkpoints:
+        return
+    newest, until = checkpoints[-1], f"up to {checkpoints[-1].name}"
+    ended = step_of(newest) == _ended_at(directory)
+    for name, mark in read_state(newest).get("records", {}).items():
+        file, goes_on = directory.path / name, name == EVENTS_FILE or not ended
+        if not begins_with(file, mark["bytes"], mark["sha256"]):
+            yield Link(name, "broken", f"its lines {until} are not those that were written")
+        elif not goes_on and file.stat().st_size != mark["bytes"]:
+            yield Link(name, "broken", f"lines were added to those {until}, where training ended")
+        else:
+            yield Link(name, "whole", f"its lines {until}" if goes_on else "")
+
+
+def _ended_at(directory: RunDirectory) -> int | None:
+    """The step that training ended at; None of a run that goes on, or whose result is damaged, of which its own link tells."""
+    try:
+        return int(directory.result()["steps"]) if directory.finished else None
+    except RunError:
+        return None
 
 
 def _result(directory: RunDirectory) -> Iterator[Link]:
@@ -230,30 +266,21 @@ def _result(directory: RunDirectory) -> Iterator[Link]:
             yield Link(f"{of['name']}, the best", "not here", "it was deleted")
         elif sha256_file(best / STATE_FILE) != of["sha256"]:
             yield Link(f"{of['name']}, the best", "broken", "it is not the one that the model was made from")
+    if not (directory.path / MODEL_FOLDER).is_dir():
+        yield Link(
+            MODEL_FOLDER, "not here", "it was deleted, or training was killed before it stood: --resume writes it"
+        )
+        return
     try:
         directory.verify_model()
     except RunError as error:
         yield Link(MODEL_FOLDER, "broken", str(error))
     else:
-        yield Link(MODEL_FOLDER, "whole")
-
-
-def _measurements(directory: RunDirectory) -> Iterator[Link]:
-    """What was measured, and of which model."""
-    for path in measurement_files(directory):
-        name = path.relative_to(directory.path).as_posix()
-        try:
-            model = read_measurement(path)["model"]
-        except RunError as error:
-            yield Link(name, "broken", str(error))
-            continue
-        folder = directory.path / model["folder"]
-        if not folder.is_dir():
-            yield Link(name, "not here", f"the model that was measured, {model['folder']}, was deleted")
-        elif hash_model(folder) != model["files"]:
-            yield Link(name, "broken", f"{model['folder']} is not the model that was measured: measure it again")
+        files, folder = result.get("model_files"), directory.path / MODEL_FOLDER
+        if files is None:
+            yield Link(MODEL_FOLDER, "not recorded")
         else:
-            yield Link(name, "whole")
+            yield nothing_added(MODEL_FOLDER, folder, {*files, EVIDENCE_FOLDER})
 
 
 def _silent(text: str) -> None:

@@ -53,14 +53,14 @@ def write_card(run: Path, directory: Path) -> Path:
     path, notes = directory / CARD_FILE, list[str]()
     evidence = read_evidence(run, notes)
     written = render_card(read_run(run), _has_chat_template(directory), evidence, notes, _seal(run))
-    if path.exists() and not _is_as_written(path):
+    if path.exists() and not is_as_written(path):
         with explain_os_errors(path):
             path.rename(_free_name(directory / EDITED_FILE))
     write_atomic(path, f"{written}\n{MARK}{sha256_text(written)} -->\n")
     return path
 
 
-def _is_as_written(path: Path) -> bool:
+def is_as_written(path: Path) -> bool:
     """Whether nobody has edited a card since it was written."""
     above, _, mark = path.read_text(encoding="utf-8", errors="replace").rpartition(f"\n{MARK}")
     return mark == f"{sha256_text(above)} -->\n"
@@ -89,6 +89,7 @@ def render_card(
     answers = chat and facts.answers
     prompt = example_prompt(facts, sample)
     level = starting_level(facts)
+    evaluations = [one for one in evidence if one.kind == "evaluations"]
     page = (
         markdown_templates()
         .get_template("card.md.j2")
@@ -115,10 +116,10 @@ def render_card(
             data_notes=data_notes(facts),
             training=how_trained(facts),
             parts=parameter_rows(facts),
-            limits=limits(facts, {one.name for one in evidence if one.kind == "audits"}),
+            limits=limits(facts, {one.name for one in evidence if one.kind == "audits"}, bool(evaluations)),
             uses=intended_uses(facts),
             misuse=foreseeable_misuse(facts),
-            evaluations=[one for one in evidence if one.kind == "evaluations"],
+            evaluations=evaluations,
             audits=[one for one in evidence if one.kind == "audits"],
             notes=notes,
             compute=compute_rows(facts),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from groundup.report.pages import count, figure
 from groundup.report.values import clean, listing, number, section, text, whole
 from groundup.run.directory import MANIFEST_FILE, RESULT_FILE, RunDirectory
 from groundup.run.files import explain_os_errors
-from groundup.run.measurements import measurement_files, read_measurement
+from groundup.run.measurements import figures_of, hash_model, measurement_files, read_measurement
 
 EVIDENCE_FOLDER = "evidence"
 MOST_FIGURES = 40
@@ -42,16 +43,20 @@ class Evidence:
 
 
 def read_evidence(run: Path, notes: list[str]) -> list[Evidence]:
-    """Everything that was measured, evaluations first. A damaged file is left out, and noted."""
-    found = []
+    """Everything that was measured, evaluations first. A damaged file is left out, and noted, and so is what was measured of weights
+    that are no longer there, for the card would say it of others."""
+    found, hashed = list[Evidence](), cache(hash_model)
     for path in measurement_files(RunDirectory(run)):
         try:
-            written = clean(read_measurement(path))
+            measured = read_measurement(path)
         except RunError as error:
             notes.append(str(error))
             continue
-        figures = section(written, "figures")
-        rows = tuple(figure_rows(section(figures, "figures") or figures))  # of an audit they lie beside its tables
+        written, folder = clean(measured), run / measured["model"]["folder"]
+        if folder.is_dir() and hashed(folder) != measured["model"]["files"]:
+            notes.append(f"{path} is of other weights than those that are in {folder} now: measure again")
+            continue
+        rows = tuple(figure_rows(figures_of(written)))
         found.append(
             Evidence(
                 name=text(written.get("name")),
@@ -61,7 +66,7 @@ def read_evidence(run: Path, notes: list[str]) -> list[Evidence]:
                 created=text(written.get("created")),
                 rows=rows[:MOST_FIGURES],
                 more=len(rows[MOST_FIGURES:]),
-                cannot_say=text(figures.get("cannot_say")),
+                cannot_say=text(section(written, "figures").get("cannot_say")),
             )
         )
     return found
@@ -108,11 +113,8 @@ def copy_evidence(run: Path, directory: Path) -> None:
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir()
         measured = [path.relative_to(run) for path in measurement_files(RunDirectory(run))]
-        for name in (
-            Path(MANIFEST_FILE),
-            Path(RESULT_FILE),
-            *measured,
-        ):  # the recipe may hold a secret, the canaries' seed
+        # Not the recipe: it may hold a secret, the canaries' seed.
+        for name in (Path(MANIFEST_FILE), Path(RESULT_FILE), *measured):
             if (run / name).is_file():
                 (folder / name).parent.mkdir(exist_ok=True)
                 shutil.copyfile(run / name, folder / name)

@@ -11,8 +11,9 @@ from groundup.report.values import number, section, whole
 SMALL = 100_000_000  # parameters, below which hardly anything is known
 
 
-def limits(facts: RunFacts, audits: Collection[str] = ()) -> list[str]:
-    """What the model is not, and what nobody has looked at; `audits` are the names of those that were done."""
+def limits(facts: RunFacts, audits: Collection[str] = (), evaluated: bool = False) -> list[str]:
+    """What the model is not, and what nobody has looked at; `audits` are the names of those that were done, and `evaluated` says that
+    there are other evaluations than the one that ends a training."""
     size, context, longest = facts.total_parameters, number(facts.config.get("max_seq_len")), _longest_row(facts)
     found = [_of_its_kind(facts)]
     if size is not None and size < SMALL:
@@ -38,7 +39,8 @@ def limits(facts: RunFacts, audits: Collection[str] = ()) -> list[str]:
     return [
         *(sentence for sentence in found if sentence),
         *_not_audited(audits, of_base),
-        "Not measured: the truth of what it writes, and any benchmark, downstream task or text unlike its training text.",
+        "Not measured: the truth of what it writes, and any benchmark, downstream task or text"
+        f"{' but those in the section on evaluation' if evaluated else ' unlike its training text'}.",
     ]
 
 

@@ -36,7 +36,7 @@ def foreseeable_misuse(facts: RunFacts) -> list[str]:
         "Deciding about people (work, credit, housing, insurance, courts, schools): what it learned of groups of people comes of its "
         "texts, and no figure here shows that it is fair.",
         "Writing in somebody's name, or in great numbers to deceive; what it writes should be called generated.",
-        "Getting its training text back out, personal data included: see the section on leakage for what was found.",
+        "Getting its training text back out, personal data included: the section on leakage says what was found, if anybody looked.",
     ]
     if facts.objective == "language_model":
         found.append(

@@ -21,6 +21,8 @@ from groundup.run.records import append_record, begins_with, cut_records
 RECIPE_FILE, MANIFEST_FILE, RESULT_FILE, LOCK_FILE = "recipe.toml", "manifest.json", "result.json", "run.lock"
 MODEL_FOLDER, DATA_FOLDER = "model", "data"
 METRICS_FILE, EVENTS_FILE, SAMPLES_FILE = "metrics.jsonl", "events.jsonl", "samples.jsonl"
+CAME_LATER = ("checkpoints", "measurements")
+"""What the manifest gets to know while training goes on, and after: the hashes of files that come of it."""
 
 
 class RunDirectory:
@@ -106,19 +108,19 @@ class RunDirectory:
             raise RunError(
                 f"{self.path / MANIFEST_FILE} is damaged or was changed (its checksum does not match); restore it from a copy"
             )
-        for name in ("hashes", "data", "checkpoints", "model"):
+        for name in ("hashes", "data", "model", *CAME_LATER):
             if not isinstance(manifest.get(name, {}), dict):
                 raise RunError(f"{self.path / MANIFEST_FILE} is damaged ({name} is no table); restore it from a copy")
         return manifest
 
     def made_of(self) -> str:
-        """The hash of what the manifest says of the run's making, its checkpoints aside: each checkpoint and the result hold it, so
-        that a manifest that was changed after, checksum and all, fits neither."""
-        return checksum({key: value for key, value in self.manifest().items() if key != "checkpoints"})
+        """The hash of what the manifest says of the run's making, all that came later aside: each checkpoint and the result hold it,
+        so that a manifest that was changed after, checksum and all, fits neither."""
+        return checksum({key: value for key, value in self.manifest().items() if key not in CAME_LATER})
 
     def seal(self) -> str:
-        """One hash over manifest and result, and so over all that they name. Whoever knows it from another place can tell that nobody
-        wrote the run anew, checksums and all."""
+        """One hash over manifest and result, and so over all that they name, what was measured included. Whoever knows it from another
+        place can tell that nobody wrote the run anew, checksums and all."""
         return checksum(
             {"manifest": self.manifest(), "result": self.result() if (self.path / RESULT_FILE).is_file() else {}}
         )
@@ -132,17 +134,34 @@ class RunDirectory:
         manifest = without_infinities(manifest)
         write_json(self.path / MANIFEST_FILE, {**manifest, "checksum": checksum(manifest)})
 
+    @contextmanager
+    def _manifest_to_change(self) -> Iterator[dict[str, Any]]:
+        """The manifest, written when the block ends; one process at a time, for a run that trains may be measured meanwhile."""
+        with explain_os_errors(self.path):
+            descriptor = os.open(self.path, os.O_RDONLY)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            manifest = self.manifest()
+            yield manifest
+            self.write_manifest(manifest)
+        finally:
+            os.close(descriptor)
+
     def record_checkpoint(self, checkpoint: Path) -> None:
         """Add a checkpoint's hash to the manifest."""
-        manifest = self.manifest()
-        manifest.setdefault("checkpoints", {})[checkpoint.name] = sha256_file(checkpoint / "state.json")
-        self.write_manifest(manifest)
+        with self._manifest_to_change() as manifest:
+            manifest.setdefault("checkpoints", {})[checkpoint.name] = sha256_file(checkpoint / "state.json")
 
     def forget_checkpoint(self, checkpoint: Path) -> None:
         """Take a checkpoint's hash out of the manifest: another one will stand in its place."""
-        manifest = self.manifest()
-        if manifest.get("checkpoints", {}).pop(checkpoint.name, None):
-            self.write_manifest(manifest)
+        with self._manifest_to_change() as manifest:
+            manifest.get("checkpoints", {}).pop(checkpoint.name, None)
+
+    def record_measurement(self, file: Path) -> None:
+        """Add the hash of what was measured to the manifest; that of a run older than this record stays as it is."""
+        with self._manifest_to_change() as manifest:
+            if "measurements" in manifest:
+                manifest["measurements"][file.relative_to(self.path).as_posix()] = sha256_file(file)
 
     def sync_records(self) -> None:
         """Make the records durable, so that a checkpoint never stands without the lines that led to it."""

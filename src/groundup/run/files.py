@@ -58,9 +58,8 @@ def _reason(error: Exception) -> str:
 
 def publish_directory(temporary: Path, final: Path) -> None:
     """Make a finished directory appear under its name at once, with all that is in it durable. Replaces one that is there."""
-    for file in temporary.iterdir():
-        fsync_file(file)
-    fsync_directory(temporary)
+    for path in (*temporary.rglob("*"), temporary):
+        (fsync_directory if path.is_dir() else fsync_file)(path)
     if final.exists():
         remove_directory(final)
     temporary.rename(final)

@@ -3,7 +3,8 @@
     RUN/evaluations/NAME.json      RUN/audits/NAME.json
 
 A file says what was measured (the hashes of the model's files), how (the command's settings), by which version and when, and its figures.
-A figure with an interval is {"value", "low", "high", "n"}. Measured again under the same name, a file is replaced whole.
+A figure with an interval is {"value", "low", "high", "n"}. Measured again under the same name, a file is replaced whole. The manifest
+holds the hash of each.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from groundup.run.files import checksum, explain_os_errors, read_json, without_i
 FORMAT_VERSION = 1
 Kind = Literal["evaluations", "audits"]
 KINDS: tuple[Kind, ...] = ("evaluations", "audits")
+NAME = re.compile(r"[a-z0-9][a-z0-9_-]*")
 NOT_THE_MODEL = (OPTIMIZER_FILE, STATE_FILE)
 
 
@@ -39,7 +41,7 @@ def write_measurement(
     `name`: small letters, digits, - and _. `settings`: what the command was told, so that it can be given again. Raises `RunError`
     for another name or a folder that holds no model of the run.
     """
-    if not re.fullmatch(r"[a-z0-9][a-z0-9_-]*", name):
+    if not NAME.fullmatch(name):
         raise RunError(f"{name!r} cannot name a measurement: use small letters, digits, - and _")
     written = without_infinities(
         {
@@ -57,11 +59,12 @@ def write_measurement(
     with explain_os_errors(path):
         path.parent.mkdir(exist_ok=True)
     write_json(path, {**written, "checksum": checksum(written)})
+    run.record_measurement(path)
     return path
 
 
 def read_measurement(path: Path) -> dict[str, Any]:
-    """One file's content, held to its checksum. Raises `RunError` where it is damaged, was changed, or has another format."""
+    """One file's content, held to its checksum. Raises `RunError` where it is damaged, was changed or renamed, or has another format."""
     written = read_json(path)
     if written.pop("checksum", None) != checksum(written):
         raise RunError(f"{path} is damaged or was changed (its checksum does not match): measure again")
@@ -69,7 +72,19 @@ def read_measurement(path: Path) -> dict[str, Any]:
         raise RunError(
             f"{path} has format version {written.get('format_version')!r}; this version of Groundup reads {FORMAT_VERSION}"
         )
+    model = written.get("model")
+    if not isinstance(written.get("figures"), dict) or not isinstance(model, dict) or {"folder", "files"} - set(model):
+        raise RunError(f"{path} is damaged (it has no figures, or names no model): measure again")
+    of = f"{written.get('kind')}/{written.get('name')}.json"
+    if of != f"{path.parent.name}/{path.name}" or not NAME.fullmatch(path.stem):
+        raise RunError(f"{path} is no name for what was measured as {of}: give it back its own, or measure again")
     return written
+
+
+def figures_of(measurement: Mapping[str, Any]) -> dict[str, Any]:
+    """The figures by name; an audit's lie one deeper, beside its tables."""
+    figures: dict[str, Any] = measurement["figures"]
+    return figures["figures"] if isinstance(figures.get("figures"), dict) else figures
 
 
 def read_measurements(run: RunDirectory) -> dict[str, dict[str, Any]]:

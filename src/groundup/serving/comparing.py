@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import sys
 from typing import Annotated, Any, Literal
 
@@ -10,8 +9,7 @@ import uvicorn
 from fastapi import FastAPI
 from pydantic import BaseModel, ConfigDict, Field
 
-from groundup.errors import DataError
-from groundup.evaluation.human.study import LONGEST_NAME, Pair, Shown, Study
+from groundup.evaluation.human.study import LONGEST_NAME, Rating, Shown, Study
 from groundup.serving.api_error import ApiError, add_error_handlers
 from groundup.serving.http_server import listen
 from groundup.serving.keys import HostCheck
@@ -37,7 +35,7 @@ class RatingBody(_Body):
     """What a rater says of a pair; scores of the left and the right answer."""
 
     rater: Rater
-    pair: Annotated[list[int], Field(min_length=3, max_length=3)]
+    pair: Annotated[str, Field(max_length=64)]
     choice: Literal["left", "right", "tie"]
     scores: dict[str, Annotated[list[int], Field(min_length=2, max_length=2)]]
 
@@ -53,22 +51,22 @@ def create_comparing_app(study: Study) -> FastAPI:
 
     @app.post("/next")
     def next_pair(body: NextBody) -> dict[str, Any]:
-        return _next(study, body.rater)
+        rater = study.rater_name(body.rater)
+        return _told(study, rater, study.next_for(rater))
 
     @app.post("/rating")
     def rating(body: RatingBody) -> dict[str, Any]:
-        try:
-            study.rate(body.rater, Pair(*body.pair), body.choice, body.scores)
-        except DataError as error:
-            raise ApiError(400, str(error)) from error
-        return _next(study, body.rater)
+        rater = study.rater_name(body.rater)
+        study.rate(rater, study.named(body.pair, rater), body.choice, body.scores)
+        return _told(study, rater, study.next_for(rater))
 
     @app.post("/undo")
     def undo(body: NextBody) -> dict[str, Any]:
-        pair = study.undo(body.rater)
-        if pair is None:
+        rater = study.rater_name(body.rater)
+        taken_back = study.undo(rater)
+        if taken_back is None:
             raise ApiError(400, "there is no rating of yours to take back")
-        return _told(study, body.rater, study.show(pair, body.rater))
+        return _told(study, rater, study.show(taken_back.pair, rater), taken_back)
 
     app.include_router(page_routes(STUDY_PAGES))
     app.add_middleware(SizeLimits, max_head=16_384, max_body=65_536, seconds=10.0)
@@ -76,23 +74,13 @@ def create_comparing_app(study: Study) -> FastAPI:
     return app
 
 
-def _next(study: Study, rater: str) -> dict[str, Any]:
-    try:
-        study.check_rater(rater)
-    except DataError as error:
-        raise ApiError(400, str(error)) from error
-    return _told(study, rater, study.next_for(rater))
-
-
-def _told(study: Study, rater: str, shown: Shown | None) -> dict[str, Any]:
+def _told(study: Study, rater: str, shown: Shown | None, given: Rating | None = None) -> dict[str, Any]:
+    """What the page is told of a pair, and what this rater had said of it."""
     done = len(study.ratings(rater))
     if shown is None:
         return {"done": done, "shown": None}
-    pair = dataclasses.astuple(shown.pair)
-    return {
-        "done": done,
-        "shown": {"pair": pair, "prompt": shown.prompt, "left": shown.left, "right": shown.right},
-    }
+    texts = {"prompt": shown.prompt, "left": shown.left.strip(), "right": shown.right.strip()}
+    return {"done": done, "shown": {"pair": shown.name, **texts}, "given": given.as_given if given else None}
 
 
 def serve_study(app: FastAPI, port: int) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from safetensors.torch import load_file
 
-from groundup.device import give_back_freed_memory, matmul_flops_per_second, precision_name
+from groundup.device import card_uuid, give_back_freed_memory, matmul_flops_per_second, precision_name
 from groundup.energy import EnergyMeter
 from groundup.errors import TrainingError
 from groundup.run.checkpoints import OPTIMIZER_FILE, list_checkpoints, prune_checkpoints, read_state, write_checkpoint
@@ -80,7 +80,7 @@ def train(task: Task, resume_from: Path | None = None, until: int | None = None)
                 progress = _evaluate(task, progress, display, tensorboard, counts=False)
             give_back_freed_memory()
         clock, tokens, flops = time.perf_counter(), 0, 0
-        energy = EnergyMeter(machinery.device.index or 0 if machinery.device.type == "cuda" else None)
+        energy = EnergyMeter(card_uuid(machinery.device))
         energy_begun = progress.step > 0
         while progress.step < last_step:
             # 3. One step: the batch and its gradients, then the update.

@@ -6,6 +6,7 @@ import itertools
 import math
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -49,19 +50,17 @@ def results(study: Study) -> dict[str, Any]:
 
 def strengths(ratings: Sequence[Rating], models: Sequence[str]) -> list[dict[str, Any]]:
     """Each model's share of wins against an average one by Bradley and Terry's model, the strongest first."""
-    by_prompt = _by_prompt(ratings)
-    rows = np.stack([_wins(of_prompt, len(models)).ravel() for of_prompt in by_prompt.values()])
+    number, by_prompt = len(models), _by_prompt(ratings)
+    rows = np.stack([_wins(of_prompt, number).ravel() for of_prompt in by_prompt.values()])
+
+    @cache  # each model's interval draws the same prompts
+    def fitted(wins: bytes) -> NDArray[np.float64]:
+        return bradley_terry(np.frombuffer(wins).reshape(number, number))
 
     def share(model: int) -> Callable[[NDArray[np.float64]], float]:
-        def of(rows: NDArray[np.float64]) -> float:
-            strength = bradley_terry(rows.sum(0).reshape(len(models), len(models)))[model]
-            return 1 / (1 + math.exp(-float(strength)))
+        return lambda rows: 1 / (1 + math.exp(-float(fitted(rows.sum(0).tobytes())[model])))
 
-        return of
-
-    found = [
-        {"model": name, "strength": bootstrap(rows, share(number)).as_plain()} for number, name in enumerate(models)
-    ]
+    found = [{"model": name, "strength": bootstrap(rows, share(at)).as_plain()} for at, name in enumerate(models)]
     return sorted(found, key=lambda one: -float(one["strength"]["value"]))
 
 
@@ -107,40 +106,45 @@ def scores(ratings: Sequence[Rating], models: Sequence[str], criterion: str) -> 
 
 
 def agreement(ratings: Sequence[Rating], criteria: Sequence[str]) -> dict[str, Any]:
-    """Krippendorff's alpha of the preferences (nominal) and of each criterion's scores (ordinal), over all answers that two or more
-    rated; None, with a reason, where nobody can say."""
+    """Krippendorff's alpha of the preferences (nominal: the one, the other, neither) and of each criterion's scores (ordinal), over all
+    pairs that two or more rated; None, with a reason, where nobody can say."""
     raters = sorted({rating.rater for rating in ratings})
-    if len(raters) < 2:
-        return {"reason": "one rater agrees with nobody: let another rate the same study", "preference": None}
-    units = sorted({(rating.pair.prompt, rating.pair.a, rating.pair.b) for rating in ratings})
-    where = {unit: number for number, unit in enumerate(units)}
-    tables: dict[str, tuple[Level, NDArray[np.float64]]] = {
-        "preference": ("nominal", np.full((len(raters), len(units)), np.nan))
-    }
-    for name in criteria:
-        tables[name] = ("ordinal", np.full((len(raters), 2 * len(units)), np.nan))
+    units = {pair: number for number, pair in enumerate(dict.fromkeys(rating.pair for rating in ratings))}
+    preferred = np.full((len(raters), len(units)), np.nan)
+    scored = {name: np.full((len(raters), len(units), 2), np.nan) for name in criteria}
     for rating in ratings:
-        row, place = raters.index(rating.rater), where[rating.pair.prompt, rating.pair.a, rating.pair.b]
-        tables["preference"][1][row, place] = -1 if rating.winner is None else rating.winner
+        place = raters.index(rating.rater), units[rating.pair]
+        # Which of the pair, not which model: three models are three pairs, and who sees two of them can't choose the third.
+        preferred[place] = -1 if rating.winner is None else rating.winner == rating.pair.b
         for name in criteria:
-            tables[name][1][row, 2 * place : 2 * place + 2] = rating.scores[name]
-    found: dict[str, Any] = {}
-    for name, (level, table) in tables.items():
-        alpha = krippendorff_alpha(table, level)
-        found[name] = None if math.isnan(alpha) else alpha
-    if all(value is None for value in found.values()):
+            scored[name][place] = rating.scores[name]
+    found: dict[str, Any] = {
+        "preference": _alpha(preferred, "nominal"),
+        "scores": {name: _alpha(table.reshape(len(raters), -1), "ordinal") for name, table in scored.items()},
+    }
+    if len(raters) < 2:
+        found["reason"] = "one rater agrees with nobody: let another rate the same study"
+    elif all(value is None for value in (found["preference"], *found["scores"].values())):
         found["reason"] = "no pair was rated by two, or everybody always said the same"
     return found
 
 
+def _alpha(table: NDArray[np.float64], level: Level) -> float | None:
+    alpha = krippendorff_alpha(table, level)
+    return None if math.isnan(alpha) else alpha
+
+
 def preference_rows(study: Study) -> Iterator[dict[str, Any]]:
-    """Rows that preference tuning reads: prompt, chosen, rejected, and by how many votes. Where as many say this as that there is none."""
+    """Rows that preference tuning reads: prompt, chosen, rejected, and by how many votes.
+
+    There is none where as many say this as that, nor where an answer is empty, of which nothing can be learned.
+    """
     prompts, answers = study.prompts(), study.answers()
     votes: dict[tuple[int, int, int], Counter[int | None]] = defaultdict(Counter)
     for rating in study.ratings():
         votes[rating.pair.prompt, rating.pair.a, rating.pair.b][rating.winner] += 1
     for (prompt, a, b), counted in sorted(votes.items()):
-        if counted[a] == counted[b]:
+        if counted[a] == counted[b] or not (answers[prompt, a].strip() and answers[prompt, b].strip()):
             continue
         better, worse = (a, b) if counted[a] > counted[b] else (b, a)
         asked = prompts[prompt]

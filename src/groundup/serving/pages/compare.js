@@ -6,11 +6,14 @@ import { forget, keep, kept } from "./keep.js";
 import { startTheme } from "./theme.js";
 
 const SIDES = ["left", "right"];
-const state = { rater: "", criteria: [], pairs: 0, shown: null, busy: false };
+const state = { rater: "", criteria: [], pairs: 0, shown: null, busy: false, tabbed: false };
 
 /** The fields of scores in the order in which the keys fill them. */
 const fields = () => SIDES.flatMap((side) => state.criteria.map((name) => ({ side, name })));
 const scoreOf = ({ side, name }) => Number(document.querySelector(`input[name="${side}-${CSS.escape(name)}"]:checked`)?.value ?? 0);
+const give = ({ side, name }, score) => {
+  document.querySelector(`input[name="${side}-${CSS.escape(name)}"][value="${score}"]`).checked = true;
+};
 const choice = () => document.querySelector('input[name="choice"]:checked')?.value ?? "";
 
 function lacking() {
@@ -53,12 +56,13 @@ function show(answer) {
   byId("prompt").replaceChildren(...(typeof prompt === "string" ? [prompt] : prompt.flatMap(({ role, content }) => [element("span", { class: "role" }, role), element("span", { class: "said" }, content)])));
   for (const side of SIDES) {
     const text = byId(side).querySelector(".text");
-    text.textContent = answer.shown[side].trim() || "(an empty answer)";
-    text.classList.toggle("empty", !answer.shown[side].trim());
+    text.textContent = answer.shown[side] || "(an empty answer)";
+    text.classList.toggle("empty", !answer.shown[side]);
     text.scrollTop = 0;
     byId(side).querySelector(".scores").replaceChildren(...scores(side));
   }
-  for (const input of document.querySelectorAll('input[name="choice"]')) input.checked = false;
+  for (const input of document.querySelectorAll('input[name="choice"]')) input.checked = input.value === answer.given?.choice;
+  for (const field of answer.given ? fields() : []) give(field, answer.given.scores[field.name][SIDES.indexOf(field.side)]);
   refresh();
   scrollTo(0, 0);
 }
@@ -115,12 +119,22 @@ function askName() {
 
 const CHOICES = { ArrowLeft: "left", ArrowDown: "tie", ArrowRight: "right" };
 
+/** Whether an arrow is for what has the focus: a text that it scrolls, or scores that somebody came to by the Tab key. */
+function isOfFocus({ key, target }) {
+  if (!key.startsWith("Arrow")) return false;
+  return (state.tabbed && target.matches(".score input")) || (target.matches(".text") && target.scrollHeight > target.clientHeight && key === "ArrowDown");
+}
+
 function key(event) {
-  if (!state.shown || event.ctrlKey || event.metaKey || event.altKey || event.target.matches('input[type="text"]')) return;
+  if (event.key === "Tab") state.tabbed = true;
+  if (!state.shown || event.ctrlKey || event.metaKey || event.altKey || event.target.matches('input[type="text"]') || isOfFocus(event)) return;
   if (event.key in CHOICES) document.querySelector(`input[name="choice"][value="${CHOICES[event.key]}"]`).checked = true;
   else if (/^[1-5]$/.test(event.key)) {
     const next = fields().find((field) => !scoreOf(field));
-    if (next) document.querySelector(`input[name="${next.side}-${CSS.escape(next.name)}"][value="${event.key}"]`).checked = true;
+    if (next) give(next, event.key);
+  } else if (event.key === "Backspace") {
+    const last = fields().findLast(scoreOf);
+    if (last) document.querySelector(`input[name="${last.side}-${CSS.escape(last.name)}"]:checked`).checked = false;
   } else if (event.key === "0") for (const input of document.querySelectorAll(".score input")) input.checked = false;
   else if (event.key === "Enter" && !event.target.matches("button")) save();
   else if (event.key.toLowerCase() === "u") undo();
@@ -143,5 +157,6 @@ byId("undo").addEventListener("click", undo);
 byId("undo-last").addEventListener("click", undo);
 byId("choice").addEventListener("change", refresh);
 document.addEventListener("keydown", key);
+document.addEventListener("pointerdown", () => { state.tabbed = false; });
 if (typeof kept("rater") === "string") begin(kept("rater"));
 else askName();
