@@ -19,7 +19,8 @@ from groundup.text.canaries.settings import CanarySettings
 
 CANNOT_SAY = (
     "what was learned of real secrets: a canary is one line in a set form, its copies lie where chance put them, and one that is worded "
-    "as the text around it, or that repeats more often, may be learned sooner"
+    "as the text around it, or that repeats more often, may be learned sooner; nor, of extrapolated exposures, how far the fitted tail is "
+    "from the truth, which ranking all secrets would tell"
 )
 MOST_CANDIDATES = 2_000_000
 """Whose ids take some 400 bytes each."""
