@@ -250,6 +250,7 @@ def test_what_is_no_study_and_no_rating_is_refused(study: Study, tmp_path: Path)
         ("UPDATE study SET value = '{' WHERE key = 'models'", r"is damaged .*restore it"),
         ("UPDATE ratings SET choice = 'lefu'", r"is damaged .*restore it"),
         ("UPDATE ratings SET scores = '[3'", r"is damaged .*restore it"),
+        ("UPDATE ratings SET scores = replace(scores, 'honest', 'honesu')", "ratings of other criteria"),
         ("DROP TABLE study", "cannot be used as a study"),
     ],
 )

@@ -154,6 +154,13 @@ class Study:
             raise DataError(f"{path} is damaged: restore it, or name another")
         with study._connection() as connection:
             (found,) = connection.execute("PRAGMA quick_check(1)").fetchone()
+            scored = (
+                {frozenset(json.loads(scores)) for (scores,) in connection.execute("SELECT scores FROM ratings")}
+                if found == "ok"
+                else set()
+            )
+        if scored - {frozenset(study.criteria)}:
+            found = "ratings of other criteria"
         if found != "ok":
             raise DataError(f"{path} is damaged ({found}): restore it, or name another")
         return study
@@ -179,7 +186,7 @@ class Study:
         try:
             with self._connection() as connection:
                 return {key: json.loads(value) for key, value in connection.execute("SELECT key, value FROM study")}
-        except ValueError as error:
+        except (ValueError, TypeError) as error:
             raise DataError(f"{self.path} is damaged ({error}): restore it, or name another") from error
 
     @property
