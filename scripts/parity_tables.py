@@ -23,6 +23,10 @@ def table(certificates: Mapping[str, Mapping[str, Any]]) -> Iterable[str]:
     yield "|" + "|".join("---" if heading in ("export", "run by") else "--:" for heading in HEADINGS) + "|"
     first = True
     for certificate in certificates.values():
+        if "refused" in certificate:
+            cells = [f"{certificate['to']}, {certificate['number_format']}", "not written", certificate["refused"]]
+            yield "| " + " | ".join(cells + [""] * (len(HEADINGS) - len(cells))) + " |"
+            continue
         _, cached, batched, *others = certificate["ways"]
         form = f"{certificate['to']}, {certificate['number_format']}"
         rows = [("–", "–", cached), ("–", "–", batched)] if first else []
@@ -38,6 +42,7 @@ def table(certificates: Mapping[str, Mapping[str, Any]]) -> Iterable[str]:
 
 def measure(name: str, model: str, forms: Iterable[str]) -> None:
     """Export, one form after another, and keep the certificates; those that are there already and not named stay."""
+    from groundup.errors import ExportError
     from groundup.language_model import LanguageModel
     from groundup.recipe.bounds import BOUNDS
     from groundup.recipe.certificate import measure_reference
@@ -50,7 +55,10 @@ def measure(name: str, model: str, forms: Iterable[str]) -> None:
         to, _, number_format = form.partition("-")
         how: dict[str, Any] = {"quantize" if number_format.startswith("int") else "dtype": number_format}
         with tempfile.TemporaryDirectory() as folder:
-            known[form] = export(model, to, Path(folder) / "export", say=tell, reference=reference, **how)
+            try:
+                known[form] = export(model, to, Path(folder) / "export", say=tell, reference=reference, **how)
+            except ExportError as error:  # outside its bound
+                known[form] = {"to": to, "number_format": number_format, "refused": str(error).split(" (docs")[0]}
         ordered = {each: known[each] for each in ("-".join(key) for key in BOUNDS) if each in known}
         path.write_text(json.dumps(ordered, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
         fill_page(name, ordered)

@@ -15,11 +15,13 @@ def test_the_names_are_these() -> None:
     assert gu.__all__ == [
         "GroundupError",
         "LanguageModel",
+        "audit",
         "evaluate",
         "export",
         "fine_tune_pretrained_model",
         "load",
         "train",
+        "verify",
     ]
     assert gu.__all__ == sorted(gu.__all__)
     assert set(gu.__all__) <= set(dir(gu))

@@ -5,6 +5,8 @@ run = gu.train("shakespeare", {"training.max_steps": 500})
 lm = gu.load("runs/shakespeare")
 lm.generate("ROMEO:", max_new_tokens=100, temperature=0.8, seed=1)
 gu.evaluate(lm, data="my-text.txt")
+gu.audit("runs/shakespeare", only=["extraction"])
+gu.verify("runs/shakespeare")
 gu.export(lm, "gguf", "shakespeare-gguf", quantize="int8")
 """
 
@@ -15,22 +17,36 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from groundup.errors import GroundupError
     from groundup.language_model import LanguageModel, load
+    from groundup.recipe.audit import audit
     from groundup.recipe.evaluate import evaluate
     from groundup.recipe.export import export
     from groundup.recipe.fine_tune import fine_tune_pretrained_model
     from groundup.recipe.train import train
+    from groundup.recipe.verify import verify
 
 __version__ = "0.1.0"
-__all__ = ["GroundupError", "LanguageModel", "evaluate", "export", "fine_tune_pretrained_model", "load", "train"]
+__all__ = [
+    "GroundupError",
+    "LanguageModel",
+    "audit",
+    "evaluate",
+    "export",
+    "fine_tune_pretrained_model",
+    "load",
+    "train",
+    "verify",
+]
 
 _HOMES = {
     "GroundupError": "groundup.errors",
     "LanguageModel": "groundup.language_model",
+    "audit": "groundup.recipe.audit",
     "evaluate": "groundup.recipe.evaluate",
     "export": "groundup.recipe.export",
     "fine_tune_pretrained_model": "groundup.recipe.fine_tune",
     "load": "groundup.language_model",
     "train": "groundup.recipe.train",
+    "verify": "groundup.recipe.verify",
 }
 
 

@@ -91,8 +91,9 @@ def parse_overrides(settings_class: type, overrides: Iterable[str]) -> dict[str,
 def from_dotted(settings_class: type, values: Mapping[str, Any]) -> dict[str, Any]:
     """Turn `{"training.max_steps": 500, …}` into nested dictionaries; a later name wins over an earlier one."""
     layers: list[dict[str, Any]] = []
+    outermost = {field.name for field in dataclasses.fields(settings_class)}
     for name, value in values.items():
-        if "." not in name:
+        if "." not in name and name not in outermost:
             raise SettingError(name, value, "write it as section.key, e.g. training.max_steps")
         layers.append({})
         _set_dotted(layers[-1], name, value)

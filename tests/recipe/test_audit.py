@@ -192,9 +192,17 @@ def test_a_model_of_no_run_is_asked_for_what_is_named(tiny_base: Path, text_file
     assert [line.split(" is left out")[0] for line in said[:3]] == ["extraction", "canaries", "membership"]
     assert "name one with memorization.text=" in said[0]
     named = [*few, f"memorization.text={text_file}", "memorization.prefix_tokens=[10]"]
-    assert (
-        audit(tiny_base, ["extraction"], read_audit_settings(None, named))["extraction"].figures["prefix_tokens"] == 10
-    )
+    dotted = {
+        "memorization.rows": 20,
+        "memorization.row_tokens": 32,
+        "memorization.text": str(text_file),
+        "memorization.prefix_tokens": [10],
+    }
+    assert audit(tiny_base, ["extraction"], dotted)["extraction"].figures["prefix_tokens"] == 10
+    with pytest.raises(SettingError, match=r"did you mean memorization\.rows\?"):
+        audit(tiny_base, ["extraction"], {"memorization.rowz": 20})
+    with pytest.raises(SettingError, match="did you mean extraction"):
+        audit(tiny_base, ["extracton"])
     with pytest.raises(AuditError, match="there is no text to compare with: name one like it"):
         audit(tiny_base, ["membership"], read_audit_settings(None, named))
     both = read_audit_settings(

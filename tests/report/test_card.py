@@ -20,6 +20,8 @@ from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
 from groundup.errors import MachineError, RunError
+from groundup.evaluation.audit_result import AuditResult
+from groundup.evaluation.intervals import Interval
 from groundup.report.card import write_card
 from groundup.report.evidence import copy_evidence
 from groundup.report.pages import code, duration, escaped, fenced, figure, size
@@ -277,9 +279,9 @@ def test_a_card_needs_a_run_and_a_directory(write_run: WriteRun, tmp_path: Path)
 def test_what_was_measured_stands_there_with_its_interval_and_its_file(write_run: WriteRun) -> None:
     run = write_run()
     (run / "model").mkdir()
-    of = {"value": 0.5512, "low": 0.5, "high": 0.62, "n": 90}
+    result = AuditResult({"auc": Interval(0.5512, 0.5, 0.62, 90)}, "What *other* attacks find.")
     directory = RunDirectory(run)
-    write_measurement(directory, "audits", "membership", {"auc": of, "cannot_say": "What *other* attacks find."})
+    write_measurement(directory, "audits", "membership", result.as_plain())
     write_measurement(directory, "evaluations", "validation", {"by": {"a|b": {"loss": 2.0}}, "curve": [1, 2]})
     (run / "audits" / "bias.json").write_text("{}")
     text = card(run)

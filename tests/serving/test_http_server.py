@@ -124,6 +124,12 @@ def test_an_upgrade_is_not_made(server: RealServer) -> None:
     assert answer.startswith(b"HTTP/1.1 200")
 
 
+@pytest.mark.parametrize("path", ["/health", "/ready"])
+def test_a_balancer_may_ask_for_the_head_alone(server: RealServer, path: str) -> None:
+    answer = httpx.head(f"{server.url}{path}")
+    assert (answer.status_code, answer.content) == (200, b"")
+
+
 def test_a_slash_too_many_leads_nowhere(server: RealServer) -> None:
     """A redirect would name the host that the request names."""
     assert httpx.get(f"{server.url}/health/").status_code == 404

@@ -5,8 +5,9 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
-from groundup.config import as_plain
+from groundup.config import as_plain, build, from_dotted
 from groundup.errors import AuditError
 from groundup.evaluation.audit_result import AuditResult
 from groundup.files import sha256_text
@@ -15,7 +16,7 @@ from groundup.language_model.locate import find_model
 from groundup.recipe.audit_fairness import FAIRNESS_AUDITS
 from groundup.recipe.audit_input import AuditInput
 from groundup.recipe.audit_memorization import MEMORIZATION_AUDITS
-from groundup.recipe.audit_settings import AUDIT_NAMES, AuditSettings
+from groundup.recipe.audit_settings import AUDIT_NAMES, AuditSettings, read_audit_names
 from groundup.run.directory import MODEL_FOLDER, RunDirectory
 from groundup.run.measurements import write_measurement
 
@@ -32,17 +33,21 @@ def _warn(text: str) -> None:
 def audit(
     model: str | Path,
     only: Sequence[str] = (),
-    settings: AuditSettings | None = None,
+    settings: AuditSettings | Mapping[str, Any] | None = None,
     say: Callable[[str], None] = _warn,
 ) -> dict[str, AuditResult]:
     """What each audit found, by name; without `only`, of all that can be made of this model.
 
-    The results of a run's model are kept in the run, `audits/NAME.json`. Raises `AuditError` for one of `only` that can't be made,
+    `settings` may be dotted names, `{"memorization.rows": 500}`. The results of a run's model are kept in the run,
+    `audits/NAME.json`. Raises `SettingError` for an audit or a setting that there isn't, `AuditError` for one of `only` that can't be made,
     such as the canaries of a run that planted none; without `only` it is left out, and `say` is told why.
     """
-    given = AuditInput(LanguageModel.load(model), Path(model), settings or AuditSettings(), say)
+    names = read_audit_names(",".join(only)) if only else AUDIT_NAMES
+    if not isinstance(settings, AuditSettings):
+        settings = build(AuditSettings, from_dotted(AuditSettings, settings or {}))
+    given = AuditInput(LanguageModel.load(model), Path(model), settings, say)
     results = dict[str, AuditResult]()
-    for name in only or AUDIT_NAMES:
+    for name in names:
         try:
             results[name] = AUDITS[name](given)
         except AuditError as error:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import copy
+import fcntl
 import json
+import os
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -87,12 +89,9 @@ def export(
         model = LanguageModel.load(model, device="cpu")
     elif model.model.token_embedding.weight.device.type != "cpu":  # where the other programs are compared
         model = LanguageModel(copy.deepcopy(model.model).cpu(), model.tokenizer)
-    temporary = output.absolute().with_name(f".{output.absolute().name}.tmp")
-    shutil.rmtree(temporary, ignore_errors=True)  # of a process that was killed
-    try:
+    with _own_folder(output) as temporary:
         say(f"writing {to}, {form}")
         with _explaining(output):
-            temporary.mkdir(parents=True)
             _write(model, to, form, quantize, temporary, name)
             if to == "hf" and card is not None and card.is_file():
                 shutil.copyfile(card, temporary / CARD_FILE)
@@ -105,9 +104,31 @@ def export(
             output.rmdir()
         temporary.replace(output)
         fsync_directory(output.absolute().parent)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
     return certificate
+
+
+@contextmanager
+def _own_folder(output: Path) -> Iterator[Path]:
+    """A folder beside `output`, empty, into which no other process writes; it is gone when the block ends, unless it got another name."""
+    folder = output.absolute().with_name(f".{output.absolute().name}.tmp")
+    with _explaining(output):
+        folder.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise ExportError(
+                f"{output} is being written by another export: wait for it, or name another folder"
+            ) from None
+        try:
+            for left in folder.iterdir():  # by a process that was killed
+                left.unlink()
+            yield folder
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+    finally:
+        os.close(descriptor)
 
 
 @contextmanager

@@ -3,7 +3,7 @@
 [result]                                     a table names a file of the run ...
 "validation.perplexity" = { max = 6 }        ... and a key a figure in it, by its path
 [audits.membership]
-auc = { max = 0.6, of = "high" }             of an interval its worst end may be meant
+"figures.auc_loss" = { max = 0.6, of = "high" }   of an interval its worst end may be meant
 """
 
 from __future__ import annotations

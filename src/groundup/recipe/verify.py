@@ -50,12 +50,12 @@ class Link:
     detail: str = ""
 
 
-def verify(run: Path) -> list[Link]:
+def verify(run: str | Path) -> list[Link]:
     """The links in the order of the work. After the first broken one no more are looked at: what follows from it proves nothing.
 
     Raises `RunError` when `run` isn't a run.
     """
-    directory = RunDirectory(run)
+    directory = RunDirectory(Path(run))
     if not directory.started:
         raise RunError(f"{run} is not a run: it has no {MANIFEST_FILE}; name a folder that `groundup train` made")
     links: list[Link] = []

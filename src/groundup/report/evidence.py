@@ -51,7 +51,7 @@ def read_evidence(run: Path, notes: list[str]) -> list[Evidence]:
             notes.append(str(error))
             continue
         figures = section(written, "figures")
-        rows = tuple(figure_rows(figures))
+        rows = tuple(figure_rows(section(figures, "figures") or figures))  # of an audit they lie beside its tables
         found.append(
             Evidence(
                 name=text(written.get("name")),

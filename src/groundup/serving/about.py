@@ -17,11 +17,13 @@ def about_routes(service: Service) -> APIRouter:
     router = APIRouter()
     card = ModelCard(id=service.name, created=service.created, max_model_len=service.context)
 
+    @router.head("/health", include_in_schema=False)  # how some balancers ask
     @router.get("/health")
     async def health() -> Status:
         """Whether the server is there at all."""
         return Status()
 
+    @router.head("/ready", include_in_schema=False)
     @router.get("/ready")
     async def ready() -> Status:
         """Whether a request would be served now: not while the server is ending."""
