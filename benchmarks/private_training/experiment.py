@@ -156,7 +156,11 @@ def picture(rows: Sequence[Mapping[str, Any]]) -> str:
         value = row[figure]
         return Bar(f"{row['model']}{more}", value["value"], (value["low"], value["high"]), "ε = 8" in row["model"])
 
-    exposures = [bar(row, f"exposure, {copies} copies", f", {copies} copies") for copies in COPIES[1:] for row in rows]
+    exposures = [
+        bar(row, f"exposure, {copies} copies", f", {copies} cop{'y' if copies == 1 else 'ies'}")
+        for copies in COPIES[1:]
+        for row in rows
+    ]
     drawn = [
         (
             BarChart("What it costs: loss on held-out text", "nats a character; lower is better"),
@@ -167,8 +171,9 @@ def picture(rows: Sequence[Mapping[str, Any]]) -> str:
     ]
     parts, top = [], 0.0
     for chart, bars in drawn:
-        parts.append(bar_chart(chart, bars).replace("<svg ", f'<svg y="{top:g}" ', 1))
-        top += TOP + ROW * len(bars) + BOTTOM + 12
+        height = TOP + ROW * len(bars) + BOTTOM
+        parts.append(bar_chart(chart, bars).replace("<svg ", f'<svg y="{top:g}" height="{height:g}" ', 1))
+        top += height + 12
     return f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH:g} {top:g}" width="{WIDTH:g}">{"".join(parts)}</svg>\n'
 
 
