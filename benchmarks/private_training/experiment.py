@@ -12,6 +12,7 @@ the canaries that lay among them, from those that were held out. The latter are 
 from __future__ import annotations
 
 import argparse
+import json
 import random
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -22,6 +23,7 @@ from benchmarks.chart import BOTTOM, ROW, TOP, WIDTH, Bar, BarChart, bar_chart
 from benchmarks.memorization.texts import write_rows
 from benchmarks.result import busy_cores, output_file, show, text_file, write
 
+from groundup.files import replacing
 from groundup.recipe.audit import audit
 from groundup.recipe.audit_settings import read_audit_settings
 from groundup.recipe.evaluate import evaluate
@@ -83,7 +85,7 @@ def main() -> None:
         usual = trained("inf", folder)
         alone = {**settings_of(folder), **WITHOUT_CANARIES, "tokenizer.path": str(usual.absolute() / "model")}
         train("shakespeare", alone, run=folder / "documents", resume=True)
-        rows = [row_of(name, folder) for name in options.only.split(",")]
+        rows = [found_of(name, folder) for name in options.only.split(",")]
     show("privacy", {column: column for column in rows[0]}, [shown(row) for row in rows], {})
     write(options.output, "benchmarks.private_training.experiment", busy, {"settings": SETTINGS, "models": rows})
     if options.picture:
@@ -109,8 +111,19 @@ def trained(name: str, folder: Path) -> Path:
     return run.path
 
 
+def found_of(name: str, folder: Path) -> dict[str, Any]:
+    """What is found of one of the models, or was found before."""
+    file = folder / f"{name}.json"
+    if not file.exists():
+        found = row_of(name, folder)
+        with replacing(file) as written:
+            written.write(json.dumps(found).encode())
+    read: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+    return read
+
+
 def row_of(name: str, folder: Path) -> dict[str, Any]:
-    """What is found of one of the models."""
+    """Train one of the models, or find it trained, and ask it."""
     run = trained(name, folder)
     asked = read_audit_settings(None, ["memorization.row_tokens=60", f"memorization.data_of={folder / 'documents'}"])
     found = {**audit(run, ("canaries",)), **audit(run, ("membership",), asked)}
@@ -129,10 +142,11 @@ def row_of(name: str, folder: Path) -> dict[str, Any]:
 
 def shown(row: Mapping[str, Any]) -> dict[str, Any]:
     """A row whose intervals are texts."""
-    return {
-        name: f"{value['value']:.2f} [{value['low']:.2f}, {value['high']:.2f}]" if "low" in (value or ()) else value
-        for name, value in row.items()
-    }
+    texts = dict(row) | {"epsilon": (row["epsilon"] or {}).get("prv")}
+    for name, value in row.items():
+        if isinstance(value, dict) and "low" in value:
+            texts[name] = f"{value['value']:.2f} [{value['low']:.2f}, {value['high']:.2f}]"
+    return texts
 
 
 def picture(rows: Sequence[Mapping[str, Any]]) -> str:
@@ -142,7 +156,11 @@ def picture(rows: Sequence[Mapping[str, Any]]) -> str:
         value = row[figure]
         return Bar(f"{row['model']}{more}", value["value"], (value["low"], value["high"]), "ε = 8" in row["model"])
 
-    exposures = [bar(row, f"exposure, {copies} copies", f", {copies} copies") for copies in COPIES[1:] for row in rows]
+    exposures = [
+        bar(row, f"exposure, {copies} copies", f", {copies} cop{'y' if copies == 1 else 'ies'}")
+        for copies in COPIES[1:]
+        for row in rows
+    ]
     drawn = [
         (
             BarChart("What it costs: loss on held-out text", "nats a character; lower is better"),
@@ -153,8 +171,9 @@ def picture(rows: Sequence[Mapping[str, Any]]) -> str:
     ]
     parts, top = [], 0.0
     for chart, bars in drawn:
-        parts.append(bar_chart(chart, bars).replace("<svg ", f'<svg y="{top:g}" ', 1))
-        top += TOP + ROW * len(bars) + BOTTOM + 12
+        height = TOP + ROW * len(bars) + BOTTOM
+        parts.append(bar_chart(chart, bars).replace("<svg ", f'<svg y="{top:g}" height="{height:g}" ', 1))
+        top += height + 12
     return f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH:g} {top:g}" width="{WIDTH:g}">{"".join(parts)}</svg>\n'
 
 
