@@ -30,7 +30,12 @@ def test_a_card_is_written_with_its_evidence_and_the_chain_stays_whole(run: Trai
     assert "(1 measurement)" in typed.output
     assert (run.path / "model" / "evidence" / "audits" / "membership.json").is_file()
     (run.path / "model" / "README.md").write_text("my own words")
+    (run.path / "model" / "evidence" / "notes.txt").write_text("mine")
+    (run.path / "model" / "evidence" / "audits" / "gone.json").write_text("{}")  # of a measurement that was deleted
     assert "what had been edited is kept as" in CliRunner().invoke(app, ["card", str(run.path)]).output
+    assert not (run.path / "model" / "evidence" / "audits" / "gone.json").exists()
+    assert (run.path / "model" / "evidence" / "notes.txt").read_text() == "mine"
+    (run.path / "model" / "evidence" / "notes.txt").unlink()
     looked = CliRunner().invoke(app, ["verify", str(run.path), "--json"])
     found = json.loads(looked.output)
     assert {link["state"] for link in found["links"]} == {"whole"}

@@ -15,7 +15,7 @@ from groundup.report.pages import count, figure
 from groundup.report.values import clean, listing, number, section, text, whole
 from groundup.run.directory import MANIFEST_FILE, RESULT_FILE, RunDirectory
 from groundup.run.files import explain_os_errors
-from groundup.run.measurements import figures_of, hash_model, measurement_files, read_measurement
+from groundup.run.measurements import KINDS, figures_of, hash_model, measurement_files, read_measurement
 
 EVIDENCE_FOLDER = "evidence"
 MOST_FIGURES = 40
@@ -107,11 +107,13 @@ def privacy_spent(facts: RunFacts) -> tuple[str, list[str]]:
 
 
 def copy_evidence(run: Path, directory: Path) -> None:
-    """Put the files that the card's figures come from beside it, so that they travel with the model."""
+    """Put the files that the card's figures come from beside it, so that they travel with the model; what somebody else laid there
+    stays."""
     folder = directory / EVIDENCE_FOLDER
     with explain_os_errors(folder):
-        shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir()
+        for kind in KINDS:  # measurements that are no longer the run's
+            shutil.rmtree(folder / kind, ignore_errors=True)
+        folder.mkdir(exist_ok=True)
         measured = [path.relative_to(run) for path in measurement_files(RunDirectory(run))]
         # Not the recipe: it may hold a secret, the canaries' seed.
         for name in (Path(MANIFEST_FILE), Path(RESULT_FILE), *measured):
