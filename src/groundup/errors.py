@@ -54,6 +54,10 @@ class ExportError(GroundupError):
     """An export differs from its model by more than its bound, or there is no room for it where it is to be."""
 
 
+class LearnError(GroundupError):
+    """An exercise is not there, or an attempt at one can't be run."""
+
+
 class AuditError(GroundupError):
     """An audit can't be made of this model: what it would look at isn't there."""
 

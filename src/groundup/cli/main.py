@@ -11,7 +11,7 @@ from typing import Annotated, TextIO
 
 import typer
 
-from groundup.cli import data, guard, tokenizer
+from groundup.cli import data, guard, learn, tokenizer
 from groundup.cli.audit import audit
 from groundup.cli.card import card
 from groundup.cli.chat import chat
@@ -40,6 +40,7 @@ for command in (train, labels, generate, complete, chat, serve, evaluate, audit,
 app.add_typer(data.app)
 app.add_typer(tokenizer.app)
 app.add_typer(guard.app)
+app.add_typer(learn.app)
 
 
 def _version(wanted: bool) -> None:
