@@ -3,6 +3,7 @@
 # make install  the developers' environment, in .venv
 # make check    format, lint, types, import rules
 # make bench    all benchmarks, about twenty-five minutes (not part of the tests; a short pass: make bench BENCH=--quick)
+# make docs     the documentation as a site, in build/site (make docs-serve shows it at http://127.0.0.1:8000)
 # make lock     renew the two lock files
 
 PYTHON ?= python3
@@ -10,7 +11,7 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
 PYTEST_WORKERS ?= 2
 
-.PHONY: demo test check install bench lock format clean
+.PHONY: demo test check install bench docs docs-serve lock format clean
 .DEFAULT_GOAL := help
 .PHONY: help
 help:
@@ -57,6 +58,13 @@ test: check
 
 bench: .venv/.dev
 	@$(BIN)/python -m benchmarks.suite $(BENCH)
+
+docs: .venv/.dev
+	@$(BIN)/python scripts/build_site.py
+
+docs-serve: docs
+	@echo "http://127.0.0.1:8000 (Ctrl-C ends it)"
+	@$(BIN)/python -m http.server --bind 127.0.0.1 --directory build/site 8000 2> /dev/null
 
 format: .venv/.dev
 	@$(BIN)/ruff format --quiet .

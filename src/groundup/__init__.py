@@ -1,13 +1,15 @@
 """Groundup: train your own language model, from the ground up.
 
-import groundup as gu
-run = gu.train("shakespeare", {"training.max_steps": 500})
-lm = gu.load("runs/shakespeare")
-lm.generate("ROMEO:", max_new_tokens=100, temperature=0.8, seed=1)
-gu.evaluate(lm, data="my-text.txt")
-gu.audit("runs/shakespeare", only=["extraction"])
-gu.verify("runs/shakespeare")
-gu.export(lm, "gguf", "shakespeare-gguf", quantize="int8")
+In Python:
+
+    import groundup as gu
+    run = gu.train("shakespeare", {"training.max_steps": 500})
+    lm = gu.load("runs/shakespeare")
+    lm.generate("ROMEO:", max_new_tokens=100, temperature=0.8, seed=1)
+    gu.evaluate(lm, data="my-text.txt")
+    gu.audit("runs/shakespeare", only=["extraction"])
+    gu.verify("runs/shakespeare")
+    gu.export(lm, "gguf", "shakespeare-gguf", quantize="int8")
 """
 
 from __future__ import annotations
