@@ -23,6 +23,7 @@ def test_all_packages_count_and_their_parts_do_not_count_twice(tmp_path: Path) -
     machine.write_text("9000000")
     first.write_text("3500000")
     second.write_text("6000000")
+    assert meter.counted == "processors"
     assert meter.read() == 3.5
     assert meter.read() == 0.0
 
@@ -35,6 +36,7 @@ def test_a_counter_that_begins_anew_goes_on(tmp_path: Path) -> None:
 
 
 def test_without_a_counter_there_is_no_figure(tmp_path: Path) -> None:
-    assert EnergyMeter(rapl=tmp_path / "none").read() is None
+    nothing = EnergyMeter(rapl=tmp_path / "none")
+    assert (nothing.read(), nothing.counted) == (None, "")
     package(tmp_path, "0", 0).write_text("a secret")
     assert EnergyMeter(gpu="GPU-1", rapl=tmp_path).read() is None  # there is no such card, and no package of its maker
