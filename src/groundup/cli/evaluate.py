@@ -104,6 +104,8 @@ def evaluate(
         groundup evaluate runs/multilingual --by language
 
         groundup evaluate runs/shakespeare --task hellaswag.toml
+
+        groundup evaluate runs/first --against runs/second --task hellaswag.toml
     """
     asked = {
         "--task": task,
@@ -119,7 +121,7 @@ def evaluate(
     }
     require_one_way(model, {name: value for name, value in asked.items() if value is not None})
     if task is not None and model is not None:
-        print_tasks(model, task, as_json)
+        print_tasks(model, task, as_json, against)
         return
     names = read_metric_names(metrics)
     from groundup.language_model.locate import find_model
