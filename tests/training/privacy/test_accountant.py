@@ -74,18 +74,18 @@ def test_sums_of_a_number_of_points_that_is_quick_are_opacus_own() -> None:
     assert size == 1
 
 
-@pytest.mark.parametrize(("epsilon", "steps"), [(2.0, 400), (20.0, 300)])
-def test_the_least_noise_by_prv_is_found_in_few_tries(
-    epsilon: float, steps: int, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(("accountant", "epsilon", "steps"), [("prv", 2.0, 400), ("rdp", 20.0, 300)])
+def test_the_least_noise_is_found_in_few_tries(
+    accountant: Accountant, epsilon: float, steps: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tried = dict[float, float]()
 
-    def spent(ledger: Ledger, delta: float, accountant: Accountant) -> float:
-        found = epsilon_spent(ledger, delta, accountant)
-        return tried.setdefault(ledger[0].noise_multiplier, found) if accountant == "prv" else found
+    def spent(ledger: Ledger, delta: float, by: Accountant) -> float:
+        found = epsilon_spent(ledger, delta, by)
+        return tried.setdefault(ledger[0].noise_multiplier, found) if by == accountant else found
 
     monkeypatch.setattr("groundup.training.privacy.accountant.epsilon_spent", spent)
-    noise = noise_for(epsilon, 1e-5, 0.02, steps, "prv")
+    noise = noise_for(epsilon, 1e-5, 0.02, steps, accountant)
     assert noise is not None
     assert tried[noise] <= epsilon
     assert min(abs(noise / other - 1) for other, one in tried.items() if one > epsilon) <= 0.0021
