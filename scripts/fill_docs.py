@@ -79,7 +79,7 @@ def find_stale(chapter: Path) -> Iterator[Stale]:
             yield Stale(chapter, kind, names, right)
     for match in FIGURE.finditer(text):
         drawn, right = chapter.parent / match[2], run(chapter.parent / match[1])
-        if not drawn.is_file() or not agree(drawn.read_text(encoding="utf-8"), right):
+        if not drawn.is_file() or not agree(drawn.read_text(encoding="utf-8"), right, drawing=True):
             yield Stale(drawn, "figure", match[1], right)
 
 
@@ -125,23 +125,25 @@ def run(file: Path) -> str:
     return printed.getvalue()
 
 
-def agree(shown: str, right: str) -> bool:
+def agree(shown: str, right: str, drawing: bool = False) -> bool:
     """Whether two outputs say the same: the same words, and numbers that differ no more than rounding on another machine.
 
     Processors add in different orders, and a training makes small differences larger. So a number may be off by one in
-    its last decimal place or by 2 %, and a percentage by three points.
+    its last decimal place or by 2 %, and a percentage by three points. In a drawing zeros at a number's end may be left out.
     """
     if NUMBER.sub("#", shown).split() != NUMBER.sub("#", right).split():
         return False
-    return all(_close(one, other) for one, other in zip(NUMBER.findall(shown), NUMBER.findall(right), strict=True))
+    numbers = zip(NUMBER.findall(shown), NUMBER.findall(right), strict=True)
+    return all(_close(one, other, drawing) for one, other in numbers)
 
 
-def _close(one: str, other: str) -> bool:
+def _close(one: str, other: str, zeros_left_out: bool) -> bool:
     if one == other:
         return True
-    places = len(one.partition(".")[2].rstrip("%"))
-    if one.endswith("%") != other.endswith("%") or places != len(other.partition(".")[2].rstrip("%")):
+    decimals = [len(number.partition(".")[2].rstrip("%")) for number in (one, other)]
+    if one.endswith("%") != other.endswith("%") or (decimals[0] != decimals[1] and not zeros_left_out):
         return False
+    places = max(decimals)
     first, second = (float(number.replace(",", "").rstrip("%")) for number in (one, other))
     room = max(0.02 * abs(first), 10.0**-places if places else 0.0, 3.0 if one.endswith("%") else 0.0)
     return abs(first - second) <= room * (1 + 1e-9)

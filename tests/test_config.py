@@ -31,6 +31,10 @@ from groundup.text.settings import DataSettings
         ("training.learning_rate=inf", "training.learning_rate = inf: use a finite number above 0"),
         ("training.max_steps=many", "training.max_steps = 'many': this should be a whole number"),
         ("training.max_steps=1.5", "training.max_steps = 1.5: this should be a whole number"),
+        (
+            "data.canaries.copies=1, 10",
+            "data.canaries.copies = '1, 10': this should be a list; type  'data.canaries.copies=[1, 10]'  with the outer quotes",
+        ),
         ("training.max_steps=0", "training.max_steps = 0: use a whole number of at least 1"),
         ("training.compile=yes", "training.compile = 'yes': this should be true or false"),
         ("training.compile=1", "training.compile = 1: this should be true or false"),

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from groundup.energy import EnergyMeter
+from groundup.training.loop import Progress, _add_energy
 
 
 def package(folder: Path, number: str, counted: int, turn: int = 262_143_328_850, name: str = "package-0") -> Path:
@@ -23,8 +24,19 @@ def test_all_packages_count_and_their_parts_do_not_count_twice(tmp_path: Path) -
     machine.write_text("9000000")
     first.write_text("3500000")
     second.write_text("6000000")
+    assert meter.counted == "processors"
     assert meter.read() == 3.5
     assert meter.read() == 0.0
+
+
+def test_stretches_that_counted_other_things_are_not_added_up() -> None:
+    begun = _add_energy(Progress(step=1), 2.0, "card", begun=False)
+    assert (begun.joules, begun.joules_of) == (2.0, "card")
+    assert _add_energy(begun, 3.0, "card", begun=True).joules == 5.0
+    for joules, counted in ((3.0, "processors and card"), (None, "")):
+        assert _add_energy(begun, joules, counted, begun=True).joules is None
+    older = Progress(step=1, joules=2.0)  # of a checkpoint that doesn't say whose they were
+    assert _add_energy(older, 3.0, "card", begun=True).joules == 5.0
 
 
 def test_a_counter_that_begins_anew_goes_on(tmp_path: Path) -> None:
@@ -35,6 +47,7 @@ def test_a_counter_that_begins_anew_goes_on(tmp_path: Path) -> None:
 
 
 def test_without_a_counter_there_is_no_figure(tmp_path: Path) -> None:
-    assert EnergyMeter(rapl=tmp_path / "none").read() is None
+    nothing = EnergyMeter(rapl=tmp_path / "none")
+    assert (nothing.read(), nothing.counted) == (None, "")
     package(tmp_path, "0", 0).write_text("a secret")
     assert EnergyMeter(gpu="GPU-1", rapl=tmp_path).read() is None  # there is no such card, and no package of its maker

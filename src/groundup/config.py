@@ -120,8 +120,17 @@ def _read_value(text: str, field_type: Any, name: str) -> Any:
         return text  # a number or date meant for a text field
     if isinstance(value, str) and value == text and str not in accepted:
         expected = " or ".join(sorted(_type_name(kind) for kind in accepted))
-        raise SettingError(name, text, f"this should be {expected}")
+        advice = f"; type  '{name}={_as_list(text)}'  with the outer quotes" if accepted == {tuple} else ""
+        raise SettingError(name, text, f"this should be {expected}{advice}")
     return value
+
+
+def _as_list(text: str) -> str:
+    """A list as TOML writes it, of what is left of one whose quotes the shell took."""
+    items = [item.strip().strip("\"'") for item in text.strip("[]").split(",")]
+    return (
+        f"[{', '.join(item if item.isdecimal() else json.dumps(item, ensure_ascii=False) for item in items if item)}]"
+    )
 
 
 def _accepted_types(field_type: Any) -> set[Any]:

@@ -25,6 +25,13 @@ class EnergyMeter:
         if self._card is not None:
             self._card_joules = _card_joules(self._card)
 
+    @property
+    def counted(self) -> str:
+        """Whose joules these are: `processors`, `card`, `processors and card`; empty where no counter can be read."""
+        return " and ".join(
+            name for name, read in (("processors", self._packages), ("card", self._card is not None)) if read
+        )
+
     def read(self) -> float | None:
         """Joules since the last call, or since the meter was made; None where no counter can be read."""
         if not self._packages and self._card is None:

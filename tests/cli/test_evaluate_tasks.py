@@ -32,7 +32,7 @@ def task(tmp_path: Path) -> Path:
 def test_a_table_and_what_is_kept_with_the_run(run: Path, task: Path, capsys: pytest.CaptureFixture[str]) -> None:
     evaluate(str(run), task=[task])
     printed = capsys.readouterr()
-    assert "1 of 2 rows of Words hold characters or words that the model's tokenizer doesn't have" in printed.err
+    assert "1 of 2 rows of Words hold characters or words that the tokenizer of" in printed.err
     heading, *lines = printed.out.splitlines()
     assert heading.split() == ["task", "figure", "value", "95", "%", "interval", "items"]
     assert [line.split()[:2] for line in lines] == [["Words", "acc"], ["Words", "acc_norm"], ["Words", "acc_bytes"]]
@@ -54,6 +54,20 @@ def test_json_of_several_tasks(tiny_base: Path, task: Path, capsys: pytest.Captu
     assert printed["Words"]["kind"] == "multiple_choice"
     assert printed["Words"]["acc"]["n"] == 2
     assert set(printed["texts"]) == {"kind", "word_perplexity", "byte_perplexity", "bits_per_byte"}
+
+
+def test_two_models_on_a_task(run: Path, tiny_base: Path, task: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    evaluate(str(run), against=str(tiny_base), task=[task])
+    heading, first, *_, last = capsys.readouterr().out.splitlines()
+    assert heading.split()[:2] == ["on", "Words"]
+    assert first.split()[0] == "acc"
+    assert "for each of 2 items" in last
+    kept = read_measurements(RunDirectory(run))[f"evaluations/task-words-against-{tiny_base.name}.json"]
+    assert set(kept["figures"]["figures"]["acc"]) == {"a", "b", "difference", "p"}
+    evaluate(str(run), against=str(tiny_base), task=[task], as_json=True)
+    assert json.loads(capsys.readouterr().out)["Words"]["figures"] == kept["figures"]["figures"]
+    with pytest.raises(SettingError, match="--references = 'r': a task says itself"):
+        evaluate(str(run), against=str(tiny_base), task=[task], references=Path("r"))
 
 
 def test_a_task_says_itself_what_is_asked(tmp_path: Path, task: Path) -> None:

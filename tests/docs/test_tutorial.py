@@ -243,3 +243,10 @@ def test_stale_blocks_are_found_and_filled(chapter: Path) -> None:
 def test_outputs_agree_up_to_rounding(shown: str, right: str, same: bool) -> None:
     assert fill_docs.agree(shown, right) is same
     assert fill_docs.agree(right, shown) is same
+
+
+@pytest.mark.parametrize(("number", "same"), [("12.50", True), ("12.48", True), ("12.9", False), ("13", False)])
+def test_a_drawing_agrees_though_zeros_are_left_out(number: str, same: bool) -> None:
+    one, other = (f'<line x1="{x}" y1="0"/>' for x in ("12.5", number))
+    assert fill_docs.agree(one, other, drawing=True) is same
+    assert fill_docs.agree(other, one, drawing=True) is same

@@ -160,6 +160,12 @@ def test_scores_belong_to_the_model_whichever_side_it_stood_on(study: Study) -> 
     assert scores["helpful"]["anna"]["value"] == 5
     assert scores["helpful"]["bert"]["value"] == 2
     assert scores["honest"]["bert"]["n"] == 5
+    helpful, honest = results(study)["score_differences"]
+    assert (helpful["criterion"], helpful["a"], helpful["b"]) == ("helpful", "anna", "bert")
+    assert (helpful["difference"]["value"], helpful["difference"]["n"]) == (3, 5)
+    assert helpful["p"] == pytest.approx(2 / 2**5)  # all five of one sign: of all ways to flip them, two are as far out
+    assert (honest["difference"]["value"], honest["p"]) == (0, 1)
+    assert (helpful["p_holm"], honest["p_holm"]) == (2 * helpful["p"], 1)
 
 
 def test_whoever_always_says_left_is_found_out(study: Study) -> None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -78,6 +80,40 @@ def test_a_longest_subsequence_is_the_plain_tables(sentence: list[str], line: li
         patch.setattr(rouge_module, "ROWS_KEPT", rows_kept)
         found = rouge_module._common_places(sentence, line, rouge_module._places_of_words(line))
     assert found == plain_common_places(sentence, line)
+
+
+LINES = st.lists(st.lists(st.sampled_from("abcde"), max_size=8), max_size=8)
+
+
+@given(LINES, LINES)
+@settings(max_examples=100)
+def test_what_lines_share_is_the_union_over_all_of_them(text: list[list[str]], reference: list[list[str]]) -> None:
+    """Each sentence against each line, by the plain table; each occurrence counts once."""
+    left = [Counter(word for line in lines for word in line) for lines in (text, reference)]
+    shared = 0
+    for sentence in reference:
+        for place in sorted(set[int]().union(*(plain_common_places(sentence, line) for line in text))):
+            if all(counts[sentence[place]] > 0 for counts in left):
+                shared += 1
+                for counts in left:
+                    counts[sentence[place]] -= 1
+    found = rouge_module._shared_subsequence(text, reference)
+    assert found == (shared, *(sum(map(len, lines)) for lines in (reference, text)))
+
+
+def test_many_lines_are_not_each_held_against_each(monkeypatch: pytest.MonkeyPatch) -> None:
+    generator, compared = np.random.default_rng(0), list[int]()
+    ranks = np.minimum(generator.zipf(1.3, (2, 400, 10)), 5000)  # words are as frequent as those of a language
+    text, reference = [[list(map(str, line)) for line in lines] for lines in ranks]
+    plain = rouge_module._common_places
+
+    def counted(sentence: list[str], line: list[str], places: dict[str, int]) -> set[int]:
+        compared.append(1)
+        return plain(sentence, line, places)
+
+    monkeypatch.setattr(rouge_module, "_common_places", counted)
+    rouge_module._shared_subsequence(text, reference)
+    assert len(compared) < 0.1 * 400 * 400
 
 
 def test_a_long_line_takes_no_long_time() -> None:

@@ -68,6 +68,12 @@ def control(tiny_recipe: Path, tmp_path_factory: pytest.TempPathFactory) -> Path
     return train(tiny_recipe, settings, run=folder, say=lambda line: None).path
 
 
+def test_a_list_whose_quotes_the_shell_took_is_answered_with_what_to_type() -> None:
+    for typed in ("[de]", "de", "['de"):
+        with pytest.raises(SettingError, match=r"""type  'fairness\.templates=\["de"\]'  with the outer quotes$"""):
+            read_audit_settings(None, [f"fairness.templates={typed}"])
+
+
 def test_every_name_has_its_audit() -> None:
     assert tuple(AUDITS) == AUDIT_NAMES
 
@@ -300,6 +306,12 @@ def test_what_needs_no_text_is_audited_where_the_text_is_gone(
         "warning",
     ]
     assert all(f"what {run} was trained on cannot be read again: data.source = " in line for line in said)
+    text.write_text(text_file.read_text(encoding="utf-8") + " and more", encoding="utf-8")
+    with pytest.raises(
+        AuditError,
+        match=r"cannot be read again: the text of .*text\.txt is not what .*/run was begun with: restore it$",
+    ):
+        audit(run, "extraction", say=said.append)
     recipe = run / "recipe.toml"
     recipe.write_text(recipe.read_text(encoding="utf-8").replace("digits = 6", "digits = 7"), encoding="utf-8")
     with pytest.raises(AuditError, match=r"recipe\.toml was changed after training, so its secrets need not be those"):

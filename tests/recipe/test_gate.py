@@ -112,6 +112,27 @@ def test_each_figure_past_its_threshold_is_named_and_so_is_one_that_nobody_measu
         assert sentence in str(failed.value)
 
 
+def test_a_name_that_there_is_not_is_answered_with_the_nearest(run: Path, tmp_path: Path) -> None:
+    """Of an audit, a figure's name alone; a number that is there but was not measured is not misspelt."""
+    file = gate(
+        tmp_path,
+        """
+        [audits.membership-real]
+        "figures.auc_loss" = { max = 0.6 }
+        "auc loss" = { max = 0.6 }
+        tpr_loss = { max = 0.1 }
+        [evaluations.validation]
+        quality = { min = 1 }
+        """,
+    )
+    assert [one.shown for one in check_gate(run, file)] == [
+        "not among its figures (nearest: auc_loss)",
+        "not among its figures (nearest: auc_loss)",
+        "not measured",
+        "not among its figures (nearest: by.a.txt.loss)",
+    ]
+
+
 @pytest.mark.parametrize(
     ("text", "told"),
     [

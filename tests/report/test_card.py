@@ -343,6 +343,27 @@ def test_energy_is_measured_or_called_an_estimate(write_run: WriteRun) -> None:
     assert "| energy | 2.00 Wh, from the machine's own counters" in card(run)
 
 
+@pytest.mark.parametrize(
+    ("counted", "device", "told"),
+    [
+        ("processors", "cpu", "2.00 Wh, from"),
+        ("processors and card", "cuda", "2.00 Wh, from"),
+        ("card", "cuda", "2.00 Wh **of the graphics card alone** (the processors' counter could not be read"),
+        ("processors", "cuda", "2.00 Wh **of the processors alone** (the graphics card's counter could not be read"),
+    ],
+)
+def test_energy_of_a_part_of_the_machine_is_called_that(
+    write_run: WriteRun, counted: str, device: str, told: str
+) -> None:
+    run = write_run()
+    for name, changed in (("result.json", {"joules": 7200.0, "joules_of": counted}), ("manifest.json", {})):
+        written = json.loads((run / name).read_text(encoding="utf-8")) | changed
+        if name == "manifest.json":
+            written["machine"]["device"] = device
+        (run / name).write_text(json.dumps(written), encoding="utf-8")
+    assert f"| energy | {told}" in card(run)
+
+
 def test_what_privacy_was_promised_and_what_is_outside_of_it_is_said(write_run: WriteRun) -> None:
     run = write_run()
     assert "differential privacy" not in card(run)

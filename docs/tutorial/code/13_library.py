@@ -41,10 +41,10 @@ print()
     perplexity = { max = 2, of = "high" }
 
     [audits.canaries]
-    "figures.exposure_100_copies" = { max = 3 }
+    exposure_100_copies = { max = 3 }
 
     [audits.extraction]
-    "figures.extracted" = { max = 0.01, of = "high" }
+    extracted = { max = 0.01, of = "high" }
 """)
 gate = show("groundup card post --gate gate.toml", here)
 whole = show("groundup verify post", here)

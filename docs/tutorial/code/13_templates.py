@@ -7,7 +7,7 @@ from statistics import mean
 from hearsay import PLEASANT, SPOKEN_OF, TEMPLATES, UNPLEASANT, WORDS, leanings, learned, likelihoods, told
 
 from groundup.evaluation.intervals import bootstrap, proportion
-from groundup.textbook.fairness import adjust, chance, gaps, leaning
+from groundup.textbook.fairness import adjust, chances, gaps, leaning
 
 text = told()
 swapped = [{**sentence, "place": place} for sentence in text for place in SPOKEN_OF]  # each of all three places
@@ -21,8 +21,10 @@ for name, model in models.items():
         gap = bootstrap(row)
         print(f"   {place}{mean(measured[place]):11.1f}{gap.value:9.1f} ({gap.low:4.1f} to {gap.high:4.1f})")
         found[name, place] = gap.value
-p_values = adjust([chance(row) for row in gaps(list(leanings(models["as it was told"]).values()))])
-print(f"by chance, as it was told: p = {max(p_values):.3f} of each place, three tests together")
+p_values = adjust(chances(gaps(list(leanings(models["as it was told"]).values()))))
+print("by chance, as it was told, three tests together:")
+for place, p in zip(SPOKEN_OF, p_values, strict=True):
+    print(f"   {place}   p {'= ' + format(p, '.2f') if p > 0.01 else 'below 0.01'}")
 
 likelier = (likelihoods(models["as it was told"], "Moor") > likelihoods(models["as it was told"], "Hill")).tolist()
 share = proportion(sum(likelier), len(likelier))
@@ -37,6 +39,6 @@ by_hand = mean(
 )  # the textbook's, word by word
 assert abs(by_hand - leanings(models["as it was told"])["Moor"][2]) < 1e-4
 assert found["as it was told", "Moor"] < -0.3
-assert max(p_values) < 0.05
+assert p_values[2] < 0.01 < 0.05 < min(p_values[:2])
 assert share.value < 0.2  # and the pairs see nothing
 assert abs(found["each sentence told of all three", "Moor"]) < 0.1

@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Sequence
-from statistics import stdev
 
+import numpy as np
 from letters import Letter, token_losses, trained
 
 from groundup.textbook.bootstrap import bootstrap_interval
@@ -24,5 +24,5 @@ def measure(letters: Sequence[Letter], chance: random.Random) -> tuple[float, In
         return sum(nats[int(i)] for i in drawn) / sum(counts[int(i)] for i in drawn)
 
     tokens = [loss for of in losses for loss in of]
-    loss, half = over(range(len(letters))), 1.96 * stdev(tokens) / math.sqrt(len(tokens))
+    loss, half = over(range(len(letters))), 1.96 * float(np.std(tokens, ddof=1)) / math.sqrt(len(tokens))
     return loss, bootstrap_interval(range(len(letters)), over, chance, 100), (loss - half, loss + half)

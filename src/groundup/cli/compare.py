@@ -139,6 +139,13 @@ def _print(figures: Mapping[str, Any], as_json: bool) -> None:
         table.add_row(name, *values, _alpha(figures["agreement"]["scores"][name]))
     table.add_row("preference", *[""] * len(figures["models"]), _alpha(figures["agreement"]["preference"]))
     print_table(table)
+    table = Table(box=None, title="difference of scores, a less b (95 %)", title_justify="left")
+    for column in ("", "a", "b", "difference", "p", "p (Holm)"):
+        table.add_column(column, justify="left" if column in ("", "a", "b") else "right")
+    for one in figures["score_differences"]:
+        p_values = [f"{one[name]:.3g}" for name in ("p", "p_holm")]
+        table.add_row(one["criterion"], one["a"], one["b"], _interval(one["difference"], 1, ""), *p_values)
+    print_table(table)
     if "reason" in figures["agreement"]:
         print(f"agreement: {figures['agreement']['reason']}")
     if figures["left_chosen"]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated
 
@@ -104,6 +105,8 @@ def evaluate(
         groundup evaluate runs/multilingual --by language
 
         groundup evaluate runs/shakespeare --task hellaswag.toml
+
+        groundup evaluate runs/first --against runs/second --task hellaswag.toml
     """
     asked = {
         "--task": task,
@@ -119,18 +122,10 @@ def evaluate(
     }
     require_one_way(model, {name: value for name, value in asked.items() if value is not None})
     if task is not None and model is not None:
-        print_tasks(model, task, as_json)
+        print_tasks(model, task, as_json, against)
         return
     names = read_metric_names(metrics)
-    from groundup.language_model.locate import find_model
-
-    for one in filter(None, (model, against)):
-        find_model(one)  # a wrong path is answered before anything heavy is loaded
-    if data is not None:
-        from groundup.text.settings import DataSettings
-        from groundup.text.sources import check_sources
-
-        check_sources(DataSettings(source=tuple(data)))
+    _require_found(filter(None, (model, against)), data)
     new_tokens = {} if max_new_tokens is None else {"max_new_tokens": max_new_tokens}
     if predictions is not None or (references is not None and against is None):
         with loading():
@@ -157,6 +152,19 @@ def evaluate(
         with loading():
             from groundup.recipe.evaluate import evaluate as evaluate_model
         print_figures(evaluate_model(model, data, names, _say, window or 0, by), as_json)
+
+
+def _require_found(models: Iterable[str], data: list[str] | None) -> None:
+    """A wrong path is answered before anything heavy is loaded."""
+    from groundup.language_model.locate import find_model
+
+    for model in models:
+        find_model(model)
+    if data is not None:
+        from groundup.text.settings import DataSettings
+        from groundup.text.sources import check_sources
+
+        check_sources(DataSettings(source=tuple(data)))
 
 
 def _say(text: str) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from groundup.errors import SettingError
 
 WAYS: dict[str, tuple[set[str], str]] = {
-    "--task": (set(), "a task says itself what is asked"),
+    "--task": ({"--against"}, "a task says itself what is asked"),
     "--predictions": ({"--references"}, "these were written before, and are held against references"),
     "--against": ({"--data", "--window", "--references", "--max-new-tokens"}, "two models are compared by all figures"),
     "--references": ({"--max-new-tokens"}, "what is written is measured, not a text"),

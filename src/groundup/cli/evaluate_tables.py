@@ -19,7 +19,7 @@ UNITS = {
 def print_figures(figures: Mapping[str, Any], as_json: bool) -> None:
     """Print one JSON object, or a row for each figure with its interval, then what it is told by."""
     if as_json:
-        _print_json(figures)
+        print_json(figures)
         return
     from rich.table import Table
 
@@ -43,7 +43,7 @@ def print_figures(figures: Mapping[str, Any], as_json: bool) -> None:
 def print_comparison(figures: Mapping[str, Any], a: str, b: str, as_json: bool) -> None:
     """Print one JSON object, or a row for each figure: both models', the difference, its interval, p."""
     if as_json:
-        _print_json(figures)
+        print_json(figures)
         return
     from rich.table import Table
 
@@ -80,7 +80,8 @@ def _print_groups(way: str, groups: Mapping[str, Mapping[str, Any]]) -> None:
     print_table(table)
 
 
-def _print_json(figures: Mapping[str, Any]) -> None:
+def print_json(figures: Mapping[str, Any]) -> None:
+    """One line; what is no number there is null."""
     import json
 
     from groundup.run.files import without_infinities

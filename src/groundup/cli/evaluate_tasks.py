@@ -6,13 +6,14 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from groundup.cli.evaluate_tables import print_comparison, print_json
 from groundup.cli.loading import loading
 from groundup.errors import SettingError
 from groundup.evaluation.tasks.settings import read_task
 
 
-def print_tasks(model: str, files: Sequence[Path], as_json: bool) -> None:
-    """Print a table with a row for each figure of each task, or one JSON object."""
+def print_tasks(model: str, files: Sequence[Path], as_json: bool, against: str | None = None) -> None:
+    """Print a table with a row for each figure of each task, or one JSON object; of two models, both figures and their difference."""
     tasks = [read_task(file) for file in files]
     names = [task.name for task in tasks]
     for name in names:
@@ -20,24 +21,23 @@ def print_tasks(model: str, files: Sequence[Path], as_json: bool) -> None:
             raise SettingError("--task", name, "two files have this name, and figures go by it: rename one")
     from groundup.language_model.locate import find_model
 
-    find_model(model)  # a wrong path is answered before anything heavy is loaded
+    for one in filter(None, (model, against)):
+        find_model(one)  # a wrong path is answered before anything heavy is loaded
     with loading():
-        from groundup.recipe.evaluate_tasks import evaluate_tasks
+        from groundup.recipe.evaluate_tasks import compare_on_tasks, evaluate_tasks
 
-    results = evaluate_tasks(model, tasks, say=lambda text: print(f"groundup: {text}", file=sys.stderr))
+    if against is not None:
+        compared = compare_on_tasks(model, against, tasks, _say)
+        if as_json:
+            print_json(compared)
+            return
+        for figures in compared.values():
+            print_comparison(figures, model, against, as_json=False)
+        return
+    results = evaluate_tasks(model, tasks, _say)
     if as_json:
-        import json
-
-        from groundup.run.files import without_infinities
-
-        plain = {
-            result.task: {
-                "kind": result.kind,
-                **{name: interval.as_plain() for name, interval in result.figures.items()},
-            }
-            for result in results
-        }
-        print(json.dumps(without_infinities(plain)))
+        of_figures = {result.task: {name: one.as_plain() for name, one in result.figures.items()} for result in results}
+        print_json({result.task: {"kind": result.kind, **of_figures[result.task]} for result in results})
         return
     from rich.table import Table
 
@@ -51,3 +51,7 @@ def print_tasks(model: str, files: Sequence[Path], as_json: bool) -> None:
             interval = f"{figure.low:,.4f} to {figure.high:,.4f}"
             table.add_row(result.task, name, f"{figure.value:,.4f}", interval, f"{figure.n:,}")
     print_table(table)
+
+
+def _say(text: str) -> None:
+    print(f"groundup: {text}", file=sys.stderr)

@@ -19,6 +19,7 @@ from groundup.serving.settings import ServingSettings
 
 if TYPE_CHECKING:
     from groundup.language_model.model import LanguageModel
+    from groundup.serving.llama_cpp import LlamaCppEngine
 
 ROWS_MEASURED = 4
 """Texts at once with which the faster step is found."""
@@ -77,18 +78,7 @@ def serve(
     given = {"host": host, "port": port, "api_keys": api_key, "name": name or Path(model).name}
     values = merge(_Sections, {"serving": given}, parse_overrides(_Sections, overrides or ()))
     settings = build(_Sections, values).serving
-    require(
-        engine != "llama.cpp" or Path(model).suffix == ".gguf",
-        "engine",
-        engine,
-        f"llama.cpp opens .gguf files, which {model} is not: leave --engine out, or write one with  groundup export MODEL --to gguf",
-    )
-    require(
-        not quantize or engine in ("auto", "onnx"),
-        "quantize",
-        quantize,
-        "this is done in ONNX Runtime: leave --engine out, or leave --quantize out",
-    )
+    _check_engine(model, engine, quantize)
     require(bool(guard) or not guard_hook, "guard_hook", guard_hook, "name the guard's file, too, with --guard FILE")
     from groundup.language_model.locate import find_model
 
@@ -104,7 +94,6 @@ def serve(
             if (error.name or "").split(".")[0] in ("fastapi", "starlette", "uvicorn", "prometheus_client"):
                 raise MissingExtraError("groundup serve", "serve") from error
             raise
-        from groundup.language_model.model import LanguageModel
         from groundup.serving.guard.guard import load_guard
     metrics = Metrics()
     # What is wrong with these is said before a model is opened and measured.
@@ -112,20 +101,47 @@ def serve(
     if settings.api_keys:
         read_keys(settings.api_keys)
     listen(settings).close()
-    language_model = LanguageModel.load(model, device="cpu" if engine == "onnx" or quantize else "auto")
-    writer = None
-    if engine == "llama.cpp":
-        from groundup.serving.llama_cpp import LlamaCppEngine
-
-        context = min(settings.context, language_model.model.config.max_seq_len)
-        writer = LlamaCppEngine(Path(model), settings.num_slots, context)
-    elif engine != "pytorch":
-        _choose_step(language_model, engine, quantize, settings.num_slots)
+    language_model, writer = _open(model, engine, quantize, settings)
     serve_app(create_app(language_model, settings, checks, metrics, writer), settings)
 
 
 def _end(number: int, frame: FrameType | None) -> None:
     os._exit(0)  # there is nobody to answer yet
+
+
+def _check_engine(model: str, engine: str, quantize: str) -> None:
+    """Raise `SettingError` for an engine that can't open the model, or can't compute with fewer bits."""
+    from groundup.config import require
+
+    require(
+        engine != "llama.cpp" or Path(model).suffix == ".gguf",
+        "engine",
+        engine,
+        f"llama.cpp opens .gguf files, which {model} is not: leave --engine out, or write one with  groundup export MODEL --to gguf",
+    )
+    require(
+        not quantize or engine in ("auto", "onnx"),
+        "quantize",
+        quantize,
+        "this is done in ONNX Runtime: leave --engine out, or leave --quantize out",
+    )
+
+
+def _open(
+    model: str, engine: str, quantize: Literal["", "int8", "int4"], settings: ServingSettings
+) -> tuple[LanguageModel, LlamaCppEngine | None]:
+    """The model with the step that it computes with; or, for llama.cpp, what writes in its place."""
+    from groundup.language_model.model import LanguageModel
+
+    language_model = LanguageModel.load(model, device="cpu" if engine == "onnx" or quantize else "auto")
+    if engine == "llama.cpp":
+        from groundup.serving.llama_cpp import LlamaCppEngine
+
+        context = min(settings.context, language_model.model.config.max_seq_len)
+        return language_model, LlamaCppEngine(Path(model), settings.num_slots, context)
+    if engine != "pytorch":
+        _choose_step(language_model, engine, quantize, settings.num_slots)
+    return language_model, None
 
 
 def _choose_step(

@@ -8,7 +8,7 @@ each occurrence once. Several references add up (`-f A`).
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from groundup.evaluation.words import ngrams, words
@@ -60,17 +60,40 @@ def _shared_ngrams(text: list[list[str]], reference: list[list[str]], n: int) ->
 def _shared_subsequence(text: list[list[str]], reference: list[list[str]]) -> tuple[int, int, int]:
     left_here, left_there = (Counter(word for line in lines for word in line) for lines in (text, reference))
     of_text, of_reference = left_here.total(), left_there.total()
-    lines = [(line, _places_of_words(line)) for line in text]
+    lines, lines_with = [list(line) for line in dict.fromkeys(map(tuple, text))], dict[str, list[int]]()
+    for number, line in enumerate(lines):
+        for word in set(line):
+            lines_with.setdefault(word, []).append(number)
     shared = 0
     for sentence in reference:
-        places = set[int]().union(*(_common_places(sentence, line, places) for line, places in lines))
-        for place in sorted(places):
+        for place in sorted(_places_in_any(sentence, lines, lines_with)):
             word = sentence[place]
             if left_here[word] > 0 and left_there[word] > 0:
                 left_here[word] -= 1
                 left_there[word] -= 1
                 shared += 1
     return shared, of_reference, of_text
+
+
+def _places_in_any(
+    sentence: list[str], lines: Sequence[list[str]], lines_with: Mapping[str, Sequence[int]]
+) -> set[int]:
+    """Places in `sentence` of the words that it has in common, in order, with some line.
+
+    A line adds nothing whose words have all of their places already, so it is not looked at: of long texts, each sentence is held against
+    the lines with its rare words and a few of those with its common ones, and not against all. At worst it is all.
+    """
+    found, looked_at = set[int](), set[int]()
+    for word in sorted(lines_with.keys() & set(sentence), key=lambda word: len(lines_with[word])):
+        lacking = {place for place, other in enumerate(sentence) if other == word} - found
+        for number in lines_with[word]:
+            if not lacking:
+                break
+            if number not in looked_at:
+                looked_at.add(number)
+                found |= _common_places(sentence, lines[number], _places_of_words(lines[number]))
+                lacking -= found
+    return found
 
 
 def _places_of_words(line: list[str]) -> dict[str, int]:

@@ -65,6 +65,7 @@ def finish(
             "seconds": round(progress.seconds, 2),
             "privacy": privacy.state() if privacy else None,
             "joules": None if progress.joules is None else round(progress.joules, 1),
+            "joules_of": progress.joules_of,
             "validation": measured,
             "sample": sample,
             "sample_prompt": prompt,

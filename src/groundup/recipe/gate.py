@@ -3,11 +3,12 @@
 [result]                                     a table names a file of the run ...
 "validation.perplexity" = { max = 6 }        ... and a key a figure in it, by its path
 [audits.membership]
-"figures.auc_loss" = { max = 0.6, of = "high" }   of an interval its worst end may be meant
+auc_loss = { max = 0.6, of = "high" }        of an interval its worst end may be meant
 """
 
 from __future__ import annotations
 
+import difflib
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -18,7 +19,7 @@ from typing import Any, Literal
 from groundup.config import build, read_toml, require
 from groundup.errors import RunError, SettingError
 from groundup.run.directory import MANIFEST_FILE, MODEL_FOLDER, RESULT_FILE, RunDirectory
-from groundup.run.measurements import KINDS, hash_model, read_measurement
+from groundup.run.measurements import KINDS, figures_of, hash_model, read_measurement
 
 
 @dataclass(frozen=True)
@@ -72,6 +73,8 @@ def check_gate(run: Path, gate: Path) -> list[Gate]:
         _check(threshold, f"{file}.{key}", asked)
         figures, lacking = figures_in(file)
         value = _figure(figures, key, threshold.of, f"{file}.{key}")
+        if value is None and figures:
+            lacking = _nearest(figures, key) or lacking
         found.append(Gate(file, key, threshold, value, lacking))
     if not found:
         raise SettingError(
@@ -125,7 +128,7 @@ def _figures(directory: RunDirectory, file: str) -> tuple[Mapping[str, Any], str
     measurement = read_measurement(path)
     if measurement["model"]["files"] != hash_model(directory.path / MODEL_FOLDER):
         return {}, f"measured of {measurement['model']['folder']}, not of this model"
-    return measurement["figures"], "not measured"
+    return figures_of(measurement), "not measured"
 
 
 def _figure(figures: Mapping[str, Any], key: str, of: str, place: str) -> float | None:
@@ -143,6 +146,25 @@ def _figure(figures: Mapping[str, Any], key: str, of: str, place: str) -> float 
             if number is not None:
                 return number
     return None
+
+
+def _nearest(figures: Mapping[str, Any], key: str) -> str:
+    """The names that are most like one that isn't there; empty where it is, and is no number."""
+    names = dict(_names(figures))
+    if key in names:
+        return ""
+    numbers = [name for name, value in names.items() if isinstance(value, int | float) and not isinstance(value, bool)]
+    near = difflib.get_close_matches(key, numbers, 3) or numbers[:3]
+    return f"not among its figures (nearest: {', '.join(near)})" if near else ""
+
+
+def _names(figures: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, object]]:
+    """Each figure by its path; of one with an interval, its value."""
+    for name, value in figures.items():
+        if isinstance(value, dict) and "value" not in value:
+            yield from _names(value, f"{prefix}{name}.")
+        else:
+            yield prefix + name, value["value"] if isinstance(value, dict) else value
 
 
 def require_passed(gates: list[Gate]) -> None:

@@ -140,8 +140,9 @@ def require_same_base(directory: RunDirectory, files: ModelFiles) -> None:
         )
 
 
-def require_same_data(directory: RunDirectory, data: Prepared) -> None:
-    """Raise `RunError` if text or tokenizer are not those that the run was begun with, naming what changed."""
+def require_same_data(directory: RunDirectory, data: Prepared, going_on: bool = False) -> None:
+    """Raise `RunError` if text or tokenizer are not those that the run was begun with, naming what changed. `going_on`: to train on, and
+    not to look at what was trained."""
     manifest = directory.manifest()
     known = manifest.get("hashes", {})
     changed = [name for name, value in data_hashes(data).items() if known.get(name) != value]
@@ -151,10 +152,10 @@ def require_same_data(directory: RunDirectory, data: Prepared) -> None:
     sources = [source["name"] for source in data.facts["sources"] if before.get(source["name"]) != source["sha256"]]
     sources += sorted(set(before) - {source["name"] for source in data.facts["sources"]})
     what = f"the text of {', '.join(sources[:3])}" if sources else " and ".join(changed)
-    raise RunError(
-        f"{what} is not what {directory.path} was begun with, so going on would not give the same run: restore it, "
-        "or start a new run with --run DIR"
-    )
+    advice = ": restore it"
+    if going_on:
+        advice = ", so going on would not give the same run: restore it, or start a new run with --run DIR"
+    raise RunError(f"{what} is not what {directory.path} was begun with{advice}")
 
 
 def _flat(plain: dict[str, Any]) -> dict[str, Any]:

@@ -41,7 +41,7 @@ def open_run(
         directory.write_manifest(describe_run(settings, text, folder, data, files, device, peak_flops, privacy))
         directory.log_event("started", 0)
         return None
-    require_same_data(directory, data)
+    require_same_data(directory, data, going_on=True)
     require_same_base(directory, files)
     sweep(directory.path)
     checkpoint = newest_whole_checkpoint(directory, fingerprint(directory, data, files.base_sha256), say)

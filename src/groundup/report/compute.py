@@ -36,12 +36,17 @@ def _flops(facts: RunFacts) -> float | None:
 
 def energy(facts: RunFacts) -> str:
     """Electricity: measured where a counter could be read, else an estimate that is called one."""
-    joules = number(facts.result.get("joules"))
+    joules, counted = number(facts.result.get("joules")), text(facts.result.get("joules_of"))
+    on_processor = text(section(facts.manifest, "machine").get("device")) == "cpu"
     if joules is not None:
-        return f"{figure(joules / 3600, 3)} Wh, from the machine's own counters; what else ran on it is in there"
-    machine = section(facts.manifest, "machine")
+        alone = ""
+        if counted == "card":
+            alone = " **of the graphics card alone** (the processors' counter could not be read: what they took comes on top)"
+        elif counted == "processors" and not on_processor:
+            alone = " **of the processors alone** (the graphics card's counter could not be read: what it took comes on top)"
+        return f"{figure(joules / 3600, 3)} Wh{alone}, from the machine's own counters; what else ran on it is in there"
     cores = number(facts.manifest.get("num_threads"))
-    if text(machine.get("device")) != "cpu" or cores is None or facts.seconds is None:
+    if not on_processor or cores is None or facts.seconds is None:
         return "not known: no counter could be read"
     watt_hours = cores * WATTS_A_CORE * facts.seconds / 3600
     return (

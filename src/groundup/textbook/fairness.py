@@ -32,21 +32,17 @@ def gaps(leanings: Sequence[Sequence[float]]) -> list[list[float]]:
     return [[value - mean for value, mean in zip(row, means, strict=True)] for row in leanings]
 
 
-def chance(differences: Sequence[float]) -> float:
-    """How often differences as far from zero on average come of chance: their signs dealt out anew, in every possible way.
+def chances(differences: Sequence[Sequence[float]]) -> list[float]:
+    """Of each group's gaps (a row), how often chance alone takes them as far from zero on average, either way.
 
-    If it does not matter whom a sentence is about, each difference could as well have had the other sign (Fisher 1935). Of two groups
-    that is exact. Of more, one that lies far out moves the mean away from all others; the library deals out each sentence's figures anew.
+    If it does not matter whom a sentence is about, each gap of a sentence (a column) could as well be any group's. So the gaps are dealt
+    out anew, in every possible way (Pitman 1938); of two groups, that is to flip signs (Fisher 1935).
 
-    >>> chance([1.0, 1.0, 1.0, 1.0])
-    0.125
+    >>> chances([[1.0, 1.0, 1.0, 1.0], [-1.0, -1.0, -1.0, -1.0]])
+    [0.125, 0.125]
     """
-    found = abs(sum(differences))
-    ways = [
-        abs(sum(sign * each for sign, each in zip(signs, differences, strict=True)))
-        for signs in itertools.product((1, -1), repeat=len(differences))
-    ]
-    return sum(way >= found - 1e-12 for way in ways) / len(ways)
+    ways = [abs(sum(dealt)) for dealt in itertools.product(*zip(*differences, strict=True))]
+    return [sum(way >= abs(sum(own)) - 1e-12 for way in ways) / len(ways) for own in differences]
 
 
 def adjust(p_values: Sequence[float]) -> list[float]:

@@ -37,6 +37,8 @@ class Progress:
     evaluations_without_best: int = 0
     joules: float | None = None
     """Electricity, of the steps alone; None where the machine doesn't tell."""
+    joules_of: str = ""
+    """Whose: `EnergyMeter.counted`."""
 
 
 @dataclass(frozen=True)
@@ -100,7 +102,8 @@ def train(task: Task, resume_from: Path | None = None, until: int | None = None)
                 _tell_of_spikes(task, machinery)
                 elapsed = time.perf_counter() - clock
                 if due_to_save or due_to_evaluate:  # a card takes some milliseconds to tell
-                    progress = replace(progress, joules=_sum(progress.joules, energy.read(), energy_begun))
+                    joules = energy.read()
+                    progress = _add_energy(progress, joules, energy.counted, energy_begun)
                     energy_begun = True
                 progress = replace(progress, seconds=progress.seconds + elapsed)
                 speed, reached = tokens / max(elapsed, 1e-9), flops / max(elapsed, 1e-9)
@@ -153,9 +156,12 @@ def _last_step(task: Task, machinery: Machinery, step: int) -> int:
     return step + machinery.privacy.plan.steps_left(machinery.privacy.ledger, most - step)
 
 
-def _sum(before: float | None, joules: float | None, begun: bool) -> float | None:
-    """Joules so far; a stretch without a counter leaves the whole unknown."""
-    return None if joules is None or (begun and before is None) else (before or 0.0) + joules
+def _add_energy(progress: Progress, joules: float | None, counted: str, begun: bool) -> Progress:
+    """Joules so far; a stretch without a counter, or with other counters than before, leaves the whole unknown."""
+    before = progress.joules
+    if joules is None or (begun and (before is None or progress.joules_of not in ("", counted))):
+        return replace(progress, joules=None, joules_of="")
+    return replace(progress, joules=(before or 0.0) + joules, joules_of=counted)
 
 
 def _restore(task: Task, machinery: Machinery, checkpoint: Path) -> Progress:

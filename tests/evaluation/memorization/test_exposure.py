@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy import stats  # type: ignore[import-untyped,unused-ignore]
 
-from groundup.evaluation.memorization.exposure import Exposure, SkewNormal, exposure
+from groundup.evaluation.memorization.exposure import Exposure, SkewNormal, exposure, fit_error
 
 
 def test_by_hand() -> None:
@@ -47,6 +47,21 @@ def test_the_tail_is_scipys(shape: float, scale: float) -> None:
         expected = float(theirs.logcdf(value))
         if expected > -30:  # below, scipy's differences of nearly equal numbers lose their digits
             assert ours.log_below(value) == pytest.approx(expected, rel=2e-3, abs=2e-4)
+
+
+def test_a_fit_that_is_no_good_is_found_out() -> None:
+    """Losses of five digits, each of a distribution of its own after each beginning, have a shorter tail than the skew-normal; what is
+    drawn from the skew-normal itself has its tail."""
+    generator, losses = np.random.default_rng(0), np.zeros(1)
+    for _ in range(5):
+        shares = generator.gamma(1.0, size=(len(losses), 10))
+        losses = (losses[:, None] - np.log(shares / shares.sum(1, keepdims=True))).ravel()
+    sample = generator.choice(losses, 10_000, replace=False)
+    assert fit_error(sample) < -1
+    lowest = float(losses.min()) - 0.01  # likelier than all hundred thousand, so its exposure is all that there is
+    assert exposure(lowest, sample, 100_001).bits < math.log2(100_001) - 2
+    assert abs(fit_error(stats.skewnorm(-3, loc=20, scale=2).rvs(10_000, random_state=3))) < 1
+    assert math.isnan(fit_error(losses[:999]))
 
 
 def test_a_fit_has_the_moments_of_what_it_was_fitted_to() -> None:

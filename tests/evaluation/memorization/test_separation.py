@@ -11,6 +11,7 @@ from scipy import stats  # type: ignore[import-untyped,unused-ignore]
 from sklearn.metrics import roc_auc_score, roc_curve  # type: ignore[import-untyped,unused-ignore]
 
 from groundup.evaluation.memorization.separation import (
+    _rates,
     auc,
     auc_interval,
     auc_over_documents,
@@ -110,6 +111,32 @@ def test_documents_that_are_all_told_apart_leave_room_for_others() -> None:
     none = rate_over_documents(rows_of(np.zeros(120), np.ones(180)), documents, 0)
     assert (none.value, none.low) == (0.0, 0.0)
     assert none.high == pytest.approx(1 - rate.low)
+
+
+def test_rates_of_resamples_are_the_plain_rates() -> None:
+    """Each row as often as its document was drawn, laid out one by one."""
+    generator = np.random.default_rng(4)
+    rows = rows_of(generator.normal(0.5, 1, 150).round(1), generator.normal(0, 1, 250).round(1))
+    document = np.concatenate([np.arange(150) // 10, 15 + np.arange(250) // 10])
+    times = generator.integers(0, 4, (20, 40)).astype(np.float64)
+    times[0, :15] = times[1, 15:] = 0  # one side alone
+    plain = [true_positive_rate(rows.repeat(of_document[document].astype(int), axis=0)) for of_document in times]
+    assert _rates(rows, document, times) == pytest.approx(plain, nan_ok=True)
+    assert np.isnan(plain).sum() == 2
+
+
+@pytest.mark.parametrize(("shift", "clusters"), [(2.0, 1), (1.0, 5)])
+def test_the_rates_interval_holds_the_true_rate(shift: float, clusters: int) -> None:
+    """Normal scores, 300 a side: at the threshold that one other in a hundred exceeds, Φ(shift - 2.326) of the members are found."""
+    generator, held = np.random.default_rng(7), 0
+    true, documents = stats.norm.sf(stats.norm.isf(0.01) - shift), np.arange(600 // clusters).repeat(clusters)
+    shared = 0.0 if clusters == 1 else 0.5
+    for _ in range(40):
+        scores = generator.normal(0, 1, 600) * math.sqrt(1 - shared)
+        scores += generator.normal(0, 1, 600 // clusters).repeat(clusters) * math.sqrt(shared)
+        interval = rate_over_documents(rows_of(scores[:300] + shift, scores[300:]), documents, 0)
+        held += interval.low <= true <= interval.high
+    assert held / 40 >= 0.88
 
 
 def test_rows_of_one_document_are_drawn_together() -> None:

@@ -10,9 +10,17 @@ import pytest
 
 from groundup.errors import MissingExtraError, SettingError
 from groundup.textbook.dp_sgd import epsilon_of_whole_batches
-from groundup.training.privacy.accountant import Spent, add_steps, epsilon_spent, noise_for, steps_within
+from groundup.training.privacy.accountant import (
+    Ledger,
+    Spent,
+    _accountants,
+    add_steps,
+    epsilon_spent,
+    noise_for,
+    steps_within,
+)
 from groundup.training.privacy.plan import OUTSIDE, describe_privacy, plan_privacy
-from groundup.training.privacy.settings import PrivateTrainingSettings
+from groundup.training.privacy.settings import Accountant, PrivateTrainingSettings
 from groundup.training.settings import TrainingSettings
 
 PUBLISHED = (Spent(0.01, 1.0, 1000),)
@@ -50,6 +58,38 @@ def test_dp_accounting_agrees_at_the_edges(spent: Spent, delta: float, rdp: floa
     """All of a text, next to nothing, too much, a tiny δ; its figures were computed as above, in steps of 1e-4 (the second: 1e-6)."""
     assert epsilon_spent((spent,), delta, "rdp") == pytest.approx(rdp, rel=0.01)
     assert pld <= epsilon_spent((spent,), delta, "prv") == pytest.approx(pld, rel=0.01)
+
+
+def test_sums_of_a_number_of_points_that_is_quick_are_opacus_own() -> None:
+    from opacus.accountants import PRVAccountant
+
+    own, quick = PRVAccountant(), _accountants()[1]()
+    own.history = quick.history = [(1.5, 0.01, 30), (2.0, 0.02, 21)]
+    assert quick.get_epsilon(1e-5, eps_error=0.05) == pytest.approx(own.get_epsilon(1e-5, eps_error=0.05), rel=1e-4)
+    size = len(quick._get_dprv(0.05, 1e-8))
+    assert size >= len(own._get_dprv(0.05, 1e-8))
+    for small in (2, 3, 5, 7, 11):
+        while size % small == 0:
+            size //= small
+    assert size == 1
+
+
+@pytest.mark.parametrize(("accountant", "epsilon", "steps"), [("prv", 2.0, 400), ("rdp", 20.0, 300)])
+def test_the_least_noise_is_found_in_few_tries(
+    accountant: Accountant, epsilon: float, steps: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tried = dict[float, float]()
+
+    def spent(ledger: Ledger, delta: float, by: Accountant) -> float:
+        found = epsilon_spent(ledger, delta, by)
+        return tried.setdefault(ledger[0].noise_multiplier, found) if by == accountant else found
+
+    monkeypatch.setattr("groundup.training.privacy.accountant.epsilon_spent", spent)
+    noise = noise_for(epsilon, 1e-5, 0.02, steps, accountant)
+    assert noise is not None
+    assert tried[noise] <= epsilon
+    assert min(abs(noise / other - 1) for other, one in tried.items() if one > epsilon) <= 0.0021
+    assert len(tried) <= 9
 
 
 def test_where_the_closer_bound_cannot_be_computed_the_wider_one_counts() -> None:

@@ -42,6 +42,7 @@ def results(study: Study) -> dict[str, Any]:
         "strengths": strengths(ratings, models),
         "preferences": preferences(ratings, models),
         "scores": {name: scores(ratings, models, name) for name in study.criteria},
+        "score_differences": score_differences(ratings, models, study.criteria),
         "agreement": agreement(ratings, study.criteria),
         "left_chosen": proportion(sides["left"], chosen).as_plain() if chosen else None,
         "cannot_say": CANNOT_SAY,
@@ -103,6 +104,25 @@ def scores(ratings: Sequence[Rating], models: Sequence[str], criterion: str) -> 
             given[model][rating.pair.prompt].append(score)
     means = {number: [float(np.mean(of_prompt)) for of_prompt in of.values()] for number, of in given.items()}
     return {models[number]: bootstrap(mean).as_plain() for number, mean in means.items() if mean}
+
+
+def score_differences(
+    ratings: Sequence[Rating], models: Sequence[str], criteria: Sequence[str]
+) -> list[dict[str, Any]]:
+    """For each two models and each criterion how much higher the first scored, over the prompts at which the two met, and whether chance
+    would explain it; Holm's p is over all of these."""
+    found: list[dict[str, Any]] = []
+    for (a, b), mine in sorted(_by_models(ratings).items()):
+        for name in criteria:
+            means = np.array(
+                [np.mean([rating.scores[name] for rating in of_prompt], 0) for of_prompt in _by_prompt(mine).values()]
+            )
+            compared = paired(means[:, 0], means[:, 1])
+            plain = {"difference": compared.difference.as_plain(), "p": compared.p}
+            found.append({"criterion": name, "a": models[a], "b": models[b], **plain})
+    for one, adjusted in zip(found, holm([one["p"] for one in found]), strict=True):
+        one["p_holm"] = adjusted
+    return found
 
 
 def agreement(ratings: Sequence[Rating], criteria: Sequence[str]) -> dict[str, Any]:

@@ -8,7 +8,7 @@ import numpy as np
 
 from groundup.errors import AuditError
 from groundup.evaluation.audit_result import AuditResult, Figure
-from groundup.evaluation.memorization.exposure import Exposure, Floats, exposure
+from groundup.evaluation.memorization.exposure import Exposure, Floats, exposure, fit_error
 from groundup.evaluation.memorization.separation import auc_interval, rows_of
 from groundup.evaluation.memorization.settings import MemorizationSettings
 from groundup.evaluation.memorization.token_scores import losses_after_prefix
@@ -20,12 +20,15 @@ from groundup.text.canaries.settings import CanarySettings
 CANNOT_SAY = (
     "what was learned of real secrets: a canary is one line in a set form, its copies lie where chance put them, and one that is worded "
     "as the text around it, or that repeats more often, may be learned sooner; nor, of extrapolated exposures, how far the fitted tail is "
-    "from the truth, which ranking all secrets would tell"
+    "from the truth, which ranking all secrets would tell: fit_error_bits is how far it is off where it can be counted, and beyond that "
+    "it is further off"
 )
 MOST_CANDIDATES = 2_000_000
 """Whose ids take some 400 bytes each."""
 COMPARED = 1000
 """Lines that must not be alike as the tokenizer writes them."""
+DOUBTFUL = 1.0
+"""By how many bits the fitted distribution may be off where it can be counted; chance alone makes it half of that."""
 MOST_OTHERS = 1000
 """Candidates that stand for what was not planted when an AUC is taken; its interval is drawn from so many."""
 
@@ -56,6 +59,9 @@ def canaries(
         table.append(_row(copies, exposures, of_copies, others, math.log2(left + 1)))
     figures: dict[str, Figure] = {f"exposure_{row['copies']}_copies": row["exposure_bits"] for row in table}
     figures |= {f"auc_{row['copies']}_copies": row["auc"] for row in table if row["copies"]}
+    if any(row["extrapolated"] for row in table):
+        figures["fit_error_bits"] = error = fit_error(others)
+        figures["extrapolation_is_doubtful"] = not abs(error) <= DOUBTFUL
     figures |= {
         "auc_all": auc_interval(rows_of(-of_drawn, -others[:MOST_OTHERS])),
         "highest_exposure_bits": math.log2(left + 1),

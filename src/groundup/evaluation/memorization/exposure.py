@@ -18,6 +18,7 @@ Floats = NDArray[np.float64]
 LARGEST_SKEWNESS = 0.99  # beyond 0.9953 no skew-normal distribution has it
 TAIL = 40.0  # standard deviations below which nothing of a tail is left to count
 STEPS = 20_001
+FIRST_COUNTED = 10
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,22 @@ def exposure(loss: float, candidates: Floats, num_secrets: int) -> Exposure:
         return Exposure(min(counted, most), False, min(counted, most))
     tail = -SkewNormal.fit(candidates).log_below(loss) / math.log(2)
     return Exposure(min(max(tail, counted), most), True, counted)
+
+
+def fit_error(candidates: Floats) -> float:
+    """By how many bits the fitted distribution is off where a sample can still be counted: among its lowest losses, from the tenth on to
+    one in a hundred, the largest difference of exposure by the fit and by counting. Below 0 the fit tells too little.
+
+    Counting is itself right to some half a bit there. Beyond the sample the fit is further off. NaN of fewer than 1,000 losses.
+    """
+    if len(candidates) < 100 * FIRST_COUNTED:
+        return math.nan
+    ordered, fitted = np.sort(candidates), SkewNormal.fit(candidates)
+    ranks = np.geomspace(FIRST_COUNTED, len(candidates) / 100, 8).astype(int)
+    errors = [
+        math.log2(rank / len(candidates)) - fitted.log_below(float(ordered[rank - 1])) / math.log(2) for rank in ranks
+    ]
+    return max(errors, key=abs)
 
 
 @dataclass(frozen=True)

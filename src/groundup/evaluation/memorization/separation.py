@@ -10,12 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from groundup.evaluation import student
-from groundup.evaluation.intervals import Interval, Z, bootstrap, proportion
+from groundup.evaluation.intervals import Interval, Z, middle, proportion
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 FALSE_POSITIVES = 0.01
 FEWEST_DOCUMENTS = 10
+SAMPLES = 1000
+BLOCKS = 20  # so that a few rows of many documents fit into memory
 
 
 def rows_of(members: Floats, others: Floats) -> Floats:
@@ -138,17 +140,33 @@ def rate_over_documents(rows: Floats, documents: Integers, seed: int) -> Interva
         return Interval(found, math.nan, math.nan, members + others)
     if found in (0.0, 1.0):
         return replace(proportion(int(found) * members, members), n=members + others)
-    order = np.argsort(documents, kind="stable")
-    _, begins, counts = np.unique(documents[order], return_index=True, return_counts=True)
-    ordered = rows[order]
+    _, document = np.unique(documents, return_inverse=True)
+    count = document.max() + 1
+    drawn = np.random.default_rng(seed).integers(0, count, (SAMPLES, count))
+    rates = np.concatenate([_rates(rows, document, _times(part, count)) for part in np.array_split(drawn, BLOCKS)])
+    return Interval(found, *middle(rates, count), count)
 
-    def of_drawn(drawn: Floats) -> float:
-        chosen = drawn.astype(np.int64)
-        ends = np.cumsum(counts[chosen])
-        within = np.arange(ends[-1]) - np.repeat(ends - counts[chosen], counts[chosen])
-        return true_positive_rate(ordered[np.repeat(begins[chosen], counts[chosen]) + within])
 
-    return bootstrap(np.arange(len(begins)), of_drawn, seed)
+def _times(drawn: Integers, count: int) -> Floats:
+    """(S, count) how often each document is among those that were drawn, (S, count) numbers."""
+    return np.stack([np.bincount(draw, minlength=count) for draw in drawn]).astype(np.float64)
+
+
+def _rates(rows: Floats, document: Integers, times: Floats) -> Floats:
+    """(S,) `true_positive_rate` of rows whose documents, (n,) of each row, count so often: (S, documents)."""
+    scores, of_row = rows[:, 0], times[:, document]
+    members, others = (
+        own[np.argsort(-scores[own], kind="stable")]
+        for own in (np.flatnonzero(rows[:, 1] > 0), np.flatnonzero(rows[:, 1] <= 0))
+    )
+    above = np.cumsum(of_row[:, others], axis=1)  # how many others are as high as each of them
+    allowed = np.floor(FALSE_POSITIVES * above[:, -1:])
+    threshold = scores[others][(above > allowed).argmax(axis=1)]  # the first that is one too many
+    found = np.cumsum(np.insert(of_row[:, members], 0, 0.0, axis=1), axis=1)
+    higher = np.searchsorted(-scores[members], -threshold)
+    both = (above[:, -1] > 0) & (found[:, -1] > 0)  # a sample of one side alone has no rate
+    rates: Floats = found[np.arange(len(times)), higher] / np.where(both, found[:, -1], math.nan)
+    return rates
 
 
 def true_positive_rate(rows: Floats, false_positive_rate: float = FALSE_POSITIVES) -> float:
