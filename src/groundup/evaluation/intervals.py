@@ -91,6 +91,13 @@ def proportion(successes: int, n: int) -> Interval:
     return Interval(share, low, 1.0 if successes == n else middle + half, n)
 
 
+def mean_share(values: ArrayLike, statistic: Statistic = mean, seed: int = 0) -> Interval:
+    """A share over rows that may each hold several answers, with its bootstrap interval. Where it is 0 or 1, of which a bootstrap would
+    be sure, the interval is `proportion`'s, of as many answers as there are rows."""
+    found = bootstrap(values, statistic, seed)
+    return proportion(round(found.value * found.n), found.n) if found.value in (0.0, 1.0) else found
+
+
 def paired(a: ArrayLike, b: ArrayLike, statistic: Statistic = mean, seed: int = 0, samples: int = 10_000) -> Paired:
     """Compare a figure of two models over the same rows: (n,) or (n, k) each, row i of both being the same item.
 
