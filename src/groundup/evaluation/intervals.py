@@ -92,8 +92,9 @@ def proportion(successes: int, n: int) -> Interval:
 
 
 def mean_share(values: ArrayLike, statistic: Statistic = mean, seed: int = 0) -> Interval:
-    """A share over rows that may each hold several answers, with its bootstrap interval. Where it is 0 or 1, of which a bootstrap would
-    be sure, the interval is `proportion`'s, of as many answers as there are rows."""
+    """A mean or a ratio that lies from 0 to 1, as those of the rows do, with its bootstrap interval. Where it is 0 or 1, and so is every
+    row, a bootstrap would be sure: there the interval is `proportion`'s. For so large may the share of rows be that are not like these, and
+    the mean is no farther off than if each of them were at the other end."""
     found = bootstrap(values, statistic, seed)
     return proportion(round(found.value * found.n), found.n) if found.value in (0.0, 1.0) else found
 
