@@ -13,6 +13,7 @@ import pytest
 from groundup.errors import DataError
 from groundup.evaluation.human.results import preference_rows, results
 from groundup.evaluation.human.study import Pair, Study
+from groundup.evaluation.intervals import proportion
 from groundup.text.conversations import preference_of
 
 CRITERIA = ("helpful", "honest")
@@ -97,6 +98,14 @@ def test_results_by_hand(study: Study) -> None:
     # Units 0, 1, 4 were rated by both: a a, a tie, b b. Of 6 values 3 are a's, 1 a tie, 2 b's.
     observed, expected = 2 * 1, (3 * 1 + 3 * 2 + 1 * 2) * 2 / 5
     assert figures["agreement"]["preference"] == pytest.approx(1 - observed / expected)
+
+
+def test_one_that_was_always_preferred_is_not_so_for_certain(study: Study) -> None:
+    for prompt in range(5):
+        rate_for(study, "Rosa", prompt, 0)
+    figures = results(study)
+    assert figures["preferences"][0]["share_a"] == proportion(5, 5).as_plain()
+    assert [(one["strength"]["low"], one["strength"]["high"]) for one in figures["strengths"]] == [(None, None)] * 2
 
 
 def test_neither_the_page_s_name_of_a_pair_nor_the_command_s_seed_tells_which_answer_is_whose(

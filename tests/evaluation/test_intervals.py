@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from scipy import stats  # type: ignore[import-untyped,unused-ignore]
 
 from groundup.errors import DataError
-from groundup.evaluation.intervals import bootstrap, holm, mean, middle, paired, proportion, ratio
+from groundup.evaluation.intervals import bootstrap, holm, mean, mean_share, middle, paired, proportion, ratio
 from groundup.evaluation.totals import compare
 
 
@@ -94,6 +94,12 @@ def test_a_shares_interval_is_wilsons(successes: int, n: int) -> None:
     interval = proportion(successes, n)
     assert (interval.low, interval.high) == pytest.approx((expected.low, expected.high), abs=1e-12)
     assert interval.value == successes / n
+
+
+def test_a_share_of_none_or_all_is_not_taken_for_certain() -> None:
+    assert mean_share([0.0] * 16) == proportion(0, 16)
+    assert mean_share([[2, 2], [3, 3]], ratio) == proportion(2, 2)
+    assert mean_share([0.5, 0.0, 1.0], seed=3) == bootstrap([0.5, 0.0, 1.0], seed=3)
 
 
 def test_few_pairs_are_tested_exactly() -> None:

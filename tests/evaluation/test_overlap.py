@@ -14,6 +14,7 @@ from sacrebleu.significance import PairedTest
 
 from groundup.errors import DataError
 from groundup.evaluation.diversity import distinct, mean_repetition, repetition
+from groundup.evaluation.intervals import proportion
 from groundup.evaluation.overlap import Overlap, overlap
 
 REFERENCES = [
@@ -134,3 +135,9 @@ def test_repetition_by_hand() -> None:
     assert mean.value == pytest.approx(0.4)
     assert mean.n == 2
     assert mean_repetition(["short"]) is None
+
+
+def test_texts_that_share_nothing_are_not_said_to_share_nothing_ever() -> None:
+    found = overlap(["red green blue cyan"] * 3, [["one two"]] * 3).intervals()
+    for name in ("rouge_1", "rouge_l", "exact_match", "repetition"):
+        assert found[name] == proportion(0, 3), name

@@ -165,7 +165,10 @@ def test_a_classifier_of_the_guard_scores_toxicity(tiny_base: Path, settings: li
         ("fairness.winogender=none.tsv", "fairness.winogender: none.tsv cannot be read"),
     ],
 )
-def test_what_cannot_be_used_is_named(tiny_base: Path, settings: list[str], setting: str, message: str) -> None:
+def test_what_cannot_be_used_is_named(
+    tiny_base: Path, settings: list[str], setting: str, message: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("groundup.recipe.audit_fairness.associations", None)  # it is said before the model is asked
     with pytest.raises(DataError, match=message):
         audit(tiny_base, ["bias"], read(settings, setting), print)
 
@@ -196,7 +199,7 @@ def test_a_published_set_of_the_catalogue_that_cannot_be_had_is_left_out_and_sai
     monkeypatch.setattr("groundup.evaluation.fairness.published.fetch", offline)
     said: list[str] = []
     found = audit(tiny_base, ["bias"], read(settings, "fairness.bbq=catalogue"), said.append)["bias"]
-    assert said[-1] == "warning: a published set is left out: there is no network"
+    assert "warning: a published set is left out: there is no network" in said
     assert "bbq" not in found.tables
 
 

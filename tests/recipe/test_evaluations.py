@@ -224,6 +224,9 @@ def test_rows_that_cannot_be_used_are_named(questions: Path, tmp_path: Path) -> 
         file.write_text(row)
         with pytest.raises(DataError, match=r"line 1 of .* has no prompt"):
             evaluate_generations("any", file, say=quiet)
+    file.write_text('{"messages": [{"role": "user"}], "reference": "a"}')
+    with pytest.raises(DataError, match=r"line 1 of .*: messages\[0\] = .* write it as"):
+        evaluate_generations("any", file, say=quiet)
     with pytest.raises(DataError, match="cannot be read"):
         evaluate_generations(None, tmp_path / "none.jsonl", file, say=quiet)
     with pytest.raises(SettingError, match="give either a model, which writes, or a file"):

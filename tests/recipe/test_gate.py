@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 
@@ -12,7 +13,8 @@ from groundup.errors import RunError, SettingError
 from groundup.evaluation.memorization.membership import compare_scores
 from groundup.recipe.gate import check_gate, require_passed
 from groundup.run.directory import RunDirectory
-from groundup.run.measurements import write_measurement
+from groundup.run.files import checksum
+from groundup.run.measurements import read_measurement, write_measurement
 
 
 @pytest.fixture(scope="module")
@@ -88,6 +90,16 @@ def test_figures_of_another_model_pass_nothing(run: Path, tmp_path: Path) -> Non
     RunDirectory(copy).write_result(figures | {"model_files": {"config.json": "0" * 64}})
     with pytest.raises(RunError, match=r"config\.json is missing or damaged"):
         check_gate(copy, file)
+
+
+def test_a_measurement_that_was_edited_checksum_and_all_passes_nothing(run: Path, tmp_path: Path) -> None:
+    copy = shutil.copytree(run, tmp_path / "run")
+    path = copy / "evaluations" / "validation.json"
+    measured = {**read_measurement(path), "figures": {"by": {"a.txt": {"loss": 1.0}}}}
+    path.write_text(json.dumps({**measured, "checksum": checksum(measured)}))
+    file = gate(tmp_path, '[evaluations.validation]\n"by.a.txt.loss" = { max = 1.5 }')
+    with pytest.raises(RunError, match=r"loss of evaluations/validation\.json is not what the manifest names, and has"):
+        require_passed(check_gate(copy, file))
 
 
 def test_each_figure_past_its_threshold_is_named_and_so_is_one_that_nobody_measured(run: Path, tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from groundup.config import write_toml
-from groundup.errors import RunError, SettingError
+from groundup.errors import RunError, SettingError, TrainingError
 from groundup.recipe.data import prepare_recipe
 from groundup.recipe.private import first_rows, privacy_of, private_parts
 from groundup.recipe.replay import replay
@@ -104,6 +104,36 @@ def test_a_run_tells_what_was_spent_and_goes_on_with_it(tiny_recipe: Path, docum
     again = directory.result()  # the lost steps stay spent, so none may follow
     assert (again["steps"], again["stopped_because"], again["privacy"]) == (3, "privacy_budget", result["privacy"])
     assert said[-1].endswith("over all 6 steps, 3 of them lost")
+
+
+def test_what_was_seen_before_the_first_checkpoint_is_spent(
+    tiny_recipe: Path, documents: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Killed while its first checkpoint is written, training has shown a validation loss and a sample of those weights."""
+    settings = {**PRIVATE, "data.source": str(documents)}
+    recipe = load_recipe(str(tiny_recipe), settings)
+    plan = privacy_of(recipe.training, prepare_recipe(recipe, Path(), quiet))
+    assert plan is not None
+    settings["training.privacy.epsilon"] = plan.spent(plan.after((), 6)) + 1e-6
+
+    def is_killed(*arguments: Any) -> None:
+        raise SystemExit
+
+    killed, lost = tmp_path / "killed", tmp_path / "lost"
+    with monkeypatch.context() as patched:
+        patched.setattr("groundup.training.loop._save", is_killed)
+        with pytest.raises(SystemExit):
+            train(tiny_recipe, settings, run=killed, say=quiet)
+    assert not list_checkpoints(killed)
+    shutil.copytree(killed, lost)
+    train(tiny_recipe, settings, run=killed, resume=True, say=quiet)
+    result = RunDirectory(killed).result()
+    assert (result["steps"], result["stopped_because"]) == (3, "privacy_budget")
+    assert result["privacy"]["ledger"] == [[plan.sample_rate, 1.0, 6]]
+
+    RunDirectory(lost).log_event("spent", 6, ledger=plan.after((), 6))
+    with pytest.raises(TrainingError, match="was spent on 6 steps whose weights were lost before they were saved"):
+        train(tiny_recipe, settings, run=lost, resume=True, say=quiet)
 
 
 def test_a_document_of_many_rows_is_drawn_as_one(tiny_recipe: Path, documents: Path) -> None:

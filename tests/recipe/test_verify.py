@@ -16,6 +16,8 @@ from groundup.files import sha256_file
 from groundup.recipe.replay import replay
 from groundup.recipe.train import TrainedRun, train
 from groundup.recipe.verify import verify
+from groundup.report.card import write_card
+from groundup.report.evidence import copy_evidence
 from groundup.run.directory import RunDirectory
 from groundup.run.files import checksum, write_json
 from groundup.run.measurements import hash_model, write_measurement
@@ -195,7 +197,14 @@ def test_the_card_and_its_evidence_are_looked_at(copy: Path) -> None:
     assert state(copy, "model/README.md")[0] == "not here"
     write_measurement(RunDirectory(copy), "evaluations", "validation", {"loss": 3.5})  # the card does not know of it
     assert state(copy, "model/evidence")[0] == "other"
-    (evidence / "result.json").write_text((evidence / "result.json").read_text().replace("1", "2"))
+    (result := evidence / "result.json").rename(copy / "aside.json")
+    assert state(copy, "model/evidence")[0] == "other"  # there is no card that names it
+    write_card(copy, copy / "model")
+    assert state(copy, "model/evidence")[1].startswith("evaluations/validation.json, which the card names, was deleted")
+    (copy / "aside.json").rename(result)
+    copy_evidence(copy, copy / "model")
+    assert state(copy, "model/evidence")[0] == "whole"
+    result.write_text(result.read_text().replace("1", "2"))
     assert state(copy, "model/evidence")[0] == "broken"
     shutil.rmtree(evidence)
     assert state(copy, "model/evidence")[0] == "not here"

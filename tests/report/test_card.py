@@ -374,5 +374,5 @@ def test_what_privacy_was_promised_and_what_is_outside_of_it_is_said(write_run: 
     manifest["privacy"] = {"outside": ["the tokenizer, if it *learned* from these"]}
     (run / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
     text = card(run)
-    assert "ε = 7.91 by PRV and ε = infinite by RDP, at δ = 1.0e-05, for each document" in text
+    assert "ε = 7.92 by PRV and ε = infinite by RDP, at δ = 1e-05, for each document" in text
     assert r"- the tokenizer, if it \*learned\* from these" in text

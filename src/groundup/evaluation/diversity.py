@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from groundup.evaluation.intervals import Interval, Z, bootstrap
+from groundup.evaluation.intervals import Interval, Z, mean_share
 from groundup.evaluation.words import ngrams, words
 
 REPEATED_WORDS = 4
@@ -44,4 +44,4 @@ def repetition(text: str) -> float | None:
 def mean_repetition(texts: Sequence[str]) -> Interval | None:
     """The mean over the texts that have four words; None if none has."""
     shares = [share for text in texts if (share := repetition(text)) is not None]
-    return bootstrap(shares) if shares else None
+    return mean_share(shares) if shares else None

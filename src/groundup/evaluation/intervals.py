@@ -91,6 +91,14 @@ def proportion(successes: int, n: int) -> Interval:
     return Interval(share, low, 1.0 if successes == n else middle + half, n)
 
 
+def mean_share(values: ArrayLike, statistic: Statistic = mean, seed: int = 0) -> Interval:
+    """A mean or a ratio that lies from 0 to 1, as those of the rows do, with its bootstrap interval. Where it is 0 or 1, and so is every
+    row, a bootstrap would be sure: there the interval is `proportion`'s. For so large may the share of rows be that are not like these, and
+    the mean is no farther off than if each of them were at the other end."""
+    found = bootstrap(values, statistic, seed)
+    return proportion(round(found.value * found.n), found.n) if found.value in (0.0, 1.0) else found
+
+
 def paired(a: ArrayLike, b: ArrayLike, statistic: Statistic = mean, seed: int = 0, samples: int = 10_000) -> Paired:
     """Compare a figure of two models over the same rows: (n,) or (n, k) each, row i of both being the same item.
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from groundup.errors import DataError, MissingExtraError
 from groundup.evaluation.diversity import distinct, mean_repetition
-from groundup.evaluation.intervals import Interval, Paired, bootstrap, paired, proportion
+from groundup.evaluation.intervals import Interval, Paired, mean_share, paired, proportion
 from groundup.evaluation.rouge import KINDS, rouge
 from groundup.evaluation.totals import Figure, Floats, compare, intervals_of
 
@@ -46,7 +46,7 @@ class Overlap:
     def intervals(self) -> dict[str, Interval]:
         """Every figure, with its interval over the items."""
         found = {name: intervals_of(self.sums[name], {name: self.figures[name]})[name] for name in CORPUS}
-        found |= {name: bootstrap(values) for name, values in self.items.items()}
+        found |= {name: mean_share(values) for name, values in self.items.items()}
         found["exact_match"] = proportion(int(self.items["exact_match"].sum()), len(self.texts))
         alone = {
             "distinct_1": distinct(self.texts, 1),

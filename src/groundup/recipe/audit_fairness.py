@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from groundup.errors import DataError, SettingError
 from groundup.evaluation.audit_result import AuditResult, Figure
 from groundup.evaluation.fairness.associations import associations
-from groundup.evaluation.fairness.bbq import bbq, read_bbq
+from groundup.evaluation.fairness.bbq import Question, bbq, read_bbq
+from groundup.evaluation.fairness.crows_pairs import Pair as CrowsPair
 from groundup.evaluation.fairness.crows_pairs import crows_pairs, read_crows_pairs
 from groundup.evaluation.fairness.groups import Gap, hopeless, widest
 from groundup.evaluation.fairness.prompts import read_prompts
@@ -19,8 +20,9 @@ from groundup.evaluation.fairness.scorers import Refusal, Scorer, Sentiment, che
 from groundup.evaluation.fairness.settings import CATALOGUE, SHIPPED
 from groundup.evaluation.fairness.templates import read_templates
 from groundup.evaluation.fairness.toxicity import toxicity
+from groundup.evaluation.fairness.winobias import Pair as WinoPair
 from groundup.evaluation.fairness.winobias import choose_balanced, read_winobias, winobias
-from groundup.evaluation.fairness.winogender import read_statistics, read_winogender, winogender
+from groundup.evaluation.fairness.winogender import Sentence, read_statistics, read_winogender, winogender
 from groundup.evaluation.fairness.written import written_gaps
 from groundup.recipe.audit_input import AuditInput
 from groundup.serving.guard.classifier import Classifier
@@ -52,12 +54,12 @@ def audit_bias(given: AuditInput) -> AuditResult:
                 given.say(
                     f"warning: the templates of {templates.language!r} have no {missing}: nothing is written for them"
                 )
-    # Made first: a scorer that can't be had is said before minutes are spent.
+    # Made first: a scorer or a file that can't be had is said before minutes are spent.
+    published = _read_published(given)
     scored = [(templates, _scorers(given, templates.language)) for templates in written]
     _add(given, figures, tables, "association", associations(model, languages, given.settings.seed, given.say))
     _add(given, figures, tables, "written", written_gaps(model, scored, settings, given.settings.seed, given.say))
-    for name, rows in _published(given, figures).items():
-        tables[name] = rows
+    tables |= _published(given, published, figures)
     return AuditResult(figures, CANNOT_SAY, tables)
 
 
@@ -73,24 +75,46 @@ def _add(given: AuditInput, figures: dict[str, Figure], tables: dict[str, Any], 
         )
 
 
-def _published(given: AuditInput, figures: dict[str, Figure]) -> dict[str, Table]:
-    """The tables of the published sets that the settings name, and their first figures."""
-    settings, model, seed = given.settings.fairness, given.language_model, given.settings.seed
+class Published(NamedTuple):
+    """The items of the published sets that are asked for, as many as the settings allow; none of a set that isn't."""
+
+    crows_pairs: Sequence[CrowsPair]
+    winobias: Sequence[WinoPair]
+    winogender: Sequence[Sentence]
+    statistics: Mapping[str, float]
+    bbq: Sequence[Question]
+
+
+def _read_published(given: AuditInput) -> Published:
+    """What the settings name."""
+    settings, seed = given.settings.fairness, given.settings.seed
+    return Published(
+        choose(_read(given, settings.crows_pairs, read_crows_pairs), settings.items, seed),
+        choose_balanced(_read(given, settings.winobias, read_winobias), settings.items, seed),
+        read_winogender(settings.winogender)
+        if settings.winogender
+        else [],  # short sentences in triples: none is left out
+        read_statistics(settings.winogender) if settings.winogender else {},
+        choose(_read(given, settings.bbq, read_bbq), settings.items, seed),
+    )
+
+
+def _published(given: AuditInput, read: Published, figures: dict[str, Figure]) -> dict[str, Table]:
+    """The tables of the published sets, and their first figures."""
+    model, seed = given.language_model, given.settings.seed
     tables: dict[str, Table] = {}
-    if pairs := _read(given, settings.crows_pairs, read_crows_pairs):
-        tables["crows_pairs"] = crows_pairs(model, choose(pairs, settings.items, seed), seed, given.say)
+    if read.crows_pairs:
+        tables["crows_pairs"] = crows_pairs(model, read.crows_pairs, seed, given.say)
         figures["crows_pairs_stereotype_share"] = tables["crows_pairs"][0]["stereotype_share"]
-    if wino := _read(given, settings.winobias, read_winobias):
-        tables["winobias"] = winobias(model, choose_balanced(wino, settings.items, seed), seed, given.say)
+    if read.winobias:
+        tables["winobias"] = winobias(model, read.winobias, seed, given.say)
         figures["winobias_pro_share"] = tables["winobias"][0]["pro_share"]
-    if settings.winogender:  # 720 short sentences in triples, of which none is left out
-        statistics = read_statistics(settings.winogender)
-        sentences = read_winogender(settings.winogender)
-        tables["winogender"], correlation = winogender(model, sentences, statistics, seed, given.say)
+    if read.winogender:
+        tables["winogender"], correlation = winogender(model, read.winogender, read.statistics, seed, given.say)
         if correlation is not None:
             figures["winogender_correlation"] = correlation
-    if questions := _read(given, settings.bbq, read_bbq):
-        tables["bbq"] = bbq(model, choose(questions, settings.items, seed), seed, given.say)
+    if read.bbq:
+        tables["bbq"] = bbq(model, read.bbq, seed, given.say)
         for name in ("accuracy_ambiguous", "accuracy_disambiguated", "s_amb", "s_dis"):
             figures[f"bbq_{name}"] = tables["bbq"][0][name]
     return tables

@@ -19,6 +19,7 @@ from groundup.run.directory import MODEL_FOLDER, RunDirectory
 from groundup.run.files import explain_os_errors, publish_directory
 from groundup.training.loop import Outcome
 from groundup.training.privacy.accountant import num_steps
+from groundup.training.privacy.plan import rounded_up
 from groundup.training.privacy.steps import PrivateSteps
 
 
@@ -77,7 +78,9 @@ def finish(
     if privacy is not None and (epsilon := privacy.spent()) is not None:
         taken = num_steps(privacy.ledger)
         lost = f", {taken - progress.step:,} of them lost" if taken > progress.step else ""
-        say(f"spent ε = {epsilon:.3g} at δ = {privacy.plan.delta:.2g}, over all {taken:,} steps{lost}")
+        say(
+            f"spent ε = {rounded_up(epsilon)} at δ = {rounded_up(privacy.plan.delta, 2)}, over all {taken:,} steps{lost}"
+        )
     directory.log_event("finished", progress.step, why=outcome.stopped_because, best_step=state["step"])
     with explain_os_errors(directory.path / MODEL_FOLDER):
         write_card(directory.path, temporary)

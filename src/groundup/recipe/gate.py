@@ -18,6 +18,7 @@ from typing import Any, Literal
 
 from groundup.config import build, read_toml, require
 from groundup.errors import RunError, SettingError
+from groundup.files import sha256_file
 from groundup.run.directory import MANIFEST_FILE, MODEL_FOLDER, RESULT_FILE, RunDirectory
 from groundup.run.measurements import KINDS, figures_of, hash_model, read_measurement
 
@@ -125,7 +126,9 @@ def _figures(directory: RunDirectory, file: str) -> tuple[Mapping[str, Any], str
     path = directory.path / file
     if not path.is_file():
         return {}, "not measured"
-    measurement = read_measurement(path)
+    measurement, named = read_measurement(path), directory.manifest().get("measurements")
+    if named is not None and named.get(file) != sha256_file(path):
+        return {}, "not what the manifest names"
     if measurement["model"]["files"] != hash_model(directory.path / MODEL_FOLDER):
         return {}, f"measured of {measurement['model']['folder']}, not of this model"
     return figures_of(measurement), "not measured"

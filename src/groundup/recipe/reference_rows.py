@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from groundup.errors import DataError
+from groundup.errors import DataError, GenerationError
+from groundup.language_model.chat import check_messages
 
 TEXT_SUFFIXES = (".txt", ".text")
 
@@ -55,6 +56,11 @@ def _reference_row(row: Mapping[str, Any], where: str, prompts: bool) -> Referen
     prompt = row.get("messages", row.get("prompt"))
     if prompts and not isinstance(prompt, list if "messages" in row else str):
         raise DataError(f'{where} has no prompt: write it as {{"prompt": "the text to go on with", "reference": "…"}}')
+    if prompts and "messages" in row:
+        try:
+            check_messages(row["messages"])
+        except GenerationError as error:
+            raise DataError(f"{where}: {error}") from error
     return ReferenceRow(prompt, tuple(references))
 
 

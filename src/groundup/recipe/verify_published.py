@@ -9,7 +9,7 @@ from pathlib import Path
 from groundup.errors import RunError
 from groundup.files import sha256_file
 from groundup.recipe.link import Link
-from groundup.report.card import CARD_FILE, is_as_written
+from groundup.report.card import CARD_FILE, is_as_written, named_evidence
 from groundup.report.evidence import EVIDENCE_FOLDER
 from groundup.run.directory import MODEL_FOLDER, RunDirectory
 from groundup.run.files import checksum, read_json
@@ -68,6 +68,9 @@ def _evidence(directory: RunDirectory, folder: Path) -> Link:
     if not folder.is_dir():
         return Link(name, "not here", anew)
     copies = {path.relative_to(folder): path for path in sorted(folder.rglob("*")) if path.is_file()}
+    lacking = sorted(named_evidence(folder.parent / CARD_FILE) - {place.as_posix() for place in copies})
+    if lacking:
+        return Link(name, "not here", f"{lacking[0]}, which the card names, was deleted: {anew}")
     originals = {place: directory.path / place for place in copies if (directory.path / place).is_file()}
     same = [place for place, file in originals.items() if sha256_file(file) == sha256_file(copies[place])]
     others = [place for place in copies if place not in same]

@@ -17,7 +17,7 @@ from groundup.errors import RunError
 from groundup.files import sha256_text
 from groundup.model.settings import PRESETS
 from groundup.report.compute import compute_rows
-from groundup.report.evidence import Evidence, privacy_spent, read_evidence
+from groundup.report.evidence import EVIDENCE_FOLDER, Evidence, privacy_spent, read_evidence
 from groundup.report.facts import RunFacts, read_run
 from groundup.report.limits import limits
 from groundup.report.pages import code, count, duration, escaped, figure, markdown_templates, share
@@ -64,6 +64,12 @@ def is_as_written(path: Path) -> bool:
     """Whether nobody has edited a card since it was written."""
     above, _, mark = path.read_text(encoding="utf-8", errors="replace").rpartition(f"\n{MARK}")
     return mark == f"{sha256_text(above)} -->\n"
+
+
+def named_evidence(path: Path) -> set[str]:
+    """The files that a card says its figures come from, by their place in the folder of evidence; none of a card that isn't there."""
+    text = path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
+    return set(re.findall(rf"\]\({EVIDENCE_FOLDER}/([^)]+)\)", text))
 
 
 def _free_name(path: Path) -> Path:

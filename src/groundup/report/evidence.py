@@ -16,6 +16,7 @@ from groundup.report.values import clean, listing, number, section, text, whole
 from groundup.run.directory import MANIFEST_FILE, RESULT_FILE, RunDirectory
 from groundup.run.files import explain_os_errors
 from groundup.run.measurements import KINDS, figures_of, hash_model, measurement_files, read_measurement
+from groundup.training.privacy.plan import rounded_up
 
 EVIDENCE_FOLDER = "evidence"
 MOST_FIGURES = 40
@@ -97,10 +98,10 @@ def privacy_spent(facts: RunFacts) -> tuple[str, list[str]]:
     if not epsilon:
         return "", []
     shown = " and ".join(
-        f"ε = {'infinite' if value is None else figure(value, 3)} by {name.upper()}" for name, value in epsilon.items()
+        f"ε = {'infinite' if value is None else rounded_up(value)} by {name.upper()}" for name, value in epsilon.items()
     )
     told = (
-        f"Trained with differential privacy (DP-SGD): {shown}, at δ = {figure(number(spent.get('delta')), 2)}, for each "
+        f"Trained with differential privacy (DP-SGD): {shown}, at δ = {rounded_up(number(spent.get('delta')) or 0.0, 2)}, for each "
         f"{text(spent.get('unit')) or 'document'} that is added or removed."
     )
     return told, [text(one) for one in listing(plan, "outside")]

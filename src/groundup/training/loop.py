@@ -18,6 +18,7 @@ from groundup.energy import EnergyMeter
 from groundup.errors import TrainingError
 from groundup.run.checkpoints import OPTIMIZER_FILE, list_checkpoints, prune_checkpoints, read_state, write_checkpoint
 from groundup.run.directory import RunDirectory
+from groundup.training.privacy.accountant import num_steps
 from groundup.training.progress import TrainingProgress
 from groundup.training.schedules import learning_rate_factor
 from groundup.training.settings import TrainingSettings
@@ -67,6 +68,8 @@ def train(task: Task, resume_from: Path | None = None, until: int | None = None)
 
     # 2. Where to begin: at zero, or as the checkpoint left off.
     progress = _restore(task, machinery, resume_from) if resume_from else Progress()
+    if machinery.privacy is not None:
+        machinery.privacy.go_on(run, read_state(resume_from) if resume_from else None)
     if 0 < settings.patience <= progress.evaluations_without_best:
         return Outcome(progress, "patience")
     last_step = _last_step(task, machinery, progress.step)
@@ -149,11 +152,18 @@ def train(task: Task, resume_from: Path | None = None, until: int | None = None)
 
 
 def _last_step(task: Task, machinery: Machinery, step: int) -> int:
-    """The step that training ends with: `max_steps`, or the last one before the privacy budget would be passed."""
-    most = task.settings.max_steps
-    if machinery.privacy is None:
+    """The step that training ends with: `max_steps`, or the last one before the privacy budget would be passed. Raises `TrainingError`
+    where that was spent before anything was saved."""
+    most, privacy = task.settings.max_steps, machinery.privacy
+    if privacy is None:
         return most
-    return step + machinery.privacy.plan.steps_left(machinery.privacy.ledger, most - step)
+    last = step + privacy.plan.steps_left(privacy.ledger, most - step)
+    if last == 0 and most:
+        raise TrainingError(
+            f"all of training.privacy.epsilon = {privacy.plan.epsilon:g} was spent on {num_steps(privacy.ledger):,} steps whose weights "
+            "were lost before they were saved, so none may follow: a new run, with --run DIR, spends its budget beside this one's"
+        )
+    return last
 
 
 def _add_energy(progress: Progress, joules: float | None, counted: str, begun: bool) -> Progress:
@@ -171,8 +181,6 @@ def _restore(task: Task, machinery: Machinery, checkpoint: Path) -> Progress:
     machinery.spikes_told = int(machinery.guard.spikes)
     if machinery.scaler is not None and state["scaler"] is not None:
         machinery.scaler.load_state_dict(state["scaler"])
-    if machinery.privacy is not None:
-        machinery.privacy.go_on(task.run, state)
     return Progress(**state["progress"])
 
 

@@ -21,7 +21,7 @@ from groundup.evaluation.fairness.bbq import (
     s_amb,
     s_dis,
 )
-from groundup.evaluation.intervals import Interval
+from groundup.evaluation.intervals import Interval, proportion
 from groundup.language_model import LanguageModel
 
 ROW = {
@@ -87,9 +87,17 @@ def test_what_is_resampled_are_templates(tmp_path: Path) -> None:
     questions = read_bbq(write(tmp_path, rows), print)
     table = bias_scores(questions, [2] * 80, seed=0)
     assert [(row["category"], row["questions"]) for row in table] == [("all", 80), ("Age", 40), ("SES", 40)]
-    assert table[0]["accuracy_ambiguous"] == Interval(1.0, 1.0, 1.0, 16)
+    assert table[0]["accuracy_ambiguous"] == proportion(16, 16)
     assert table[0]["s_amb"] == Interval(0.0, 0.0, 0.0, 16)  # nobody was named
     assert table[0]["accuracy_disambiguated"] is table[0]["s_dis"] is None
+
+
+def test_accuracies_of_none_are_over_the_templates_that_were_asked(tmp_path: Path) -> None:
+    asked = [{**ROW, "question_index": "1"}, {**ROW, "question_index": "2"}]
+    others = [{**ROW, "question_index": str(number), "context_condition": "disambig"} for number in range(3, 9)]
+    table = bias_scores(read_bbq(write(tmp_path, [*asked, *others]), print), [0] * 8, seed=0)
+    assert table[0]["accuracy_ambiguous"] == proportion(0, 2)
+    assert table[0]["accuracy_disambiguated"] == proportion(0, 6)
 
 
 def test_edges_of_the_scores() -> None:

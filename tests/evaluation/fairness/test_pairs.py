@@ -171,6 +171,7 @@ def test_pairs_of_either_pronoun_are_drawn_in_equal_number() -> None:
         drawn = winobias.choose_balanced(pairs, most, 0)
         assert [sum(pair.pronoun == each for pair in drawn) for each in ("he", "her")] == [expected // 2] * 2
         assert len(set(drawn)) == expected
+    assert len(winobias.choose_balanced(pairs, 1, 0)) == 1
     assert winobias.choose_balanced(pairs[1:3], 0, 0) == pairs[1:3]  # of one alone, there is nothing to balance
 
 

@@ -19,7 +19,7 @@ from groundup.training.privacy.accountant import (
     noise_for,
     steps_within,
 )
-from groundup.training.privacy.plan import OUTSIDE, describe_privacy, plan_privacy
+from groundup.training.privacy.plan import OUTSIDE, describe_privacy, plan_privacy, rounded_up
 from groundup.training.privacy.settings import Accountant, PrivateTrainingSettings
 from groundup.training.settings import TrainingSettings
 
@@ -222,3 +222,9 @@ def test_without_opacus_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> N
     epsilon_spent.cache_clear()
     with pytest.raises(MissingExtraError, match=r"groundup\[privacy\]"):
         epsilon_spent(PUBLISHED, 1e-5, "prv")
+
+
+def test_a_bound_that_is_shown_is_never_less_than_it_is() -> None:
+    shown = [rounded_up(bound) for bound in (7.912, 7.99127, 0.00164, 123.4, 8.0, 1e-5, 0.0, math.inf)]
+    assert shown == ["7.92", "8", "0.00164", "124", "8", "1e-05", "0", "inf"]
+    assert rounded_up(0.001502, 2) == "0.0016"

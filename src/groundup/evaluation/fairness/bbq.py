@@ -24,7 +24,7 @@ from groundup.evaluation.audit_result import Figure
 from groundup.evaluation.fairness.published import by, files_of, read_archived, read_file, read_json_lines
 from groundup.evaluation.fairness.reading import say_cut, say_unknown
 from groundup.evaluation.fairness.settings import CATALOGUE
-from groundup.evaluation.intervals import bootstrap
+from groundup.evaluation.intervals import Interval, bootstrap, proportion
 from groundup.evaluation.tasks.continuations import log_likelihoods
 from groundup.evaluation.tasks.encode import encode_endings
 from groundup.language_model import LanguageModel
@@ -166,12 +166,19 @@ def bias_scores(questions: Sequence[Question], chosen: Sequence[int], seed: int)
         row: dict[str, Figure] = {"category": name, "questions": len(places), "with_target": with_target}
         parts = {"amb": counts[:, :COLUMNS], "dis": counts[:, COLUMNS:]}
         for part, figure in (("amb", "accuracy_ambiguous"), ("dis", "accuracy_disambiguated")):
-            row[figure] = bootstrap(parts[part], accuracy, seed) if parts[part][:, 0].any() else None
+            row[figure] = _share_right(parts[part], seed) if parts[part][:, 0].any() else None
         for part, score in (("amb", s_amb), ("dis", s_dis)):
             targeted = parts[part][:, 2:]
             row[f"s_{part}"] = bootstrap(targeted, score, seed) if targeted[:, 0].any() else None
         rows.append(row)
     return rows
+
+
+def _share_right(counts: NDArray[np.float64], seed: int) -> Interval:
+    """The accuracy; where none or all are right, of which a bootstrap would be sure, with the interval of as many answers as templates
+    were asked."""
+    found, asked = bootstrap(counts, accuracy, seed), int((counts[:, 0] > 0).sum())
+    return proportion(round(found.value * asked), asked) if found.value in (0.0, 1.0) else found
 
 
 COLUMNS = 6

@@ -16,7 +16,7 @@ from groundup.evaluation.fairness.prompts import KINDS, Prompts, parts_of
 from groundup.evaluation.fairness.scorers import Scorer
 from groundup.evaluation.fairness.settings import FairnessSettings
 from groundup.evaluation.fairness.writing import continue_texts, written_scores
-from groundup.evaluation.intervals import bootstrap, proportion
+from groundup.evaluation.intervals import mean_share, proportion
 from groundup.language_model import LanguageModel
 
 CANNOT_SAY = (
@@ -48,11 +48,10 @@ def toxicity(
 
 
 def measure(scores: NDArray[np.float64], threshold: float, seed: int) -> dict[str, Figure]:
-    """What scores (prompts, k) come to. Rows are prompts: resampled for means, and by Wilson's interval for the share of prompts of which
-    one text at least is toxic, so that none of sixteen is not taken for never."""
+    """What scores (prompts, k) come to. Rows are prompts, and none of sixteen is not taken for never (`mean_share`)."""
     toxic = scores >= threshold
     return {
-        "expected_maximum": bootstrap(scores.max(axis=1), seed=seed),
+        "expected_maximum": mean_share(scores.max(axis=1), seed=seed),
         "probability": proportion(int(toxic.any(axis=1).sum()), len(toxic)),
-        "toxic_share": bootstrap(toxic.mean(axis=1), seed=seed),
+        "toxic_share": mean_share(toxic.mean(axis=1), seed=seed),
     }

@@ -98,7 +98,7 @@ def choose_balanced(pairs: Sequence[Pair], most: int, seed: int) -> list[Pair]:
     """At most so many pairs, drawn at random, as many that "he" fits as "she": else a preference for either would count."""
     he, she = ([pair for pair in pairs if (pair.pronoun in MALE) is male] for male in (True, False))
     each = min(len(he), len(she), most // 2 if most else len(pairs))
-    return [*choose(he, each, seed), *choose(she, each, seed)] if each else list(pairs)
+    return [*choose(he, each, seed), *choose(she, each, seed)] if each else choose(pairs, most, seed)
 
 
 def winobias(

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from groundup.errors import DataError
 from groundup.evaluation.human.statistics import Level, bradley_terry, krippendorff_alpha
 from groundup.evaluation.human.study import Rating, Study
-from groundup.evaluation.intervals import bootstrap, holm, paired, proportion
+from groundup.evaluation.intervals import Interval, bootstrap, holm, mean_share, paired, proportion
 
 CANNOT_SAY = (
     "It holds for these prompts, these raters and these settings of generation. Intervals are over prompts: they say what other "
@@ -61,8 +61,13 @@ def strengths(ratings: Sequence[Rating], models: Sequence[str]) -> list[dict[str
     def share(model: int) -> Callable[[NDArray[np.float64]], float]:
         return lambda rows: 1 / (1 + math.exp(-float(fitted(rows.sum(0).tobytes())[model])))
 
-    found = [{"model": name, "strength": bootstrap(rows, share(at)).as_plain()} for at, name in enumerate(models)]
+    found = [{"model": name, "strength": _unless_sure(bootstrap(rows, share(at)))} for at, name in enumerate(models)]
     return sorted(found, key=lambda one: -float(one["strength"]["value"]))
+
+
+def _unless_sure(drawn: Interval) -> dict[str, Any]:
+    """As JSON values; without ends where all prompts say the same, of which a bootstrap would be sure."""
+    return {**drawn.as_plain(), **({"low": None, "high": None} if drawn.low == drawn.high else {})}
 
 
 def preferences(ratings: Sequence[Rating], models: Sequence[str]) -> list[dict[str, Any]]:
@@ -87,7 +92,7 @@ def preferences(ratings: Sequence[Rating], models: Sequence[str]) -> list[dict[s
                 "a_preferred": counts[a],
                 "b_preferred": counts[b],
                 "ties": counts[None],
-                "share_a": bootstrap(shares).as_plain(),
+                "share_a": mean_share(shares).as_plain(),
                 "p": compared.p,
             }
         )

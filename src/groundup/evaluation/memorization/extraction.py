@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from groundup.errors import AuditError
 from groundup.evaluation.audit_result import AuditResult, Figure
-from groundup.evaluation.intervals import Interval, bootstrap, proportion, ratio
+from groundup.evaluation.intervals import Interval, mean_share, proportion, ratio
 from groundup.evaluation.memorization.settings import MemorizationSettings
 from groundup.evaluation.memorization.sides import Integers, Side, choose, count_occurrences, row_hashes
 from groundup.evaluation.memorization.token_scores import comes_out
@@ -47,12 +47,9 @@ class Asked:
         _, which = np.unique(self.texts[chosen], return_inverse=True)
         came_out = np.bincount(which, self.extracted[prefix][chosen])
         of_text = np.column_stack([came_out, np.bincount(which)]).astype(np.float64)
-        share, texts = ratio(of_text), len(of_text)
-        if share in (0.0, 1.0):  # where a bootstrap would be sure
-            return proportion(int(share) * texts, texts)
-        if len(self.texts[chosen]) == texts:  # none was drawn twice
-            return proportion(int(came_out.sum()), texts)
-        return bootstrap(of_text, ratio)
+        if len(self.texts[chosen]) == len(of_text):  # none was drawn twice
+            return proportion(int(came_out.sum()), len(of_text))
+        return mean_share(of_text, ratio)
 
 
 def extraction(

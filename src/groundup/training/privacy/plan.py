@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import asdict, dataclass
+from decimal import ROUND_CEILING, Decimal
 from typing import Any
 
 from groundup.config import require
@@ -114,7 +115,7 @@ def describe_privacy(plan: PrivacyPlan, max_steps: int) -> list[str]:
     spent = plan.spent(plan.after((), steps))
     lines = [
         f"private training: {drawn}, clipped to {plan.clip_norm:g}, with noise {plan.noise_multiplier:.4g} times that; "
-        f"{steps:,} steps spend ε = {spent:.3g} at δ = {plan.delta:.2g} ({plan.accountant})"
+        f"{steps:,} steps spend ε = {rounded_up(spent)} at δ = {rounded_up(plan.delta, 2)} ({plan.accountant})"
     ]
     if steps < max_steps:
         lines.append(
@@ -122,6 +123,14 @@ def describe_privacy(plan: PrivacyPlan, max_steps: int) -> list[str]:
             "training will end there, wherever the learning rate is by then"
         )
     return [*lines, f"outside of ε: {'; '.join(OUTSIDE)}"]
+
+
+def rounded_up(bound: float, digits: int = 3) -> str:
+    """A bound to so many digits, and never less than it is: what was rounded down would promise too much."""
+    if not 0 < bound < math.inf:
+        return f"{bound:g}"
+    places = digits - 1 - math.floor(math.log10(bound))
+    return f"{float(Decimal(str(bound)).quantize(Decimal(1).scaleb(-places), ROUND_CEILING)):g}"
 
 
 def finite(number: float) -> float | None:
@@ -135,14 +144,12 @@ def _with_noise(plan: PrivacyPlan, noise: float) -> PrivacyPlan:
 
 def _out_of_reach(plan: PrivacyPlan, steps: int, what: str) -> SettingError:
     least = plan.spent(plan.after((), steps))
-    digits = 10 ** (math.floor(math.log10(least)) - 2)
-    within = math.ceil(least / digits) * digits  # rounded up, to three digits
     return SettingError(
         "training.privacy.epsilon",
         plan.epsilon,
         f"out of reach: {what} step{'s' if steps != 1 else ''} at a sample rate of {plan.sample_rate:.3g} (training.batch_size = "
-        f"{plan.expected_rows} of {plan.num_documents:,} documents) come{'' if steps != 1 else 's'} to ε = {within:.3g} at δ = "
-        f"{plan.delta:.2g}: ask for at least that, or "
+        f"{plan.expected_rows} of {plan.num_documents:,} documents) come{'' if steps != 1 else 's'} to ε = {rounded_up(least)} at δ = "
+        f"{rounded_up(plan.delta, 2)}: ask for at least that, or "
         + ("raise the noise_multiplier, or " if plan.noise_multiplier < MOST_NOISE else "take fewer steps, or ")
         + "draw fewer (a lower training.batch_size, more documents)",
     )

@@ -78,11 +78,13 @@ class PrivateSteps:
         run.log_event("spent", step, ledger=self.ledger)
         run.sync_records()
 
-    def go_on(self, run: RunDirectory, state: Mapping[str, Any]) -> None:
+    def go_on(self, run: RunDirectory, state: Mapping[str, Any] | None) -> None:
         """Go on with what was spent already: the longest of the ledgers that the run has written.
 
-        That is longer than the checkpoint's, in its `state`, where later weights were there to be seen, and are lost or were set aside.
+        That is longer than the checkpoint's, in its `state`, where later weights were there to be seen, and are lost or were set aside;
+        and there is one without any checkpoint (None), where training was killed while its first one was written.
         """
         told = [event["ledger"] for event in read_records(run.path / EVENTS_FILE) if event.get("event") == "spent"]
-        ledgers = [tuple(Spent(*spent) for spent in ledger) for ledger in (state["privacy"]["ledger"], *told)]
-        self.ledger = max(ledgers, key=num_steps)
+        kept = [] if state is None else [state["privacy"]["ledger"]]
+        ledgers = [tuple(Spent(*spent) for spent in ledger) for ledger in (*kept, *told)]
+        self.ledger = max(ledgers, key=num_steps, default=())
