@@ -138,6 +138,16 @@ def test_equal_scores_stay_or_go_together() -> None:
     assert kept(keep_min_p(logits, 1.0)) == [[0, 1, 2, 3]]
 
 
+def test_top_p_keeps_what_a_stable_sort_from_the_likeliest_on_would() -> None:
+    """In exact numbers: a token stays while those before it hold less than `top_p`."""
+    logits = 3 * torch.randn(5, 3001, generator=torch.Generator().manual_seed(8))
+    logits[:, 7] = -INFINITY
+    for row, ids in zip(logits.double(), kept(keep_top_p(logits, 0.9)), strict=True):
+        ordered, places = row.sort(descending=True, stable=True)
+        before = ordered.softmax(-1).cumsum(-1) - ordered.softmax(-1)
+        assert ids == sorted(places[before < 0.9].tolist())
+
+
 def test_filters_by_hand() -> None:
     logits = torch.tensor([[0.5, 0.125, 0.3125, 0.0625]]).log()
     assert kept(keep_top_k(logits, 2)) == [[0, 2]]

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from groundup.errors import AuditError
+from groundup.evaluation.memorization import token_scores
 from groundup.evaluation.memorization.membership import (
     compare_scores,
     lowest_mean,
@@ -48,6 +49,19 @@ def test_min_k_plus_plus_is_its_equation(language_model: LanguageModel) -> None:
     expected = [np.sort(row)[:3].mean() for row in (came - mean) / deviation]
     assert lowest_mean(standardized(scores), 0.3) == pytest.approx(expected, abs=1e-3)
     assert lowest_mean(scores.log_probability, 0.01) == pytest.approx(came.min(axis=1), abs=1e-5)  # at least one token
+
+
+def test_scores_are_the_same_however_many_logits_are_made_at_once(
+    language_model: LanguageModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = np.random.default_rng(1).integers(0, language_model.tokenizer.vocab_size, (6, 11))
+    whole = score_tokens(language_model.model, rows)
+    monkeypatch.setattr(
+        token_scores, "LOGITS_AT_ONCE", 7 * language_model.tokenizer.vocab_size
+    )  # 60 tokens in nine parts
+    parts = score_tokens(language_model.model, rows)
+    for name in ("log_probability", "mean", "deviation"):
+        assert getattr(parts, name) == pytest.approx(getattr(whole, name), abs=1e-5)
 
 
 def test_rows_of_one_distribution_cannot_be_told_apart(language_model: LanguageModel) -> None:

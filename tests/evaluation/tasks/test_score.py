@@ -17,12 +17,13 @@ from groundup.errors import DataError, GenerationError
 from groundup.evaluation.tasks import score
 from groundup.evaluation.tasks.continuations import Continuation, LogLikelihood
 from groundup.evaluation.tasks.encode import encode_endings, rolling_windows
-from groundup.evaluation.tasks.generate import generate_until
+from groundup.evaluation.tasks.generate import generate_until, texts_at_once
 from groundup.evaluation.tasks.score import TaskResult, is_match, score_task
 from groundup.evaluation.tasks.settings import Task, TaskSettings
 from groundup.generation.settings import GenerationSettings
 from groundup.language_model import LanguageModel
 from groundup.language_model.score import log_likelihoods as sequence_likelihoods
+from groundup.model.settings import preset_config
 from groundup.tokens.tokenizer import Tokenizer
 
 
@@ -92,6 +93,26 @@ def test_what_is_generated_is_the_likeliest_text(model: LanguageModel, tmp_path:
     )
     assert [item.text for item in found.items[:3]] == written
     assert found.figures["exact_match"].value == 0.75
+
+
+def test_many_prompts_are_written_at_once_as_one_after_the_other(model: LanguageModel) -> None:
+    """70 of them: more than there is room for."""
+    prompts = [model.tokenizer.encode(f"the License {number} and") for number in range(70)]
+    drawn = GenerationSettings(max_new_tokens=3, top_p=0.9, seed=5)
+    assert generate_until(model, prompts[:1], drawn) == generate_until(model, prompts, drawn)[:1]
+    greedy, some = GenerationSettings(temperature=0.0, max_new_tokens=3), (0, 63, 64, 69)
+    written = generate_until(model, prompts, greedy)
+    assert [written[number] for number in some] == [
+        generate_until(model, [prompts[number]], greedy)[0] for number in some
+    ]
+
+
+def test_as_many_texts_are_written_at_once_as_their_cache_has_room_for() -> None:
+    """A token of SmolLM2-135M's cache is 2 · 30 · 3 · 64 = 11,520 numbers: 2 ** 27 of them are 11,650 tokens."""
+    config = preset_config(
+        "llama", vocab_size=9, d_model=576, num_layers=30, num_heads=9, num_kv_heads=3, max_seq_len=8192
+    )
+    assert [texts_at_once(config, length) for length in (0, 100, 182, 200, 700, 8192)] == [64, 64, 64, 58, 16, 16]
 
 
 def test_a_long_prompt_keeps_its_end(model: LanguageModel) -> None:

@@ -18,7 +18,7 @@ from torch import Tensor
 from groundup.device import map_in_threads
 from groundup.errors import AuditError
 from groundup.generation.forward import evaluating
-from groundup.language_model.token_losses import LOGITS_AT_ONCE, TOKENS_AT_ONCE
+from groundup.language_model.token_losses import TOKENS_AT_ONCE
 from groundup.model.transformer import KVCache, Transformer
 
 OfLogits = Callable[[Tensor, Tensor], Tensor]
@@ -26,6 +26,9 @@ OfLogits = Callable[[Tensor, Tensor], Tensor]
 
 ROWS_AT_ONCE = 32
 FIRST_TOKENS = 5
+LOGITS_AT_ONCE = (
+    2**23
+)  # 32 MB of them: what is larger, the C library gets from the system anew for each operation, page after zeroed page
 CACHED_AT_ONCE = 2**25  # numbers in a cache, about 128 MB of them for each thread
 
 

@@ -9,8 +9,10 @@ from groundup.generation.request import Request
 from groundup.generation.settings import GenerationSettings
 from groundup.language_model import LanguageModel
 from groundup.language_model.text_engine import TextEngine
+from groundup.model.settings import TransformerConfig
 
-AT_ONCE = 16  # texts in the batch
+FEWEST_AT_ONCE, MOST_AT_ONCE = 16, 64  # texts in the batch
+CACHED_AT_ONCE = 2**27  # numbers in its cache, 512 MB of them, if that is room for more than the fewest
 
 
 def generate_until(
@@ -31,7 +33,8 @@ def generate_until(
         )
     kept = [list(prompt[-(context - max_new_tokens) :]) for prompt in prompts]
     longest = max((len(prompt) for prompt in kept), default=0) + max_new_tokens
-    engine = TextEngine(language_model, max(1, min(AT_ONCE, len(kept))), min(context, longest), piece=0)
+    slots = max(1, min(texts_at_once(language_model.model.config, longest), len(kept)))
+    engine = TextEngine(language_model, slots, min(context, longest), piece=0)
     ends = None if stop_ids is None else frozenset(stop_ids)
     # Those that begin alike come one after the other, so that what they share is still there.
     order = sorted(range(len(kept)), key=kept.__getitem__)
@@ -41,3 +44,9 @@ def generate_until(
         for piece in engine.step():
             texts[tickets[piece.ticket]] += piece.text
     return texts
+
+
+def texts_at_once(config: TransformerConfig, length: int) -> int:
+    """How many texts of `length` tokens are written at once: a step's time is mostly that of reading the weights, of few or of many."""
+    of_text = 2 * config.num_layers * config.num_kv_heads * config.head_dim * max(1, length)
+    return max(FEWEST_AT_ONCE, min(MOST_AT_ONCE, CACHED_AT_ONCE // of_text))
