@@ -31,9 +31,13 @@ def plan(
     settings = load_recipe(recipe, overrides or [])
     folder = sources_folder(recipe, RunDirectory(default_run(recipe)))
     with loading():
-        from groundup.recipe.plan import plan_here
+        from groundup.recipe.plan import describe, find_config, find_sizes, plan_here
 
-    found = plan_here(settings, folder, _say, started=time.process_time())
+    started = time.process_time()
+    sizes, data = find_sizes(settings, folder)
+    config = find_config(settings, folder, sizes.vocab_size)
+    found = describe(settings, sizes, config)
+    found["here"] = plan_here(settings, folder, sizes, data, started=started)
     print(json.dumps(found))
 
 

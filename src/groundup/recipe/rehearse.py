@@ -33,7 +33,7 @@ from groundup.device import (
 from groundup.energy import EnergyMeter
 from groundup.files import sha256_file
 from groundup.model.counts import forward_flops, training_flops
-from groundup.recipe.compose import compose
+from groundup.recipe.compose import Composition, compose
 from groundup.recipe.data import Prepared
 from groundup.recipe.private import privacy_of
 from groundup.recipe.reference import Reference
@@ -155,7 +155,7 @@ class _Measuring:
     cut: bool = False
     read_tokens: int = 0
 
-    def measure(self, composition: Any, opening: float) -> Measured:
+    def measure(self, composition: Composition, opening: float) -> Measured:
         files_bytes = self._checkpoint_bytes()
         self._evaluate(0.05)  # what training does first, and what is loaded by it
         warm_sample = self._sample(composition, 2)
@@ -163,7 +163,7 @@ class _Measuring:
         first, rates, mean_flops, mean_tokens, watts = self._steps()
         report_first = _timed(self.task.show)
         of_token = self._evaluate(0.2)
-        sample = max(0.0, self._sample(composition, 2 + SAMPLE_TOKENS) - self._sample(composition, 2)) / SAMPLE_TOKENS
+        sample = self._sample_token(composition)
         give_back_freed_memory()
         report = _timed(self.task.show)
         most, beyond = peak_bytes(self.device), self._beyond()
@@ -213,7 +213,7 @@ class _Measuring:
             number = step
             meter.read()
             while len(times) < 2 or (time.perf_counter() < end and len(times) < 400):
-                if len(times) == 1 and times[0][0] > 0.6 * budget:
+                if len(times) == 1 and times[0][0] > 0.7 * budget:
                     break
                 start = time.perf_counter()
                 taken = take_step(cut_task, machinery, number % max(1, task.settings.max_steps), 1e-6)
@@ -317,7 +317,16 @@ class _Measuring:
         rank = Rank(num_shards=len(self.machinery.shards.networks), num_readers=readers, libraries=self.libraries)
         return training_moments(load, rank)[-1].total
 
-    def _sample(self, composition: Any, tokens: int) -> float:
+    def _sample_token(self, composition: Composition) -> float:
+        """Seconds that each further token of a text takes: of a few, and where these are quick, of as many as training writes."""
+        begun = self._sample(composition, 2)
+        rough = max(1e-5, self._sample(composition, 2 + SAMPLE_TOKENS) - begun) / SAMPLE_TOKENS
+        more = min(max(SAMPLE_TOKENS, self.settings.training.sample_tokens), int(0.06 * self.seconds / rough))
+        if more <= 2 * SAMPLE_TOKENS:
+            return rough
+        return max(1e-5, self._sample(composition, 2 + more) - begun) / more
+
+    def _sample(self, composition: Composition, tokens: int) -> float:
         sampling = replace(self.settings.generation, max_new_tokens=tokens, num_samples=1, stop=())
         self.task.model.eval()
         with self.machinery.shards.at_rest():
