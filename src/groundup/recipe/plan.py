@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from groundup.device import autocast_dtype, memory_bytes, pick_device, set_threads
 from groundup.errors import SettingError
@@ -32,12 +32,13 @@ from groundup.training.memory import FULL, Load, Memory, Rank, Strategy, cache_b
 from groundup.training.schedules import with_steps
 from groundup.training.settings import TrainingSettings
 from groundup.training.shards import num_shards
+from groundup.training.step import LARGE_NETWORK
 
 Say = Callable[[str], None]
 STRATEGIES: tuple[Strategy, ...] = ("single", "ddp", "fsdp")
 RUNTIME = 900_000_000
 """Bytes of a GPU that its driver's context and its libraries take: some 0.5 GB of CUDA's, and as much of NCCL's and cuBLAS's rooms."""
-LOADED = 30_000_000
+LOADED = 5_000_000
 """Bytes of main memory that a training's libraries take beyond those that are there when it begins: safetensors, jinja2, tokenizers."""
 
 
@@ -128,11 +129,13 @@ def load_of(settings: Recipe, sizes: Sizes, config: TransformerConfig) -> Load:
         row_length=sizes.longest_row,
         learned_share=sizes.learned_share,
         evaluation_rows=settings.evaluation.batch_size,
+        evaluation_tokens=min(settings.evaluation.max_tokens or sizes.held_out, sizes.held_out),
+        held_out=sizes.held_out,
         sample_tokens=training.sample_tokens,
     )
 
 
-def rank_here(training: TrainingSettings) -> Rank:
+def rank_here(training: TrainingSettings, config: TransformerConfig) -> Rank:
     """This process of this machine."""
     device = pick_device(training.device)
     threads = set_threads(training.num_threads)
@@ -144,6 +147,7 @@ def rank_here(training: TrainingSettings) -> Rank:
         narrow.itemsize if narrow else FULL,
         num_shards=num_shards(training, device, threads),
         num_readers=threads,
+        keeps_freed=parameter_counts(config)["total"] <= LARGE_NETWORK,
         libraries=held_bytes() + LOADED,
     )
 
@@ -154,16 +158,15 @@ def plan_elsewhere(
     """The plan for so many of a card: memory of a rank by strategy, and the time at a utilization that is taken from measurements."""
     load, facts = load_of(settings, sizes, config), describe(settings, sizes, config)
     product_bytes = FULL if settings.training.precision == "fp32" else 2
-    memory = {}
+    memory: dict[Strategy, Memory] = {}
     for strategy in STRATEGIES:
         if strategy != "single" and count == 1:
             continue
         world = 1 if strategy == "single" else count
         memory[strategy] = training_memory(load, Rank("cuda", product_bytes, 1, 1, strategy, world, RUNTIME))
-    wanted = "single" if count == 1 else "ddp"
-    chosen = wanted if memory[wanted].total <= card.memory else "fsdp" if count > 1 else None
-    if chosen == "fsdp" and memory["fsdp"].total > card.memory:
-        chosen = None
+    wanted: Strategy = "single" if count == 1 else "ddp"
+    fitting = [name for name in (wanted, "fsdp") if name in memory and memory[name].total <= card.memory]
+    chosen = fitting[0] if fitting else None
     seconds = facts["flops"] / (UTILIZATION * card.flops * count)
     return {
         "accelerator": asdict(card),
@@ -208,7 +211,8 @@ def plan_here(
     """
     begun = time.perf_counter()
     config = find_config(settings, folder, sizes.vocab_size)
-    estimated = training_memory(load_of(settings, sizes, config), rank_here(settings.training))
+    load, rank = load_of(settings, sizes, config), rank_here(settings.training, config)
+    estimated = training_memory(load, rank)
     found: dict[str, Any] = {"estimated_memory": described(estimated), "machine_bytes": memory_bytes()}
     device = pick_device(settings.training.device)
     if device.type == "cpu" and estimated.total > found["machine_bytes"] > 0:
@@ -216,7 +220,7 @@ def plan_here(
     with made_up_data(settings, folder, sizes, data) as (adjusted, read):
         files = starting_model(adjusted, read.tokenizer, folder)
         opened = started + time.perf_counter() - begun
-        measured = rehearse(adjusted, read, files, device, seconds, opened)
+        measured = rehearse(adjusted, read, files, device, load, rank, seconds, opened)
     max_steps = with_steps(settings.training, sizes.rows).max_steps
     return {
         **found,
@@ -248,5 +252,5 @@ def time_and_memory(settings: Recipe, max_steps: int, held_out: int, measured: M
         "seconds_by_part": parts,
         "tokens_per_second": measured.tokens / measured.step,
         "memory_bytes": measured.peak_bytes,
-        "joules": None if measured.watts is None else cast(float, measured.watts) * parts["steps"],
+        "joules": None if measured.watts is None else measured.watts * parts["steps"],
     }

@@ -44,7 +44,7 @@ from groundup.run.checkpoints import verify_checkpoint, write_checkpoint
 from groundup.run.directory import RunDirectory
 from groundup.tokens.prepare import PreparedData
 from groundup.tokens.prepared_examples import PreparedExamples
-from groundup.training.memory import Load, Rank, training_moments
+from groundup.training.memory import Load, Rank, training_memory
 from groundup.training.schedules import with_steps
 from groundup.training.step import Machinery, Task, prepare_machinery, take_step
 
@@ -52,6 +52,9 @@ LONGEST_STEP = 4.0  # seconds, by the machine's peak: a longer step is cut
 SHARE_OF_PEAK = 0.4  # of the peak of matrix products a step is taken to reach before any was taken
 MOST_CHECKPOINT = 400_000_000  # bytes that are written to see how long a checkpoint takes
 SAMPLE_TOKENS = 12
+LOADED = 20_000_000  # bytes that libraries take which are loaded later
+MOST_STEPS = 400
+SMALL_FACTOR = 1e-6  # of the learning rates: the weights are thrown away, and random text would push them far
 BATCHES_LOOKED_AT = 64  # of rows of unlike lengths, to know their mean
 
 
@@ -98,20 +101,46 @@ class Measured:
         return num_tokens * self.evaluation_token / self.readers
 
 
+@dataclass(frozen=True)
+class Kind:
+    """Steps that are alike."""
+
+    start: int
+    share: float
+    """Of all steps."""
+    flops: float
+    """Of a mean one."""
+    tokens: float
+
+
+@dataclass(frozen=True)
+class Steps:
+    """What a mean step takes; `first`: seconds that the first one takes more."""
+
+    seconds: float
+    first: float
+    flops: float
+    tokens: float
+    watts: float | None
+
+
 def rehearse(
     settings: Recipe,
     data: Prepared,
     files: ModelFiles,
     device: torch.device,
+    load: Load,
+    rank: Rank,
     seconds: float = 15.0,
     opened: float = 0.0,
 ) -> Measured:
     """Take some steps of a recipe's training, and what comes between them, in about so many seconds.
 
-    `opened`: seconds that it has taken already to open data and model. Nothing is kept.
+    `load` and `rank`: what the memory is worked out from where not all of it can be seen here. `opened`: seconds that it has taken already to
+    open data and model. Nothing is kept.
     """
     begun = time.perf_counter()
-    libraries = max(0, held_bytes() - sum(parameter.nbytes for parameter in files.model.parameters()))
+    libraries = LOADED + max(0, held_bytes() - sum(parameter.nbytes for parameter in files.model.parameters()))
     with tempfile.TemporaryDirectory(prefix="groundup-plan-") as folder:
         directory = RunDirectory(Path(folder) / "run")
         directory.path.mkdir()
@@ -126,7 +155,7 @@ def rehearse(
         task = composition.task
         machinery = prepare_machinery(task)
         opening = opened + time.perf_counter() - begun
-        measuring = _Measuring(settings, data, task, machinery, device, seconds, begun, files, libraries)
+        measuring = _Measuring(settings, data, task, machinery, device, seconds, begun, files, load, rank, libraries)
         with machinery.shards:
             return measuring.measure(composition, opening)
 
@@ -150,6 +179,8 @@ class _Measuring:
     seconds: float
     begun: float
     files: ModelFiles
+    load: Load
+    rank: Rank
     libraries: int
     """Bytes that the process held before there was a network."""
     cut: bool = False
@@ -160,9 +191,9 @@ class _Measuring:
         self._evaluate(0.05)  # what training does first, and what is loaded by it
         warm_sample = self._sample(composition, 2)
         give_back_freed_memory()
-        first, rates, mean_flops, mean_tokens, watts = self._steps()
+        steps = self._steps()
         report_first = _timed(self.task.show)
-        of_token = self._evaluate(0.2)
+        of_token = self._evaluate(0.25)
         sample = self._sample_token(composition)
         give_back_freed_memory()
         report = _timed(self.task.show)
@@ -172,8 +203,8 @@ class _Measuring:
             most = max(most, peak_bytes(self.device))
         return Measured(
             opening=opening,
-            step=rates,
-            first_step=first,
+            step=steps.seconds,
+            first_step=steps.first,
             evaluation_token=of_token,
             readers=self.readers,
             batch_tokens=self.batch_tokens,
@@ -181,80 +212,77 @@ class _Measuring:
             sample_token=sample,
             checkpoint=checkpoint,
             finish=finish + report + report_first + warm_sample,
-            flops=mean_flops,
-            tokens=mean_tokens,
+            flops=steps.flops,
+            tokens=steps.tokens,
             peak_flops=self.machinery.peak_flops,
             peak_bytes=max(most, beyond),
-            watts=watts,
+            watts=steps.watts,
             cut=self.cut,
             measuring=time.perf_counter() - self.begun,
         )
 
-    def left(self) -> float:
-        return self.seconds - (time.perf_counter() - self.begun)
-
-    def _steps(self) -> tuple[float, float, float, float, float | None]:
-        """What is more about the first step; seconds, operations and learned tokens of a mean one; watts."""
+    def _steps(self) -> Steps:
+        """Some of each kind of step."""
         kinds = self._kinds_of_steps()
-        task, machinery = self.task, self.machinery
-        budget = 0.5 * self.seconds
-        totals = np.zeros(3)
-        first, joules, watched = 0.0, 0.0, 0.0
         meter = EnergyMeter(card_uuid(self.device))
-        for step, share, mean in kinds:
-            rows = task.batch(step)
-            cut = self._cut(rows, mean)
-            self.cut |= cut is not rows
-            cut_task = replace(
-                task, batch=lambda number, rows=rows, cut=cut, step=step: cut if cut is not rows else task.batch(number)
-            )
-            times: list[tuple[float, int]] = []
-            end = time.perf_counter() + budget * (0.5 if len(kinds) > 1 else 1.0)
-            number = step
+        joules: list[float | None] = []
+        rates, spent, first = [], 0.0, 0.0
+        for kind in kinds:
             meter.read()
-            while len(times) < 2 or (time.perf_counter() < end and len(times) < 400):
-                if len(times) == 1 and times[0][0] > 0.7 * budget:
-                    break
-                start = time.perf_counter()
-                taken = take_step(cut_task, machinery, number % max(1, task.settings.max_steps), 1e-6)
-                if len(times) % 10 == 0 or len(times) < 3:
-                    taken.loss.item()
-                    synchronize(self.device)
-                times.append((time.perf_counter() - start, taken.flops))
-                number += 1
-            used = meter.read()
-            spent = sum(one for one, _ in times)
-            if used is not None:
-                joules, watched = joules + used, watched + spent
+            times = self._times(kind, 0.5 * self.seconds / len(kinds))
+            joules.append(meter.read())
             steady = times[1:] or times
-            rate = sum(one for one, _ in steady) / sum(flops for _, flops in steady)
-            if not first and len(times) > 1:
-                first = max(0.0, times[0][0] - rate * times[0][1])
-            totals += share * np.array([rate * mean[0], mean[0], mean[1]])
-        return first, *map(float, totals), joules / watched if watched and joules else None
+            rates.append(sum(seconds for seconds, _ in steady) / sum(flops for _, flops in steady))
+            spent += sum(seconds for seconds, _ in times)
+            if kind is kinds[0] and len(times) > 1:
+                first = max(0.0, times[0][0] - rates[0] * times[0][1])
+        known = [each for each in joules if each is not None]
+        return Steps(
+            seconds=sum(kind.share * kind.flops * rate for kind, rate in zip(kinds, rates, strict=True)),
+            first=first,
+            flops=sum(kind.share * kind.flops for kind in kinds),
+            tokens=sum(kind.share * kind.tokens for kind in kinds),
+            watts=sum(known) / spent if known and len(known) == len(joules) else None,
+        )
 
-    def _kinds_of_steps(self) -> list[tuple[int, float, tuple[float, float]]]:
-        """Where steps differ: one's number, its kind's share of all, and the operations and learned tokens of a mean one."""
+    def _times(self, kind: Kind, budget: float) -> list[tuple[float, int]]:
+        """Seconds and operations of some steps of a kind, for about so many seconds, and of two at least where these are not too long."""
+        task, end = self.task, time.perf_counter() + budget
+        whole = task.batch(kind.start)
+        cut = self._cut(whole)
+        if len(cut) < len(whole) or cut.shape[-1] < whole.shape[-1]:
+            self.cut = True
+
+            def cut_batch(step: int) -> np.ndarray:
+                return cut
+
+            task = replace(task, batch=cut_batch)
+        times: list[tuple[float, int]] = []
+        while len(times) < 2 or (time.perf_counter() < end and len(times) < MOST_STEPS):
+            if len(times) == 1 and times[0][0] > 0.7 * budget:
+                break
+            step = (kind.start + len(times)) % task.settings.max_steps
+            start = time.perf_counter()
+            taken = take_step(task, self.machinery, step, SMALL_FACTOR)
+            if step % task.settings.logging_steps == 0 or len(times) < 3:
+                taken.loss.item()
+                synchronize(self.device)
+            times.append((time.perf_counter() - start, taken.flops))
+        return times
+
+    def _kinds_of_steps(self) -> list[Kind]:
+        """Shorter rows at first, if the recipe has them, then whole ones."""
         training = self.task.settings
         begin = round(training.length_warmup_fraction * training.max_steps)
-        kinds = [(0, begin)] if begin else []
-        kinds += [(begin, training.max_steps)] if begin < training.max_steps else []
-        return [(start, (end - start) / training.max_steps, self._mean_of(start, end)) for start, end in kinds]
+        ranges = [each for each in ((0, begin), (begin, training.max_steps)) if each[0] < each[1]]
+        return [Kind(start, (end - start) / training.max_steps, *self._mean_of(start, end)) for start, end in ranges]
 
     def _mean_of(self, start: int, end: int) -> tuple[float, float]:
-        looked = (
-            range(start, end) if isinstance(self.data, PreparedExamples) or self._documents else range(start, start + 1)
-        )
-        chosen = [
-            looked[len(looked) * place // min(len(looked), BATCHES_LOOKED_AT)]
-            for place in range(min(len(looked), BATCHES_LOOKED_AT))
-        ]
-        found = [self._counted(self.task.batch(step)) for step in chosen]
+        """Operations and learned tokens of a mean step: all are alike, or, where rows have lengths of their own, some are looked at."""
+        unlike = isinstance(self.data, PreparedExamples) or self.settings.data.packing == "documents"
+        some = min(end - start, BATCHES_LOOKED_AT) if unlike else 1
+        found = [self._counted(self.task.batch(start + (end - start) * place // some)) for place in range(some)]
         return float(np.mean([flops for flops, _ in found])), float(np.mean([tokens for _, tokens in found]))
-
-    @property
-    def _documents(self) -> bool:
-        return self.settings.data.packing == "documents"
 
     def _counted(self, rows: np.ndarray) -> tuple[int, int]:
         num_rows, length = self.task.rows_read(rows)
@@ -262,7 +290,7 @@ class _Measuring:
         adapters = self.machinery.adapter_parameters
         return training_flops(self.task.model.config, num_rows * length, length, learned, adapters), learned
 
-    def _cut(self, rows: np.ndarray, mean: tuple[float, float]) -> np.ndarray:
+    def _cut(self, rows: np.ndarray) -> np.ndarray:
         """Fewer rows, and then shorter ones, where a step of all of them would take too long."""
         most = LONGEST_STEP * SHARE_OF_PEAK * self.machinery.peak_flops
         fewest = len(self.machinery.shards.networks) * self.task.settings.accumulation_steps
@@ -301,21 +329,12 @@ class _Measuring:
         return max(self.window, min(2**14, self.settings.evaluation.batch_size * self.window))
 
     def _beyond(self) -> int:
-        """The memory that reading all that is held out takes, where it was too much to be read here; worked out."""
-        most = min(held_out_tokens(self.data), self.readers * self.batch_tokens)
-        if self.read_tokens >= most:
+        """The memory that the whole would take, where something was too much to be done here; worked out."""
+        every = min(held_out_tokens(self.data), self.readers * self.batch_tokens)
+        self.cut |= self.read_tokens < every
+        if not self.cut or self.device.type != "cpu":
             return 0
-        self.cut = True
-        load = Load(
-            self.task.model.config,
-            self.task.settings,
-            self.machinery.adapter_parameters,
-            row_length=self.window,
-            evaluation_rows=self.settings.evaluation.batch_size,
-        )
-        readers = math.ceil(most / self.batch_tokens)
-        rank = Rank(num_shards=len(self.machinery.shards.networks), num_readers=readers, libraries=self.libraries)
-        return training_moments(load, rank)[-1].total
+        return training_memory(self.load, replace(self.rank, libraries=self.libraries)).total
 
     def _sample_token(self, composition: Composition) -> float:
         """Seconds that each further token of a text takes: of a few, and where these are quick, of as many as training writes."""
