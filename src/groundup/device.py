@@ -193,3 +193,12 @@ def _cpu_name() -> str:
 def memory_bytes() -> int:
     """Bytes of main memory; 0 where the system doesn't say."""
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") if hasattr(os, "sysconf") else 0
+
+
+def resident_bytes() -> int:
+    """Bytes of main memory that this process holds now; 0 where the system doesn't say (it is Linux's /proc)."""
+    try:
+        pages = int(Path("/proc/self/statm").read_text().split()[1])
+    except (OSError, ValueError, IndexError):
+        return 0
+    return pages * os.sysconf("SC_PAGE_SIZE")
