@@ -17,10 +17,15 @@ from groundup.recipe.save import ModelFiles
 from groundup.recipe.settings import Recipe
 from groundup.run.directory import RECIPE_FILE, RunDirectory
 from groundup.tokens.prepared_examples import PreparedExamples
-from groundup.training.memory import Load, Memory, Rank, training_memory
+from groundup.training.memory import Load, Memory, Rank, training_moments
 from groundup.training.settings import TrainingSettings, parts_of_batch
 from groundup.training.shards import num_shards
 
+LOADED = 40_000_000
+"""Bytes of the libraries that are loaded after the first step only: for checkpoints, the report, the model card."""
+SHORT_LIVED = 0.8
+"""On a CPU, beside the activations that are kept, so much of them again is there for a moment, in products on the way back and in the
+holes of the C library's memory: of three networks 0.6 to 0.85 were measured (docs/memory.md)."""
 WORTH_SAYING = 0.97
 """What else would help is named where it takes no more than this share of the memory."""
 
@@ -80,12 +85,11 @@ class _Estimate:
         training, config = settings.training, files.model.config
         trained, held = parameter_split(files.model)
         dtype = autocast_dtype(training.precision, device)
-        on_cpu = device.type != "cuda"
         self.device, self.num_threads = device, num_threads
         self.rank = Rank(
-            device="cpu" if on_cpu else "cuda",
+            device="cuda" if device.type == "cuda" else "cpu",
             product_bytes=4 if dtype is None else 2,
-            libraries=max(0, resident_bytes() - 4 * held) if on_cpu else 0,  # a card's are not in its allocator's hands
+            libraries=_libraries(held) if device.type != "cuda" else 0,  # a card's are not its tensors'
         )
         window = min(config.max_seq_len, settings.model.max_seq_len)
         self.rows_each = 1
@@ -110,7 +114,23 @@ class _Estimate:
             num_readers=threads if self.rank.device == "cpu" else 1,
         )
         in_rows = replace(training, batch_size=training.batch_size * self.rows_each)
-        return training_memory(replace(self.load, settings=in_rows, **changed), rank)
+        moments = training_moments(replace(self.load, settings=in_rows, **changed), rank)
+        if self.rank.device == "cpu":
+            moments = [_with_short_lived(moment) for moment in moments]
+        return max(moments, key=lambda moment: moment.total)
+
+
+def _libraries(num_parameters: int) -> int:
+    """Bytes of what this process holds beside a network of so many parameters, and of what it will."""
+    there = resident_bytes()
+    return max(0, there - 4 * num_parameters) + LOADED if there else 0
+
+
+def _with_short_lived(moment: Memory) -> Memory:
+    """With what training's own moments take for a while."""
+    if moment.moment == "validation":
+        return moment
+    return replace(moment, activations=round((1 + SHORT_LIVED) * moment.activations))
 
 
 def _too_little(estimate: _Estimate, settings: Recipe, files: ModelFiles, found: list[tuple[int, Memory]]) -> str:
