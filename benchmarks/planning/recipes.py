@@ -9,7 +9,7 @@ from __future__ import annotations
 BYTE_PAIRS = ("tokenizer.kind=bpe", "tokenizer.vocab_size={}")
 SHORT = ("training.sample_tokens=40", "generation.max_new_tokens=60", "evaluation.max_tokens=4000")
 """Validation and samples for what is too large to be measured often within half a minute."""
-LITTLE_HELD_OUT = ("data.validation_fraction=0.02",)
+LITTLE_HELD_OUT = ("data.split=tail", "data.validation_fraction=0.004")
 
 
 def _byte_pairs(vocab_size: int) -> tuple[str, ...]:
@@ -181,7 +181,8 @@ RECIPES: dict[str, tuple[str, tuple[str, ...]]] = {
             "training.sample_tokens=10",
             "generation.max_new_tokens=20",
             "evaluation.max_tokens=1000",
-            "data.validation_fraction=0.005",
+            "data.split=tail",
+            "data.validation_fraction=0.002",
             *_byte_pairs(8192),
         ),
     ),
@@ -190,7 +191,8 @@ RECIPES: dict[str, tuple[str, tuple[str, ...]]] = {
         (
             "data.source=shakespeare",
             "data.packing=stream",
-            "data.validation_fraction=0.005",
+            "data.split=tail",
+            "data.validation_fraction=0.002",
             "model.max_seq_len=128",
             "training.batch_size=4",
             "training.max_steps=8",
@@ -220,7 +222,8 @@ RECIPES: dict[str, tuple[str, tuple[str, ...]]] = {
         (
             "data.source=shakespeare",
             "data.packing=stream",
-            "data.validation_fraction=0.005",
+            "data.split=tail",
+            "data.validation_fraction=0.002",
             "model.max_seq_len=128",
             "training.method=full",
             "training.optimizer=adamw",

@@ -22,6 +22,7 @@ from groundup.cli.export import export
 from groundup.cli.generate import generate
 from groundup.cli.labels import labels
 from groundup.cli.loading import INTERRUPTED
+from groundup.cli.plan import plan
 from groundup.cli.runs import runs
 from groundup.cli.serve import serve
 from groundup.cli.train import train
@@ -35,7 +36,22 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (train, labels, generate, complete, chat, serve, evaluate, audit, compare, export, runs, card, verify):
+for command in (
+    train,
+    plan,
+    labels,
+    generate,
+    complete,
+    chat,
+    serve,
+    evaluate,
+    audit,
+    compare,
+    export,
+    runs,
+    card,
+    verify,
+):
     app.command(no_args_is_help=command is not runs)(command)
 app.add_typer(data.app)
 app.add_typer(tokenizer.app)

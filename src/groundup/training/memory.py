@@ -22,6 +22,9 @@ FULL = 4
 """Bytes of a number in fp32: weights, gradients, moments and the residual stream."""
 LOGITS_AT_ONCE = {"cpu": 2**24, "cuda": 2**28}
 """As in objectives/token_loss.py: how many logits there are at a time."""
+HELD_IN_STEPS, HELD_IN_READING = 1.4, 2.2
+"""How many times as much as is in use at once is held where the C library keeps what is freed: fitted on eleven shapes, none of them among
+those that plans are held to (benchmarks/planning)."""
 FEW_LOGITS = 2**18
 """As in objectives/language_model.py: up to so many are made all at once."""
 VALIDATION_TOKENS = 2**14
@@ -54,6 +57,9 @@ class Rank:
     strategy: Strategy = "single"
     world_size: int = 1
     """How many processes share the batch, and under `fsdp` the weights, too."""
+    keeps_freed: bool = False
+    """Whether the C library keeps what is freed, as it does for a small network on a CPU (`device.keep_freed_memory`): then more is held
+    than is in use at once, as blocks of other sizes leave holes."""
     libraries: int = 0
     """Bytes that Python, PyTorch and the device's runtime take before there is a network."""
 
@@ -98,6 +104,10 @@ class Load:
     """Of the tokens, which carry loss."""
     evaluation_rows: int = 32
     """How many of validation's windows are read at once."""
+    evaluation_tokens: int = 0
+    """Tokens that validation reads; 0: more than the threads read at once."""
+    held_out: int = 0
+    """Tokens that the end reads; 0: more than the threads read at once."""
     sample_tokens: int = 200
     """How long the text is that is written at a validation."""
 
@@ -135,13 +145,14 @@ def training_moments(load: Load, rank: Rank) -> list[Memory]:
     of_all = partial(
         Memory, optimizer=FULL * _optimizer_numbers(config, settings, trained) // split, libraries=rank.libraries
     )
+    held = HELD_IN_STEPS if rank.keeps_freed else 1.0
     return [
         of_all(
             "the loss, before the way back",
             weights=weights + shards * copies,
             gradients=buckets + (gradients if settings.accumulation_steps > 1 else 0),  # of the parts before
-            activations=activations,
-            logits=shards * logits_bytes(config, predicted, rank, learns_projection=not adapted),
+            activations=round(held * activations),
+            logits=round(held * shards * logits_bytes(config, predicted, rank, learns_projection=not adapted)),
         ),
         of_all(
             "the end of the way back",
@@ -157,17 +168,32 @@ def training_moments(load: Load, rank: Rank) -> list[Memory]:
             logits=room,
             update=update_bytes(config, settings, rank) // split,
         ),
-        of_all("validation", weights=weights, gradients=buckets + shards * gradients, **_validation(load, rank, room)),
+        of_all(
+            "validation",
+            weights=weights,
+            gradients=buckets + shards * gradients,
+            **_reading(load, rank, room, load.evaluation_tokens),
+        ),
+        Memory(
+            "the end, when all that is held out is read",
+            weights=weights,
+            gradients=gradients,
+            libraries=rank.libraries,
+            **_reading(load, rank, room, load.held_out),
+        ),
     ]
 
 
-def _validation(load: Load, rank: Rank, room: int) -> dict[str, int]:
-    """What is there of other kinds while windows are read, or a text is written."""
+def _reading(load: Load, rank: Rank, room: int, num_tokens: int) -> dict[str, int]:
+    """What is there of other kinds while so many held-out tokens are read, or a text is written."""
     config, length = load.config, load.row_length or load.config.max_seq_len
-    read = max(length, min(load.evaluation_rows * length, VALIDATION_TOKENS))
+    at_once = max(length, min(load.evaluation_rows * length, VALIDATION_TOKENS))
+    num_tokens = num_tokens or rank.num_readers * at_once
+    readers, read = min(rank.num_readers, math.ceil(num_tokens / at_once)), min(at_once, num_tokens)
+    held = HELD_IN_READING if rank.keeps_freed else 1.0
     return {
-        "activations": rank.num_readers * inference_activation_bytes(config, read),
-        "logits": rank.num_readers * validation_logits_bytes(config, read) + room,
+        "activations": round(held * readers * inference_activation_bytes(config, read)),
+        "logits": round(held * readers * validation_logits_bytes(config, read)) + room,
         "cache": cache_bytes(config, 1, min(load.sample_tokens, config.max_seq_len)),
     }
 
