@@ -141,7 +141,7 @@ def test_too_little_says_the_least_that_is_needed_and_what_would_lower_it(
     with pytest.raises(SettingError) as refused:
         train(recipe, ["training.memory_budget=50kB", *WIDE], run=tmp_path / "run", say=lambda line: None)
     message = str(refused.value)
-    assert message.startswith("training.memory_budget = '50kB': training takes about ")
+    assert message.startswith("training.memory_budget = '50kB': training needs about ")
     assert "at the least, with 1 of the 64 rows of a batch at a time (weights" in message
     assert "training.method=lora (to about" in message
     assert not (tmp_path / "run").exists()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -15,17 +16,18 @@ from groundup.model.lora import adapter_parameters, parameter_split
 from groundup.recipe.data import Prepared
 from groundup.recipe.save import ModelFiles
 from groundup.recipe.settings import Recipe
+from groundup.recipe.sizes import known_sizes
 from groundup.run.directory import RECIPE_FILE, RunDirectory
 from groundup.tokens.prepared_examples import PreparedExamples
-from groundup.training.memory import Load, Memory, Rank, training_moments
+from groundup.training.memory import Load, Memory, Rank, training_memory
 from groundup.training.settings import TrainingSettings, parts_of_batch
 from groundup.training.shards import num_shards
+from groundup.training.step import LARGE_NETWORK
 
-LOADED = 40_000_000
+RESERVE = 0.15
+"""The share of a budget that is left for what the estimate misses."""
+LOADED = 5_000_000
 """Bytes of the libraries that are loaded after the first step only: for checkpoints, the report, the model card."""
-SHORT_LIVED = 0.8
-"""On a CPU, beside the activations that are kept, so much of them again is there for a moment, in products on the way back and in the
-holes of the C library's memory: of three networks 0.6 to 0.85 were measured (docs/memory.md)."""
 WORTH_SAYING = 0.97
 """What else would help is named where it takes no more than this share of the memory."""
 
@@ -41,8 +43,8 @@ def within_budget(
 ) -> Recipe:
     """The recipe with the fewest `accumulation_steps`, no fewer than it asks for, with which training fits into its memory budget.
 
-    By estimate (training/memory.py). A run that has begun keeps what it chose. `say` is told what is chosen. Raises `SettingError`
-    if one row at a time takes more than the budget, with what would take less.
+    By estimate (training/memory.py), and with a share of the budget to spare. A run that has begun keeps what it chose. `say` is told
+    what is chosen. Raises `SettingError` if one row at a time takes more than the budget, with what would take less.
     """
     training = settings.training
     if not training.memory_budget:
@@ -55,7 +57,7 @@ def within_budget(
     found: list[tuple[int, Memory]] = []
     for parts in parts_of_batch(training):
         found.append((parts, estimate(replace(training, accumulation_steps=parts))))
-        if found[-1][1].total <= budget:
+        if needed(found[-1][1].total) <= budget:
             break
     else:
         raise SettingError(
@@ -89,19 +91,20 @@ class _Estimate:
         self.rank = Rank(
             device="cuda" if device.type == "cuda" else "cpu",
             product_bytes=4 if dtype is None else 2,
+            keeps_freed=device.type == "cpu" and held <= LARGE_NETWORK,
             libraries=_libraries(held) if device.type != "cuda" else 0,  # a card's are not its tensors'
         )
-        window = min(config.max_seq_len, settings.model.max_seq_len)
-        self.rows_each = 1
-        if isinstance(data, PreparedExamples):
-            self.rows_each = data.train.width  # a pair is two rows
-            window = int(data.plan.lengths.max())
+        sizes = known_sizes(settings, data)
+        self.rows_each = data.train.width if isinstance(data, PreparedExamples) else 1  # a pair is two rows
         self.load = Load(
             config=config,
             settings=training,
             adapter_parameters=trained if files.lora else None,
-            row_length=window,
+            row_length=sizes.longest_row,
+            learned_share=sizes.learned_share,
             evaluation_rows=settings.evaluation.batch_size,
+            evaluation_tokens=min(settings.evaluation.max_tokens or sizes.held_out, sizes.held_out),
+            held_out=sizes.held_out,
             sample_tokens=training.sample_tokens,
         )
 
@@ -114,23 +117,13 @@ class _Estimate:
             num_readers=threads if self.rank.device == "cpu" else 1,
         )
         in_rows = replace(training, batch_size=training.batch_size * self.rows_each)
-        moments = training_moments(replace(self.load, settings=in_rows, **changed), rank)
-        if self.rank.device == "cpu":
-            moments = [_with_short_lived(moment) for moment in moments]
-        return max(moments, key=lambda moment: moment.total)
+        return training_memory(replace(self.load, settings=in_rows, **changed), rank)
 
 
 def _libraries(num_parameters: int) -> int:
     """Bytes of what this process holds beside a network of so many parameters, and of what it will."""
     there = resident_bytes()
     return max(0, there - 4 * num_parameters) + LOADED if there else 0
-
-
-def _with_short_lived(moment: Memory) -> Memory:
-    """With what training's own moments take for a while."""
-    if moment.moment == "validation":
-        return moment
-    return replace(moment, activations=round((1 + SHORT_LIVED) * moment.activations))
 
 
 def _too_little(estimate: _Estimate, settings: Recipe, files: ModelFiles, found: list[tuple[int, Memory]]) -> str:
@@ -151,17 +144,24 @@ def _too_little(estimate: _Estimate, settings: Recipe, files: ModelFiles, found:
         others["training.num_threads=1"] = estimate(training, threads=1)
     half = max(1, estimate.load.row_length // 2)
     others[f"model.max_seq_len={half}"] = estimate(training, row_length=half)
-    if least.moment == "validation":
-        others["evaluation.batch_size=1"] = estimate(training, evaluation_rows=1)
+    others["evaluation.batch_size=1"] = estimate(training, evaluation_rows=1)
     helps = {what: memory.total for what, memory in others.items() if memory.total < WORTH_SAYING * least.total}
-    less = "".join(f"{what} (to about {in_gb(helps[what])}), " for what in sorted(helps, key=lambda what: helps[what]))
+    less = "".join(
+        f"{what} (to about {in_gb(needed(helps[what]))}), " for what in sorted(helps, key=lambda what: helps[what])
+    )
     kinds = {"weights": least.weights, "gradients": least.gradients, "optimizer": least.optimizer}
     takes = ", ".join(f"{name} {in_gb(size)}" for name, size in {**kinds, "libraries": least.libraries}.items())
-    rows = training.batch_size // parts
+    rows = f"{training.batch_size // parts} of the {training.batch_size} rows of a batch"
     return (
-        f"training takes about {in_gb(least.total)} at the least, with {rows} of the {training.batch_size} rows of a batch at a time "
-        f"({takes}): allow that much, or lower it by {less}a smaller network (model.d_model, model.num_layers)"
+        f"training needs about {in_gb(needed(least.total))} at the least, with {rows} at a time "
+        f"({takes}; {RESERVE:.0%} are left for what the estimate misses): allow that much, or lower it by {less}a smaller network "
+        "(model.d_model, model.num_layers)"
     )
+
+
+def needed(estimated: int) -> int:
+    """The budget that an estimate fits into, with what is left for what it misses."""
+    return math.ceil(estimated / (1 - RESERVE))
 
 
 def in_gb(size: int) -> str:
