@@ -32,7 +32,7 @@ WORTH_SAYING = 0.97
 """What else would help is named where it takes no more than this share of the memory."""
 
 
-def within_budget(
+def parts_within_budget(
     settings: Recipe,
     directory: RunDirectory,
     data: Prepared,
@@ -40,18 +40,18 @@ def within_budget(
     device: torch.device,
     num_threads: int,
     say: Callable[[str], None],
-) -> Recipe:
-    """The recipe with the fewest `accumulation_steps`, no fewer than it asks for, with which training fits into its memory budget.
+) -> int:
+    """The fewest `accumulation_steps`, no fewer than the recipe asks for, with which training fits into its memory budget.
 
-    By estimate (training/memory.py), and with a share of the budget to spare. A run that has begun keeps what it chose. `say` is told
-    what is chosen. Raises `SettingError` if one row at a time takes more than the budget, with what would take less.
+    Without a budget those that it asks for. By estimate (training/memory.py), and with a share of the budget to spare. A run that has
+    begun keeps what it chose. `say` is told what is chosen. Raises `SettingError` if one row at a time takes more than the budget, with
+    what would take less.
     """
     training = settings.training
     if not training.memory_budget:
-        return settings
+        return training.accumulation_steps
     if directory.started:
-        began = build(Recipe, read_toml(directory.path / RECIPE_FILE)).training
-        return replace(settings, training=replace(training, accumulation_steps=began.accumulation_steps))
+        return build(Recipe, read_toml(directory.path / RECIPE_FILE)).training.accumulation_steps
     budget = read_bytes("training.memory_budget", training.memory_budget)
     estimate = _Estimate(settings, data, files, device, num_threads)
     found: list[tuple[int, Memory]] = []
@@ -75,7 +75,7 @@ def within_budget(
         f"training.memory_budget = {training.memory_budget!r}: {how} (training.accumulation_steps = {parts}), which takes about "
         f"{in_gb(memory.total)} by estimate{instead}"
     )
-    return replace(settings, training=replace(training, accumulation_steps=parts))
+    return parts
 
 
 class _Estimate:

@@ -24,7 +24,7 @@ from groundup.recipe.data import prepare_recipe
 from groundup.recipe.fine_tuning import settings_in_vain
 from groundup.recipe.finish import finish
 from groundup.recipe.identity import require_same_recipe
-from groundup.recipe.memory_budget import within_budget
+from groundup.recipe.memory_budget import parts_within_budget
 from groundup.recipe.precision import warn_of_slow_precision
 from groundup.recipe.private import privacy_of
 from groundup.recipe.reference import find_reference
@@ -116,7 +116,8 @@ def _train_locked(
     except GenerationError as error:
         raise SettingError("training.sample_prompt", settings.training.sample_prompt, str(error)) from error
     num_threads = set_threads(settings.training.num_threads)
-    settings = within_budget(settings, directory, data, files, device, num_threads, say)
+    parts = parts_within_budget(settings, directory, data, files, device, num_threads, say)
+    settings = replace(settings, training=replace(settings.training, accumulation_steps=parts))
     dtype = autocast_dtype(settings.training.precision, device)
     peak_flops = matmul_flops_per_second(device, dtype or torch.float32)
     checkpoint = open_run(settings, directory, folder, data, files, device, peak_flops, privacy, say)
