@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import os
 import platform
+import resource
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -195,10 +196,24 @@ def memory_bytes() -> int:
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") if hasattr(os, "sysconf") else 0
 
 
-def resident_bytes() -> int:
-    """Bytes of main memory that this process holds now; 0 where the system doesn't say (it is Linux's /proc)."""
+def held_bytes() -> int:
+    """Main memory that this process holds now."""
+    return _status("VmRSS") or peak_bytes()
+
+
+def peak_bytes(device: torch.device | None = None) -> int:
+    """The most memory that this process has held so far: of a CUDA device what PyTorch reserved there, else main memory."""
+    if device is not None and device.type == "cuda":
+        return torch.cuda.max_memory_reserved(device)
+    unit = 1 if platform.system() == "Darwin" else 1024
+    return _status("VmHWM") or resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+
+
+def _status(name: str) -> int:
+    """A figure of this process in bytes, as Linux tells it; 0 where it doesn't."""
     try:
-        pages = int(Path("/proc/self/statm").read_text().split()[1])
-    except (OSError, ValueError, IndexError):
+        lines = Path("/proc/self/status").read_text(encoding="ascii", errors="replace").splitlines()
+    except OSError:
         return 0
-    return pages * os.sysconf("SC_PAGE_SIZE")
+    found = next((line.split()[1] for line in lines if line.startswith(f"{name}:")), "0")
+    return 1024 * int(found)

@@ -30,7 +30,7 @@ BUDGET = "training.memory_budget=0.6MB"
 @pytest.fixture(autouse=True)
 def no_libraries(monkeypatch: pytest.MonkeyPatch) -> None:
     """The tests' own process holds far more than a tiny network takes."""
-    monkeypatch.setattr(memory_budget, "resident_bytes", lambda: 0)
+    monkeypatch.setattr(memory_budget, "held_bytes", lambda: 0)
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +42,7 @@ def said() -> list[str]:
 def fitted(tiny_recipe: Path, said: list[str], tmp_path_factory: pytest.TempPathFactory) -> TrainedRun:
     """A run that had to fit into little memory."""
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(memory_budget, "resident_bytes", lambda: 0)
+        patched.setattr(memory_budget, "held_bytes", lambda: 0)
         return train(tiny_recipe, [*WIDE, BUDGET], run=tmp_path_factory.mktemp("runs") / "fitted", say=said.append)
 
 
@@ -103,7 +103,7 @@ def test_a_run_that_goes_on_keeps_its_number_whatever_an_estimate_would_say_now(
     last = list_checkpoints(run)[-1]
     shutil.rmtree(last)
     RunDirectory(run).forget_checkpoint(last)
-    monkeypatch.setattr(memory_budget, "resident_bytes", lambda: 10**12)
+    monkeypatch.setattr(memory_budget, "held_bytes", lambda: 10**12)
     train(tiny_recipe, [*WIDE, BUDGET], run=run, resume=True, say=lambda line: None)
     assert weights_of(run) == weights_of(fitted.path)
 

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import json
 from contextlib import nullcontext
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
 
+from groundup.language_model.token_losses import TOKENS_AT_ONCE
+from groundup.model.attention_with_dropout import QUERIES_AT_ONCE
 from groundup.model.dropout import Dropout
 from groundup.model.lora import add_lora
 from groundup.model.lora_settings import LoraSettings
 from groundup.model.settings import Preset, TransformerConfig, preset_config
 from groundup.model.transformer import KVCache, Transformer
+from groundup.training import memory
 from groundup.training.memory import (
     Load,
     Rank,
@@ -22,8 +27,11 @@ from groundup.training.memory import (
     training_memory,
     training_moments,
 )
+from groundup.training.objectives.language_model import FEW_LOGITS
+from groundup.training.objectives.token_loss import LOGITS_AT_ONCE, LOGITS_ON_A_GPU
 from groundup.training.optimizers import Optimizer
 from groundup.training.settings import TrainingSettings
+from groundup.training.step import LARGE_NETWORK
 
 ROWS, LENGTH = 3, 96
 SIZES = {"vocab_size": 50, "d_model": 32, "num_heads": 4, "max_seq_len": LENGTH}
@@ -96,17 +104,47 @@ def test_all_of_a_network_with_its_ends() -> None:
 def test_weights_and_moments_are_the_optimizers_own(optimizer: str) -> None:
     config = preset_config("qwen3", num_layers=2, **SIZES)
     settings = TrainingSettings(batch_size=4, optimizer=optimizer)  # type: ignore[arg-type]
-    memory = training_memory(Load(config, settings), Rank())
+    found = training_memory(Load(config, settings), Rank())
     model = Transformer(config)
     state = Optimizer(model, settings).state_tensors()
-    assert memory.optimizer == sum(t.nbytes for name, t in state.items() if not name.endswith(".step"))
+    assert found.optimizer == sum(t.nbytes for name, t in state.items() if not name.endswith(".step"))
     assert training_moments(Load(config, settings), Rank())[2].weights == sum(p.nbytes for p in model.parameters())
+
+
+def test_the_limits_are_those_of_the_code_that_they_are_copied_from() -> None:
+    assert memory.LARGEST_KEPT == LARGE_NETWORK
+    assert memory.FEW_LOGITS == FEW_LOGITS
+    assert memory.LOGITS_AT_ONCE == {"cpu": LOGITS_AT_ONCE, "cuda": LOGITS_ON_A_GPU}
+    assert memory.VALIDATION_TOKENS == TOKENS_AT_ONCE
+    assert memory.QUERIES_AT_ONCE == QUERIES_AT_ONCE
 
 
 def test_the_cache() -> None:
     config = preset_config("llama", num_layers=2, num_kv_heads=2, **SIZES)
     cache = KVCache(config, 3, 20, "cpu")
     assert cache_bytes(config, 3, 20) == cache.keys.nbytes + cache.values.nbytes
+
+
+def test_a_graphics_cards_memory_is_that_which_was_measured() -> None:
+    measured = json.loads((Path(__file__).parents[2] / "benchmarks" / "results" / "gpu.json").read_text())["tables"]
+    assert len(measured) == 3
+    for one in measured:
+        shape = {name: one["shape"][name] for name in ("num_layers", "num_heads", "d_model", "vocab_size")}
+        network = preset_config(
+            "classic",
+            max_seq_len=one["shape"]["context"],
+            norm_position="pre",
+            tie_embeddings=True,
+            bias="none",
+            activation="gelu",
+            dropout=0.0,
+            **shape,
+        )
+        settings = TrainingSettings(batch_size=one["batch_size"], optimizer="adamw")
+        estimated = training_memory(Load(network, settings, sample_tokens=0), Rank("cuda", 2)).total / 1e6
+        for row in one["rows"]:
+            if row["name"].startswith("Groundup, "):
+                assert estimated == pytest.approx(row["peak_memory_mb"], rel=0.05)
 
 
 def test_what_makes_it_less() -> None:
@@ -125,5 +163,5 @@ def test_what_makes_it_less() -> None:
     on_one = total(device="cuda", product_bytes=2)
     on_four = [total(device="cuda", product_bytes=2, world_size=4, strategy=name) for name in ("fsdp", "ddp")]
     assert on_four[0] < on_four[1] < on_one
-    memory = training_memory(Load(config, settings), Rank(libraries=1000))
-    assert memory.total == sum(value for value in vars(memory).values() if isinstance(value, int))
+    found = training_memory(Load(config, settings), Rank(libraries=1000))
+    assert found.total == sum(value for value in vars(found).values() if isinstance(value, int))

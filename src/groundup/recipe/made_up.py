@@ -16,7 +16,7 @@ from groundup.recipe.data import Prepared, tokenizer_for_rows
 from groundup.recipe.settings import Recipe
 from groundup.recipe.sizes import Sizes
 from groundup.text.collect import collect
-from groundup.text.settings import DataSettings
+from groundup.text.settings import DataSettings, Split
 from groundup.tokens.prepare import prepare
 from groundup.tokens.prepare_examples import prepare_examples
 from groundup.tokens.settings import TokenizerSettings
@@ -80,7 +80,10 @@ def _make(settings: Recipe, folder: Path, sizes: Sizes, temporary: Path) -> tupl
         texts += ["".join(generator.choices(letters, k=window)) for _ in range(STEPS * batch_size)]
         path = temporary / "text.jsonl"
         path.write_text("\n".join(json.dumps({"text": text}) for text in texts), encoding="utf-8")
-        data = replace(kept, source=str(path), validation_fraction=0.2, split="documents")
+        split: Split = (
+            "documents" if settings.training.privacy.on else "tail"
+        )  # of each, whose beginning has all letters
+        data = replace(kept, source=str(path), validation_fraction=0.2, split=split)
         store = collect(data, temporary, lambda line: None)
         existing = tokenizer_of_base(settings, folder) if settings.model.base else None
         kind = TokenizerSettings() if existing is None else TokenizerSettings("existing", settings.model.base)

@@ -10,24 +10,23 @@ from typing import Any
 import torch
 
 from groundup.config import build, read_bytes, read_toml
-from groundup.device import autocast_dtype, has_bf16_units, resident_bytes
+from groundup.device import autocast_dtype, has_bf16_units, held_bytes
 from groundup.errors import SettingError
 from groundup.model.lora import adapter_parameters, parameter_split
 from groundup.recipe.data import Prepared
+from groundup.recipe.expected_memory import LOADED, load_of
 from groundup.recipe.save import ModelFiles
 from groundup.recipe.settings import Recipe
 from groundup.recipe.sizes import known_sizes
 from groundup.run.directory import RECIPE_FILE, RunDirectory
 from groundup.tokens.prepared_examples import PreparedExamples
-from groundup.training.memory import Load, Memory, Rank, training_memory
+from groundup.training.memory import Memory, Rank, training_memory
 from groundup.training.settings import TrainingSettings, parts_of_batch
 from groundup.training.shards import num_shards
 from groundup.training.step import LARGE_NETWORK
 
 RESERVE = 0.15
 """The share of a budget that is left for what the estimate misses."""
-LOADED = 5_000_000
-"""Bytes of the libraries that are loaded after the first step only: for checkpoints, the report, the model card."""
 WORTH_SAYING = 0.97
 """What else would help is named where it takes no more than this share of the memory."""
 
@@ -94,18 +93,9 @@ class _Estimate:
             keeps_freed=device.type == "cpu" and held <= LARGE_NETWORK,
             libraries=_libraries(held) if device.type != "cuda" else 0,  # a card's are not its tensors'
         )
-        sizes = known_sizes(settings, data)
         self.rows_each = data.train.width if isinstance(data, PreparedExamples) else 1  # a pair is two rows
-        self.load = Load(
-            config=config,
-            settings=training,
-            adapter_parameters=trained if files.lora else None,
-            row_length=sizes.longest_row,
-            learned_share=sizes.learned_share,
-            evaluation_rows=settings.evaluation.batch_size,
-            evaluation_tokens=min(settings.evaluation.max_tokens or sizes.held_out, sizes.held_out),
-            held_out=sizes.held_out,
-            sample_tokens=training.sample_tokens,
+        self.load = replace(
+            load_of(settings, known_sizes(settings, data), config), adapter_parameters=trained if files.lora else None
         )
 
     def __call__(self, training: TrainingSettings, threads: int = 0, product_bytes: int = 0, **changed: Any) -> Memory:
@@ -122,7 +112,7 @@ class _Estimate:
 
 def _libraries(num_parameters: int) -> int:
     """Bytes of what this process holds beside a network of so many parameters, and of what it will."""
-    there = resident_bytes()
+    there = held_bytes()
     return max(0, there - 4 * num_parameters) + LOADED if there else 0
 
 

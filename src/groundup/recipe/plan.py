@@ -8,38 +8,35 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from groundup.device import autocast_dtype, memory_bytes, pick_device, set_threads
+from groundup.cores import available_cores
+from groundup.device import memory_bytes, pick_device
 from groundup.errors import SettingError
 from groundup.language_model.locate import find_model
 from groundup.model.adapter_config import is_adapter
-from groundup.model.counts import parameter_counts, training_flops
+from groundup.model.counts import forward_flops, parameter_counts, training_flops
 from groundup.model.directory import read_config
-from groundup.model.lora import adapter_parameters
 from groundup.model.settings import TransformerConfig
 from groundup.recipe.accelerators import UTILIZATION, Accelerator
 from groundup.recipe.base_tokenizer import base_path
 from groundup.recipe.data import Prepared, found_prepared
+from groundup.recipe.expected_memory import RUNTIME, adapters_of, described, load_of, rank_here
 from groundup.recipe.made_up import made_up_data
-from groundup.recipe.rehearse import Measured, held_bytes, rehearse
+from groundup.recipe.rehearse import Measured, rehearse
 from groundup.recipe.settings import Recipe
 from groundup.recipe.sizes import Sizes, assumed_sizes, known_sizes
 from groundup.recipe.train import starting_model, with_vocabulary
+from groundup.report.compute import WATTS_A_CORE
 from groundup.text.cache import cache_directory
 from groundup.text.catalogue import MODELS
 from groundup.text.fetch import is_fetched
 from groundup.text.remote import is_hub_id
 from groundup.training.memory import FULL, Load, Memory, Rank, Strategy, cache_bytes, rows_at_once, training_memory
 from groundup.training.schedules import with_steps
-from groundup.training.settings import TrainingSettings
-from groundup.training.shards import num_shards
-from groundup.training.step import LARGE_NETWORK
 
 Say = Callable[[str], None]
+SECONDS = 15.0
+"""That are measured, about; what can't be stopped within them may go on for some more."""
 STRATEGIES: tuple[Strategy, ...] = ("single", "ddp", "fsdp")
-RUNTIME = 900_000_000
-"""Bytes of a GPU that its driver's context and its libraries take: some 0.5 GB of CUDA's, and as much of NCCL's and cuBLAS's rooms."""
-LOADED = 5_000_000
-"""Bytes of main memory that a training's libraries take beyond those that are there when it begins: safetensors, jinja2, tokenizers."""
 
 
 def find_config(settings: Recipe, folder: Path, vocab_size: int) -> TransformerConfig:
@@ -93,6 +90,8 @@ def describe(settings: Recipe, sizes: Sizes, config: TransformerConfig) -> dict[
     tokens = round(halves * training.batch_size * sizes.row_length)
     flops = training_flops(config, tokens, round(sizes.row_length), round(tokens * sizes.learned_share), adapters)
     parameters = parameter_counts(config)
+    # What is computed twice to save memory is work, though no progress.
+    again = forward_flops(config, tokens, round(sizes.row_length), 0) if training.activation_checkpointing else 0
     return {
         "parameters": parameters | ({"adapters": adapters} if adapters is not None else {}),
         "trained": parameters["total"] if adapters is None else adapters,
@@ -107,49 +106,10 @@ def describe(settings: Recipe, sizes: Sizes, config: TransformerConfig) -> dict[
         "epochs": round(training.max_steps * training.batch_size / sizes.rows, 3),
         "flops_a_step": flops,
         "flops": flops * training.max_steps,
+        "flops_computed_twice": again * training.max_steps,
         "cache_bytes_a_text": cache_bytes(config, 1, config.max_seq_len),
         "assumed": list(sizes.assumed),
     }
-
-
-def adapters_of(settings: Recipe, config: TransformerConfig) -> int | None:
-    """How many parameters are trained beside frozen ones; None if all are."""
-    return adapter_parameters(config, settings.training.lora) if settings.training.method == "lora" else None
-
-
-def load_of(settings: Recipe, sizes: Sizes, config: TransformerConfig) -> Load:
-    """What the recipe asks of the memory. Rows are as long as the longest, which batches come to."""
-    training = with_steps(settings.training, sizes.rows)
-    if training.objective == "preference":
-        training = replace(training, batch_size=2 * training.batch_size)
-    return Load(
-        config,
-        training,
-        adapters_of(settings, config),
-        row_length=sizes.longest_row,
-        learned_share=sizes.learned_share,
-        evaluation_rows=settings.evaluation.batch_size,
-        evaluation_tokens=min(settings.evaluation.max_tokens or sizes.held_out, sizes.held_out),
-        held_out=sizes.held_out,
-        sample_tokens=training.sample_tokens,
-    )
-
-
-def rank_here(training: TrainingSettings, config: TransformerConfig) -> Rank:
-    """This process of this machine."""
-    device = pick_device(training.device)
-    threads = set_threads(training.num_threads)
-    narrow = autocast_dtype(training.precision, device)
-    if device.type != "cpu":
-        return Rank("cuda", narrow.itemsize if narrow else FULL, libraries=RUNTIME)
-    return Rank(
-        "cpu",
-        narrow.itemsize if narrow else FULL,
-        num_shards=num_shards(training, device, threads),
-        num_readers=threads,
-        keeps_freed=parameter_counts(config)["total"] <= LARGE_NETWORK,
-        libraries=held_bytes() + LOADED,
-    )
 
 
 def plan_elsewhere(
@@ -163,11 +123,11 @@ def plan_elsewhere(
         if strategy != "single" and count == 1:
             continue
         world = 1 if strategy == "single" else count
-        memory[strategy] = training_memory(load, Rank("cuda", product_bytes, 1, 1, strategy, world, RUNTIME))
+        memory[strategy] = training_memory(load, Rank("cuda", product_bytes, 1, 1, strategy, world, libraries=RUNTIME))
     wanted: Strategy = "single" if count == 1 else "ddp"
     fitting = [name for name in (wanted, "fsdp") if name in memory and memory[name].total <= card.memory]
     chosen = fitting[0] if fitting else None
-    seconds = facts["flops"] / (UTILIZATION * card.flops * count)
+    seconds = (facts["flops"] + facts["flops_computed_twice"]) / (UTILIZATION * card.flops * count)
     return {
         "accelerator": asdict(card),
         "count": count,
@@ -181,15 +141,10 @@ def plan_elsewhere(
     }
 
 
-def described(memory: Memory) -> dict[str, Any]:
-    """As JSON values."""
-    return {**asdict(memory), "total": memory.total}
-
-
 def advice(load: Load, card: Accelerator, count: int, product_bytes: int) -> list[str]:
     """Overrides with which it fits onto a card after all; empty where nothing helps."""
     strategy: Strategy = "fsdp" if count > 1 else "single"
-    rank = Rank("cuda", product_bytes, 1, 1, strategy, count, RUNTIME)
+    rank = Rank("cuda", product_bytes, 1, 1, strategy, count, libraries=RUNTIME)
     for twice in (False, True):
         for parts in range(1, load.settings.batch_size // count + 1):
             if load.settings.batch_size % parts or rows_at_once(load.settings, count * parts) < 1:
@@ -202,7 +157,7 @@ def advice(load: Load, card: Accelerator, count: int, product_bytes: int) -> lis
 
 
 def plan_here(
-    settings: Recipe, folder: Path, sizes: Sizes, data: Prepared | None, seconds: float = 15.0, started: float = 0.0
+    settings: Recipe, folder: Path, sizes: Sizes, data: Prepared | None, started: float = 0.0
 ) -> dict[str, Any]:
     """The plan for this machine: some of its steps are taken. `started`: seconds that the process had lived before.
 
@@ -220,13 +175,14 @@ def plan_here(
     with made_up_data(settings, folder, sizes, data) as (adjusted, read):
         files = starting_model(adjusted, read.tokenizer, folder)
         opened = started + time.perf_counter() - begun
-        measured = rehearse(adjusted, read, files, device, load, rank, seconds, opened)
+        measured = rehearse(adjusted, read, files, device, load, rank, SECONDS, opened)
     max_steps = with_steps(settings.training, sizes.rows).max_steps
     return {
         **found,
         "too_large": False,
         "device": device.type,
         "measured": asdict(measured),
+        "flops_per_second": measured.flops / measured.step,
         **time_and_memory(settings, max_steps, sizes.held_out, measured),
     }
 
@@ -252,5 +208,16 @@ def time_and_memory(settings: Recipe, max_steps: int, held_out: int, measured: M
         "seconds_by_part": parts,
         "tokens_per_second": measured.tokens / measured.step,
         "memory_bytes": measured.peak_bytes,
-        "joules": None if measured.watts is None else measured.watts * parts["steps"],
+        **energy(parts["steps"], measured.watts, training.num_threads or available_cores()),
     }
+
+
+def energy(seconds: float, watts: float | None, cores: int) -> dict[str, Any]:
+    """Of the steps: measured, or else an estimate that says so."""
+    joules = seconds * (cores * WATTS_A_CORE if watts is None else watts)
+    how = (
+        f"an estimate, {WATTS_A_CORE:g} W for each of {cores} cores: no counter can be read"
+        if watts is None
+        else "measured"
+    )
+    return {"joules": joules, "energy_is_measured": watts is not None, "energy": f"{joules / 3600:.2g} Wh, {how}"}

@@ -7,9 +7,6 @@ arithmetic.
 
 from __future__ import annotations
 
-import math
-import re
-import resource
 import shutil
 import tempfile
 import time
@@ -26,7 +23,9 @@ from groundup.device import (
     autocast_dtype,
     card_uuid,
     give_back_freed_memory,
+    held_bytes,
     matmul_flops_per_second,
+    peak_bytes,
     set_threads,
     synchronize,
 )
@@ -96,9 +95,12 @@ class Measured:
 
     def evaluating(self, num_tokens: int) -> float:
         """Seconds to read so many held-out tokens."""
-        if num_tokens <= self.readers * self.batch_tokens:
-            return min(num_tokens, self.batch_tokens) * self.evaluation_token
-        return num_tokens * self.evaluation_token / self.readers
+        return self.evaluation_token * busiest_reads(num_tokens, self.readers, self.batch_tokens)
+
+
+def busiest_reads(num_tokens: int, readers: int, batch_tokens: int) -> float:
+    """How many of so many tokens that thread reads which the others wait for: a batch, or, of many batches, its share."""
+    return min(num_tokens, batch_tokens) if num_tokens <= readers * batch_tokens else num_tokens / readers
 
 
 @dataclass(frozen=True)
@@ -136,8 +138,8 @@ def rehearse(
 ) -> Measured:
     """Take some steps of a recipe's training, and what comes between them, in about so many seconds.
 
-    `load` and `rank`: what the memory is worked out from where not all of it can be seen here. `opened`: seconds that it has taken already to
-    open data and model. Nothing is kept.
+    `load` and `rank`: what the memory is worked out from where not all of it can be seen here. `opened`: seconds that it has taken
+    already to open data and model. Nothing is kept.
     """
     begun = time.perf_counter()
     libraries = LOADED + max(0, held_bytes() - sum(parameter.nbytes for parameter in files.model.parameters()))
@@ -193,7 +195,7 @@ class _Measuring:
         give_back_freed_memory()
         steps = self._steps()
         report_first = _timed(self.task.show)
-        of_token = self._evaluate(0.25)
+        of_token = self._evaluate(min(0.25, 0.55 * self._left() / self.seconds))
         sample = self._sample_token(composition)
         give_back_freed_memory()
         report = _timed(self.task.show)
@@ -221,15 +223,19 @@ class _Measuring:
             measuring=time.perf_counter() - self.begun,
         )
 
+    def _left(self) -> float:
+        """Seconds that are left of those that all of this may take; a little at least."""
+        return max(1.0, self.seconds - (time.perf_counter() - self.begun))
+
     def _steps(self) -> Steps:
         """Some of each kind of step."""
         kinds = self._kinds_of_steps()
-        meter = EnergyMeter(card_uuid(self.device))
+        meter, budget = EnergyMeter(card_uuid(self.device)), 0.5 * self._left()
         joules: list[float | None] = []
         rates, spent, first = [], 0.0, 0.0
         for kind in kinds:
             meter.read()
-            times = self._times(kind, 0.5 * self.seconds / len(kinds))
+            times = self._times(kind, budget / len(kinds))
             joules.append(meter.read())
             steady = times[1:] or times
             rates.append(sum(seconds for seconds, _ in steady) / sum(flops for _, flops in steady))
@@ -259,7 +265,7 @@ class _Measuring:
             task = replace(task, batch=cut_batch)
         times: list[tuple[float, int]] = []
         while len(times) < 2 or (time.perf_counter() < end and len(times) < MOST_STEPS):
-            if len(times) == 1 and times[0][0] > 0.7 * budget:
+            if len(times) == 1 and times[0][0] > 0.8 * budget:
                 break
             step = (kind.start + len(times)) % task.settings.max_steps
             start = time.perf_counter()
@@ -312,8 +318,7 @@ class _Measuring:
         with self.machinery.shards.at_rest():
             evaluate: partial[dict[str, Any]] = self.task.evaluate  # type: ignore[assignment]
             spent = _timed(partial(evaluate.func, *evaluate.args[:-1], self.read_tokens))
-        working = min(self.readers, math.ceil(self.read_tokens / self.batch_tokens))
-        return spent * working / self.read_tokens
+        return spent / busiest_reads(self.read_tokens, self.readers, self.batch_tokens)
 
     @property
     def window(self) -> int:
@@ -384,27 +389,6 @@ def held_out_tokens(data: Prepared) -> int:
     if isinstance(data, PreparedData):
         return len(data.validation.ids)
     return int(data.validation.lengths.sum())
-
-
-def peak_bytes(device: torch.device) -> int:
-    """The most memory that this process has held so far: of a CUDA device what PyTorch reserved there, else main memory."""
-    if device.type == "cuda":
-        return torch.cuda.max_memory_reserved(device)
-    try:
-        found = re.search(r"VmHWM:\s+(\d+)", Path("/proc/self/status").read_text())
-    except OSError:
-        found = None
-    if found:
-        return 1024 * int(found[1])
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-
-
-def held_bytes() -> int:
-    """The main memory that this process holds now."""
-    try:
-        return 1024 * int(re.search(r"VmRSS:\s+(\d+)", Path("/proc/self/status").read_text())[1])  # type: ignore[index]
-    except (OSError, TypeError):
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
 def _timed(function: Callable[[], object]) -> float:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from groundup.errors import SettingError
 from groundup.model.counts import parameter_counts, training_flops
 from groundup.model.settings import TransformerConfig
-from groundup.training.memory import Load, Rank, training_memory
+from groundup.training.memory import LARGEST_KEPT, Load, Rank, training_memory
 from groundup.training.settings import TrainingSettings
 
 TOKENS_A_PARAMETER = 20
@@ -47,6 +47,8 @@ class Shape:
             f"model.d_model={config.d_model}",
             f"model.num_layers={config.num_layers}",
             f"model.num_heads={config.num_heads}",
+            "model.head_dim=0",
+            "model.d_ff=0",
         ]
         if config.num_kv_heads != config.num_heads:
             changed.append(f"model.num_kv_heads={config.num_kv_heads}")
@@ -115,6 +117,7 @@ def _with_sizes(config: TransformerConfig, width: int, depth: int) -> Transforme
 
 def _trained(config: TransformerConfig, settings: TrainingSettings, rank: Rank, memory: float) -> Shape | None:
     """The shape with its training, or None where it doesn't fit."""
+    rank = replace(rank, keeps_freed=rank.keeps_freed and parameter_counts(config)["total"] <= LARGEST_KEPT)
     for parts in range(settings.accumulation_steps, settings.batch_size + 1):
         if settings.batch_size % parts:
             continue

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -27,6 +28,7 @@ from groundup.recipe.identity import require_same_recipe
 from groundup.recipe.memory_budget import parts_within_budget
 from groundup.recipe.precision import warn_of_slow_precision
 from groundup.recipe.private import privacy_of
+from groundup.recipe.promise import Promise
 from groundup.recipe.reference import find_reference
 from groundup.recipe.resume import open_run
 from groundup.recipe.save import ModelFiles
@@ -99,6 +101,7 @@ def train(
 def _train_locked(
     settings: Recipe, directory: RunDirectory, folder: Path, device: torch.device, say: Say
 ) -> TrainedRun:
+    begun = time.perf_counter()
     for line in settings_in_vain(settings.training):
         say(line)
     data = prepare_recipe(settings, folder, say)
@@ -135,8 +138,10 @@ def _train_locked(
     if settings.training.objective == "preference" and isinstance(data, PreparedExamples):
         reference = find_reference(model, data, directory, checkpoint, settings.evaluation.batch_size, dtype)
     composition = compose(settings, directory, data, files, peak_flops, reference, privacy)
+    promise = Promise(settings, directory, begun, resumed=checkpoint is not None)
+    promise.memory(data, composition.task)
     try:
-        outcome = train_loop(composition.task, checkpoint)
+        outcome = train_loop(promise.telling_time(composition.task), checkpoint)
     except TrainingError:
         write_report(directory.path)  # a picture of how it went wrong
         raise
@@ -144,6 +149,7 @@ def _train_locked(
         finish(settings, directory, files, composition, outcome, say)
         if files.base:
             _say_if_in_vain(directory, outcome, settings.model.base, say)
+    promise.keep(device, outcome.finished, outcome.progress.joules)
     with explain_os_errors(directory.path):
         write_report(directory.path)
     return TrainedRun(directory.path, outcome.stopped_because)

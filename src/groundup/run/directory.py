@@ -21,8 +21,9 @@ from groundup.run.records import append_record, begins_with, cut_records
 RECIPE_FILE, MANIFEST_FILE, RESULT_FILE, LOCK_FILE = "recipe.toml", "manifest.json", "result.json", "run.lock"
 MODEL_FOLDER, DATA_FOLDER = "model", "data"
 METRICS_FILE, EVENTS_FILE, SAMPLES_FILE = "metrics.jsonl", "events.jsonl", "samples.jsonl"
-CAME_LATER = ("checkpoints", "measurements")
-"""What the manifest gets to know while training goes on, and after: the hashes of files that come of it."""
+CAME_LATER = ("checkpoints", "measurements", "plan")
+"""What the manifest gets to know while training goes on, and after: the hashes of files that come of it; what the training was expected to
+take, and what it took."""
 
 
 class RunDirectory:
@@ -162,6 +163,11 @@ class RunDirectory:
         with self._manifest_to_change() as manifest:
             if "measurements" in manifest:
                 manifest["measurements"][file.relative_to(self.path).as_posix()] = sha256_file(file)
+
+    def record_plan(self, name: str, figures: Mapping[str, Any]) -> None:
+        """Add to what the manifest says of the plan: the `promise`, or the `outcome`."""
+        with self._manifest_to_change() as manifest:
+            manifest.setdefault("plan", {})[name] = dict(figures)
 
     def sync_records(self) -> None:
         """Make the records durable, so that a checkpoint never stands without the lines that led to it."""

@@ -22,6 +22,8 @@ FULL = 4
 """Bytes of a number in fp32: weights, gradients, moments and the residual stream."""
 LOGITS_AT_ONCE = {"cpu": 2**24, "cuda": 2**28}
 """As in objectives/token_loss.py: how many logits there are at a time."""
+LARGEST_KEPT = 30_000_000
+"""As `LARGE_NETWORK` in training/step.py: parameters up to which the C library keeps what is freed."""
 HELD_IN_STEPS, HELD_IN_READING = 1.4, 2.2
 """How many times as much as is in use at once is held where the C library keeps what is freed: fitted on eleven shapes, none of them among
 those that plans are held to (benchmarks/planning)."""
