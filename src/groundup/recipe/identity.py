@@ -118,6 +118,8 @@ def require_same_recipe(directory: RunDirectory, settings: Recipe) -> None:
         )
     there = _flat(as_plain(build(Recipe, read_toml(file))))
     wanted = _flat(as_plain(settings))
+    if settings.training.memory_budget and settings.training.accumulation_steps <= there["training.accumulation_steps"]:
+        wanted["training.accumulation_steps"] = there["training.accumulation_steps"]  # the budget had it raised
     different = [
         f"{name} is {there.get(name)!r} there and {wanted.get(name)!r} here"
         for name in wanted

@@ -10,7 +10,6 @@ from typing import Any
 
 import torch
 
-from groundup.config import write_toml
 from groundup.device import autocast_dtype, matmul_flops_per_second, memory_bytes, pick_device, set_threads
 from groundup.errors import GenerationError, MachineError, SettingError, TrainingError
 from groundup.language_model import LanguageModel
@@ -26,13 +25,14 @@ from groundup.recipe.data import prepare_recipe
 from groundup.recipe.fine_tuning import settings_in_vain
 from groundup.recipe.finish import finish
 from groundup.recipe.identity import require_same_recipe
+from groundup.recipe.memory_budget import parts_within_budget
 from groundup.recipe.precision import warn_of_slow_precision
 from groundup.recipe.private import privacy_of
 from groundup.recipe.promise import Promise
 from groundup.recipe.reference import find_reference
 from groundup.recipe.resume import open_run
 from groundup.recipe.save import ModelFiles
-from groundup.recipe.settings import Recipe, check_start, load_recipe, sources_folder
+from groundup.recipe.settings import Recipe, begun_texts, check_start, load_recipe, sources_folder
 from groundup.report.page import report_is_stale, write_report
 from groundup.run.directory import METRICS_FILE, RunDirectory
 from groundup.run.files import explain_os_errors
@@ -87,7 +87,7 @@ def train(
     directory = check_start(str(recipe), settings, Path(run) if run else None, resume)
     with directory.locked():
         if not (resume and directory.started):
-            directory.require_empty(write_toml(settings))  # once more, now that it is ours
+            directory.require_empty(begun_texts(settings))  # once more, now that it is ours
         if directory.started:
             require_same_recipe(directory, settings)
             if directory.finished:
@@ -118,7 +118,9 @@ def _train_locked(
         LanguageModel(model, data.tokenizer).check_prompt(settings.training.sample_prompt)
     except GenerationError as error:
         raise SettingError("training.sample_prompt", settings.training.sample_prompt, str(error)) from error
-    set_threads(settings.training.num_threads)
+    num_threads = set_threads(settings.training.num_threads)
+    parts = parts_within_budget(settings, directory, data, files, device, num_threads, say)
+    settings = replace(settings, training=replace(settings.training, accumulation_steps=parts))
     dtype = autocast_dtype(settings.training.precision, device)
     peak_flops = matmul_flops_per_second(device, dtype or torch.float32)
     checkpoint = open_run(settings, directory, folder, data, files, device, peak_flops, privacy, say)

@@ -8,7 +8,7 @@ import os
 import shutil
 import socket
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -41,10 +41,10 @@ class RunDirectory:
         """The model's folder appears last, by a rename, when all that it is told of is written."""
         return (self.path / MODEL_FOLDER / "config.json").is_file()
 
-    def require_empty(self, recipe: str | None = None) -> None:
+    def require_empty(self, recipes: Collection[str] = ()) -> None:
         """Raise `RunError` unless the folder is missing or holds nothing: nothing of anybody's is ever overwritten.
 
-        A lock may be there, and a recipe file with this very text: a crash between a run's first two files leaves both. So may the
+        A lock may be there, and a recipe file with one of these very texts: a crash between a run's first two files leaves both. So may the
         folder of rows that were given from Python.
         """
         if self.path.is_symlink() and not self.path.exists():
@@ -64,7 +64,7 @@ class RunDirectory:
             temporary_name(self.path / MANIFEST_FILE).name,
             DATA_FOLDER,
         }
-        if names == {RECIPE_FILE} and recipe is not None and (self.path / RECIPE_FILE).read_bytes() == recipe.encode():
+        if names == {RECIPE_FILE} and (self.path / RECIPE_FILE).read_bytes() in [text.encode() for text in recipes]:
             return
         if names:
             raise RunError(f"{self.path} is not empty and is not a run; name another folder with --run DIR")

@@ -35,11 +35,8 @@ Backward = Callable[[nn.Module, Tensor], Tensor]
 
 
 def num_shards(settings: TrainingSettings, device: torch.device, num_threads: int) -> int:
-    """How many threads take a part of each batch: on a CPU all of them, but no more than there are rows.
-
-    One for a compiled network, and for one that computes its activations twice (which replays the default generator's dropout).
-    """
-    if device.type != "cpu" or settings.compile or settings.activation_checkpointing:
+    """How many threads take a part of each batch: on a CPU all of them, but no more than there are rows. One for a compiled network."""
+    if device.type != "cpu" or settings.compile:
         return 1
     return min(num_threads, settings.batch_size // settings.accumulation_steps)
 
@@ -61,7 +58,7 @@ class Shards:
         device = next(model.parameters()).device
         # `torch.manual_seed` seeds every device, and formats a stack trace for each that isn't in use.
         self.default_generator = default_generator(device)
-        if device.type == "cpu" and network is model and not model.activation_checkpointing:
+        if device.type == "cpu" and network is model:
             for one, generator in zip((model, *twins), self.generators, strict=True):
                 _draw_from(one, generator)
         self.num_threads, self.threads_each = num_threads, max(1, num_threads // num_shards)
