@@ -26,7 +26,8 @@ from groundup.cli.runs import runs
 from groundup.cli.serve import serve
 from groundup.cli.train import train
 from groundup.cli.verify import verify
-from groundup.errors import GroundupError
+from groundup.errors import GroundupError, PeerLostError, TrainingError
+from groundup.training.parallel_settings import LAUNCHED, is_first_process, is_started_by_torchrun
 
 app = typer.Typer(
     name="groundup",
@@ -83,7 +84,7 @@ def main() -> None:
     except GroundupError as error:
         if os.environ.get("GROUNDUP_DEBUG"):
             raise
-        print(f"groundup: {error}", file=sys.stderr)
+        _tell(error)
         sys.exit(1)
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)
@@ -102,6 +103,18 @@ def main() -> None:
             file=sys.stderr,
         )
         sys.exit(1)
+
+
+def _tell(error: GroundupError) -> None:
+    """Print the one sentence; of several processes that train together the launcher prints it, or else one of them."""
+    if is_started_by_torchrun():
+        from groundup.training.launch import record_failure
+
+        agreed = isinstance(error, TrainingError) and not is_first_process()  # all come to it, after the same step
+        follows = isinstance(error, PeerLostError) and LAUNCHED in os.environ
+        if agreed or follows or record_failure(str(error)):
+            return
+    print(f"groundup: {error}", file=sys.stderr)
 
 
 def _require_folder() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import signal
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,7 +18,6 @@ from groundup.device import card_uuid, give_back_freed_memory, matmul_flops_per_
 from groundup.energy import EnergyMeter
 from groundup.errors import TrainingError
 from groundup.run.checkpoints import OPTIMIZER_FILE, list_checkpoints, prune_checkpoints, read_state, write_checkpoint
-from groundup.run.directory import RunDirectory
 from groundup.training.progress import TrainingProgress
 from groundup.training.schedules import learning_rate_factor
 from groundup.training.settings import TrainingSettings
@@ -58,7 +58,7 @@ def train(task: Task, resume_from: Path | None = None, until: int | None = None)
     same machine. After step `until` it saves and leaves off, for whoever replays a stretch. Raises `TrainingError` when the loss
     is not finite; the weights on disk then are all good.
     """
-    settings, run = task.settings, task.run
+    settings, run, ranks = task.settings, task.run, task.ranks
 
     # 1. The machine: device, threads, optimizer, number format.
     machinery = prepare_machinery(task, resume_from)
@@ -71,8 +71,8 @@ def train(task: Task, resume_from: Path | None = None, until: int | None = None)
 
     with (
         machinery.shards,
-        TrainingProgress(last_step, progress.step) as display,
-        _writer(settings, run, progress.step) as tensorboard,
+        TrainingProgress(last_step, progress.step, quiet=not ranks.first) as display,
+        _writer(task, progress.step) as tensorboard,
         StopRequest() as stop,
     ):
         if progress.step == 0:
@@ -93,6 +93,9 @@ def train(task: Task, resume_from: Path | None = None, until: int | None = None)
 
             # 4. The record. This is where the host waits for the device.
             last, stopping = step == last_step, stop.received
+            if ranks.size > 1:  # whichever of them was asked to stop, they do so after the same step
+                asked = ranks.largest(stopping or 0)
+                stopping = signal.Signals(asked) if asked else None
             due_to_save = step % settings.save_steps == 0 or last or stopping is not None or step == until
             due_to_evaluate = step % settings.eval_steps == 0 or last
             if step % settings.logging_steps == 0 or due_to_save or due_to_evaluate:
@@ -100,10 +103,11 @@ def train(task: Task, resume_from: Path | None = None, until: int | None = None)
                 _tell_of_spikes(task, machinery)
                 elapsed = time.perf_counter() - clock
                 if due_to_save or due_to_evaluate:  # a card takes some milliseconds to tell
-                    progress = replace(progress, joules=_sum(progress.joules, energy.read(), energy_begun))
+                    joules = ranks.total(energy.read())
+                    progress = replace(progress, joules=_sum(progress.joules, joules, energy_begun))
                     energy_begun = True
                 progress = replace(progress, seconds=progress.seconds + elapsed)
-                speed, reached = tokens / max(elapsed, 1e-9), flops / max(elapsed, 1e-9)
+                speed, reached = tokens / max(elapsed, 1e-9), flops / max(elapsed, 1e-9) / ranks.size
                 if reached > machinery.peak_flops:
                     _measure_peak_again(machinery)
                 mfu = reached / machinery.peak_flops
@@ -125,9 +129,9 @@ def train(task: Task, resume_from: Path | None = None, until: int | None = None)
 
             # 6. The checkpoint.
             out_of_patience = 0 < settings.patience <= progress.evaluations_without_best
-            if due_to_save or improved or out_of_patience:
+            if (due_to_save or improved or out_of_patience) and ranks.first:
                 _save(task, machinery, progress)
-            if due_to_evaluate:
+            if due_to_evaluate and ranks.first:
                 task.show()
                 _measure_peak_again(machinery)
 
@@ -251,7 +255,16 @@ def _log(
 def _evaluate(
     task: Task, progress: Progress, display: TrainingProgress, tensorboard: Any, counts: bool = True
 ) -> Progress:
-    """Measure the model and let it write; with `counts`, keep the best and patience."""
+    """Measure the model and let it write; with `counts`, keep the best and patience. The first process does, and tells the others."""
+    if task.ranks.size > 1:
+        found = task.ranks.once(lambda: asdict(_evaluate_here(task, progress, display, tensorboard, counts)))
+        return Progress(**found)
+    return _evaluate_here(task, progress, display, tensorboard, counts)
+
+
+def _evaluate_here(
+    task: Task, progress: Progress, display: TrainingProgress, tensorboard: Any, counts: bool
+) -> Progress:
     start = time.perf_counter()
     task.model.eval()
     figures = task.evaluate()
@@ -294,6 +307,7 @@ def _save(task: Task, machinery: Machinery, progress: Progress) -> None:
         "guard": machinery.guard.state(),
         "scaler": machinery.scaler.state_dict() if machinery.scaler else None,
         "num_threads": machinery.num_threads,
+        "processes": task.ranks.size,
         "device": machinery.device.type,
         "precision": precision_name(machinery.dtype),
         "records": task.run.record_marks(),
@@ -308,12 +322,12 @@ def _save(task: Task, machinery: Machinery, progress: Progress) -> None:
 
 
 @contextmanager
-def _writer(settings: TrainingSettings, run: RunDirectory, step: int) -> Iterator[Any]:
+def _writer(task: Task, step: int) -> Iterator[Any]:
     """A TensorBoard writer, or None. After a resume, what it had written past the step is hidden."""
-    if not settings.tensorboard:
+    if not (task.settings.tensorboard and task.ranks.first):
         yield None
         return
     from groundup.run.tensorboard import open_writer
 
-    with open_writer(run.path / "tensorboard", step) as writer:
+    with open_writer(task.run.path / "tensorboard", step) as writer:
         yield writer
