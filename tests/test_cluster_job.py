@@ -67,7 +67,7 @@ def test_its_directives_are_sbatchs_and_come_first() -> None:
 def test_it_starts_torchrun_on_each_machine(environment: dict[str, str], tmp_path: Path) -> None:
     command = ["bash", str(JOB), "my recipe.toml", "runs/mine", "training.max_steps=5"]
     subprocess.run(command, check=True, env=environment, cwd=tmp_path)
-    parsed = parse_args((tmp_path / "torchrun.txt").read_text().splitlines())
+    parsed = parse_args((tmp_path / "torchrun.txt").read_text().splitlines())  # type: ignore[no-untyped-call]
     assert (parsed.nnodes, parsed.nproc_per_node, parsed.rdzv_endpoint, parsed.module) == ("2", "8", "one:29500", True)
     assert parsed.training_script == "groundup"
     expected = ["train", "my recipe.toml", "parallel.strategy=fsdp", "training.max_steps=5", "--run", "runs/mine"]
