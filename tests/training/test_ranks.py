@@ -133,6 +133,24 @@ def test_the_parts_of_a_checkpoint_are_a_model(folder: Path, found: Found) -> No
         torch.testing.assert_close(weights, expected, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.parametrize("size", [2, 4])
+def test_what_the_processes_say_to_each_other(found: Found, size: int) -> None:
+    different = "the text is not the same in process"
+    assert all(one["different"].startswith(f"{different} {size - 1} as in process 0: give") for one in found[size])
+    assert found[size][0]["before"] == []
+    assert all(0 in one["before"] for one in found[size][1:])
+
+
+@pytest.mark.parametrize("size", [2, 4])
+def test_who_waits_for_one_that_is_gone_is_told(found: Found, size: int) -> None:
+    *others, gone = found[size]
+    assert gone["lost"] == ""
+    for rank, one in enumerate(others):
+        assert one["lost"].startswith(
+            f"process {rank} of {size} stopped, since another one has ended; that one says why"
+        )
+
+
 def test_only_the_first_process_writes(folder: Path, found: Found) -> None:
     steps = [line["step"] for line in lines(folder / "4" / "muon")]
     assert steps == [1, 2, 3, 4, 5, 6]
