@@ -17,12 +17,14 @@ from numpy.typing import NDArray
 from tests.preference_pairs import pair_batch, random_pairs
 from torch import Tensor, nn
 
-from groundup.errors import PeerLostError, RunError, TrainingError
+from groundup.errors import GroundupError, PeerLostError, RunError, TrainingError
 from groundup.model.directory import load_model, save_model, save_model_part, save_part_index
 from groundup.model.lora import add_lora
 from groundup.model.lora_settings import LoraSettings
 from groundup.model.settings import Preset, TransformerConfig, preset_config
 from groundup.model.transformer import Transformer
+from groundup.recipe import compose
+from groundup.recipe.train import train as train_recipe
 from groundup.run.checkpoints import list_checkpoints
 from groundup.run.directory import FollowedRun, RunDirectory
 from groundup.training import ranks as ranks_module
@@ -268,10 +270,24 @@ def come_in_turn(folder: Path, rank: int) -> list[int]:
     return before
 
 
-def process(rank: int, size: int, port: int, folder: Path) -> None:
+def train_in_vain(recipe: Path, run: Path) -> str:
+    """A whole training by a recipe whose loss is no number; how it ends in this process."""
+
+    def no_number(network: nn.Module, batch: Tensor) -> Tensor:
+        return loss_sum(network, batch) * math.nan
+
+    compose.loss_sum = no_number
+    try:
+        train_recipe(recipe, {"parallel.strategy": "ddp", "training.device": "cpu"}, run=run, say=lambda text: None)
+    except GroundupError as error:
+        return f"{type(error).__name__}: {error}"
+    return "it ended well"
+
+
+def process(rank: int, size: int, ports: tuple[int, int], folder: Path, recipe: Path) -> None:
     """One of several processes, as torchrun would have started it."""
     torch.set_num_threads(1)
-    place = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": size, "LOCAL_WORLD_SIZE": size, "MASTER_PORT": port}
+    place = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": size, "LOCAL_WORLD_SIZE": size, "MASTER_PORT": ports[0]}
     os.environ.update({"MASTER_ADDR": "127.0.0.1", **{name: str(value) for name, value in place.items()}})
     ranks_module.LAST_WORDS = 0.0  # seconds
     lost = ""
@@ -287,4 +303,8 @@ def process(rank: int, size: int, port: int, folder: Path) -> None:
                 ranks.wait()  # for one that is gone
     except PeerLostError as error:
         lost = str(error)
-    (folder / f"{rank}.json").write_text(json.dumps({**found, "lost": lost}), encoding="utf-8")
+    found["lost"] = lost
+    if size == 2:
+        os.environ["MASTER_PORT"] = str(ports[1])
+        found["recipe"] = train_in_vain(recipe, folder / "recipe")
+    (folder / f"{rank}.json").write_text(json.dumps(found), encoding="utf-8")

@@ -31,18 +31,20 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def found(folder: Path) -> Found:
+def found(folder: Path, tiny_recipe: Path) -> Found:
     """What became of each case in each process of one, two and four. They are forked from a server that has loaded PyTorch once."""
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["tests.training.rank_cases"])
     results: Found = {1: [run_cases(folder / "alone")]}
     for size in (2, 4):
         (folder / str(size)).mkdir()
-        with socket.socket() as free:
+        with socket.socket() as free, socket.socket() as another:
             free.bind(("127.0.0.1", 0))
-            port = free.getsockname()[1]
+            another.bind(("127.0.0.1", 0))
+            ports = (free.getsockname()[1], another.getsockname()[1])
         processes = [
-            context.Process(target=process, args=(rank, size, port, folder / str(size))) for rank in range(size)
+            context.Process(target=process, args=(rank, size, ports, folder / str(size), tiny_recipe))
+            for rank in range(size)
         ]
         for one in processes:
             one.start()
@@ -149,6 +151,13 @@ def test_who_waits_for_one_that_is_gone_is_told(found: Found, size: int) -> None
         assert one["lost"].startswith(
             f"process {rank} of {size} stopped, since another one has ended; that one says why"
         )
+
+
+def test_a_loss_that_is_no_number_is_told_by_the_first_process_alone(folder: Path, found: Found) -> None:
+    first, second = (one["recipe"] for one in found[2])
+    assert first.startswith("TrainingError: the loss or its gradient was not finite (NaN or Inf) at step 1;")
+    assert second.startswith("PeerLostError: process 1 of 2 stopped")
+    assert (folder / "2" / "recipe" / "report.html").is_file()
 
 
 def test_only_the_first_process_writes(folder: Path, found: Found) -> None:

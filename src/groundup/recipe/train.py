@@ -170,8 +170,9 @@ def _train_locked(
     try:
         outcome = train_loop(composition.task, checkpoint)
     except TrainingError:
-        if ranks.first:
-            write_report(directory.path)  # a picture of how it went wrong
+        if not ranks.first:
+            ranks.wait()  # in vain: until the first, which came to the same, has told of it and is gone
+        write_report(directory.path)  # a picture of how it went wrong
         raise
     if not ranks.first:
         return TrainedRun(directory.path, outcome.stopped_because)
