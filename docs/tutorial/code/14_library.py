@@ -11,8 +11,11 @@ from letter_runs import folder, show
 
 from groundup.cli.main import app
 
-SHAPE = "model.preset=gpt2 model.d_model=768 model.num_layers=12 model.num_heads=12 model.d_ff=3072 model.max_seq_len=1024 model.vocab_size=50257"
-COMMAND = f"groundup plan shakespeare {SHAPE} training.batch_size=480 training.max_steps=5000 --on h100 --count 8"
+SHAPE = "model.preset=gpt2 model.d_model=768 model.num_layers=12 model.num_heads=12 model.d_ff=3072"
+TEXT = "model.max_seq_len=1024 model.vocab_size=50257"
+COMMAND = (
+    f"groundup plan shakespeare {SHAPE} {TEXT} training.batch_size=480 training.max_steps=5000 --on h100 --count 8"
+)
 
 
 def memory(settings: str) -> dict[str, float]:

@@ -27,7 +27,8 @@ from groundup.cli.runs import runs
 from groundup.cli.serve import serve
 from groundup.cli.train import train
 from groundup.cli.verify import verify
-from groundup.errors import GroundupError
+from groundup.errors import GroundupError, PeerLostError
+from groundup.training.parallel_settings import LAUNCHED, is_started_by_torchrun
 
 app = typer.Typer(
     name="groundup",
@@ -100,7 +101,7 @@ def main() -> None:
     except GroundupError as error:
         if os.environ.get("GROUNDUP_DEBUG"):
             raise
-        print(f"groundup: {error}", file=sys.stderr)
+        _tell(error)
         sys.exit(1)
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)
@@ -119,6 +120,17 @@ def main() -> None:
             file=sys.stderr,
         )
         sys.exit(1)
+
+
+def _tell(error: GroundupError) -> None:
+    """Print the one sentence; of several processes that train together the launcher prints it, or else one of them."""
+    if is_started_by_torchrun():
+        from groundup.training.launch import record_failure
+
+        follows = isinstance(error, PeerLostError) and LAUNCHED in os.environ
+        if follows or record_failure(str(error)):
+            return
+    print(f"groundup: {error}", file=sys.stderr)
 
 
 def _require_folder() -> None:

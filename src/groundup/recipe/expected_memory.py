@@ -12,6 +12,8 @@ from groundup.model.settings import TransformerConfig
 from groundup.recipe.settings import Recipe
 from groundup.recipe.sizes import Sizes
 from groundup.training.memory import FULL, Load, Memory, Rank
+from groundup.training.parallel_settings import Strategy
+from groundup.training.ranks import ALONE, Ranks
 from groundup.training.schedules import with_steps
 from groundup.training.settings import TrainingSettings
 from groundup.training.shards import num_shards
@@ -46,18 +48,23 @@ def load_of(settings: Recipe, sizes: Sizes, config: TransformerConfig) -> Load:
     )
 
 
-def rank_here(training: TrainingSettings, config: TransformerConfig) -> Rank:
-    """This process of this machine."""
+def rank_here(
+    training: TrainingSettings, config: TransformerConfig, strategy: Strategy = "single", ranks: Ranks = ALONE
+) -> Rank:
+    """This process of this machine, which may be one of several that train together."""
     device = pick_device(training.device)
-    threads = set_threads(training.num_threads)
+    threads = set_threads(ranks.threads(training.num_threads))
     narrow = autocast_dtype(training.precision, device)
     if device.type != "cpu":
-        return Rank("cuda", narrow.itemsize if narrow else FULL, libraries=RUNTIME)
+        size = narrow.itemsize if narrow else FULL
+        return Rank("cuda", size, strategy=strategy, world_size=ranks.size, libraries=RUNTIME)
     return Rank(
         "cpu",
         narrow.itemsize if narrow else FULL,
-        num_shards=num_shards(training, device, threads),
+        num_shards=num_shards(training, device, threads, ranks.size),
         num_readers=threads,
+        strategy=strategy,
+        world_size=ranks.size,
         keeps_freed=parameter_counts(config)["total"] <= LARGE_NETWORK,
         libraries=held_bytes() + LOADED,
     )

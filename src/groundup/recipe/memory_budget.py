@@ -21,6 +21,7 @@ from groundup.recipe.sizes import known_sizes
 from groundup.run.directory import RECIPE_FILE, RunDirectory
 from groundup.tokens.prepared_examples import PreparedExamples
 from groundup.training.memory import Memory, Rank, training_memory
+from groundup.training.ranks import ALONE, Ranks
 from groundup.training.settings import TrainingSettings, parts_of_batch
 from groundup.training.shards import num_shards
 from groundup.training.step import LARGE_NETWORK
@@ -39,11 +40,12 @@ def parts_within_budget(
     device: torch.device,
     num_threads: int,
     say: Callable[[str], None],
+    ranks: Ranks = ALONE,
 ) -> int:
     """The fewest `accumulation_steps`, no fewer than the recipe asks for, with which training fits into its memory budget.
 
-    Without a budget those that it asks for. By estimate (training/memory.py), and with a share of the budget to spare. A run that has
-    begun keeps what it chose. `say` is told what is chosen. Raises `SettingError` if one row at a time takes more than the budget, with
+    Without a budget those that it asks for. The budget is each process's, if several train together. By estimate
+    (training/memory.py), and with a share of the budget to spare. A run that has begun keeps what it chose. `say` is told what is chosen. Raises `SettingError` if one row at a time takes more than the budget, with
     what would take less.
     """
     training = settings.training
@@ -52,7 +54,7 @@ def parts_within_budget(
     if directory.started:
         return build(Recipe, read_toml(directory.path / RECIPE_FILE)).training.accumulation_steps
     budget = read_bytes("training.memory_budget", training.memory_budget)
-    estimate = _Estimate(settings, data, files, device, num_threads)
+    estimate = _Estimate(settings, data, files, device, num_threads, ranks)
     found: list[tuple[int, Memory]] = []
     for parts in parts_of_batch(training):
         found.append((parts, estimate(replace(training, accumulation_steps=parts))))
@@ -81,15 +83,23 @@ class _Estimate:
     """The most memory that a training takes here, by kind, of its settings and what else is asked of the memory otherwise."""
 
     def __init__(
-        self, settings: Recipe, data: Prepared, files: ModelFiles, device: torch.device, num_threads: int
+        self,
+        settings: Recipe,
+        data: Prepared,
+        files: ModelFiles,
+        device: torch.device,
+        num_threads: int,
+        ranks: Ranks = ALONE,
     ) -> None:
         training, config = settings.training, files.model.config
         trained, held = parameter_split(files.model)
         dtype = autocast_dtype(training.precision, device)
-        self.device, self.num_threads = device, num_threads
+        self.device, self.num_threads, self.num_processes = device, num_threads, ranks.size
         self.rank = Rank(
             device="cuda" if device.type == "cuda" else "cpu",
             product_bytes=4 if dtype is None else 2,
+            strategy=settings.parallel.strategy,
+            world_size=ranks.size,
             keeps_freed=device.type == "cpu" and held <= LARGE_NETWORK,
             libraries=_libraries(held) if device.type != "cuda" else 0,  # a card's are not its tensors'
         )
@@ -103,7 +113,7 @@ class _Estimate:
         rank = replace(
             self.rank,
             product_bytes=product_bytes or self.rank.product_bytes,
-            num_shards=num_shards(training, self.device, threads),
+            num_shards=num_shards(training, self.device, threads, self.num_processes),
             num_readers=threads if self.rank.device == "cpu" else 1,
         )
         in_rows = replace(training, batch_size=training.batch_size * self.rows_each)

@@ -21,6 +21,7 @@ from groundup.recipe.sizes import known_sizes
 from groundup.run.directory import METRICS_FILE, RunDirectory
 from groundup.run.records import read_records
 from groundup.training.memory import training_memory
+from groundup.training.ranks import Ranks
 from groundup.training.step import Task
 
 
@@ -32,12 +33,12 @@ class Promise:
         self.held_out, self.loop_begun = 0, begun
         self.figures: dict[str, Any] = {}
 
-    def memory(self, data: Prepared, task: Task) -> None:
+    def memory(self, data: Prepared, task: Task, ranks: Ranks) -> None:
         """Tell what memory it will take, and which kind of it how much."""
         if self.resumed:
             return
         config, sizes = task.model.config, known_sizes(self.settings, data)
-        rank = rank_here(task.settings, config)
+        rank = rank_here(task.settings, config, self.settings.parallel.strategy, ranks)
         network = sum(parameter.nbytes for parameter in task.model.parameters()) if rank.device == "cpu" else 0
         rank = replace(rank, libraries=max(0, rank.libraries - network))
         found = training_memory(load_of(self.settings, sizes, config), rank)

@@ -15,9 +15,9 @@ from typing import Literal
 from groundup.model.counts import parameter_counts
 from groundup.model.lora_settings import LoraSettings
 from groundup.model.settings import TransformerConfig
+from groundup.training.parallel_settings import Strategy
 from groundup.training.settings import TrainingSettings
 
-Strategy = Literal["single", "ddp", "fsdp"]
 FULL = 4
 """Bytes of a number in fp32: weights, gradients, moments and the residual stream."""
 LOGITS_AT_ONCE = {"cpu": 2**24, "cuda": 2**28}
