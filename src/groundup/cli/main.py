@@ -90,6 +90,15 @@ def main() -> None:
     except BrokenPipeError:  # the reader of our output, such as `head`, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
+    except (MemoryError, RuntimeError, ImportError) as error:
+        if os.environ.get("GROUNDUP_DEBUG") or not _is_of_memory(error):
+            raise
+        print(
+            "groundup: there is not enough memory for this: lower training.batch_size, model.max_seq_len or the network's size, or end "
+            "what else is running; what was saved before is whole (--debug shows where it happened)",
+            file=sys.stderr,
+        )
+        sys.exit(1)
     except OSError as error:
         if os.environ.get("GROUNDUP_DEBUG"):
             raise
@@ -102,6 +111,19 @@ def main() -> None:
             file=sys.stderr,
         )
         sys.exit(1)
+
+
+def _is_of_memory(error: Exception) -> bool:
+    """Whether the system, or a card, refused memory; PyTorch and Python's threads have only words for it."""
+    words = (
+        "can't allocate memory",
+        "not enough memory",
+        "out of memory",
+        "can't start new thread",
+        "std::bad_alloc",
+        "failed to map segment",
+    )
+    return isinstance(error, MemoryError) or any(word in str(error) for word in words)
 
 
 def _require_folder() -> None:
