@@ -26,7 +26,8 @@ from groundup.cli.runs import runs
 from groundup.cli.serve import serve
 from groundup.cli.train import train
 from groundup.cli.verify import verify
-from groundup.errors import GroundupError
+from groundup.errors import GroundupError, MachineError, PeerLostError, TrainingError
+from groundup.training.parallel_settings import LAUNCHED, is_first_process, is_started_by_torchrun
 
 app = typer.Typer(
     name="groundup",
@@ -83,7 +84,7 @@ def main() -> None:
     except GroundupError as error:
         if os.environ.get("GROUNDUP_DEBUG"):
             raise
-        print(f"groundup: {error}", file=sys.stderr)
+        _tell(error)
         sys.exit(1)
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)
@@ -93,10 +94,11 @@ def main() -> None:
     except (MemoryError, RuntimeError, ImportError) as error:
         if os.environ.get("GROUNDUP_DEBUG") or not _is_of_memory(error):
             raise
-        print(
-            "groundup: there is not enough memory for this: lower training.batch_size, model.max_seq_len or the network's size, or end "
-            "what else is running; what was saved before is whole (--debug shows where it happened)",
-            file=sys.stderr,
+        _tell(
+            MachineError(
+                "there is not enough memory for this: lower training.batch_size, model.max_seq_len or the network's size, or end what else "
+                "is running; what was saved before is whole (--debug shows where it happened)"
+            )
         )
         sys.exit(1)
     except OSError as error:
@@ -124,6 +126,18 @@ def _is_of_memory(error: Exception) -> bool:
         "failed to map segment",
     )
     return isinstance(error, MemoryError) or any(word in str(error) for word in words)
+
+
+def _tell(error: GroundupError) -> None:
+    """Print the one sentence; of several processes that train together the launcher prints it, or else one of them."""
+    if is_started_by_torchrun():
+        from groundup.training.launch import record_failure
+
+        agreed = isinstance(error, TrainingError) and not is_first_process()  # all come to it, after the same step
+        follows = isinstance(error, PeerLostError) and LAUNCHED in os.environ
+        if agreed or follows or record_failure(str(error)):
+            return
+    print(f"groundup: {error}", file=sys.stderr)
 
 
 def _require_folder() -> None:

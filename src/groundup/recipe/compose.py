@@ -39,6 +39,7 @@ from groundup.training.objectives.preference import (
     preference_loss_sum,
 )
 from groundup.training.privacy.plan import PrivacyPlan
+from groundup.training.ranks import ALONE, Ranks
 from groundup.training.schedules import with_steps
 from groundup.training.settings import TrainingSettings
 from groundup.training.step import Task
@@ -65,6 +66,7 @@ def compose(
     peak_flops: float,
     reference: Reference | None,
     privacy: PrivacyPlan | None,
+    ranks: Ranks = ALONE,
 ) -> Composition:
     """The training that a recipe asks for. With `reference` preference tuning; with `privacy` a private one."""
     training, model = with_steps(settings.training, data.plan.num_rows), files.model
@@ -82,6 +84,7 @@ def compose(
             show=partial(write_report, directory.path),
             save_model=files.save,
             peak_flops=peak_flops,
+            ranks=ranks,
             fingerprint={
                 **made_with,
                 "manifest": directory.made_of(),

@@ -30,6 +30,7 @@ from groundup.run.directory import MANIFEST_FILE, RECIPE_FILE, RunDirectory
 from groundup.text.catalogue import CATALOGUE
 from groundup.text.settings import DataSettings
 from groundup.tokens.settings import TokenizerSettings
+from groundup.training.parallel_settings import ParallelSettings
 from groundup.training.settings import TrainingSettings
 
 
@@ -41,6 +42,7 @@ class Recipe:
     tokenizer: TokenizerSettings = field(default_factory=TokenizerSettings)
     model: ModelSettings = field(default_factory=ModelSettings)
     training: TrainingSettings = field(default_factory=TrainingSettings)
+    parallel: ParallelSettings = field(default_factory=ParallelSettings)
     evaluation: EvaluationSettings = field(default_factory=EvaluationSettings)
     generation: GenerationSettings = field(default_factory=GenerationSettings)
 
@@ -53,6 +55,12 @@ class Recipe:
         )
         if self.training.privacy.on:
             check_private(self)
+            require(
+                self.parallel.strategy == "single",
+                "parallel.strategy",
+                self.parallel.strategy,
+                "use single with training.privacy: each process would draw rows and noise of its own",
+            )
         require(
             self.data.canaries.count == 0 or self.training.objective == "language_model",
             "data.canaries.count",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -10,8 +11,8 @@ from typing import Any
 import torch
 
 from groundup.config import write_toml
-from groundup.device import autocast_dtype, matmul_flops_per_second, memory_bytes, pick_device, set_threads
-from groundup.errors import GenerationError, MachineError, SettingError, TrainingError
+from groundup.device import autocast_dtype, matmul_flops_per_second, memory_bytes, set_threads
+from groundup.errors import GenerationError, MachineError, RunError, SettingError, TrainingError
 from groundup.language_model import LanguageModel
 from groundup.model.adapter import weights_sha256
 from groundup.model.counts import parameter_counts
@@ -24,15 +25,15 @@ from groundup.recipe.compose import compose
 from groundup.recipe.data import prepare_recipe
 from groundup.recipe.fine_tuning import settings_in_vain
 from groundup.recipe.finish import finish
-from groundup.recipe.identity import require_same_recipe
+from groundup.recipe.identity import data_hashes, require_same_recipe
 from groundup.recipe.precision import warn_of_slow_precision
 from groundup.recipe.private import privacy_of
 from groundup.recipe.reference import find_reference
 from groundup.recipe.resume import open_run
 from groundup.recipe.save import ModelFiles
-from groundup.recipe.settings import Recipe, check_start, load_recipe, sources_folder
+from groundup.recipe.settings import Recipe, check_start, default_run, load_recipe, sources_folder
 from groundup.report.page import report_is_stale, write_report
-from groundup.run.directory import METRICS_FILE, RunDirectory
+from groundup.run.directory import METRICS_FILE, FollowedRun, RunDirectory
 from groundup.run.files import explain_os_errors
 from groundup.run.records import read_records
 from groundup.tokens.example_facts import describe_labels
@@ -43,7 +44,9 @@ from groundup.tokens.prepared_facts import describe_steps
 from groundup.tokens.tokenizer import Tokenizer
 from groundup.training.loop import Outcome
 from groundup.training.loop import train as train_loop
+from groundup.training.optimizers import trainable
 from groundup.training.privacy.plan import describe_privacy
+from groundup.training.ranks import Ranks, joined
 from groundup.training.schedules import with_steps
 
 Say = Callable[[str], None]
@@ -81,27 +84,45 @@ def train(
     starts, if there is none). Raises a `GroundupError` that says what to do.
     """
     settings = load_recipe(str(recipe), overrides)
-    device = pick_device(settings.training.device)
-    directory = check_start(str(recipe), settings, Path(run) if run else None, resume)
-    with directory.locked():
-        if not (resume and directory.started):
-            directory.require_empty(write_toml(settings))  # once more, now that it is ours
-        if directory.started:
-            require_same_recipe(directory, settings)
-            if directory.finished:
-                directory.verify_model()
-                if report_is_stale(directory.path):  # it ended, or the disk was full, before the last page was written
-                    write_report(directory.path)
+    folder = Path(run) if run else None
+    with joined(settings.parallel, settings.training.device) as (ranks, device):
+        if ranks.first:
+            directory = check_start(str(recipe), settings, folder, resume)
+        else:
+            directory, say = FollowedRun(folder or default_run(str(recipe))), _silent
+        with directory.locked():
+            if ranks.once(lambda: _is_finished(settings, directory, resume)):
                 return TrainedRun(directory.path, "already_finished")
-        return _train_locked(settings, directory, sources_folder(str(recipe), directory), device, say)
+            sources = sources_folder(str(recipe), directory)
+            return _train_locked(settings, directory, sources, device, ranks, say)
+
+
+def _is_finished(settings: Recipe, directory: RunDirectory, resume: bool) -> bool:
+    """Whether there is nothing left to do in this run, which is ours now. Raises `RunError` where it can't be begun or gone on with."""
+    if not (resume and directory.started):
+        directory.require_empty(write_toml(settings))  # once more, now that it is ours
+    if not directory.started:
+        return False
+    require_same_recipe(directory, settings)
+    if directory.finished:
+        directory.verify_model()
+        if report_is_stale(directory.path):  # it ended, or the disk was full, before the last page was written
+            write_report(directory.path)
+    return directory.finished
+
+
+def _silent(text: str) -> None:
+    """The first process says it."""
 
 
 def _train_locked(
-    settings: Recipe, directory: RunDirectory, folder: Path, device: torch.device, say: Say
+    settings: Recipe, directory: RunDirectory, folder: Path, device: torch.device, ranks: Ranks, say: Say
 ) -> TrainedRun:
     for line in settings_in_vain(settings.training):
         say(line)
-    data = prepare_recipe(settings, folder, say)
+    data = ranks.one_before_the_others(lambda: prepare_recipe(settings, folder, say))
+    if ranks.size > 1:
+        ranks.require_same("the prepared text", json.dumps([write_toml(settings), data_hashes(data)]))
     more = describe(data.facts) if isinstance(data, PreparedData) else describe_labels(data.facts)
     for line in (*describe_steps(data.facts), *more):
         say(line)
@@ -115,10 +136,21 @@ def _train_locked(
         LanguageModel(model, data.tokenizer).check_prompt(settings.training.sample_prompt)
     except GenerationError as error:
         raise SettingError("training.sample_prompt", settings.training.sample_prompt, str(error)) from error
-    set_threads(settings.training.num_threads)
+    set_threads(ranks.threads(settings.training.num_threads))
     dtype = autocast_dtype(settings.training.precision, device)
     peak_flops = matmul_flops_per_second(device, dtype or torch.float32)
-    checkpoint = open_run(settings, directory, folder, data, files, device, peak_flops, privacy, say)
+
+    def begin() -> str:
+        found = open_run(settings, directory, folder, data, files, device, peak_flops, privacy, say, ranks)
+        return str(found or "")
+
+    began = ranks.once(begin)
+    checkpoint = Path(began) if began else None
+    if ranks.largest(0 if directory.started else ranks.rank):
+        raise RunError(
+            f"{directory.path} is not there on every machine: name a folder that they share with --run DIR, since all go on from its "
+            "checkpoints"
+        )
     if checkpoint is not None:
         files.load(checkpoint)
     warn_of_slow_precision(settings.training, device, say)
@@ -129,15 +161,19 @@ def _train_locked(
         )
     say(f"{_size(files)}, {len(data.train.ids):,} training tokens, {device.type}; the run is in {directory.path}")
     model.to(device)
+    ranks.send(trainable(model))  # the same from the first step on, whatever each machine's processor made of the seed
     reference = None
     if settings.training.objective == "preference" and isinstance(data, PreparedExamples):
-        reference = find_reference(model, data, directory, checkpoint, settings.evaluation.batch_size, dtype)
-    composition = compose(settings, directory, data, files, peak_flops, reference, privacy)
+        reference = find_reference(model, data, directory, checkpoint, settings.evaluation.batch_size, dtype, ranks)
+    composition = compose(settings, directory, data, files, peak_flops, reference, privacy, ranks)
     try:
         outcome = train_loop(composition.task, checkpoint)
     except TrainingError:
-        write_report(directory.path)  # a picture of how it went wrong
+        if ranks.first:
+            write_report(directory.path)  # a picture of how it went wrong
         raise
+    if not ranks.first:
+        return TrainedRun(directory.path, outcome.stopped_because)
     if outcome.finished:
         finish(settings, directory, files, composition, outcome, say)
         if files.base:

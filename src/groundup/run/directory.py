@@ -240,6 +240,32 @@ class RunDirectory:
         return changed
 
 
+class FollowedRun(RunDirectory):
+    """A run that another process writes, in the eyes of one that trains it together with that one: it is read, and never written."""
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        yield
+
+    def write_manifest(self, manifest: dict[str, Any]) -> None:
+        pass
+
+    def record_checkpoint(self, checkpoint: Path) -> None:
+        pass
+
+    def sync_records(self) -> None:
+        pass
+
+    def log_metrics(self, record: dict[str, Any]) -> None:
+        pass
+
+    def log_sample(self, record: dict[str, Any]) -> None:
+        pass
+
+    def log_event(self, event: str, step: int, why: str = "", **facts: Any) -> None:
+        pass
+
+
 def _take(descriptor: int) -> None:
     """Lock a file. Someone who only looks whether it is locked holds it for an instant, so one refusal is not the last word."""
     for _ in range(9):

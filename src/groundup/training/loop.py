@@ -18,7 +18,6 @@ from groundup.device import card_uuid, give_back_freed_memory, matmul_flops_per_
 from groundup.energy import EnergyMeter
 from groundup.errors import TrainingError
 from groundup.run.checkpoints import OPTIMIZER_FILE, list_checkpoints, prune_checkpoints, read_state, write_checkpoint
-from groundup.run.directory import RunDirectory
 from groundup.training.progress import TrainingProgress
 from groundup.training.schedules import learning_rate_factor
 from groundup.training.settings import TrainingSettings
@@ -61,14 +60,14 @@ def train(task: Task, resume_from: Path | None = None, until: int | None = None)
     same machine. After step `until` it saves and leaves off, for whoever replays a stretch. Raises `TrainingError` when the loss
     is not finite; the weights on disk then are all good.
     """
-    settings, run = task.settings, task.run
+    settings, run, ranks = task.settings, task.run, task.ranks
 
     # 1. The machine: device, threads, optimizer, number format.
     machinery = prepare_machinery(task, resume_from)
 
     # 2. Where to begin: at zero, or as the checkpoint left off.
     progress = _restore(task, machinery, resume_from) if resume_from else Progress()
-    if resume_from:  # a process that ended in the midst of it may have left more than are kept
+    if resume_from and ranks.first:  # a process that ended in the midst of it may have left more than are kept
         prune_checkpoints(run.path, settings.keep_checkpoints, progress.best_step)
     if 0 < settings.patience <= progress.evaluations_without_best:
         return Outcome(progress, "patience")
@@ -76,8 +75,8 @@ def train(task: Task, resume_from: Path | None = None, until: int | None = None)
 
     with (
         machinery.shards,
-        TrainingProgress(last_step, progress.step) as display,
-        _writer(settings, run, progress.step) as tensorboard,
+        TrainingProgress(last_step, progress.step, quiet=not ranks.first) as display,
+        _writer(task, progress.step) as tensorboard,
         StopRequest() as stop,
     ):
         if progress.step == 0:
@@ -88,7 +87,7 @@ def train(task: Task, resume_from: Path | None = None, until: int | None = None)
             with machinery.shards.at_rest():
                 progress = _evaluate(task, progress, display, tensorboard, stop)
             give_back_freed_memory()
-            if not progress.evaluation_due:
+            if not progress.evaluation_due and ranks.first:
                 _save(task, machinery, progress)  # what was saved here knew of no validation
         if progress.evaluation_due:  # a stop already; what there is to save is saved
             return _stopped(task, progress, stop.received)
@@ -108,6 +107,9 @@ def train(task: Task, resume_from: Path | None = None, until: int | None = None)
 
             # 4. The record. This is where the host waits for the device.
             last, stopping = step == last_step, stop.received
+            if ranks.size > 1:  # whichever of them was asked to stop, they do so after the same step
+                asked = ranks.largest(stopping or 0)
+                stopping = signal.Signals(asked) if asked else None
             due_to_save = step % settings.save_steps == 0 or last or stopping is not None or step == until
             due_to_evaluate = step % settings.eval_steps == 0 or last
             if step % settings.logging_steps == 0 or due_to_save or due_to_evaluate:
@@ -115,10 +117,11 @@ def train(task: Task, resume_from: Path | None = None, until: int | None = None)
                 _tell_of_spikes(task, machinery)
                 elapsed = time.perf_counter() - clock
                 if due_to_save or due_to_evaluate:  # a card takes some milliseconds to tell
-                    progress = replace(progress, joules=_sum(progress.joules, energy.read(), energy_begun))
+                    joules = ranks.total(energy.read())
+                    progress = replace(progress, joules=_sum(progress.joules, joules, energy_begun))
                     energy_begun = True
                 progress = replace(progress, seconds=progress.seconds + elapsed)
-                speed, reached = tokens / max(elapsed, 1e-9), flops / max(elapsed, 1e-9)
+                speed, reached = tokens / max(elapsed, 1e-9), flops / max(elapsed, 1e-9) / ranks.size
                 if reached > machinery.peak_flops:
                     _measure_peak_again(machinery)
                 mfu = reached / machinery.peak_flops
@@ -138,14 +141,15 @@ def train(task: Task, resume_from: Path | None = None, until: int | None = None)
                 give_back_freed_memory()  # validation's, which the next step would only add to
                 improved = progress.best_step != before
             if progress.evaluation_due:
-                _save(task, machinery, progress)
+                if ranks.first:
+                    _save(task, machinery, progress)
                 return _stopped(task, progress, stop.received)
 
             # 6. The checkpoint.
             out_of_patience = 0 < settings.patience <= progress.evaluations_without_best
-            if due_to_save or improved or out_of_patience:
+            if (due_to_save or improved or out_of_patience) and ranks.first:
                 _save(task, machinery, progress)
-            if due_to_evaluate:
+            if due_to_evaluate and ranks.first:
                 task.show()
                 _measure_peak_again(machinery)
 
@@ -274,7 +278,19 @@ def _log(
 def _evaluate(
     task: Task, progress: Progress, display: TrainingProgress, tensorboard: Any, stop: StopRequest, counts: bool = True
 ) -> Progress:
-    """Measure the model and let it write; with `counts`, keep the best and patience. A stop leaves that, and it stays due."""
+    """Measure the model and let it write; with `counts`, keep the best and patience. The first process does, and tells the others.
+
+    A stop leaves that, and it stays due.
+    """
+    if task.ranks.size > 1:
+        found = task.ranks.once(lambda: asdict(_evaluate_here(task, progress, display, tensorboard, stop, counts)))
+        return Progress(**found)
+    return _evaluate_here(task, progress, display, tensorboard, stop, counts)
+
+
+def _evaluate_here(
+    task: Task, progress: Progress, display: TrainingProgress, tensorboard: Any, stop: StopRequest, counts: bool
+) -> Progress:
     start = time.perf_counter()
     task.model.eval()
     try:
@@ -324,6 +340,7 @@ def _save(task: Task, machinery: Machinery, progress: Progress) -> None:
         "guard": machinery.guard.state(),
         "scaler": machinery.scaler.state_dict() if machinery.scaler else None,
         "num_threads": machinery.num_threads,
+        "processes": task.ranks.size,
         "device": machinery.device.type,
         "precision": precision_name(machinery.dtype),
         "records": task.run.record_marks(),
@@ -338,12 +355,12 @@ def _save(task: Task, machinery: Machinery, progress: Progress) -> None:
 
 
 @contextmanager
-def _writer(settings: TrainingSettings, run: RunDirectory, step: int) -> Iterator[Any]:
+def _writer(task: Task, step: int) -> Iterator[Any]:
     """A TensorBoard writer, or None. After a resume, what it had written past the step is hidden."""
-    if not settings.tensorboard:
+    if not (task.settings.tensorboard and task.ranks.first):
         yield None
         return
     from groundup.run.tensorboard import open_writer
 
-    with open_writer(run.path / "tensorboard", step) as writer:
+    with open_writer(task.run.path / "tensorboard", step) as writer:
         yield writer

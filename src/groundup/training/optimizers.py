@@ -11,6 +11,7 @@ from torch.optim.adamw import adamw
 from groundup.errors import CheckpointError
 from groundup.model.transformer import Attention, FeedForward, Transformer
 from groundup.training.muon import Each, Muon, in_turn
+from groundup.training.ranks import ALONE, Ranks
 from groundup.training.settings import TrainingSettings
 
 
@@ -41,7 +42,12 @@ class Optimizer:
     """
 
     def __init__(
-        self, model: Transformer, settings: TrainingSettings, num_parts: int = 1, dtype: torch.dtype | None = None
+        self,
+        model: Transformer,
+        settings: TrainingSettings,
+        num_parts: int = 1,
+        dtype: torch.dtype | None = None,
+        ranks: Ranks = ALONE,
     ) -> None:
         self.settings = settings
         named: dict[str, Tensor] = {name: p for name, p in model.named_parameters() if p.requires_grad}
@@ -55,6 +61,7 @@ class Optimizer:
             settings.weight_decay,
             num_parts,
             dtype if dtype == torch.bfloat16 else None,  # Muon bears rounding, but fp16's narrow range it wouldn't
+            ranks,
         )
         decayed = {name for name, p in named.items() if p.ndim >= 2 and name not in EMBEDDINGS}
         rest = [name for name in named if name not in by_muon]

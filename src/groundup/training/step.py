@@ -23,6 +23,7 @@ from groundup.training.optimizers import Optimizer, gradient_norm, scale_gradien
 from groundup.training.privacy.plan import PrivacyPlan
 from groundup.training.privacy.randomness import secret_seed
 from groundup.training.privacy.steps import PrivateSteps
+from groundup.training.ranks import ALONE, Ranks
 from groundup.training.settings import TrainingSettings
 from groundup.training.shards import Shards, num_shards
 
@@ -73,6 +74,8 @@ class Task:
     """What `loss_sum` gives behind the loss, in its order; their means are logged with it."""
     rows_read: Callable[[np.ndarray], tuple[int, int]] = rows_read
     """How many rows of a batch the network reads, and how many tokens of each."""
+    ranks: Ranks = ALONE
+    """Which of the processes that train together this one is. Batches are the same in all; each reads its rows of them."""
     privacy: PrivacyPlan | None = None
     """How the gradient is made private. It asks for marked rows, (B, L+1), and for a `loss_sum` of all logits where all is trained."""
 
@@ -115,30 +118,38 @@ def prepare_machinery(task: Task, resume_from: Path | None = None) -> Machinery:
     """Optimizer, guard, threads and number format for a task; its `shards` are to be entered before the first step."""
     settings = task.settings
     device = next(task.model.parameters()).device
-    wanted_threads = read_state(resume_from)["num_threads"] if resume_from else settings.num_threads
+    wanted_threads = _wanted_threads(task, resume_from)
     dtype = autocast_dtype(settings.precision, device)
     task.model.activation_checkpointing = settings.activation_checkpointing
     num_threads = set_threads(wanted_threads)
     if device.type == "cpu":
         large = sum(parameter.numel() for parameter in task.model.parameters()) > LARGE_NETWORK
         (hand_back_freed_memory if large else keep_freed_memory)()
-    parts = num_shards(settings, device, num_threads)
+    parts = num_shards(settings, device, num_threads, task.ranks.size)
     network: nn.Module = torch.compile(task.model) if settings.compile else task.model  # type: ignore[assignment]
     parameters = trainable(task.model)
     frozen = any(not parameter.requires_grad for parameter in task.model.parameters())
     return Machinery(
         device=device,
-        optimizer=Optimizer(task.model, settings, parts, dtype),
+        optimizer=Optimizer(task.model, settings, parts, dtype, task.ranks),
         guard=StepGuard(settings.spike_sigmas, device),
         scaler=torch.amp.GradScaler(device.type) if dtype == torch.float16 else None,
         dtype=dtype,
-        shards=Shards(task.model, network, parts, num_threads),
+        shards=Shards(task.model, network, parts, num_threads, task.ranks),
         num_threads=num_threads,
         peak_flops=task.peak_flops,
         parameters=parameters,
         adapter_parameters=sum(parameter.numel() for parameter in parameters) if frozen else None,
         privacy=PrivateSteps(task.privacy) if task.privacy else None,
     )
+
+
+def _wanted_threads(task: Task, resume_from: Path | None) -> int:
+    """Those that the run began with, unless other processes trained it then."""
+    state = read_state(resume_from) if resume_from else {}
+    if state and state.get("processes", 1) == task.ranks.size:
+        return int(state["num_threads"])
+    return task.ranks.threads(task.settings.num_threads)
 
 
 def take_step(task: Task, machinery: Machinery, step: int, factor: float) -> Step:
@@ -167,6 +178,8 @@ def _accumulate_gradients(task: Task, machinery: Machinery, step: int, batch: Te
             return task.loss_sum(network, rows)
 
     def backward(network: nn.Module, rows: Tensor) -> Tensor:
+        if not len(rows):  # a part has fewer rows than there are processes
+            return _nothing_read(network, total)
         means = sums_of(network, rows) / num_terms
         loss = means[0] if means.ndim else means
         (machinery.scaler.scale(loss) if machinery.scaler else loss).backward()  # type: ignore[no-untyped-call]
@@ -179,7 +192,18 @@ def _accumulate_gradients(task: Task, machinery: Machinery, step: int, batch: Te
         total += machinery.shards.run(way_back, rows, seed)
     if private is not None:
         private.finish(machinery.parameters, len(machinery.shards.networks), machinery.shards.each)
+    if task.ranks.size > 1:
+        task.ranks.sum([parameter.grad for parameter in machinery.parameters if parameter.grad is not None])
+        task.ranks.sum([total])
     return total
+
+
+def _nothing_read(network: nn.Module, total: Tensor) -> Tensor:
+    """What the way back gives of no rows: gradients of zero where there are none yet, and a loss of zero."""
+    for parameter in network.parameters():
+        if parameter.requires_grad and parameter.grad is None:
+            parameter.grad = torch.zeros_like(parameter)
+    return torch.zeros_like(total) if len(total) > 1 else torch.zeros_like(total[0])
 
 
 def _update(settings: TrainingSettings, machinery: Machinery, step: int, loss: Tensor, factor: float) -> Tensor:
