@@ -229,7 +229,7 @@ def test_a_signal_saves_and_stops_after_the_step(tmp_path: Path, number: signal.
 
 def test_a_stop_does_not_wait_for_a_long_validation_which_is_made_up_for_later(tmp_path: Path) -> None:
     """A scheduler leaves ten seconds; validation may take longer, and changes nothing, so it is left."""
-    shape = {"max_steps": 8, "eval_steps": 3, "save_steps": 5, "keep_checkpoints": 9}
+    shape: dict[str, Any] = {"max_steps": 8, "eval_steps": 3, "save_steps": 5, "keep_checkpoints": 9}
     whole = train(make_task(tmp_path / "whole", evaluations=[9.0, 3.0, 2.0, 1.0], **shape))
 
     def stopped() -> dict[str, float]:

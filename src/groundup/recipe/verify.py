@@ -245,7 +245,7 @@ def _records(directory: RunDirectory) -> Iterator[Link]:
         elif not goes_on and file.stat().st_size != mark["bytes"]:
             yield Link(name, "broken", f"lines were added to those {until}, where training ended")
         else:
-            yield Link(name, "whole", f"its lines {until}" if goes_on else "")
+            yield Link(name, "whole", "" if file.stat().st_size == mark["bytes"] else f"its lines {until}")
 
 
 def _ended_at(directory: RunDirectory) -> int | None:
