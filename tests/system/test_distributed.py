@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from groundup.recipe.train import train
+from groundup.recipe.verify import verify
 from groundup.run.checkpoints import list_checkpoints, read_state
 from groundup.run.directory import RunDirectory
 from groundup.run.records import read_records
@@ -24,7 +25,7 @@ OVERRIDES = [
     "training.eval_steps=20",
     "model.dropout=0.0",
 ]
-DDP = "parallel.strategy=ddp"
+DDP, FSDP = "parallel.strategy=ddp", "parallel.strategy=fsdp"
 
 
 def start(command: list[str], recipe: Path, run: Path, *more: str) -> subprocess.Popen[str]:
@@ -57,7 +58,8 @@ def children_of(process: subprocess.Popen[str]) -> list[int]:
 def test_killed_and_stopped_it_goes_on_with_other_processes_and_ends_as_one_would(
     tiny_recipe: Path, tmp_path: Path
 ) -> None:
-    """One of two is killed; a single one goes on, and is asked to stop; two hosts finish. The losses are those of one process."""
+    """One of two is killed; a single one goes on, and is asked to stop; two hosts finish, with the weights dealt out.
+    The losses are those of one process."""
     run = tmp_path / "run"
     process = here(tiny_recipe, run, 2)
     wait_for_step(process, run, 10)
@@ -85,7 +87,7 @@ def test_killed_and_stopped_it_goes_on_with_other_processes_and_ends_as_one_woul
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--nnodes", "2", "--nproc-per-node", "1"]
     torchrun += ["--master-addr", "127.0.0.1", "--master-port", str(port)]
     hosts = [
-        start([*torchrun, "--node-rank", str(rank), "-m", "--", "groundup"], tiny_recipe, run, DDP, "--resume")
+        start([*torchrun, "--node-rank", str(rank), "-m", "--", "groundup"], tiny_recipe, run, FSDP, "--resume")
         for rank in range(2)
     ]
     outputs = [host.communicate(timeout=120) for host in hosts]
@@ -98,3 +100,5 @@ def test_killed_and_stopped_it_goes_on_with_other_processes_and_ends_as_one_woul
     )
     assert ours == pytest.approx(theirs, rel=1e-5)
     assert RunDirectory(run).finished
+    assert (run / "model" / "model.safetensors").is_file()
+    assert [link.state for link in verify(run) if link.state != "whole"] == []

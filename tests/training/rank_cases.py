@@ -18,11 +18,12 @@ from tests.preference_pairs import pair_batch, random_pairs
 from torch import Tensor, nn
 
 from groundup.errors import TrainingError
-from groundup.model.directory import save_model
+from groundup.model.directory import load_model, save_model, save_model_part, save_part_index
 from groundup.model.lora import add_lora
 from groundup.model.lora_settings import LoraSettings
-from groundup.model.settings import Preset, preset_config
+from groundup.model.settings import Preset, TransformerConfig, preset_config
 from groundup.model.transformer import Transformer
+from groundup.run.checkpoints import list_checkpoints
 from groundup.run.directory import FollowedRun, RunDirectory
 from groundup.training.loop import train
 from groundup.training.objectives.language_model import count_targets, loss_sum, marked_loss_sum
@@ -86,6 +87,22 @@ CASES: dict[str, dict[str, Any]] = {
     "lora": {"parts": MARKED, "lora": True, "optimizer": "adamw"},
     "bf16": {"precision": "bf16"},
     "activations twice": {"activation_checkpointing": True},
+    "sharded muon": {"sharded": True},
+    "sharded adamw, tied, accumulation": {
+        "sharded": True,
+        "preset": "gpt2",
+        "optimizer": "adamw",
+        "accumulation_steps": 2,
+    },
+    "sharded three rows": {"sharded": True, "parts": FEW_ROWS, "max_grad_norm": 0.05},
+    "sharded answers, many logits": {
+        "sharded": True,
+        "parts": MARKED,
+        "vocab_size": 6000,
+        "activation_checkpointing": True,
+    },
+    "sharded pairs": {"sharded": True, "parts": PREFERENCE, "optimizer": "adamw", "preset": "llama"},
+    "sharded lora": {"sharded": True, "parts": MARKED, "lora": True, "optimizer": "adamw"},
     "patience": {"patience": 2, "max_steps": 40, "save_steps": 100},
 }
 
@@ -98,10 +115,12 @@ def make_task(
     lora: bool = False,
     dropout: float = 0.0,
     num_kv_heads: int = 2,
+    vocab_size: int = V,
+    sharded: bool = False,
     **changed: Any,
 ) -> Task:
     torch.manual_seed(0)
-    shape = {"vocab_size": V, "d_model": 16, "num_layers": 2, "num_heads": 2, "max_seq_len": 16}
+    shape = {"vocab_size": vocab_size, "d_model": 16, "num_layers": 2, "num_heads": 2, "max_seq_len": 16}
     if preset != "gpt2":
         shape["num_kv_heads"] = num_kv_heads
     model = Transformer(preset_config(preset, **shape, initialization="normal", init_std=0.1, dropout=dropout))
@@ -139,19 +158,29 @@ def make_task(
             "peak_flops": 1e9,
             "fingerprint": {},
             "ranks": ranks,
+            "shard_to": torch.device("cpu") if sharded and ranks.size > 1 else None,
+            "save_part": None if lora else partial(save_part, model.config),
             **(parts or {}),
         }
     )
 
 
+def save_part(config: TransformerConfig, directory: Path, weights: dict[str, Tensor], part: int, parts: int) -> None:
+    if part < parts:
+        save_model_part(config, directory, weights, part, parts)
+    else:
+        save_part_index(config, directory)
+
+
 def outcome_of(task: Task, resume_from: Path | None = None) -> dict[str, Any]:
-    """How a training ends in this process, and what its weights are then."""
+    """How a training ends in this process, and what its weights are then, if it has them all."""
     try:
         why = train(task, resume_from).stopped_because
     except TrainingError as error:
         why = str(error).partition(";")[0]
     weights = [parameter.detach().double().sum() for parameter in task.model.parameters()]
-    return {"why": why, "weights": float(torch.stack(weights).sum())}
+    # Weights that are dealt out are gathered in the first process only.
+    return {"why": why, "weights": float(torch.stack(weights).sum()) if task.shard_to is None else None}
 
 
 def bad_loss(spoilt: bool, at: int, factor: float, network: nn.Module, batch: Tensor, calls: list[int]) -> Tensor:
@@ -184,6 +213,10 @@ SPECIAL: dict[str, Callable[[Path, Ranks], Task]] = {
         folder, ranks, 40, 200.0, True, max_steps=42, eval_steps=100, save_steps=100, spike_sigmas=6.0
     ),
     "overflow": lambda folder, ranks: with_bad_loss(folder, ranks, 1, 1e6, False, precision="fp16"),
+    "sharded overflow": lambda folder, ranks: with_bad_loss(
+        folder, ranks, 1, 1e6, False, precision="fp16", sharded=True
+    ),
+    "sharded nan": lambda folder, ranks: with_bad_loss(folder, ranks, 4, math.nan, False, sharded=True),
     "signal": stops_itself,
     "two shards": lambda folder, ranks: make_task(folder, ranks, dropout=0.2, num_threads=max(1, 2 // ranks.size)),
 }
@@ -194,7 +227,16 @@ def make_case(name: str, folder: Path, ranks: Ranks) -> Task:
 
 
 ALL = (*CASES, *SPECIAL)
-OF_FOUR = ("muon", "accumulation, clipped", "three rows", "pairs", "nan", "signal")
+OF_FOUR = (
+    "sharded muon",
+    "sharded three rows",
+    "muon",
+    "accumulation, clipped",
+    "three rows",
+    "pairs",
+    "nan",
+    "signal",
+)
 """Where a further process may change something; each takes time."""
 
 
@@ -202,14 +244,17 @@ def run_cases(folder: Path, ranks: Ranks = ALONE) -> dict[str, dict[str, Any]]:
     """Cases in folders of their own; what became of them in this process."""
     names = OF_FOUR if ranks.size == 4 else ALL
     found = {name: outcome_of(make_case(name, folder / name, ranks)) for name in names}
-    at = folder.parent / "alone" / "muon" / "checkpoints" / "step-000003"
-    resumed = make_task(folder / "resumed", ranks) if at.exists() else None
-    if resumed is not None:
-        from groundup.model.directory import load_model
-
-        resumed.model.load_state_dict(load_model(at).state_dict())
-        found["resumed"] = outcome_of(resumed, at)
+    for name in ("muon", "sharded muon") if ranks.size > 1 else ():  # what one began several go on with
+        task = make_task(folder / f"resumed {name}", ranks, sharded=name.startswith("sharded"))
+        found[f"resumed {name}"] = resume(task, folder.parent / "alone" / "muon")
     return found
+
+
+def resume(task: Task, run: Path) -> dict[str, Any]:
+    """Go on from another run's first checkpoint."""
+    checkpoint = list_checkpoints(run)[0]
+    task.model.load_state_dict(load_model(checkpoint).state_dict())
+    return outcome_of(task, checkpoint)
 
 
 def process(rank: int, size: int, port: int, folder: Path) -> None:

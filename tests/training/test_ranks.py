@@ -10,10 +10,13 @@ from typing import Any
 
 import pytest
 import torch
-from tests.training.rank_cases import ALL, OF_FOUR, SPECIAL, process, run_cases
+from tests.training.rank_cases import ALL, OF_FOUR, SPECIAL, make_task, process, resume, run_cases
+from transformers import AutoModelForCausalLM
 
 from groundup.errors import MachineError, SettingError
-from groundup.run.checkpoints import list_checkpoints, read_state
+from groundup.model.directory import load_model, read_config
+from groundup.model.families import to_hf_tensors
+from groundup.run.checkpoints import list_checkpoints, read_state, verify_checkpoint
 from groundup.run.records import read_records
 from groundup.training import ranks as ranks_module
 from groundup.training.parallel_settings import ParallelSettings
@@ -54,6 +57,7 @@ def assert_close(ours: list[dict[str, Any]], theirs: list[dict[str, Any]], toler
     assert len(ours) == len(theirs) >= 3
     for one, other in zip(ours, theirs, strict=True):
         assert one.pop("kind") == other.pop("kind")
+        assert one.pop("grad_norm") == pytest.approx(other.pop("grad_norm"), rel=10 * tolerance)
         assert one == pytest.approx(other, rel=tolerance, abs=tolerance)
 
 
@@ -97,14 +101,36 @@ def test_decisions_are_made_together(folder: Path, found: Found) -> None:
     for size in ("2", "4"):
         assert [path.name for path in list_checkpoints(folder / size / "signal")] == ["step-000004"]
     assert [line["skipped_steps"] for line in lines(folder / "2" / "spike")][39:] == [0, 1, 1]
-    state = read_state(list_checkpoints(folder / "2" / "overflow")[-1])
-    assert state["scaler"]["scale"] == 32768.0, "half of GradScaler's first 65,536"
+    assert found[2][0]["sharded nan"]["why"] == found[2][0]["nan"]["why"]
+    for name in ("overflow", "sharded overflow"):
+        state = read_state(list_checkpoints(folder / "2" / name)[-1])
+        assert state["scaler"]["scale"] == 32768.0, "half of GradScaler's first 65,536"
     assert state["processes"] == 2
 
 
+@pytest.mark.parametrize("name", ["muon", "sharded muon"])
 @pytest.mark.parametrize("size", [2, 4])
-def test_a_run_of_one_process_goes_on_in_several(folder: Path, found: Found, size: int) -> None:
-    assert_close(lines(folder / str(size) / "resumed"), lines(folder / "alone" / "muon")[3:])
+def test_a_run_of_one_process_goes_on_in_several(folder: Path, found: Found, size: int, name: str) -> None:
+    assert_close(lines(folder / str(size) / f"resumed {name}"), lines(folder / "alone" / "muon")[3:])
+
+
+@pytest.mark.parametrize(("size", "name"), [("2", "sharded muon"), ("4", "sharded muon"), ("2", "muon")])
+def test_a_run_of_several_goes_on_in_one(folder: Path, found: Found, size: str, name: str, tmp_path: Path) -> None:
+    resume(make_task(tmp_path / "run", ALONE), folder / size / name)
+    assert_close(lines(tmp_path / "run"), lines(folder / "alone" / "muon")[3:])
+
+
+def test_the_parts_of_a_checkpoint_are_a_model(folder: Path, found: Found) -> None:
+    checkpoint = list_checkpoints(folder / "4" / "sharded muon")[-1]
+    state = verify_checkpoint(checkpoint)
+    assert [name for name in state["files"] if name.startswith("model-")] == [
+        f"model-0000{part}-of-00004.safetensors" for part in (1, 2, 3, 4)
+    ]
+    assert "optimizer-00003-of-00004.safetensors" in state["files"]
+    whole = load_model(list_checkpoints(folder / "alone" / "muon")[-1]).state_dict()
+    for name, weights in AutoModelForCausalLM.from_pretrained(checkpoint).state_dict().items():
+        expected = to_hf_tensors(read_config(checkpoint), whole)[name] if name != "lm_head.weight" else weights
+        torch.testing.assert_close(weights, expected, rtol=1e-4, atol=1e-5)
 
 
 def test_only_the_first_process_writes(folder: Path, found: Found) -> None:
@@ -139,7 +165,7 @@ def test_how_it_was_started_and_the_strategy_must_fit(monkeypatch: pytest.Monkey
 
 
 def test_settings_in_vain_are_refused() -> None:
-    with pytest.raises(SettingError, match=r'processes = 2: set parallel\.strategy = "ddp"'):
+    with pytest.raises(SettingError, match=r'processes = 2: set parallel\.strategy = "ddp", or "fsdp",'):
         ParallelSettings(processes=2)
     with pytest.raises(SettingError, match=r"processes = -1: use a whole number of at most 1024, or 0"):
         ParallelSettings("ddp", processes=-1)

@@ -67,8 +67,10 @@ def compose(
     reference: Reference | None,
     privacy: PrivacyPlan | None,
     ranks: Ranks = ALONE,
+    shard_to: torch.device | None = None,
 ) -> Composition:
-    """The training that a recipe asks for. With `reference` preference tuning; with `privacy` a private one."""
+    """The training that a recipe asks for. With `reference` preference tuning; with `privacy` a private one; with `shard_to`
+    weights dealt out over processes."""
     training, model = with_steps(settings.training, data.plan.num_rows), files.model
     limits = settings.evaluation
     write = partial(_write, settings.training.sample_prompt, LanguageModel(model, data.tokenizer), data)
@@ -85,6 +87,8 @@ def compose(
             save_model=files.save,
             peak_flops=peak_flops,
             ranks=ranks,
+            shard_to=shard_to,
+            save_part=files.save_part if files.lora is None else None,
             fingerprint={
                 **made_with,
                 "manifest": directory.made_of(),

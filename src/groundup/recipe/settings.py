@@ -62,6 +62,12 @@ class Recipe:
                 "use single with training.privacy: each process would draw rows and noise of its own",
             )
         require(
+            self.parallel.strategy != "fsdp" or not self.training.compile,
+            "training.compile",
+            self.training.compile,
+            "use false with parallel.strategy = 'fsdp', whose gathering of weights was not tried compiled, or 'ddp'",
+        )
+        require(
             self.data.canaries.count == 0 or self.training.objective == "language_model",
             "data.canaries.count",
             self.data.canaries.count,

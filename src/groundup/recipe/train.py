@@ -160,12 +160,17 @@ def _train_locked(
             f"{steps} steps: it never reaches its peak; lower the former"
         )
     say(f"{_size(files)}, {len(data.train.ids):,} training tokens, {device.type}; the run is in {directory.path}")
-    model.to(device)
+    if settings.parallel.strategy != "fsdp" or settings.training.objective == "preference":
+        model.to(device)
     ranks.send(trainable(model))  # the same from the first step on, whatever each machine's processor made of the seed
     reference = None
     if settings.training.objective == "preference" and isinstance(data, PreparedExamples):
         reference = find_reference(model, data, directory, checkpoint, settings.evaluation.batch_size, dtype, ranks)
-    composition = compose(settings, directory, data, files, peak_flops, reference, privacy, ranks)
+    sharded = settings.parallel.strategy == "fsdp"
+    if sharded:
+        model.to("cpu")  # each block goes to the device by itself
+    shard_to = device if sharded else None
+    composition = compose(settings, directory, data, files, peak_flops, reference, privacy, ranks, shard_to)
     try:
         outcome = train_loop(composition.task, checkpoint)
     except TrainingError:
@@ -175,6 +180,7 @@ def _train_locked(
     if not ranks.first:
         return TrainedRun(directory.path, outcome.stopped_because)
     if outcome.finished:
+        model.to(device)
         finish(settings, directory, files, composition, outcome, say)
         if files.base:
             _say_if_in_vain(directory, outcome, settings.model.base, say)

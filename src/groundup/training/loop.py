@@ -6,18 +6,19 @@ import math
 import signal
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import load_file
 
 from groundup.device import card_uuid, give_back_freed_memory, matmul_flops_per_second, precision_name
 from groundup.energy import EnergyMeter
 from groundup.errors import TrainingError
-from groundup.run.checkpoints import OPTIMIZER_FILE, list_checkpoints, prune_checkpoints, read_state, write_checkpoint
+from groundup.run.checkpoints import list_checkpoints, prune_checkpoints, read_state, write_checkpoint
+from groundup.training.checkpoint_parts import load_optimizer, write_parts
 from groundup.training.progress import TrainingProgress
 from groundup.training.schedules import learning_rate_factor
 from groundup.training.settings import TrainingSettings
@@ -81,13 +82,13 @@ def train(task: Task, resume_from: Path | None = None, until: int | None = None)
     ):
         if progress.step == 0:
             with machinery.shards.at_rest():  # an untrained model, to compare with
-                progress = _evaluate(task, progress, display, tensorboard, stop, counts=False)
+                progress = _evaluate(task, machinery, progress, display, tensorboard, stop, counts=False)
             give_back_freed_memory()
         elif progress.evaluation_due:
             with machinery.shards.at_rest():
-                progress = _evaluate(task, progress, display, tensorboard, stop)
+                progress = _evaluate(task, machinery, progress, display, tensorboard, stop)
             give_back_freed_memory()
-            if not progress.evaluation_due and ranks.first:
+            if not progress.evaluation_due:
                 _save(task, machinery, progress)  # what was saved here knew of no validation
         if progress.evaluation_due:  # a stop already; what there is to save is saved
             return _stopped(task, progress, stop.received)
@@ -137,17 +138,16 @@ def train(task: Task, resume_from: Path | None = None, until: int | None = None)
             if due_to_evaluate:
                 before = progress.best_step
                 with machinery.shards.at_rest():
-                    progress = _evaluate(task, progress, display, tensorboard, stop)
+                    progress = _evaluate(task, machinery, progress, display, tensorboard, stop)
                 give_back_freed_memory()  # validation's, which the next step would only add to
                 improved = progress.best_step != before
             if progress.evaluation_due:
-                if ranks.first:
-                    _save(task, machinery, progress)
+                _save(task, machinery, progress)
                 return _stopped(task, progress, stop.received)
 
             # 6. The checkpoint.
             out_of_patience = 0 < settings.patience <= progress.evaluations_without_best
-            if (due_to_save or improved or out_of_patience) and ranks.first:
+            if due_to_save or improved or out_of_patience:
                 _save(task, machinery, progress)
             if due_to_evaluate and ranks.first:
                 task.show()
@@ -187,7 +187,7 @@ def _sum(before: float | None, joules: float | None, begun: bool) -> float | Non
 
 def _restore(task: Task, machinery: Machinery, checkpoint: Path) -> Progress:
     state = read_state(checkpoint)
-    machinery.optimizer.load_state_tensors(load_file(checkpoint / OPTIMIZER_FILE))
+    load_optimizer(task, machinery, checkpoint)
     machinery.guard.load_state(state["guard"])
     machinery.spikes_told = int(machinery.guard.spikes)
     if machinery.scaler is not None and state["scaler"] is not None:
@@ -198,7 +198,8 @@ def _restore(task: Task, machinery: Machinery, checkpoint: Path) -> Progress:
 
 
 def _stop_if_not_finite(task: Task, machinery: Machinery, step: int) -> None:
-    if not torch.stack(torch._foreach_norm([*machinery.parameters])).isfinite().all():
+    finite = torch.stack(torch._foreach_norm([*machinery.parameters])).isfinite().all()
+    if task.ranks.largest(int(not finite)):  # of the rows in any process
         why = f"the weights were not finite (NaN or Inf) by step {step}"
         task.run.log_event("stopped", step, why=why)
         raise TrainingError(f"{why}, and are not saved; {_kept(task)}: {_calmer(task.settings)}")
@@ -276,16 +277,23 @@ def _log(
 
 
 def _evaluate(
-    task: Task, progress: Progress, display: TrainingProgress, tensorboard: Any, stop: StopRequest, counts: bool = True
+    task: Task,
+    machinery: Machinery,
+    progress: Progress,
+    display: TrainingProgress,
+    tensorboard: Any,
+    stop: StopRequest,
+    counts: bool = True,
 ) -> Progress:
     """Measure the model and let it write; with `counts`, keep the best and patience. The first process does, and tells the others.
 
     A stop leaves that, and it stays due.
     """
-    if task.ranks.size > 1:
+    with machinery.sharded.as_whole() if machinery.sharded is not None else nullcontext():
+        if task.ranks.size == 1:
+            return _evaluate_here(task, progress, display, tensorboard, stop, counts)
         found = task.ranks.once(lambda: asdict(_evaluate_here(task, progress, display, tensorboard, stop, counts)))
         return Progress(**found)
-    return _evaluate_here(task, progress, display, tensorboard, stop, counts)
 
 
 def _evaluate_here(
@@ -331,6 +339,11 @@ def _evaluate_here(
 
 
 def _save(task: Task, machinery: Machinery, progress: Progress) -> None:
+    """The first process writes the checkpoint; of a network that is dealt out, each writes a part of it."""
+    if not task.ranks.first:
+        if machinery.sharded is not None:
+            write_parts(task, machinery, progress.step)
+        return
     optimizer = machinery.optimizer.state_tensors()
     num_bytes = (
         sum(tensor.nbytes for tensor in optimizer.values()) + sum(p.nbytes for p in machinery.parameters) + (1 << 20)
@@ -348,7 +361,11 @@ def _save(task: Task, machinery: Machinery, progress: Progress) -> None:
     }
     spent: dict[str, Any] = {} if machinery.privacy is None else {"privacy": machinery.privacy.state()}
     task.run.sync_records()
-    checkpoint = write_checkpoint(task.run.path, progress.step, state | spent, optimizer, num_bytes, task.save_model)
+    write_model = task.save_model
+    if machinery.sharded is not None:
+        optimizer, num_bytes = {}, num_bytes * task.ranks.size
+        write_model = partial(write_parts, task, machinery, progress.step)
+    checkpoint = write_checkpoint(task.run.path, progress.step, state | spent, optimizer, num_bytes, write_model)
     task.run.record_checkpoint(checkpoint)
     task.run.log_event("saved", progress.step, checkpoint=checkpoint.name, **spent)
     prune_checkpoints(task.run.path, task.settings.keep_checkpoints, progress.best_step)

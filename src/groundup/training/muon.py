@@ -85,6 +85,10 @@ class Muon:
         self.product_dtype = product_dtype
         self.quintics = ITERATIONS
         self.buffers = [torch.zeros_like(parameter) for parameter in self.parameters]
+        self.deal(rows, num_parts, ranks)
+
+    def deal(self, rows: Sequence[Sequence[int]], num_parts: int, ranks: Ranks) -> None:
+        """Decide which part orthogonalizes which matrices."""
         by_shape: dict[tuple[int, int], list[MatrixBlock]] = defaultdict(list)
         for place, (parameter, heights) in enumerate(zip(self.parameters, rows, strict=True)):
             assert parameter.ndim == 2, "Muon is for matrices"
@@ -117,7 +121,11 @@ class Muon:
         torch._foreach_copy_(self.buffers, moved)
         lr_now = lr * (skip == 0)  # a device scalar: 0 where the step is skipped
         torch._foreach_mul_(self.parameters, 1 - lr_now * self.weight_decay)
-        each(partial(self._subtract, updates, lr_now), self.parts)
+        self.subtract_all(updates, lr_now, each)
+
+    def subtract_all(self, updates: Sequence[Tensor], lr: Tensor, each: Each) -> None:
+        """Orthogonalize the updates and take them, times the learning rate, from the parameters."""
+        each(partial(self._subtract, updates, lr), self.parts)
         if self.ranks.size > 1:
             for rank, parts in enumerate(self.parts_of_ranks):
                 self.ranks.send([block.weights for part in parts for blocks in part for block in blocks], rank)

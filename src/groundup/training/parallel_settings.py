@@ -9,7 +9,7 @@ from typing import Literal
 
 from groundup.config import require
 
-Strategy = Literal["single", "ddp"]
+Strategy = Literal["single", "ddp", "fsdp"]
 MOST_PROCESSES = 1024
 LAUNCHED = "GROUNDUP_LAUNCHED"
 """Set in processes that our launcher started, which says for them what ended them."""
@@ -20,14 +20,15 @@ class ParallelSettings:
     """Which processes train together. A run may go on with others than it began with."""
 
     strategy: Strategy = "single"
-    """single: one process; ddp: several, each with all weights and some rows of every batch, whose gradients are summed."""
+    """single: one process; ddp: several, each with all weights and some rows of every batch, whose gradients are summed; fsdp: the same,
+    but each holds only some rows of every weight, of its gradient and of what the optimizer keeps (PyTorch's fully_shard)."""
     processes: int = 0
     """Processes to start on this machine, unless torchrun has started them; 0 for one per GPU."""
 
     def __post_init__(self) -> None:
         advice = f"use a whole number of at most {MOST_PROCESSES}, or 0 for one per GPU"
         require(0 <= self.processes <= MOST_PROCESSES, "parallel.processes", self.processes, advice)
-        advice = 'set parallel.strategy = "ddp" to train with several processes'
+        advice = 'set parallel.strategy = "ddp", or "fsdp", to train with several processes'
         require(self.processes <= 1 or self.strategy != "single", "parallel.processes", self.processes, advice)
 
 

@@ -105,6 +105,22 @@ class Ranks:
             self.wait()
         return result
 
+    def rows_of(self, whole: Tensor) -> Tensor:
+        """The rows that this process has of a tensor that is dealt out, as a view; maybe none. A number is everybody's."""
+        if not whole.ndim:
+            return whole
+        each = -(-whole.shape[0] // self.size)  # the last ones may have fewer
+        return whole[self.rank * each : (self.rank + 1) * each]
+
+    def gather_rows(self, rows: Tensor, height: int) -> Tensor:
+        """The whole tensor of `height` rows, in every process, from each one's."""
+        each = -(-height // self.size)
+        padded = rows.new_zeros((each, *rows.shape[1:]))  # all messages are of one length
+        padded[: len(rows)] = rows
+        parts = [torch.empty_like(padded) for _ in range(self.size)]
+        dist.all_gather(parts, padded)
+        return torch.cat(parts)[:height]
+
     def wait(self) -> None:
         """Until all processes are here."""
         self.largest(0)
@@ -154,7 +170,7 @@ def joined(settings: ParallelSettings, device_name: str = "auto") -> Iterator[tu
             raise SettingError(
                 "parallel.strategy",
                 settings.strategy,
-                f"torchrun started {size} processes, each of which would train a model by itself: set parallel.strategy=ddp",
+                f"torchrun started {size} processes, each of which would train a model by itself: set parallel.strategy=ddp or fsdp",
             )
         yield ALONE, pick_device(device_name)
         return
