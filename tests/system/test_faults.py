@@ -6,12 +6,10 @@ import json
 import os
 import subprocess
 import sys
-from pathlib import Path
 from typing import Any
 
 import pytest
-
-from tests.system.faults.__main__ import IN_SHORT
+from tests.system.faults.__main__ import IN_SHORT, table
 from tests.system.faults.ground import ROOT
 
 
@@ -42,3 +40,8 @@ def test_after_a_fault_nothing_is_lost_and_all_is_named(fault: str, summaries: d
     if summary["skipped"]:
         pytest.skip(summary["skipped"])
     assert summary["times"] > 0
+
+
+def test_the_page_shows_the_long_run() -> None:
+    page = (ROOT / "docs" / "faults.md").read_text(encoding="utf-8")
+    assert table(ROOT / "benchmarks" / "results" / "faults.json") in page

@@ -56,16 +56,24 @@ def main() -> None:
     print(f"seed {chosen.seed}")
     memory = Path("/dev/shm")  # kills and full disks don't depend on what a disk is made of, and this one is quick
     place = str(memory) if memory.is_dir() and shutil.disk_usage(memory).free > 1 << 30 else None
-    failed = False
+    failed = interrupted = False
     with tempfile.TemporaryDirectory(prefix="faults-", dir=place, ignore_cleanup_errors=True) as folder:
         ground = lay(Path(folder))
         for name in chosen.only or (IN_SHORT if chosen.short else NAMES):
-            summary = _one(name, ground, chosen, can_mount)
+            try:
+                summary = _one(name, ground, chosen, can_mount)
+            except KeyboardInterrupt:  # what was tried until then counts, but for the one under way
+                if Summary.latest is None or Summary.latest.times < 2:
+                    raise
+                summary, interrupted = Summary.latest, True
+                summary.times -= 1
             summary.failures = [failure.replace(folder, "") for failure in summary.failures]
             _tell(summary)
             failed |= bool(summary.failures)
             if chosen.json:
                 _add(chosen.json, name, chosen.seed, summary)
+            if interrupted:
+                break
     sys.exit(failed)
 
 
@@ -86,6 +94,17 @@ def _add(file: Path, name: str, seed: int, summary: Summary) -> None:
         "skipped": summary.skipped,
     }
     file.write_text(json.dumps(known, indent=1) + "\n", encoding="utf-8")
+
+
+def table(file: Path) -> str:
+    """The summary as docs/faults.md shows it."""
+    known = json.loads(file.read_text(encoding="utf-8"))
+    lines = ["| fault | times | failed | what was seen |", "|---|---|---|---|"]
+    for name in [name for name in NAMES if name in known]:
+        one = known[name]
+        seen = "; ".join(f"{what} {times}" for what, times in one["counts"].items() if times)
+        lines.append(f"| {one['fault']} | {one['times']} | {len(one['failures'])} | {one['skipped'] or seen} |")
+    return "\n".join(lines) + "\n"
 
 
 def lay(folder: Path) -> Ground:
