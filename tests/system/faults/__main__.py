@@ -48,7 +48,8 @@ def main() -> None:
     )
     parser.add_argument("--short", action="store_true")
     parser.add_argument("--only", nargs="+", choices=NAMES)
-    parser.add_argument("--kills", type=int)
+    parser.add_argument("--kills", type=int, help="so many of one process and of two, these all forked")
+    parser.add_argument("--share", type=float, default=1.0, help="of how often each fault is tried: 0.1 is a tenth")
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(10**6))
     parser.add_argument("--json", type=Path, help="write the summary there, into what is there of other faults")
     chosen = parser.parse_args()
@@ -127,35 +128,38 @@ def lay(folder: Path) -> Ground:
 def _one(name: str, ground: Ground, chosen: argparse.Namespace, can_mount: bool) -> Summary:
     """One fault, as often as was asked for."""
     random_ = random.Random(f"{chosen.seed} {name}")
-    short = chosen.short
+    short, share = chosen.short, 0.01 if chosen.short else chosen.share
     show = _progress(name)
+
+    def times(in_full: int) -> int:
+        return max(1, round(share * in_full))
+
     if name == "kills":
-        return kills.kill_one_process(ground, random_, chosen.kills or (5 if short else 100), show)
+        return kills.kill_one_process(ground, random_, chosen.kills or (5 if short else times(100)), show)
     if name == "pairs":
-        return kills.kill_two_processes(
-            _whole_pair(ground), random_, chosen.kills or (2 if short else 100), 0 if short else 8, show
-        )
+        launched = 0 if chosen.kills else times(8)
+        return kills.kill_two_processes(_whole_pair(ground), random_, chosen.kills or times(100), launched, show)
     if name in MOUNTS and not can_mount:
         return Summary(name, skipped="nothing may be mounted here")
     if name == "from-the-start":
         return storage.start_on_bad_storage(ground, show)
     if name == "memory":
-        return machine.too_little_memory(ground, random_, 2 if short else 25, show)
+        return machine.too_little_memory(ground, random_, times(25), show)
     if name == "faketime":
-        return machine.clock_jumps_for_all(ground, random_, 0 if short else 3, show)
+        return machine.clock_jumps_for_all(ground, random_, times(3), show)
     if name == "twice":
-        return machine.told_twice(ground, random_, 1 if short else 25, show)
+        return machine.told_twice(ground, random_, times(25), show)
     kinds = storage.operations_of(ground)
     fault = {"full": "disk full", "operations": "kill -9"}.get(name, name)
     if fault in FAULTS:
-        return storage.at_each_operation(fault, ground, kinds, random_, 0.01 if short else 1, show)
+        return storage.at_each_operation(fault, ground, kinds, random_, share, show)
     if name == "clock":
-        return machine.clock_jumps(ground, random_, 1 if short else 10, kinds, show)
+        return machine.clock_jumps(ground, random_, times(10), kinds, show)
     if name == "oom":
-        return machine.killed_for_memory(ground, random_, 1 if short else 10, kinds, show)
+        return machine.killed_for_memory(ground, random_, times(10), kinds, show)
     if name == "term":
-        return machine.told_to_stop(ground, random_, kinds, 0.01 if short else 1, show, 0 if short else 5)
-    return flips.flipped_bytes(ground, random_, 1 if short else 8, short, show)
+        return machine.told_to_stop(ground, random_, kinds, share, show, 0 if short else times(5))
+    return flips.flipped_bytes(ground, random_, times(8), short, show)
 
 
 def _whole_pair(ground: Ground) -> Ground:

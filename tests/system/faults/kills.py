@@ -54,7 +54,7 @@ def kill_one_process(ground: Ground, random_: random.Random, kills: int, show: C
         told: list[str] = []
         try:
             resume = False
-            for _ in range(random_.choice((1, 1, 2, 3, 5))):
+            for _ in range(random_.choice((1, 2, 4, 8))):
                 if summary.times == kills:
                     break
                 child = start(
@@ -151,7 +151,7 @@ def kill_two_processes(
         told: list[str] = []
         try:
             resume = False
-            for _ in range(random_.choice((1, 1, 2, 3))):
+            for _ in range(random_.choice((1, 2, 4))):
                 if summary.times == kills:
                     break
                 real = summary.times < launched
