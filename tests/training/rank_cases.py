@@ -178,9 +178,12 @@ def outcome_of(task: Task, resume_from: Path | None = None) -> dict[str, Any]:
         why = train(task, resume_from).stopped_because
     except TrainingError as error:
         why = str(error).partition(";")[0]
-    weights = [parameter.detach().double().sum() for parameter in task.model.parameters()]
-    # Weights that are dealt out are gathered in the first process only.
-    return {"why": why, "weights": float(torch.stack(weights).sum()) if task.shard_to is None else None}
+    if task.shard_to is not None:  # they are gathered in the first process only
+        return {"why": why, "weights": None}
+    return {
+        "why": why,
+        "weights": sum(float(parameter.detach().double().sum()) for parameter in task.model.parameters()),
+    }
 
 
 def bad_loss(spoilt: bool, at: int, factor: float, network: nn.Module, batch: Tensor, calls: list[int]) -> Tensor:

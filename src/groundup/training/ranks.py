@@ -21,9 +21,9 @@ import torch.distributed as dist
 from torch import Tensor
 
 from groundup.cores import available_cores
-from groundup.device import pick_device
+from groundup.device import end_with_parent, pick_device
 from groundup.errors import MachineError, PeerLostError, RunError, SettingError
-from groundup.training.parallel_settings import ParallelSettings, is_started_by_torchrun
+from groundup.training.parallel_settings import LAUNCHED, ParallelSettings, is_started_by_torchrun
 
 T = TypeVar("T")
 AT_ONCE = 25 * 2**20
@@ -180,6 +180,8 @@ def joined(settings: ParallelSettings, device_name: str = "auto") -> Iterator[tu
             settings.strategy,
             "it takes several processes, which `groundup train` or torchrun starts: use one of them",
         )
+    if LAUNCHED in os.environ:
+        end_with_parent()
     rank, local_rank = int(os.environ["RANK"]), int(os.environ.get("LOCAL_RANK", "0"))
     ranks = Ranks(rank, size, local_rank, int(os.environ.get("LOCAL_WORLD_SIZE", "1")))
     device = _own_device(device_name, ranks)

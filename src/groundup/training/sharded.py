@@ -22,8 +22,8 @@ from groundup.training.ranks import Ranks
 class ShardedNetwork:
     """A network in training, dealt out over processes, beside `whole`, the network that it began as.
 
-    `rows` are this process's rows of each trained parameter, by name: what the optimizer steps. On the host `whole` stays, for
-    validation, samples and files; its weights are those of the beginning until `gather` fetches the present ones.
+    `rows` are this process's rows of each trained parameter, by name: what the optimizer steps. In the first process `whole` stays on
+    the host, for validation, samples and files, and `gather` fetches the present weights; in the others it gives its memory back.
     """
 
     def __init__(self, whole: Transformer, ranks: Ranks, device: torch.device) -> None:
@@ -37,6 +37,8 @@ class ShardedNetwork:
             assert isinstance(module, FSDPModule)
             module.set_gradient_divide_factor(1.0)  # sums, where its default is means over processes
             module.set_force_sum_reduction_for_comms(True)
+        if not ranks.first:
+            whole.to("meta")
         self.sharded = {name: p for name, p in self.network.named_parameters() if p.requires_grad}
         self.rows = {name: nn.Parameter(p.to_local().detach()) for name, p in self.sharded.items()}  # type: ignore[attr-defined]
         self.heights = {name: p.shape[0] for name, p in self.sharded.items()}
@@ -68,7 +70,8 @@ class ShardedNetwork:
         try:
             yield
         finally:
-            self.whole.to("cpu")
+            if self.ranks.first:
+                self.whole.to("cpu")
 
     def everything(self, rows: Mapping[str, Tensor]) -> Iterator[tuple[str, Tensor]]:
         """Each tensor as a whole, one at a time, from the processes' rows. Their names begin with those of parameters; a tensor without
