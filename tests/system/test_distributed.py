@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from groundup.errors import RunError
+from groundup.recipe.replay import replay
 from groundup.recipe.train import train
 from groundup.recipe.verify import verify
 from groundup.run.checkpoints import list_checkpoints, read_state
@@ -101,4 +103,6 @@ def test_killed_and_stopped_it_goes_on_with_other_processes_and_ends_as_one_woul
     assert ours == pytest.approx(theirs, rel=1e-5)
     assert RunDirectory(run).finished
     assert (run / "model" / "model.safetensors").is_file()
+    with pytest.raises(RunError, match=r"was trained by several processes, .*: verify it without --replay"):
+        replay(run, 8)
     assert [link.state for link in verify(run) if link.state != "whole"] == []

@@ -17,14 +17,17 @@ from numpy.typing import NDArray
 from tests.preference_pairs import pair_batch, random_pairs
 from torch import Tensor, nn
 
-from groundup.errors import TrainingError
+from groundup.errors import GroundupError, PeerLostError, RunError, TrainingError
 from groundup.model.directory import load_model, save_model, save_model_part, save_part_index
 from groundup.model.lora import add_lora
 from groundup.model.lora_settings import LoraSettings
 from groundup.model.settings import Preset, TransformerConfig, preset_config
 from groundup.model.transformer import Transformer
+from groundup.recipe import compose
+from groundup.recipe.train import train as train_recipe
 from groundup.run.checkpoints import list_checkpoints
 from groundup.run.directory import FollowedRun, RunDirectory
+from groundup.training import ranks as ranks_module
 from groundup.training.loop import train
 from groundup.training.objectives.language_model import count_targets, loss_sum, marked_loss_sum
 from groundup.training.objectives.preference import (
@@ -260,11 +263,48 @@ def resume(task: Task, run: Path) -> dict[str, Any]:
     return outcome_of(task, checkpoint)
 
 
-def process(rank: int, size: int, port: int, folder: Path) -> None:
+def come_in_turn(folder: Path, rank: int) -> list[int]:
+    """Who was here before."""
+    before = sorted(int(path.suffix[1:]) for path in folder.glob("turn.*"))
+    (folder / f"turn.{rank}").touch()
+    return before
+
+
+def train_in_vain(recipe: Path, run: Path) -> str:
+    """A whole training by a recipe whose loss is no number; how it ends in this process."""
+
+    def no_number(network: nn.Module, batch: Tensor) -> Tensor:
+        return loss_sum(network, batch) * math.nan
+
+    compose.loss_sum = no_number
+    try:
+        train_recipe(recipe, {"parallel.strategy": "ddp", "training.device": "cpu"}, run=run, say=lambda text: None)
+    except GroundupError as error:
+        return f"{type(error).__name__}: {error}"
+    return "it ended well"
+
+
+def process(rank: int, size: int, ports: tuple[int, int], folder: Path, recipe: Path) -> None:
     """One of several processes, as torchrun would have started it."""
     torch.set_num_threads(1)
-    place = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": size, "LOCAL_WORLD_SIZE": size, "MASTER_PORT": port}
+    place = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": size, "LOCAL_WORLD_SIZE": size, "MASTER_PORT": ports[0]}
     os.environ.update({"MASTER_ADDR": "127.0.0.1", **{name: str(value) for name, value in place.items()}})
-    with joined(ParallelSettings("ddp"), "cpu") as (ranks, _):
-        found = run_cases(folder, ranks)
-        (folder / f"{rank}.json").write_text(json.dumps(found), encoding="utf-8")
+    ranks_module.LAST_WORDS = 0.0  # seconds
+    lost = ""
+    try:
+        with joined(ParallelSettings("ddp"), "cpu") as (ranks, _):
+            found: dict[str, Any] = run_cases(folder, ranks)
+            found["before"] = ranks.one_before_the_others(partial(come_in_turn, folder, rank))
+            try:
+                ranks.require_same("the text", str(rank))
+            except RunError as error:
+                found["different"] = str(error)
+            if rank < size - 1:
+                ranks.wait()  # for one that is gone
+    except PeerLostError as error:
+        lost = str(error)
+    found["lost"] = lost
+    if size == 2:
+        os.environ["MASTER_PORT"] = str(ports[1])
+        found["recipe"] = train_in_vain(recipe, folder / "recipe")
+    (folder / f"{rank}.json").write_text(json.dumps(found), encoding="utf-8")

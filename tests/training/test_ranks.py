@@ -31,18 +31,20 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def found(folder: Path) -> Found:
+def found(folder: Path, tiny_recipe: Path) -> Found:
     """What became of each case in each process of one, two and four. They are forked from a server that has loaded PyTorch once."""
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["tests.training.rank_cases"])
     results: Found = {1: [run_cases(folder / "alone")]}
     for size in (2, 4):
         (folder / str(size)).mkdir()
-        with socket.socket() as free:
+        with socket.socket() as free, socket.socket() as another:
             free.bind(("127.0.0.1", 0))
-            port = free.getsockname()[1]
+            another.bind(("127.0.0.1", 0))
+            ports = (free.getsockname()[1], another.getsockname()[1])
         processes = [
-            context.Process(target=process, args=(rank, size, port, folder / str(size))) for rank in range(size)
+            context.Process(target=process, args=(rank, size, ports, folder / str(size), tiny_recipe))
+            for rank in range(size)
         ]
         for one in processes:
             one.start()
@@ -131,6 +133,31 @@ def test_the_parts_of_a_checkpoint_are_a_model(folder: Path, found: Found) -> No
     for name, weights in AutoModelForCausalLM.from_pretrained(checkpoint).state_dict().items():
         expected = to_hf_tensors(read_config(checkpoint), whole)[name] if name != "lm_head.weight" else weights
         torch.testing.assert_close(weights, expected, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("size", [2, 4])
+def test_what_the_processes_say_to_each_other(found: Found, size: int) -> None:
+    different = "the text is not the same in process"
+    assert all(one["different"].startswith(f"{different} {size - 1} as in process 0: give") for one in found[size])
+    assert found[size][0]["before"] == []
+    assert all(0 in one["before"] for one in found[size][1:])
+
+
+@pytest.mark.parametrize("size", [2, 4])
+def test_who_waits_for_one_that_is_gone_is_told(found: Found, size: int) -> None:
+    *others, gone = found[size]
+    assert gone["lost"] == ""
+    for rank, one in enumerate(others):
+        assert one["lost"].startswith(
+            f"process {rank} of {size} stopped, since another one has ended; that one says why"
+        )
+
+
+def test_a_loss_that_is_no_number_is_told_by_the_first_process_alone(folder: Path, found: Found) -> None:
+    first, second = (one["recipe"] for one in found[2])
+    assert first.startswith("TrainingError: the loss or its gradient was not finite (NaN or Inf) at step 1;")
+    assert second.startswith("PeerLostError: process 1 of 2 stopped")
+    assert (folder / "2" / "recipe" / "report.html").is_file()
 
 
 def test_only_the_first_process_writes(folder: Path, found: Found) -> None:

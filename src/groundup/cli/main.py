@@ -26,8 +26,8 @@ from groundup.cli.runs import runs
 from groundup.cli.serve import serve
 from groundup.cli.train import train
 from groundup.cli.verify import verify
-from groundup.errors import GroundupError, MachineError, PeerLostError, TrainingError
-from groundup.training.parallel_settings import LAUNCHED, is_first_process, is_started_by_torchrun
+from groundup.errors import GroundupError, MachineError, PeerLostError
+from groundup.training.parallel_settings import LAUNCHED, is_started_by_torchrun
 
 app = typer.Typer(
     name="groundup",
@@ -133,9 +133,8 @@ def _tell(error: GroundupError) -> None:
     if is_started_by_torchrun():
         from groundup.training.launch import record_failure
 
-        agreed = isinstance(error, TrainingError) and not is_first_process()  # all come to it, after the same step
         follows = isinstance(error, PeerLostError) and LAUNCHED in os.environ
-        if agreed or follows or record_failure(str(error)):
+        if follows or record_failure(str(error)):
             return
     print(f"groundup: {error}", file=sys.stderr)
 

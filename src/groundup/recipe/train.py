@@ -146,11 +146,7 @@ def _train_locked(
 
     began = ranks.once(begin)
     checkpoint = Path(began) if began else None
-    if ranks.largest(0 if directory.started else ranks.rank):
-        raise RunError(
-            f"{directory.path} is not there on every machine: name a folder that they share with --run DIR, since all go on from its "
-            "checkpoints"
-        )
+    require_shared(directory, ranks)
     if checkpoint is not None:
         files.load(checkpoint)
     warn_of_slow_precision(settings.training, device, say)
@@ -174,8 +170,9 @@ def _train_locked(
     try:
         outcome = train_loop(composition.task, checkpoint)
     except TrainingError:
-        if ranks.first:
-            write_report(directory.path)  # a picture of how it went wrong
+        if not ranks.first:
+            ranks.wait()  # in vain: until the first, which came to the same, has told of it and is gone
+        write_report(directory.path)  # a picture of how it went wrong
         raise
     if not ranks.first:
         return TrainedRun(directory.path, outcome.stopped_because)
@@ -187,6 +184,15 @@ def _train_locked(
     with explain_os_errors(directory.path):
         write_report(directory.path)
     return TrainedRun(directory.path, outcome.stopped_because)
+
+
+def require_shared(directory: RunDirectory, ranks: Ranks) -> None:
+    """Raise `RunError` in all processes unless each of them sees the run that the first has begun."""
+    if ranks.largest(0 if directory.started else ranks.rank):
+        raise RunError(
+            f"{directory.path} is not there on every machine: name a folder that they share with --run DIR, since all go on from its "
+            "checkpoints"
+        )
 
 
 def starting_model(settings: Recipe, tokenizer: Tokenizer, folder: Path) -> ModelFiles:

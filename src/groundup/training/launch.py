@@ -7,6 +7,7 @@ import logging
 import os
 import signal
 import sys
+import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -27,7 +28,7 @@ def launch(processes: int, arguments: Sequence[str]) -> int:
 
     A signal is handed on to them. When one fails the others are ended, and `TrainingError` says what the first had to say.
     """
-    from torch.distributed.elastic.multiprocessing import SignalException
+    from torch.distributed.elastic.multiprocessing import DefaultLogsSpecs, SignalException
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
     from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
@@ -35,27 +36,29 @@ def launch(processes: int, arguments: Sequence[str]) -> int:
     os.environ[LAUNCHED] = "1"
     os.environ.setdefault("TORCH_ELASTIC_SHUTDOWN_TIMEOUT", SECONDS_TO_SAVE)
     number = processes or max(1, torch.cuda.device_count())
-    config = LaunchConfig(
-        min_nodes=1,
-        max_nodes=1,
-        nproc_per_node=number,
-        run_id=f"groundup-{os.getpid()}",
-        rdzv_backend="c10d",
-        rdzv_endpoint="127.0.0.1:0",
-        local_addr="127.0.0.1",
-        max_restarts=0,
-    )
-    try:
-        elastic_launch(config, sys.executable)("-m", "groundup", *arguments)
-    except SignalException as error:
-        return 128 + error.sigval
-    except ChildFailedError as error:
-        stopped = [failure.exitcode for failure in error.failures.values() if failure.exitcode in STOPPED]
-        if stopped:
-            return stopped[0]
-        raise TrainingError(why_it_failed(error.failures, number)) from None
-    finally:
-        logging.disable(logging.NOTSET)
+    with tempfile.TemporaryDirectory(prefix="groundup-processes-") as folder:  # for what they leave that fail
+        config = LaunchConfig(
+            min_nodes=1,
+            max_nodes=1,
+            nproc_per_node=number,
+            logs_specs=DefaultLogsSpecs(folder),
+            run_id=f"groundup-{os.getpid()}",
+            rdzv_backend="c10d",
+            rdzv_endpoint="127.0.0.1:0",
+            local_addr="127.0.0.1",
+            max_restarts=0,
+        )
+        try:
+            elastic_launch(config, sys.executable)("-m", "groundup", *arguments)
+        except SignalException as error:
+            return 128 + error.sigval
+        except ChildFailedError as error:
+            stopped = {failure.exitcode for failure in error.failures.values()} & set(STOPPED)
+            if stopped:  # somebody sent a signal to the processes themselves
+                return min(stopped)
+            raise TrainingError(why_it_failed(error.failures, number)) from None
+        finally:
+            logging.disable(logging.NOTSET)
     return 0
 
 
@@ -70,9 +73,8 @@ def record_failure(sentence: str) -> bool:
 
 def why_it_failed(failures: Mapping[int, Any], number: int) -> str:
     """What ended a training: what a process said, or else which signal it got. One that ended since another did says nothing."""
-    said = [
-        failure for failure in failures.values() if "timestamp" in failure.error_file_data
-    ]  # the others left no file
+    # Who said nothing left no file, and so no time in it.
+    said = [failure for failure in failures.values() if "timestamp" in failure.error_file_data]
     if said:
         return str(min(said, key=lambda failure: failure.timestamp).message)
     advice = "the others were ended; go on with --resume"

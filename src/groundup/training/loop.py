@@ -95,7 +95,7 @@ def train(task: Task, resume_from: Path | None = None, until: int | None = None)
         if 0 < settings.patience <= progress.evaluations_without_best:
             return Outcome(progress, "patience")
         clock, tokens, flops = time.perf_counter(), 0, 0
-        energy = EnergyMeter(card_uuid(machinery.device))
+        energy = EnergyMeter(card_uuid(machinery.device), processors=ranks.local_rank == 0)
         energy_begun = progress.step > 0
         while progress.step < last_step:
             # 3. One step: the batch and its gradients, then the update.

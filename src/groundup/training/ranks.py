@@ -141,11 +141,13 @@ ALONE = Ranks()
 def _messages(tensors: Sequence[Tensor]) -> Iterator[list[Tensor]]:
     """The tensors in lists of about `AT_ONCE` bytes."""
     some: list[Tensor] = []
+    size = 0
     for tensor in tensors:
         some.append(tensor)
-        if sum(each.nbytes for each in some) >= AT_ONCE:
+        size += tensor.nbytes
+        if size >= AT_ONCE:
             yield some
-            some = []
+            some, size = [], 0
     if some:
         yield some
 
