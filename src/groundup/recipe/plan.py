@@ -30,7 +30,8 @@ from groundup.text.cache import cache_directory
 from groundup.text.catalogue import MODELS
 from groundup.text.fetch import is_fetched
 from groundup.text.remote import is_hub_id
-from groundup.training.memory import FULL, Load, Memory, Rank, Strategy, cache_bytes, rows_at_once, training_memory
+from groundup.training.memory import FULL, Load, Memory, Rank, cache_bytes, rows_at_once, training_memory
+from groundup.training.parallel_settings import Strategy
 from groundup.training.schedules import with_steps
 
 Say = Callable[[str], None]
