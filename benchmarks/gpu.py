@@ -1,9 +1,11 @@
 """Training steps on a CUDA card: ours as `groundup train` takes them beside nanoGPT's way, each eager and compiled.
 
     python -m benchmarks.gpu --output benchmarks/results/gpu.json
+    python -m benchmarks.gpu --variants --cases 124M:12 --output build/gpu-variants.json
 
 All are in one process, and take their turns: so many steps of each, then of the next, for some rounds. nanoGPT's way is written anew in
 `plain_gpt.py`: GPT-2's network without biases, bf16 under autocast, fused AdamW, the gradient clipped, batches from pinned memory.
+With `--variants`, beside the compiled ones, ours with one thing changed in each (`gpu_variants.py`), and none that isn't compiled.
 """
 
 from __future__ import annotations
@@ -21,6 +23,7 @@ import numpy as np
 import torch
 
 from benchmarks.bare_task import bare_task
+from benchmarks.gpu_variants import VARIANTS, Variant
 from benchmarks.plain_gpt import PlainGPT, plain_steps
 from benchmarks.result import at_least_one, compared, output_file, show, write
 from groundup.device import describe_machine, matmul_flops_per_second
@@ -62,7 +65,9 @@ def tokens() -> np.ndarray:
     return np.random.default_rng(0).integers(0, VOCABULARY, 4_000_000).astype(np.uint16)
 
 
-def our_steps(config: TransformerConfig, data: np.ndarray, rows: int, **settings: Any) -> Iterator[torch.Tensor]:
+def our_steps(
+    config: TransformerConfig, data: np.ndarray, rows: int, variant: Variant | None = None, **settings: Any
+) -> Iterator[torch.Tensor]:
     """Our own loop's steps: batch, loss, gradient, clipping, guard, update."""
     training = TrainingSettings(
         batch_size=rows,
@@ -71,12 +76,17 @@ def our_steps(config: TransformerConfig, data: np.ndarray, rows: int, **settings
         precision="bf16",
         max_steps=1_000_000,
         **settings,
+        **(variant.settings if variant else {}),
     )
     torch.manual_seed(1)
     model = Transformer(config).to(CUDA)
     batch = partial(training_batch, data, make_plan(len(data), CONTEXT), 1, batch_size=rows)
     task = bare_task(model, training, batch)
+    if variant is not None:
+        task = variant.of_task(task)
     machinery = prepare_machinery(task)
+    if variant is not None:
+        variant.of_machinery(machinery)
     with machinery.shards:
         for step in range(training.max_steps):
             taken = take_step(task, machinery, step, 1.0)
@@ -119,16 +129,16 @@ def measure(contenders: list[Contender], rounds: int, steps: int) -> None:
 
 
 def measure_shape(
-    name: str, rows: int, biased: bool, rounds: int, steps: int, warm_up: int, peak: float
+    name: str, rows: int, biased: bool, variants: bool, rounds: int, steps: int, warm_up: int, peak: float
 ) -> dict[str, Any]:
-    """The table of one shape; `biased`: with GPT-2's own network beside nanoGPT's."""
+    """The table of one shape; `biased`: with GPT-2's own network beside nanoGPT's; `variants`: with those of ours."""
     shape, data = SHAPES[name], tokens()
     same = network_of("classic", shape, norm_position="pre", tie_embeddings=True, bias="none")
     networks = {"Groundup": same, "Groundup gpt2, with GPT-2's biases": network_of("gpt2", shape)}
     if not biased:
         networks.popitem()
     contenders = []
-    for compiled in (False, True):
+    for compiled in (True,) if variants else (False, True):
         how = "compiled" if compiled else "eager"
         torch.manual_seed(1)
         plain = PlainGPT(VOCABULARY, CONTEXT, **shape).to(CUDA)
@@ -136,6 +146,9 @@ def measure_shape(
         for called, network in networks.items():
             ours = our_steps(network, data, rows, compile=compiled)
             contenders.append(contender(f"{called}, {how}", ours, warm_up))
+    for called, variant in VARIANTS.items() if variants else ():
+        ours = our_steps(same, data, rows, variant, compile=True)
+        contenders.append(contender(f"Groundup, compiled: {called}", ours, warm_up))
     config = same
     measure(contenders, rounds, steps)
     num_tokens = rows * CONTEXT
@@ -196,6 +209,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=at_least_one, default=8)
     parser.add_argument("--steps", type=at_least_one, default=LOGGED)
     parser.add_argument("--warm-up", type=at_least_one, default=12)
+    parser.add_argument("--variants", action="store_true", help="ours with one thing changed in each, compiled")
     parser.add_argument("--output", type=output_file)
     arguments = parser.parse_args()
     if not torch.cuda.is_available():
@@ -204,7 +218,8 @@ def main() -> None:
     tables = []
     for place, (name, rows) in enumerate(arguments.cases):
         rounds, steps, warm_up = arguments.rounds, arguments.steps, arguments.warm_up
-        tables.append(measure_shape(name, rows, place == 0, rounds, steps, warm_up, peak))
+        biased, variants = place == 0 and not arguments.variants, arguments.variants
+        tables.append(measure_shape(name, rows, biased, variants, rounds, steps, warm_up, peak))
         torch._dynamo.reset()
         keep(arguments, peak, tables)  # what there is by now, for who has no time for all
 

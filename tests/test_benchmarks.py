@@ -15,10 +15,17 @@ from typing import Any
 
 import numpy as np
 import pytest
-from benchmarks import readme, result
+import torch
+from benchmarks import gpu_variants, readme, result
+from benchmarks.bare_task import bare_task
 from benchmarks.speedrun import ladder, runner
 from benchmarks.throughput.run import BUSY
 from benchmarks.time_to_quality.run import summarize
+
+from groundup.model.settings import preset_config
+from groundup.model.transformer import Transformer
+from groundup.training.settings import TrainingSettings
+from groundup.training.step import prepare_machinery, take_step
 
 RUNG = runner.Rung("any")
 TEXT = (np.zeros(1, np.uint16), np.zeros(1, np.uint16))
@@ -124,3 +131,26 @@ def test_who_keeps_a_core_busy_ends_with_its_parent() -> None:
         busy.wait(timeout=0.5)
     busy.kill()
     busy.wait()
+
+
+@pytest.mark.parametrize("name", list(gpu_variants.VARIANTS))
+def test_a_variant_of_a_step_on_a_card_computes_the_same(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Here on a CPU and not compiled; what takes less digits comes near."""
+    monkeypatch.setattr(torch, "compile", lambda network, mode: network)
+    shape = {"vocab_size": 50, "d_model": 16, "num_layers": 1, "num_heads": 2, "max_seq_len": 8}
+    variant, rows = gpu_variants.VARIANTS[name], np.random.default_rng(0).integers(0, 50, (2, 9))
+    losses = []
+    for changed in (gpu_variants.Variant(), variant):
+        torch.manual_seed(1)
+        model = Transformer(preset_config("classic", dropout=0.0, norm_position="pre", **shape))
+        settings = TrainingSettings(
+            batch_size=2, optimizer="adamw", precision="bf16", num_threads=1, **changed.settings
+        )
+        task = changed.of_task(bare_task(model, settings, lambda step: rows if step == 0 else rows[::-1].copy()))
+        machinery = prepare_machinery(task)
+        changed.of_machinery(machinery)
+        with machinery.shards:
+            losses.append([float(take_step(task, machinery, step, 1.0).loss) for step in range(2)])
+    assert losses[1] == pytest.approx(losses[0], rel=2e-3)
+    narrow = any(isinstance(module, gpu_variants.NarrowStream) for module in model.modules())
+    assert narrow == ("bf16" in name or name == "both")

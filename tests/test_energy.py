@@ -51,3 +51,11 @@ def test_without_a_counter_there_is_no_figure(tmp_path: Path) -> None:
     assert (nothing.read(), nothing.counted) == (None, "")
     package(tmp_path, "0", 0).write_text("a secret")
     assert EnergyMeter(gpu="GPU-1", rapl=tmp_path).read() is None  # there is no such card, and no package of its maker
+
+
+def test_of_several_processes_on_a_machine_one_counts_its_processors(tmp_path: Path) -> None:
+    counter = package(tmp_path, "0", 1_000_000)
+    meters = [EnergyMeter(rapl=tmp_path, processors=first) for first in (True, False)]
+    counter.write_text("3000000")
+    assert [meter.read() for meter in meters] == [2.0, 0.0]
+    assert EnergyMeter(gpu="GPU-1", rapl=tmp_path, processors=False).read() is None, "its card would be missing"

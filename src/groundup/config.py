@@ -14,6 +14,7 @@ import inspect
 import itertools
 import json
 import math
+import re
 import tomllib
 import types
 from collections.abc import Iterable, Mapping
@@ -24,6 +25,7 @@ from groundup.errors import NO_VALUE, SettingError
 
 Settings = TypeVar("Settings")
 
+BYTES = {"kB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "TiB": 2**40}
 LARGEST_INTEGER = 2**63  # more than any setting can use; what is computed from it still fits
 
 # Pydantic's words for the kinds of values, and ours.
@@ -296,3 +298,12 @@ def require_finite(
         value,
         f"use a finite number {'above' if exclusive else 'of at least'} {minimum:g}",
     )
+
+
+def read_bytes(name: str, text: str) -> int:
+    """Bytes, of a text such as "8GB" (8 · 10⁹) or "7.5 GiB" (7.5 · 2³⁰). Raises `SettingError` for `name`."""
+    units = {unit.lower(): size for unit, size in BYTES.items()}
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([a-z]+)", text.strip().lower(), re.ASCII)
+    size = float(found[1]) * units.get(found[2], 0) if found else 0.0
+    require(1 <= size < LARGEST_INTEGER, name, text, f'use a number and its unit, as in "8GB" (of {", ".join(BYTES)})')
+    return int(size)

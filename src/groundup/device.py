@@ -5,6 +5,8 @@ from __future__ import annotations
 import ctypes
 import os
 import platform
+import resource
+import signal
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -20,6 +22,7 @@ from groundup.errors import SettingError
 T = TypeVar("T")
 R = TypeVar("R")
 
+PR_SET_PDEATHSIG = 1  # of Linux's prctl.h
 # Numbers of glibc's malloc.h.
 M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_THRESHOLD = -1, -2, -3
 
@@ -128,6 +131,12 @@ def give_back_freed_memory() -> None:
         ctypes.CDLL(None).malloc_trim(0)
 
 
+def end_with_parent() -> None:
+    """Let the system send this process SIGTERM when the one that started it ends, however it ends. On Linux; elsewhere nothing."""
+    if platform.system() == "Linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
 def to_device(array: np.ndarray, device: torch.device) -> torch.Tensor:
     """An array's numbers on the device. To a CUDA device they go from pinned memory, in order with what is computed there: the host, which
     would else wait for all that it has asked for, goes on."""
@@ -193,3 +202,26 @@ def _cpu_name() -> str:
 def memory_bytes() -> int:
     """Bytes of main memory; 0 where the system doesn't say."""
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") if hasattr(os, "sysconf") else 0
+
+
+def held_bytes() -> int:
+    """Main memory that this process holds now."""
+    return _status("VmRSS") or peak_bytes()
+
+
+def peak_bytes(device: torch.device | None = None) -> int:
+    """The most memory that this process has held so far: of a CUDA device what PyTorch reserved there, else main memory."""
+    if device is not None and device.type == "cuda":
+        return torch.cuda.max_memory_reserved(device)
+    unit = 1 if platform.system() == "Darwin" else 1024
+    return _status("VmHWM") or resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+
+
+def _status(name: str) -> int:
+    """A figure of this process in bytes, as Linux tells it; 0 where it doesn't."""
+    try:
+        lines = Path("/proc/self/status").read_text(encoding="ascii", errors="replace").splitlines()
+    except OSError:
+        return 0
+    found = next((line.split()[1] for line in lines if line.startswith(f"{name}:")), "0")
+    return 1024 * int(found)

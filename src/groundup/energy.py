@@ -16,10 +16,12 @@ class EnergyMeter:
     (https://docs.kernel.org/power/powercap/powercap.html). Since 2020 only the superuser may read it on most machines.
     """
 
-    def __init__(self, gpu: str = "", rapl: Path = RAPL) -> None:
+    def __init__(self, gpu: str = "", rapl: Path = RAPL, processors: bool = True) -> None:
         """`gpu`: the UUID of the card that is trained on, for one of NVIDIA's with the package nvidia-ml-py beside it; its number may
-        be another one's to the driver (CUDA_VISIBLE_DEVICES)."""
-        packages = sorted(path for path in rapl.glob("intel-rapl:*") if _is_package(path))
+        be another one's to the driver (CUDA_VISIBLE_DEVICES). `processors`: whether to count these; of several processes on a machine
+        one does."""
+        packages = sorted(path for path in rapl.glob("intel-rapl:*") if processors and _is_package(path))
+        self._has_nothing_to_count = not processors and not gpu
         self._packages = {path: counted for path in packages if (counted := _read(path / "energy_uj")) is not None}
         self._card, self._card_joules = _open_card(gpu), 0.0
         if self._card is not None:
@@ -35,7 +37,7 @@ class EnergyMeter:
     def read(self) -> float | None:
         """Joules since the last call, or since the meter was made; None where no counter can be read."""
         if not self._packages and self._card is None:
-            return None
+            return 0.0 if self._has_nothing_to_count else None
         joules = 0.0
         for path, before in self._packages.items():
             now = _read(path / "energy_uj")

@@ -46,6 +46,10 @@ class TrainingError(GroundupError):
     """Training cannot go on: the loss or its gradient is not finite."""
 
 
+class PeerLostError(GroundupError):
+    """Another of the processes that train together has ended; that one says why."""
+
+
 class GenerationError(GroundupError):
     """A prompt or a sampling setting cannot be used."""
 

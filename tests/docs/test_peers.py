@@ -57,7 +57,7 @@ def test_commands_exist() -> None:
 
 
 def test_settings_exist() -> None:
-    words = " ".join(re.findall(r"`((?:training|data)\.[^`]+)`", " ".join(row[2] for row in FEATURES))).split()
+    words = " ".join(re.findall(r"`((?:training|data|parallel)\.[^`]+)`", " ".join(row[2] for row in FEATURES))).split()
     assert len(words) >= 5
     for word in words:
         load_recipe("domain", [word])

@@ -141,6 +141,7 @@ def test_runs_are_listed_with_their_best_loss(tmp_path: Path) -> None:
         "max_steps": 30,
         "best_loss": 1.5,
         "created": "2026-01-01T00:00:00+00:00",
+        "plan": {},
     }
     write_atomic(run.path / "recipe.toml", "not toml")
     assert list_runs(tmp_path)[0]["state"] == "damaged"

@@ -22,11 +22,13 @@ from groundup.cli.export import export
 from groundup.cli.generate import generate
 from groundup.cli.labels import labels
 from groundup.cli.loading import INTERRUPTED
+from groundup.cli.plan import plan
 from groundup.cli.runs import runs
 from groundup.cli.serve import serve
 from groundup.cli.train import train
 from groundup.cli.verify import verify
-from groundup.errors import GroundupError
+from groundup.errors import GroundupError, PeerLostError
+from groundup.training.parallel_settings import LAUNCHED, is_started_by_torchrun
 
 app = typer.Typer(
     name="groundup",
@@ -35,7 +37,22 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (train, labels, generate, complete, chat, serve, evaluate, audit, compare, export, runs, card, verify):
+for command in (
+    train,
+    plan,
+    labels,
+    generate,
+    complete,
+    chat,
+    serve,
+    evaluate,
+    audit,
+    compare,
+    export,
+    runs,
+    card,
+    verify,
+):
     app.command(no_args_is_help=command is not runs)(command)
 app.add_typer(data.app)
 app.add_typer(tokenizer.app)
@@ -84,7 +101,7 @@ def main() -> None:
     except GroundupError as error:
         if os.environ.get("GROUNDUP_DEBUG"):
             raise
-        print(f"groundup: {error}", file=sys.stderr)
+        _tell(error)
         sys.exit(1)
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)
@@ -103,6 +120,17 @@ def main() -> None:
             file=sys.stderr,
         )
         sys.exit(1)
+
+
+def _tell(error: GroundupError) -> None:
+    """Print the one sentence; of several processes that train together the launcher prints it, or else one of them."""
+    if is_started_by_torchrun():
+        from groundup.training.launch import record_failure
+
+        follows = isinstance(error, PeerLostError) and LAUNCHED in os.environ
+        if follows or record_failure(str(error)):
+            return
+    print(f"groundup: {error}", file=sys.stderr)
 
 
 def _require_folder() -> None:

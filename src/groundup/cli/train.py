@@ -43,20 +43,32 @@ def train(
         groundup train shakespeare data.source=./my-texts training.max_steps=500 --run runs/mine
 
         groundup train domain data.source=./my-texts training.method=lora
+
+        groundup train shakespeare parallel.strategy=ddp parallel.processes=2
     """
     from groundup.recipe.settings import check_start, load_recipe, sources_folder
     from groundup.text.sources import check_sources
+    from groundup.training.parallel_settings import is_first_process, is_started_by_torchrun
 
     settings = load_recipe(recipe, overrides or [])  # a typo is answered before anything heavy is loaded
-    directory = check_start(recipe, settings, run, resume)
-    if not directory.started:
-        check_sources(settings.data, sources_folder(recipe, directory))
+    if is_first_process():
+        directory = check_start(recipe, settings, run, resume)
+        if not directory.started:
+            check_sources(settings.data, sources_folder(recipe, directory))
+    if settings.parallel.strategy != "single" and not is_started_by_torchrun():
+        with loading():
+            from groundup.training.launch import launch
+
+        options = [*(["--run", str(run)] if run else []), *["--resume"] * resume, *["--json"] * as_json]
+        raise typer.Exit(launch(settings.parallel.processes, ["train", recipe, *(overrides or []), *options]))
     from groundup.run.directory import RunDirectory
 
     with loading():
         from groundup.recipe.train import train as train_recipe
 
     trained = train_recipe(recipe, overrides or [], run=run, resume=resume, say=_say)
+    if not is_first_process():
+        raise typer.Exit(EXIT_CODES.get(trained.stopped_because, 0))
     if trained.stopped_because in EXIT_CODES:
         again = shlex.join([recipe, *(overrides or []), "--run", str(trained.path), "--resume"])
         _say(f"stopped and saved in {trained.path}; go on with:  groundup train {again}")

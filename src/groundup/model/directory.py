@@ -28,6 +28,7 @@ from groundup.model.families import (
     copy_hf_tensors,
     from_hf_config,
     parameter_shapes,
+    some_hf_tensors,
     to_hf_config,
     to_hf_tensors,
 )
@@ -41,6 +42,7 @@ CLASSIC_NOTE = (
     "No stock Hugging Face class has this layout (preset classic); the directory opens in groundup only. "
     "Train with preset gpt2, llama or qwen3 for one that opens everywhere."
 )
+WEIGHTS_FILE, INDEX_FILE = "model.safetensors", "model.safetensors.index.json"
 PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle")
 
 
@@ -73,11 +75,48 @@ def save_model(
         tensors = to_hf_tensors(config, state)
         written |= dict.fromkeys(("dtype", "torch_dtype"), str(dtype).removeprefix("torch."))
     contiguous = {name: _in_dtype(name, tensor, dtype).contiguous() for name, tensor in tensors.items()}
-    generation = {"_from_model_config": True, **ids}
+    _write_configs(directory, written, ids)
+    save_file(contiguous, directory / WEIGHTS_FILE, metadata={"format": "pt"})
+
+
+def save_model_part(
+    config: TransformerConfig, directory: Path, weights: Mapping[str, Tensor], part: int, parts: int
+) -> None:
+    """Write some of a network's weights, by our names, as file `part` (from 0) of `parts`; `save_part_index` writes the rest."""
+    some = {name: tensor.detach().to("cpu", torch.float32) for name, tensor in weights.items()}
+    tensors = some if config.preset == "classic" else some_hf_tensors(config, some)
+    contiguous = {name: tensor.contiguous() for name, tensor in tensors.items()}
+    save_file(contiguous, directory / f"model-{part + 1:05d}-of-{parts:05d}.safetensors", metadata={"format": "pt"})
+
+
+def save_part_index(
+    config: TransformerConfig,
+    directory: Path,
+    end_id: int | None = None,
+    pad_id: int | None = None,
+    begin_id: int | None = None,
+    end_ids: Sequence[int] = (),
+) -> None:
+    """Write the configs of a directory whose weights are there in parts, and the index that says which part holds what; ids as in
+    `save_model`."""
+    ids = _special_ids(end_id, pad_id, begin_id, end_ids)
+    if config.preset == "classic":
+        written = {"model_type": CLASSIC, "note": CLASSIC_NOTE, **as_plain(config)}
+    else:
+        written = {**to_hf_config(config, end_id, pad_id), **ids}
+    _write_configs(directory, written, ids)
+    places, size = {}, 0
+    for file in sorted(directory.glob("model-*-of-*.safetensors")):
+        stored = StoredTensors([file])
+        for name in sorted(stored):
+            places[name], size = file.name, size + stored[name].nbytes
+    write_json(directory / INDEX_FILE, {"metadata": {"total_size": size}, "weight_map": places})
+
+
+def _write_configs(directory: Path, config: Mapping[str, Any], ids: Mapping[str, Any]) -> None:
     directory.mkdir(parents=True, exist_ok=True)
-    write_json(directory / "config.json", written)
-    write_json(directory / "generation_config.json", generation)
-    save_file(contiguous, directory / "model.safetensors", metadata={"format": "pt"})
+    write_json(directory / "config.json", config)
+    write_json(directory / "generation_config.json", {"_from_model_config": True, **ids})
 
 
 def _in_dtype(name: str, tensor: Tensor, dtype: torch.dtype) -> Tensor:
@@ -181,7 +220,7 @@ def _checked(config: TransformerConfig, tensors: Mapping[str, Tensor]) -> Mappin
 
 
 def _weight_files(directory: Path) -> list[Path]:
-    whole, index = directory / "model.safetensors", directory / "model.safetensors.index.json"
+    whole, index = directory / WEIGHTS_FILE, directory / INDEX_FILE
     if whole.exists():
         return [whole]
     if index.exists():

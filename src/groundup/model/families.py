@@ -101,12 +101,19 @@ def to_hf_tensors(config: TransformerConfig, state: Mapping[str, Tensor]) -> dic
 
     The result shares memory with `state` where the layout is the same.
     """
-    family = _family_of(config)
     if config.tie_embeddings:
         state = {name: tensor for name, tensor in state.items() if name != "output_projection.weight"}
     check_tensors(parameter_shapes(config), state)
+    return some_hf_tensors(config, state)
+
+
+def some_hf_tensors(config: TransformerConfig, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The same of some of the tensors, whichever are in `state`."""
+    family = _family_of(config)
     tensors: dict[str, Tensor] = {}
     for ours, pieces in _pieces(family, config).items():
+        if ours not in state:
+            continue
         parts = torch.split(state[ours], [rows for rows, *_ in pieces.values()])
         tensors |= {theirs: _laid_out(family, ours, part) for theirs, part in zip(pieces, parts, strict=True)}
     return tensors

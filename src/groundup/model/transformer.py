@@ -13,10 +13,10 @@ from dataclasses import dataclass
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.utils.checkpoint import checkpoint
 
 from groundup.errors import ModelError
 from groundup.model.attention_with_dropout import attention_with_dropout
+from groundup.model.compute_twice import compute_twice
 from groundup.model.dropout import Dropout
 from groundup.model.fused_attention import fused_attention
 from groundup.model.rotary import for_both_halves, rotary_table
@@ -299,7 +299,7 @@ class Transformer(nn.Module):
             seen = mask if layer < self.config.first_windowed_layer else windowed
             causal = seen is None and T > 1
             if self.activation_checkpointing and self.training:
-                x = checkpoint(block, x, seen, rotation, cache, layer, causal, use_reentrant=False)
+                x = compute_twice(block, self.dropout.generator, x, seen, rotation, cache, layer, causal)
             else:
                 x = block(x, seen, rotation, cache, layer, causal)
         if cache is not None:

@@ -39,6 +39,7 @@ from groundup.training.objectives.preference import (
     preference_loss_sum,
 )
 from groundup.training.privacy.plan import PrivacyPlan
+from groundup.training.ranks import ALONE, Ranks
 from groundup.training.schedules import with_steps
 from groundup.training.settings import TrainingSettings
 from groundup.training.step import Task
@@ -65,8 +66,11 @@ def compose(
     peak_flops: float,
     reference: Reference | None,
     privacy: PrivacyPlan | None,
+    ranks: Ranks = ALONE,
+    shard_to: torch.device | None = None,
 ) -> Composition:
-    """The training that a recipe asks for. With `reference` preference tuning; with `privacy` a private one."""
+    """The training that a recipe asks for. With `reference` preference tuning; with `privacy` a private one; with `shard_to`
+    weights dealt out over processes."""
     training, model = with_steps(settings.training, data.plan.num_rows), files.model
     limits = settings.evaluation
     write = partial(_write, settings.training.sample_prompt, LanguageModel(model, data.tokenizer), data)
@@ -82,6 +86,9 @@ def compose(
             show=partial(write_report, directory.path),
             save_model=files.save,
             peak_flops=peak_flops,
+            ranks=ranks,
+            shard_to=shard_to,
+            save_part=files.save_part if files.lora is None else None,
             fingerprint={
                 **made_with,
                 "manifest": directory.made_of(),

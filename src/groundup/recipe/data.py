@@ -10,12 +10,12 @@ import numpy as np
 from groundup.recipe.base_tokenizer import tokenizer_of_base
 from groundup.recipe.settings import Recipe
 from groundup.text.cache import cache_directory
-from groundup.text.collect import collect
+from groundup.text.collect import collect, collected
 from groundup.text.selection import select
 from groundup.text.splits import plan_split
 from groundup.tokens.chat_templates import with_template
-from groundup.tokens.prepare import PreparedData, prepare
-from groundup.tokens.prepare_examples import prepare_examples
+from groundup.tokens.prepare import PreparedData, prepare, prepared_before
+from groundup.tokens.prepare_examples import examples_before, prepare_examples
 from groundup.tokens.prepared_examples import PreparedExamples
 from groundup.tokens.settings import TokenizerSettings
 from groundup.tokens.sharded_ids import TokenIds
@@ -37,6 +37,21 @@ def prepare_recipe(
     window, batch_size = settings.model.max_seq_len, settings.training.batch_size
     tokenizer = tokenizer or tokenizer_for_rows(settings, folder)
     return prepare_examples(settings.data, tokenizer, objective, window, batch_size, cache_directory(), say, folder)
+
+
+def found_prepared(settings: Recipe, folder: Path) -> Prepared | None:
+    """What `prepare_recipe` gives, if it has been prepared before; None otherwise. Fetches and prepares nothing."""
+    window, batch_size, cache = settings.model.max_seq_len, settings.training.batch_size, cache_directory()
+    if settings.training.objective != "language_model":
+        tokenizer = tokenizer_for_rows(settings, folder)
+        return examples_before(settings.data, tokenizer, settings.training.objective, window, batch_size, cache, folder)
+    store = collected(settings.data, cache, folder)
+    if store is None:
+        return None
+    base = settings.model.base
+    kind = TokenizerSettings("existing", base) if base else settings.tokenizer
+    existing = tokenizer_of_base(settings, folder) if base else None
+    return prepared_before(store, settings.data, kind, window, batch_size, cache, folder, existing)
 
 
 def tokenizer_for_rows(settings: Recipe, folder: Path) -> Tokenizer:

@@ -9,12 +9,13 @@ from typing import Any
 
 from groundup.errors import CheckpointError
 from groundup.files import sha256_file
+from groundup.model.directory import WEIGHTS_FILE
 from groundup.recipe.compose import Composition
 from groundup.recipe.save import ModelFiles
 from groundup.recipe.settings import Recipe
 from groundup.report.card import write_card
 from groundup.report.evidence import copy_evidence
-from groundup.run.checkpoints import OPTIMIZER_FILE, STATE_FILE, checkpoint_path, read_state, verify_checkpoint
+from groundup.run.checkpoints import STATE_FILE, checkpoint_path, is_optimizer_file, read_state, verify_checkpoint
 from groundup.run.directory import MODEL_FOLDER, RunDirectory
 from groundup.run.files import explain_os_errors, publish_directory
 from groundup.training.loop import Outcome
@@ -48,9 +49,9 @@ def finish(
     shutil.rmtree(temporary, ignore_errors=True)
     with explain_os_errors(directory.path / MODEL_FOLDER):
         temporary.mkdir()
-        if files.lora is None:
+        if files.lora is None and WEIGHTS_FILE in state["files"]:
             for name in state["files"]:
-                if name != OPTIMIZER_FILE:
+                if not is_optimizer_file(name):
                     shutil.copyfile(best / name, temporary / name)
         else:
             files.save_whole(temporary)

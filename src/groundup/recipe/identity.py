@@ -13,7 +13,6 @@ import torch
 
 import groundup
 from groundup.config import as_plain, build, read_toml
-from groundup.cores import available_cores
 from groundup.device import autocast_dtype, describe_machine, precision_name
 from groundup.errors import RunError
 from groundup.files import sha256_file, sha256_text
@@ -24,6 +23,7 @@ from groundup.recipe.save import ModelFiles
 from groundup.recipe.settings import Recipe
 from groundup.run.directory import CAME_LATER, RECIPE_FILE, RunDirectory, now
 from groundup.training.privacy.plan import PrivacyPlan
+from groundup.training.ranks import ALONE, Ranks
 from groundup.training.schedules import with_steps
 
 LIBRARIES = ("torch", "numpy", "safetensors", "tokenizers", "pydantic")
@@ -39,6 +39,7 @@ def describe_run(
     device: torch.device,
     peak_flops: float,
     privacy: PrivacyPlan | None,
+    ranks: Ranks = ALONE,
 ) -> dict[str, Any]:
     """The manifest of a run that begins now."""
     config = files.model.config
@@ -57,7 +58,8 @@ def describe_run(
         "libraries": library_versions(),
         "machine": describe_machine(device),
         "matmul_flops_per_second": peak_flops,
-        "num_threads": settings.training.num_threads or available_cores(),
+        "num_threads": ranks.threads(settings.training.num_threads),
+        "processes": ranks.size,
         "precision": precision_name(autocast_dtype(settings.training.precision, device)),
         "model": {
             "family": config.preset,
@@ -118,10 +120,12 @@ def require_same_recipe(directory: RunDirectory, settings: Recipe) -> None:
         )
     there = _flat(as_plain(build(Recipe, read_toml(file))))
     wanted = _flat(as_plain(settings))
+    if settings.training.memory_budget and settings.training.accumulation_steps <= there["training.accumulation_steps"]:
+        wanted["training.accumulation_steps"] = there["training.accumulation_steps"]  # the budget had it raised
     different = [
         f"{name} is {there.get(name)!r} there and {wanted.get(name)!r} here"
         for name in wanted
-        if wanted[name] != there.get(name)
+        if wanted[name] != there.get(name) and not name.startswith("parallel.")  # a run may go on in other processes
     ]
     if different:
         raise RunError(

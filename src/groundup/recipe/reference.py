@@ -14,6 +14,7 @@ from groundup.run.checkpoints import read_state
 from groundup.run.directory import RunDirectory
 from groundup.tokens.prepared_examples import PreparedExamples
 from groundup.training.objectives.preference import reference_log_probabilities
+from groundup.training.ranks import ALONE, Ranks
 from groundup.training.reference_file import load_reference, save_reference
 
 REFERENCE_FILE = "reference.safetensors"
@@ -36,6 +37,7 @@ def find_reference(
     checkpoint: Path | None,
     batch_size: int,
     dtype: torch.dtype | None,
+    ranks: Ranks = ALONE,
 ) -> Reference:
     """Those that a run began with, or, of one that has no checkpoint yet, those of the model as it stands.
 
@@ -45,13 +47,14 @@ def find_reference(
     Raises `CheckpointError` if a run that goes on has lost them.
     """
     path = directory.path / REFERENCE_FILE
-    if checkpoint is None:
+
+    def compute() -> str:
         tables = {
             "train": reference_log_probabilities(model, data.training_batches(batch_size), dtype),
             "validation": reference_log_probabilities(model, data.validation_batches(batch_size)),
         }
-        sha256 = save_reference(path, tables)
-    else:
-        sha256 = read_state(checkpoint)["reference"]
-        tables = load_reference(path, sha256)
+        return save_reference(path, tables)
+
+    sha256 = ranks.once(compute) if checkpoint is None else read_state(checkpoint)["reference"]
+    tables = load_reference(path, sha256)
     return Reference(tables["train"], tables["validation"], sha256)

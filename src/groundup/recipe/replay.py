@@ -20,7 +20,7 @@ from groundup.recipe.reference import REFERENCE_FILE, find_reference
 from groundup.recipe.settings import Recipe
 from groundup.recipe.train import starting_model
 from groundup.run.checkpoints import STATE_FILE, checkpoint_path, list_checkpoints, read_state, step_of
-from groundup.run.directory import MANIFEST_FILE, METRICS_FILE, RECIPE_FILE, RunDirectory
+from groundup.run.directory import EVENTS_FILE, MANIFEST_FILE, METRICS_FILE, RECIPE_FILE, RunDirectory
 from groundup.run.records import read_records
 from groundup.tokens.prepared_examples import PreparedExamples
 from groundup.training.loop import train as train_loop
@@ -59,12 +59,23 @@ def replay(run: Path, num_steps: int) -> Replay:
             f"{directory.path} was trained privately, and can't be trained again: what was drawn and the noise came from the operating "
             "system, and were written nowhere; verify it without --replay"
         )
+    _require_one_process(directory)
     begin, end = _stretch(directory, num_steps)
     with tempfile.TemporaryDirectory(prefix="groundup-replay-") as folder:
         again = RunDirectory(Path(folder) / "run")
         _copy_beginning(directory, again, begin)
         _train(settings, directory, again, begin, end)
         return _compare(directory, again, begin, end)
+
+
+def _require_one_process(directory: RunDirectory) -> None:
+    """Raise `RunError` if several processes trained the run, or a part of it."""
+    resumed = [event.get("processes", 1) for event in read_records(directory.path / EVENTS_FILE)]
+    if max(directory.manifest().get("processes", 1), 1, *resumed) > 1:
+        raise RunError(
+            f"{directory.path} was trained by several processes, which add up gradients in another order than one does, so the last "
+            "digits would differ: verify it without --replay"
+        )
 
 
 def _stretch(directory: RunDirectory, num_steps: int) -> tuple[int, int]:

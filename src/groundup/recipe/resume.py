@@ -19,6 +19,7 @@ from groundup.run.checkpoints import list_checkpoints, read_state, set_aside, st
 from groundup.run.directory import RECIPE_FILE, RunDirectory
 from groundup.run.files import write_atomic
 from groundup.training.privacy.plan import PrivacyPlan
+from groundup.training.ranks import ALONE, Ranks
 
 Say = Callable[[str], None]
 
@@ -33,12 +34,13 @@ def open_run(
     peak_flops: float,
     privacy: PrivacyPlan | None,
     say: Say,
+    ranks: Ranks = ALONE,
 ) -> Path | None:
     """Begin the run's files, or check that they belong to this training; the checkpoint to go on from, if there is one."""
     if not directory.started:
         text = write_toml(settings)
         write_atomic(directory.path / RECIPE_FILE, text)
-        directory.write_manifest(describe_run(settings, text, folder, data, files, device, peak_flops, privacy))
+        directory.write_manifest(describe_run(settings, text, folder, data, files, device, peak_flops, privacy, ranks))
         directory.log_event("started", 0)
         return None
     require_same_data(directory, data, going_on=True)
@@ -51,10 +53,10 @@ def open_run(
         why = f"{directory.path / name} is damaged or was changed: its lines up to step {step} are not those that were written"
         say(f"warning: {why}; it is kept as damaged-{name}, and what can still be read of it goes on")
         directory.log_event("damaged", step, why=why)
-    directory.log_event("resumed", step, checkpoint=checkpoint.name if checkpoint else None)
+    directory.log_event("resumed", step, checkpoint=checkpoint.name if checkpoint else None, processes=ranks.size)
     say(f"going on from step {step} in {directory.path}")
     if checkpoint is not None:
-        _warn_of_other_bits(read_state(checkpoint), settings, device, say)
+        _warn_of_other_bits(read_state(checkpoint), settings, device, ranks, say)
         if privacy is not None:
             say(
                 "documents and noise are drawn anew, as nobody can draw them again; what was spent stays spent, on checkpoints that are "
@@ -63,7 +65,9 @@ def open_run(
     return checkpoint
 
 
-def _warn_of_other_bits(state: Mapping[str, Any], settings: Recipe, device: torch.device, say: Say) -> None:
+def _warn_of_other_bits(
+    state: Mapping[str, Any], settings: Recipe, device: torch.device, ranks: Ranks, say: Say
+) -> None:
     precision = precision_name(autocast_dtype(settings.training.precision, device))
     began, now = (state["device"], state.get("precision", precision)), (device.type, precision)
     if began != now:
@@ -71,6 +75,16 @@ def _warn_of_other_bits(state: Mapping[str, Any], settings: Recipe, device: torc
             f"warning: the run began on {began[0]} in {began[1]} and goes on on {now[0]} in {now[1]}: it goes on well, "
             "but not to the same bits"
         )
+    processes = state.get("processes", 1)
+    if processes != ranks.size:
+        say(
+            f"the run was trained by {_count(processes)} and goes on with {_count(ranks.size)}: on the same batches, but sums are added up "
+            "in another order"
+        )
+
+
+def _count(processes: int) -> str:
+    return "one process" if processes == 1 else f"{processes} processes"
 
 
 def newest_whole_checkpoint(directory: RunDirectory, made_with: Mapping[str, str], say: Say) -> Path | None:

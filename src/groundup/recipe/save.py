@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from torch import Tensor
+
 from groundup.model.adapter import load_adapter, save_adapter
-from groundup.model.directory import load_model, save_model
+from groundup.model.directory import load_model, save_model, save_model_part, save_part_index
 from groundup.model.lora import merged_state
 from groundup.model.lora_settings import LoraSettings
 from groundup.model.transformer import Transformer
@@ -33,6 +36,15 @@ class ModelFiles:
             return
         save_adapter(self.model, directory, self.base, self.base_sha256, self.lora)
         self.tokenizer.save(directory, max_length=self.model.config.max_seq_len)
+
+    def save_part(self, directory: Path, weights: Mapping[str, Tensor], part: int, parts: int) -> None:
+        """Write some of the weights as file `part` (from 0) of `parts`; with the last call, which has none, all that stands beside them."""
+        config, tokens = self.model.config, self.tokenizer
+        if part < parts:
+            save_model_part(config, directory, weights, part, parts)
+            return
+        save_part_index(config, directory, tokens.end_id, tokens.pad_id, tokens.begin_id, tokens.end_ids)
+        tokens.save(directory, max_length=config.max_seq_len)
 
     def save_whole(self, directory: Path) -> None:
         """Write the Hugging Face directory, adapters merged."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -30,7 +30,8 @@ from groundup.run.directory import MANIFEST_FILE, RECIPE_FILE, RunDirectory
 from groundup.text.catalogue import CATALOGUE
 from groundup.text.settings import DataSettings
 from groundup.tokens.settings import TokenizerSettings
-from groundup.training.settings import TrainingSettings
+from groundup.training.parallel_settings import ParallelSettings
+from groundup.training.settings import TrainingSettings, parts_of_batch
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,7 @@ class Recipe:
     tokenizer: TokenizerSettings = field(default_factory=TokenizerSettings)
     model: ModelSettings = field(default_factory=ModelSettings)
     training: TrainingSettings = field(default_factory=TrainingSettings)
+    parallel: ParallelSettings = field(default_factory=ParallelSettings)
     evaluation: EvaluationSettings = field(default_factory=EvaluationSettings)
     generation: GenerationSettings = field(default_factory=GenerationSettings)
 
@@ -53,6 +55,18 @@ class Recipe:
         )
         if self.training.privacy.on:
             check_private(self)
+            require(
+                self.parallel.strategy == "single",
+                "parallel.strategy",
+                self.parallel.strategy,
+                "use single with training.privacy: each process would draw rows and noise of its own",
+            )
+        require(
+            self.parallel.strategy != "fsdp" or not self.training.compile,
+            "training.compile",
+            self.training.compile,
+            "use false with parallel.strategy = 'fsdp', whose gathering of weights was not tried compiled, or 'ddp'",
+        )
         require(
             self.data.canaries.count == 0 or self.training.objective == "language_model",
             "data.canaries.count",
@@ -132,8 +146,15 @@ def check_start(recipe: str, settings: Recipe, run: Path | None, resume: bool) -
     if not is_unicode(str(directory.path)):
         raise RunError(f"{directory.path!r} is not valid Unicode text; name another folder with --run DIR")
     if not (resume and directory.started):
-        directory.require_empty(write_toml(settings))
+        directory.require_empty(begun_texts(settings))
     return directory
+
+
+def begun_texts(settings: Recipe) -> list[str]:
+    """What a run that these settings begin may write as its recipe: with a memory budget, in as many parts as the budget asks for."""
+    training = settings.training
+    parts = parts_of_batch(training) if training.memory_budget else [training.accumulation_steps]
+    return [write_toml(replace(settings, training=replace(training, accumulation_steps=one))) for one in parts]
 
 
 def sources_folder(recipe: str, directory: RunDirectory) -> Path:

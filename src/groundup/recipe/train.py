@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -10,8 +12,8 @@ from typing import Any
 import torch
 
 from groundup.config import write_toml
-from groundup.device import autocast_dtype, matmul_flops_per_second, memory_bytes, pick_device, set_threads
-from groundup.errors import GenerationError, MachineError, SettingError, TrainingError
+from groundup.device import autocast_dtype, matmul_flops_per_second, memory_bytes, set_threads
+from groundup.errors import GenerationError, MachineError, RunError, SettingError, TrainingError
 from groundup.language_model import LanguageModel
 from groundup.model.adapter import weights_sha256
 from groundup.model.counts import parameter_counts
@@ -24,15 +26,17 @@ from groundup.recipe.compose import compose
 from groundup.recipe.data import prepare_recipe
 from groundup.recipe.fine_tuning import settings_in_vain
 from groundup.recipe.finish import finish
-from groundup.recipe.identity import require_same_recipe
+from groundup.recipe.identity import data_hashes, require_same_recipe
+from groundup.recipe.memory_budget import parts_within_budget
 from groundup.recipe.precision import warn_of_slow_precision
 from groundup.recipe.private import privacy_of
+from groundup.recipe.promise import Promise
 from groundup.recipe.reference import find_reference
 from groundup.recipe.resume import open_run
 from groundup.recipe.save import ModelFiles
-from groundup.recipe.settings import Recipe, check_start, load_recipe, sources_folder
+from groundup.recipe.settings import Recipe, begun_texts, check_start, default_run, load_recipe, sources_folder
 from groundup.report.page import report_is_stale, write_report
-from groundup.run.directory import METRICS_FILE, RunDirectory
+from groundup.run.directory import METRICS_FILE, FollowedRun, RunDirectory
 from groundup.run.files import explain_os_errors
 from groundup.run.records import read_records
 from groundup.tokens.example_facts import describe_labels
@@ -43,7 +47,9 @@ from groundup.tokens.prepared_facts import describe_steps
 from groundup.tokens.tokenizer import Tokenizer
 from groundup.training.loop import Outcome
 from groundup.training.loop import train as train_loop
+from groundup.training.optimizers import trainable
 from groundup.training.privacy.plan import describe_privacy
+from groundup.training.ranks import Ranks, joined
 from groundup.training.schedules import with_steps
 
 Say = Callable[[str], None]
@@ -81,27 +87,46 @@ def train(
     starts, if there is none). Raises a `GroundupError` that says what to do.
     """
     settings = load_recipe(str(recipe), overrides)
-    device = pick_device(settings.training.device)
-    directory = check_start(str(recipe), settings, Path(run) if run else None, resume)
-    with directory.locked():
-        if not (resume and directory.started):
-            directory.require_empty(write_toml(settings))  # once more, now that it is ours
-        if directory.started:
-            require_same_recipe(directory, settings)
-            if directory.finished:
-                directory.verify_model()
-                if report_is_stale(directory.path):  # it ended, or the disk was full, before the last page was written
-                    write_report(directory.path)
+    folder = Path(run) if run else None
+    with joined(settings.parallel, settings.training.device) as (ranks, device):
+        if ranks.first:
+            directory = check_start(str(recipe), settings, folder, resume)
+        else:
+            directory, say = FollowedRun(folder or default_run(str(recipe))), _silent
+        with directory.locked():
+            if ranks.once(lambda: _is_finished(settings, directory, resume)):
                 return TrainedRun(directory.path, "already_finished")
-        return _train_locked(settings, directory, sources_folder(str(recipe), directory), device, say)
+            sources = sources_folder(str(recipe), directory)
+            return _train_locked(settings, directory, sources, device, ranks, say)
+
+
+def _is_finished(settings: Recipe, directory: RunDirectory, resume: bool) -> bool:
+    """Whether there is nothing left to do in this run, which is ours now. Raises `RunError` where it can't be begun or gone on with."""
+    if not (resume and directory.started):
+        directory.require_empty(begun_texts(settings))  # once more, now that it is ours
+    if not directory.started:
+        return False
+    require_same_recipe(directory, settings)
+    if directory.finished:
+        directory.verify_model()
+        if report_is_stale(directory.path):  # it ended, or the disk was full, before the last page was written
+            write_report(directory.path)
+    return directory.finished
+
+
+def _silent(text: str) -> None:
+    """The first process says it."""
 
 
 def _train_locked(
-    settings: Recipe, directory: RunDirectory, folder: Path, device: torch.device, say: Say
+    settings: Recipe, directory: RunDirectory, folder: Path, device: torch.device, ranks: Ranks, say: Say
 ) -> TrainedRun:
+    begun = time.perf_counter()
     for line in settings_in_vain(settings.training):
         say(line)
-    data = prepare_recipe(settings, folder, say)
+    data = ranks.one_before_the_others(lambda: prepare_recipe(settings, folder, say))
+    if ranks.size > 1:
+        ranks.require_same("the prepared text", json.dumps([write_toml(settings), data_hashes(data)]))
     more = describe(data.facts) if isinstance(data, PreparedData) else describe_labels(data.facts)
     for line in (*describe_steps(data.facts), *more):
         say(line)
@@ -115,10 +140,19 @@ def _train_locked(
         LanguageModel(model, data.tokenizer).check_prompt(settings.training.sample_prompt)
     except GenerationError as error:
         raise SettingError("training.sample_prompt", settings.training.sample_prompt, str(error)) from error
-    set_threads(settings.training.num_threads)
+    num_threads = set_threads(ranks.threads(settings.training.num_threads))
+    parts = ranks.once(lambda: parts_within_budget(settings, directory, data, files, device, num_threads, say, ranks))
+    settings = replace(settings, training=replace(settings.training, accumulation_steps=parts))
     dtype = autocast_dtype(settings.training.precision, device)
     peak_flops = matmul_flops_per_second(device, dtype or torch.float32)
-    checkpoint = open_run(settings, directory, folder, data, files, device, peak_flops, privacy, say)
+
+    def begin() -> str:
+        found = open_run(settings, directory, folder, data, files, device, peak_flops, privacy, say, ranks)
+        return str(found or "")
+
+    began = ranks.once(begin)
+    checkpoint = Path(began) if began else None
+    require_shared(directory, ranks)
     if checkpoint is not None:
         files.load(checkpoint)
     warn_of_slow_precision(settings.training, device, say)
@@ -128,23 +162,49 @@ def _train_locked(
             f"{steps} steps: it never reaches its peak; lower the former"
         )
     say(f"{_size(files)}, {len(data.train.ids):,} training tokens, {device.type}; the run is in {directory.path}")
-    model.to(device)
+    if settings.parallel.strategy != "fsdp" or settings.training.objective == "preference":
+        model.to(device)
+    ranks.send(trainable(model))  # the same from the first step on, whatever each machine's processor made of the seed
     reference = None
     if settings.training.objective == "preference" and isinstance(data, PreparedExamples):
-        reference = find_reference(model, data, directory, checkpoint, settings.evaluation.batch_size, dtype)
-    composition = compose(settings, directory, data, files, peak_flops, reference, privacy)
+        reference = find_reference(model, data, directory, checkpoint, settings.evaluation.batch_size, dtype, ranks)
+    sharded = settings.parallel.strategy == "fsdp"
+    if sharded:
+        model.to("cpu")  # each block goes to the device by itself
+    shard_to = device if sharded else None
+    composition = compose(settings, directory, data, files, peak_flops, reference, privacy, ranks, shard_to)
+    task = composition.task
+    promise = Promise(settings, directory, begun, resumed=checkpoint is not None)
+    if ranks.first:
+        promise.memory(data, task, ranks)
+        task = promise.telling_time(task)
     try:
-        outcome = train_loop(composition.task, checkpoint)
+        outcome = train_loop(task, checkpoint)
     except TrainingError:
+        if not ranks.first:
+            ranks.wait()  # in vain: until the first, which came to the same, has told of it and is gone
         write_report(directory.path)  # a picture of how it went wrong
         raise
+    if not ranks.first:
+        return TrainedRun(directory.path, outcome.stopped_because)
     if outcome.finished:
+        model.to(device)
         finish(settings, directory, files, composition, outcome, say)
         if files.base:
             _say_if_in_vain(directory, outcome, settings.model.base, say)
+    promise.keep(device, outcome.finished, outcome.progress.joules)
     with explain_os_errors(directory.path):
         write_report(directory.path)
     return TrainedRun(directory.path, outcome.stopped_because)
+
+
+def require_shared(directory: RunDirectory, ranks: Ranks) -> None:
+    """Raise `RunError` in all processes unless each of them sees the run that the first has begun."""
+    if ranks.largest(0 if directory.started else ranks.rank):
+        raise RunError(
+            f"{directory.path} is not there on every machine: name a folder that they share with --run DIR, since all go on from its "
+            "checkpoints"
+        )
 
 
 def starting_model(settings: Recipe, tokenizer: Tokenizer, folder: Path) -> ModelFiles:

@@ -21,6 +21,7 @@ from groundup.report.tables import (
     machine_rows,
     network_shape,
     parameter_rows,
+    plan_rows,
     recipe_rows,
     split_rows,
     used_settings,
@@ -87,7 +88,7 @@ def render_report(facts: RunFacts) -> str:
             split=split_rows(facts),
             data_notes=data_notes(facts),
             events=event_rows(facts),
-            machine=machine_rows(facts.manifest),
+            machine=[*machine_rows(facts.manifest), *plan_rows(facts.manifest)],
             hashes=hash_rows(facts),
             longest=LONGEST_LIST,
         )

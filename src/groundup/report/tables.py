@@ -6,7 +6,7 @@ from itertools import groupby
 from typing import Any
 
 from groundup.report.facts import RunFacts
-from groundup.report.pages import count, figure, quoted, share, size
+from groundup.report.pages import count, duration, figure, quoted, share, size
 from groundup.report.points import Event
 from groundup.report.values import listing, number, section, text, whole
 from groundup.report.wording import words
@@ -231,6 +231,20 @@ def machine_rows(manifest: dict[str, Any]) -> list[tuple[str, str]]:
     if manifest.get("groundup_version") is not None:
         rows.append(("groundup", str(manifest["groundup_version"])))
     return rows + [(name, str(version)) for name, version in section(manifest, "libraries").items()]
+
+
+def plan_rows(manifest: dict[str, Any]) -> list[tuple[str, str]]:
+    """What the training was expected to take, beside what it took."""
+    plan = section(manifest, "plan")
+    promise, outcome = section(plan, "promise"), section(plan, "outcome")
+    rows = []
+    for key, name, shown in (("seconds", "time, all in all", duration), ("bytes", "memory, at most", size)):
+        expected, took = number(promise.get(key)), number(outcome.get(key))
+        if expected is not None or took is not None:
+            told = f"{shown(expected)} expected" + (f", {shown(took)} taken" if took is not None else "")
+            when = whole(promise.get("after_steps")) if key == "seconds" else None
+            rows.append((name, told + (f" (told at step {count(when)})" if when else "")))
+    return rows
 
 
 def hash_rows(facts: RunFacts) -> list[tuple[str, list[tuple[str, str]]]]:

@@ -29,7 +29,25 @@ if TYPE_CHECKING:
 
 FORMAT_VERSION = 1
 OPTIMIZER_FILE = "optimizer.safetensors"
+OPTIMIZER_PARTS = "optimizer-{part:05d}-of-{parts:05d}.safetensors"
+"""In its place where several processes wrote a part each."""
 STATE_FILE = "state.json"
+
+
+def is_optimizer_file(name: str) -> bool:
+    """Whether a checkpoint's file is the optimizer's state, or a part of it."""
+    return re.fullmatch(r"optimizer(-\d{5,}-of-\d{5,})?\.safetensors", name) is not None
+
+
+def optimizer_files(checkpoint: Path) -> list[Path]:
+    """The files that the optimizer's state is in."""
+    return sorted(path for path in checkpoint.iterdir() if is_optimizer_file(path.name))
+
+
+def temporary_checkpoint(run: Path, step: int) -> Path:
+    """Where a checkpoint is written until it is whole."""
+    final = checkpoint_path(run, step)
+    return final.with_name(f".writing-{final.name}")
 
 
 def checkpoint_path(run: Path, step: int) -> Path:
@@ -64,7 +82,8 @@ def write_checkpoint(
     num_bytes: int,
     write_model: Callable[[Path], None],
 ) -> Path:
-    """Write one checkpoint. `write_model` fills a directory with the model's and the tokenizer's files.
+    """Write one checkpoint. `write_model` fills a directory with the model's and the tokenizer's files, and with the optimizer's where
+    none is given here.
 
     `num_bytes` is about what it will take. Raises `MachineError` when the disk is full; nothing half-written stays, and
     earlier checkpoints are not touched.
@@ -73,17 +92,18 @@ def write_checkpoint(
     from safetensors.torch import save_file
 
     final = checkpoint_path(run, step)
-    temporary = final.with_name(f".writing-{final.name}")
+    temporary = temporary_checkpoint(run, step)
     shutil.rmtree(temporary, ignore_errors=True)
     require_space(run, num_bytes)
     try:
         with explain_os_errors(final):
             temporary.mkdir(parents=True)
             write_model(temporary)
-            save_file(
-                {name: tensor.detach().cpu().contiguous() for name, tensor in optimizer.items()},
-                temporary / OPTIMIZER_FILE,
-            )
+            if optimizer:
+                save_file(
+                    {name: tensor.detach().cpu().contiguous() for name, tensor in optimizer.items()},
+                    temporary / OPTIMIZER_FILE,
+                )
         files = {file.name: sha256_file(file) for file in sorted(temporary.iterdir())}
         complete = {"format_version": FORMAT_VERSION, **state, "step": step, "files": files}
         write_json(temporary / STATE_FILE, {**complete, "checksum": checksum(complete)})

@@ -8,7 +8,7 @@ import os
 import shutil
 import socket
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -21,8 +21,9 @@ from groundup.run.records import append_record, begins_with, cut_records
 RECIPE_FILE, MANIFEST_FILE, RESULT_FILE, LOCK_FILE = "recipe.toml", "manifest.json", "result.json", "run.lock"
 MODEL_FOLDER, DATA_FOLDER = "model", "data"
 METRICS_FILE, EVENTS_FILE, SAMPLES_FILE = "metrics.jsonl", "events.jsonl", "samples.jsonl"
-CAME_LATER = ("checkpoints", "measurements")
-"""What the manifest gets to know while training goes on, and after: the hashes of files that come of it."""
+CAME_LATER = ("checkpoints", "measurements", "plan")
+"""What the manifest gets to know while training goes on, and after: the hashes of files that come of it; what the training was expected to
+take, and what it took."""
 
 
 class RunDirectory:
@@ -40,10 +41,10 @@ class RunDirectory:
         """The model's folder appears last, by a rename, when all that it is told of is written."""
         return (self.path / MODEL_FOLDER / "config.json").is_file()
 
-    def require_empty(self, recipe: str | None = None) -> None:
+    def require_empty(self, recipes: Collection[str] = ()) -> None:
         """Raise `RunError` unless the folder is missing or holds nothing: nothing of anybody's is ever overwritten.
 
-        A lock may be there, and a recipe file with this very text: a crash between a run's first two files leaves both. So may the
+        A lock may be there, and a recipe file with one of these very texts: a crash between a run's first two files leaves both. So may the
         folder of rows that were given from Python.
         """
         if self.path.is_symlink() and not self.path.exists():
@@ -63,7 +64,7 @@ class RunDirectory:
             temporary_name(self.path / MANIFEST_FILE).name,
             DATA_FOLDER,
         }
-        if names == {RECIPE_FILE} and recipe is not None and (self.path / RECIPE_FILE).read_bytes() == recipe.encode():
+        if names == {RECIPE_FILE} and (self.path / RECIPE_FILE).read_bytes() in [text.encode() for text in recipes]:
             return
         if names:
             raise RunError(f"{self.path} is not empty and is not a run; name another folder with --run DIR")
@@ -163,6 +164,11 @@ class RunDirectory:
             if "measurements" in manifest:
                 manifest["measurements"][file.relative_to(self.path).as_posix()] = sha256_file(file)
 
+    def record_plan(self, name: str, figures: Mapping[str, Any]) -> None:
+        """Add to what the manifest says of the plan: the `promise`, or the `outcome`."""
+        with self._manifest_to_change() as manifest:
+            manifest.setdefault("plan", {})[name] = dict(figures)
+
     def sync_records(self) -> None:
         """Make the records durable, so that a checkpoint never stands without the lines that led to it."""
         for name in (METRICS_FILE, SAMPLES_FILE, EVENTS_FILE):
@@ -239,6 +245,35 @@ class RunDirectory:
                 else:
                     cut_records(path, step)
         return changed
+
+
+class FollowedRun(RunDirectory):
+    """A run that another process writes, in the eyes of one that trains it together with that one: it is read, and never written."""
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        yield
+
+    def write_manifest(self, manifest: dict[str, Any]) -> None:
+        pass
+
+    def record_checkpoint(self, checkpoint: Path) -> None:
+        pass
+
+    def record_plan(self, name: str, figures: Mapping[str, Any]) -> None:
+        pass
+
+    def sync_records(self) -> None:
+        pass
+
+    def log_metrics(self, record: dict[str, Any]) -> None:
+        pass
+
+    def log_sample(self, record: dict[str, Any]) -> None:
+        pass
+
+    def log_event(self, event: str, step: int, why: str = "", **facts: Any) -> None:
+        pass
 
 
 def _take(descriptor: int) -> None:

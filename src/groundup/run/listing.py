@@ -15,7 +15,8 @@ from groundup.run.records import read_records
 def list_runs(folder: Path) -> list[dict[str, Any]]:
     """Each run in a folder, or the folder itself if it is one.
 
-    `run`, `state` (finished, running, stopped or damaged), `step`, `max_steps`, `best_loss`, `created`.
+    `run`, `state` (finished, running, stopped or damaged), `step`, `max_steps`, `best_loss`, `created`, and `plan`: the `promise` of what
+    it would take, and the `outcome`.
     """
     if not folder.exists():
         return []
@@ -42,17 +43,19 @@ def _describe(run: RunDirectory) -> dict[str, Any]:
         for record in records
         if record.get("kind") == "validation" and record.get("best") and isinstance(record.get("loss"), float)
     ]
-    described = {
+    described: dict[str, Any] = {
         "run": str(run.path),
         "state": "finished" if run.finished else "running" if _locked(run) else "stopped",
         "step": max((record.get("step") or 0 for record in (*records, *saved)), default=0),
         "max_steps": None,
         "best_loss": min(losses, default=None),
         "created": "",
+        "plan": {},
     }
     try:
         manifest = run.manifest()
         described["created"] = manifest.get("created", "")
+        described["plan"] = manifest.get("plan", {})
         training = tomllib.loads((run.path / RECIPE_FILE).read_text(encoding="utf-8"))["training"]
         described["max_steps"] = manifest.get(
             "max_steps", training["max_steps"]

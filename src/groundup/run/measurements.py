@@ -17,7 +17,7 @@ from typing import Any, Literal
 
 from groundup.errors import RunError
 from groundup.files import sha256_file
-from groundup.run.checkpoints import OPTIMIZER_FILE, STATE_FILE, list_checkpoints
+from groundup.run.checkpoints import STATE_FILE, is_optimizer_file, list_checkpoints
 from groundup.run.directory import MODEL_FOLDER, RunDirectory, now
 from groundup.run.files import checksum, explain_os_errors, read_json, without_infinities, write_json
 
@@ -25,7 +25,6 @@ FORMAT_VERSION = 1
 Kind = Literal["evaluations", "audits"]
 KINDS: tuple[Kind, ...] = ("evaluations", "audits")
 NAME = re.compile(r"[a-z0-9][a-z0-9_-]*")
-NOT_THE_MODEL = (OPTIMIZER_FILE, STATE_FILE)
 
 
 def write_measurement(
@@ -100,7 +99,11 @@ def measurement_files(run: RunDirectory) -> list[Path]:
 def hash_model(folder: Path) -> dict[str, str]:
     """The SHA-256 of each file of a model's directory, but for its cards and what only resuming reads."""
     files = sorted(path for path in folder.iterdir() if path.is_file() and path.name[0] != ".")
-    return {path.name: sha256_file(path) for path in files if path.suffix != ".md" and path.name not in NOT_THE_MODEL}
+    return {
+        path.name: sha256_file(path)
+        for path in files
+        if path.suffix != ".md" and not (path.name == STATE_FILE or is_optimizer_file(path.name))
+    }
 
 
 def _measured(run: RunDirectory, model: Path | None) -> dict[str, Any]:

@@ -28,7 +28,16 @@ from groundup.text.fetch import fetch
 from groundup.text.privacy.pseudonyms import read_key
 from groundup.text.settings import DataSettings
 from groundup.text.show_progress import reading_progress
-from groundup.text.sources import Say, Source, files_hash, find_sources, read_sources, say_repair, source_hashes
+from groundup.text.sources import (
+    Say,
+    Source,
+    all_here,
+    files_hash,
+    find_sources,
+    read_sources,
+    say_repair,
+    source_hashes,
+)
 from groundup.text.steps import Steps, needs_work
 from groundup.text.tally import Tally
 from groundup.text.worker import Worker, make_shard
@@ -73,6 +82,19 @@ def collect(settings: DataSettings, cache: Path, say: Say, folder: Path = Path()
     for line in store.facts["said"]:
         say(line)
     return store
+
+
+def collected(settings: DataSettings, cache: Path, folder: Path = Path()) -> DocumentStore | None:
+    """The documents, if `collect` has made them before; None otherwise. Fetches and makes nothing."""
+    if not all_here(settings, cache, folder):
+        return None
+    sources = [*find_sources(settings, cache, _unsaid, folder), *_held_out(settings, cache, _unsaid, folder)]
+    directory = cache / "documents" / _key(settings, sources, cache, _unsaid, folder)
+    return _reuse(directory, _unsaid)
+
+
+def _unsaid(line: str) -> None:
+    """For what only looks."""
 
 
 def require_apart(sources: Iterable[Source], held_out: Iterable[Source]) -> None:

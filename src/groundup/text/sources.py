@@ -14,7 +14,7 @@ from groundup.files import sha256_file, sha256_text
 from groundup.text.bad_input import EMPTY, BadInput
 from groundup.text.catalogue import CATALOGUE, CatalogueEntry
 from groundup.text.document import Document
-from groundup.text.fetch import fetch
+from groundup.text.fetch import fetch, is_fetched
 from groundup.text.find_files import expand, find_files, left_out
 from groundup.text.formats import File, read_file
 from groundup.text.prepared_file import is_prepared, read_prepared
@@ -76,6 +76,20 @@ def find_sources(settings: DataSettings, cache: Path, say: Say, folder: Path = P
             say(f"warning: {folders[0]}{more} below {name} is not entered, being {kind}: name it to have it read")
         sources.append(Source(name, tuple(files), others))
     return sources
+
+
+def all_here(settings: DataSettings, cache: Path, folder: Path = Path()) -> bool:
+    """Whether every source of the settings lies on this machine, so that nothing would have to be fetched to read it."""
+    held_out = settings.validation_source
+    names = [*source_names(settings), *((held_out,) if isinstance(held_out, str) else held_out)]
+    if settings.decontamination.files:
+        names += settings.decontamination.files
+    return not any(
+        not is_fetched(CATALOGUE[name], cache)
+        if _is_catalogue_name(name, folder)
+        else _is_elsewhere(name) or is_standard_input(name)
+        for name in names
+    )
 
 
 def source_hashes(source: Source) -> list[tuple[str, str]]:

@@ -103,6 +103,24 @@ def prepare(
     return dataclasses.replace(prepared, own_documents=data.document_attention == "own")
 
 
+def prepared_before(
+    store: DocumentStore,
+    data: DataSettings,
+    tokenizer: TokenizerSettings,
+    sequence_length: int,
+    batch_size: int,
+    cache: Path,
+    folder: Path = Path(),
+    existing: Tokenizer | None = None,
+) -> PreparedData | None:
+    """What `prepare` gives for the same arguments, if it has made it before; None otherwise. Makes nothing."""
+    if existing is None and tokenizer.kind == "existing":
+        existing = find_tokenizer(tokenizer.path, folder, lambda line: None)
+    directory = cache / "prepared" / _key(store, data, tokenizer, existing, sequence_length, batch_size)
+    prepared = _reuse(directory, lambda line: None)
+    return prepared and dataclasses.replace(prepared, own_documents=data.document_attention == "own")
+
+
 def _require_two_characters(store: DocumentStore) -> None:
     characters = int(store.index["characters"].sum())
     if characters < 2:

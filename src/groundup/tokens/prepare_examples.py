@@ -23,7 +23,7 @@ from groundup.text.duplicates.split import held_out
 from groundup.text.settings import DataSettings
 from groundup.text.show_progress import reading_progress
 from groundup.text.source_rows import read_source_rows, with_catalogue_rows
-from groundup.text.sources import Say, Source, find_sources, source_hashes
+from groundup.text.sources import Say, Source, all_here, find_sources, source_hashes
 from groundup.tokens.chat_template import ChatTemplate
 from groundup.tokens.chat_templates import padding_id, with_template
 from groundup.tokens.example_facts import describe_examples, problems
@@ -105,6 +105,29 @@ def prepare_unchecked(
     written_so = with_template(tokenizer, data.template, may_grow=False)
     making = _Making(data, written_so, objective, sequence_length, batch_size, train, validation)
     return _prepare(making, cache, say)
+
+
+def examples_before(
+    data: DataSettings,
+    tokenizer: Tokenizer,
+    objective: str,
+    sequence_length: int,
+    batch_size: int,
+    cache: Path,
+    folder: Path = Path(),
+) -> PreparedExamples | None:
+    """What `prepare_examples` gives for the same arguments, if it has made it before; None otherwise. Fetches and makes nothing."""
+    if not all_here(data, cache, folder):
+        return None
+
+    def found(settings: DataSettings) -> list[Source]:
+        return with_catalogue_rows(find_sources(settings, cache, lambda line: None, folder), cache, lambda line: None)
+
+    held_out = dataclasses.replace(data, source=data.validation_source) if data.validation_source else None
+    written_so = with_template(tokenizer, data.template, may_grow=False)
+    sides = (found(data), found(held_out) if held_out else [])
+    making = _Making(data, written_so, objective, sequence_length, batch_size, *sides)
+    return _reuse(cache / "examples" / making.key, lambda line: None)
 
 
 def require_examples(prepared: PreparedExamples, data: DataSettings, batch_size: int, say: Say) -> None:

@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import math
+import signal
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import load_file
 
 from groundup.device import card_uuid, give_back_freed_memory, matmul_flops_per_second, precision_name
 from groundup.energy import EnergyMeter
 from groundup.errors import TrainingError
-from groundup.run.checkpoints import OPTIMIZER_FILE, list_checkpoints, prune_checkpoints, read_state, write_checkpoint
-from groundup.run.directory import RunDirectory
+from groundup.run.checkpoints import list_checkpoints, prune_checkpoints, read_state, write_checkpoint
+from groundup.training.checkpoint_parts import load_optimizer, write_parts
 from groundup.training.privacy.accountant import num_steps
 from groundup.training.progress import TrainingProgress
 from groundup.training.schedules import learning_rate_factor
@@ -61,7 +62,7 @@ def train(task: Task, resume_from: Path | None = None, until: int | None = None)
     same machine. After step `until` it saves and leaves off, for whoever replays a stretch. Raises `TrainingError` when the loss
     is not finite; the weights on disk then are all good.
     """
-    settings, run = task.settings, task.run
+    settings, run, ranks = task.settings, task.run, task.ranks
 
     # 1. The machine: device, threads, optimizer, number format.
     machinery = prepare_machinery(task, resume_from)
@@ -76,16 +77,16 @@ def train(task: Task, resume_from: Path | None = None, until: int | None = None)
 
     with (
         machinery.shards,
-        TrainingProgress(last_step, progress.step) as display,
-        _writer(settings, run, progress.step) as tensorboard,
+        TrainingProgress(last_step, progress.step, quiet=not ranks.first) as display,
+        _writer(task, progress.step) as tensorboard,
         StopRequest() as stop,
     ):
         if progress.step == 0:
             with machinery.shards.at_rest():  # an untrained model, to compare with
-                progress = _evaluate(task, progress, display, tensorboard, counts=False)
+                progress = _evaluate(task, machinery, progress, display, tensorboard, counts=False)
             give_back_freed_memory()
         clock, tokens, flops = time.perf_counter(), 0, 0
-        energy = EnergyMeter(card_uuid(machinery.device))
+        energy = EnergyMeter(card_uuid(machinery.device), processors=ranks.local_rank == 0)
         energy_begun = progress.step > 0
         while progress.step < last_step:
             # 3. One step: the batch and its gradients, then the update.
@@ -98,6 +99,9 @@ def train(task: Task, resume_from: Path | None = None, until: int | None = None)
 
             # 4. The record. This is where the host waits for the device.
             last, stopping = step == last_step, stop.received
+            if ranks.size > 1:  # whichever of them was asked to stop, they do so after the same step
+                asked = ranks.largest(stopping or 0)
+                stopping = signal.Signals(asked) if asked else None
             due_to_save = step % settings.save_steps == 0 or last or stopping is not None or step == until
             due_to_evaluate = step % settings.eval_steps == 0 or last
             if step % settings.logging_steps == 0 or due_to_save or due_to_evaluate:
@@ -105,11 +109,11 @@ def train(task: Task, resume_from: Path | None = None, until: int | None = None)
                 _tell_of_spikes(task, machinery)
                 elapsed = time.perf_counter() - clock
                 if due_to_save or due_to_evaluate:  # a card takes some milliseconds to tell
-                    joules = energy.read()
+                    joules = ranks.total(energy.read())
                     progress = _add_energy(progress, joules, energy.counted, energy_begun)
                     energy_begun = True
                 progress = replace(progress, seconds=progress.seconds + elapsed)
-                speed, reached = tokens / max(elapsed, 1e-9), flops / max(elapsed, 1e-9)
+                speed, reached = tokens / max(elapsed, 1e-9), flops / max(elapsed, 1e-9) / ranks.size
                 if reached > machinery.peak_flops:
                     _measure_peak_again(machinery)
                 mfu = reached / machinery.peak_flops
@@ -125,7 +129,7 @@ def train(task: Task, resume_from: Path | None = None, until: int | None = None)
             if due_to_evaluate:
                 before = progress.best_step
                 with machinery.shards.at_rest():
-                    progress = _evaluate(task, progress, display, tensorboard)
+                    progress = _evaluate(task, machinery, progress, display, tensorboard)
                 give_back_freed_memory()  # validation's, which the next step would only add to
                 improved = progress.best_step != before
 
@@ -133,7 +137,7 @@ def train(task: Task, resume_from: Path | None = None, until: int | None = None)
             out_of_patience = 0 < settings.patience <= progress.evaluations_without_best
             if due_to_save or improved or out_of_patience:
                 _save(task, machinery, progress)
-            if due_to_evaluate:
+            if due_to_evaluate and ranks.first:
                 task.show()
                 _measure_peak_again(machinery)
 
@@ -176,7 +180,7 @@ def _add_energy(progress: Progress, joules: float | None, counted: str, begun: b
 
 def _restore(task: Task, machinery: Machinery, checkpoint: Path) -> Progress:
     state = read_state(checkpoint)
-    machinery.optimizer.load_state_tensors(load_file(checkpoint / OPTIMIZER_FILE))
+    load_optimizer(task, machinery, checkpoint)
     machinery.guard.load_state(state["guard"])
     machinery.spikes_told = int(machinery.guard.spikes)
     if machinery.scaler is not None and state["scaler"] is not None:
@@ -185,7 +189,8 @@ def _restore(task: Task, machinery: Machinery, checkpoint: Path) -> Progress:
 
 
 def _stop_if_not_finite(task: Task, machinery: Machinery, step: int) -> None:
-    if not torch.stack(torch._foreach_norm([*machinery.parameters])).isfinite().all():
+    finite = torch.stack(torch._foreach_norm([*machinery.parameters])).isfinite().all()
+    if task.ranks.largest(int(not finite)):  # of the rows in any process
         why = f"the weights were not finite (NaN or Inf) by step {step}"
         task.run.log_event("stopped", step, why=why)
         raise TrainingError(f"{why}, and are not saved; {_kept(task)}: {_calmer(task.settings)}")
@@ -263,9 +268,24 @@ def _log(
 
 
 def _evaluate(
-    task: Task, progress: Progress, display: TrainingProgress, tensorboard: Any, counts: bool = True
+    task: Task,
+    machinery: Machinery,
+    progress: Progress,
+    display: TrainingProgress,
+    tensorboard: Any,
+    counts: bool = True,
 ) -> Progress:
-    """Measure the model and let it write; with `counts`, keep the best and patience."""
+    """Measure the model and let it write; with `counts`, keep the best and patience. The first process does, and tells the others."""
+    with machinery.sharded.as_whole() if machinery.sharded is not None else nullcontext():
+        if task.ranks.size == 1:
+            return _evaluate_here(task, progress, display, tensorboard, counts)
+        found = task.ranks.once(lambda: asdict(_evaluate_here(task, progress, display, tensorboard, counts)))
+        return Progress(**found)
+
+
+def _evaluate_here(
+    task: Task, progress: Progress, display: TrainingProgress, tensorboard: Any, counts: bool
+) -> Progress:
     start = time.perf_counter()
     task.model.eval()
     figures = task.evaluate()
@@ -299,6 +319,11 @@ def _evaluate(
 
 
 def _save(task: Task, machinery: Machinery, progress: Progress) -> None:
+    """The first process writes the checkpoint; of a network that is dealt out, each writes a part of it."""
+    if not task.ranks.first:
+        if machinery.sharded is not None:
+            write_parts(task, machinery, progress.step)
+        return
     optimizer = machinery.optimizer.state_tensors()
     num_bytes = (
         sum(tensor.nbytes for tensor in optimizer.values()) + sum(p.nbytes for p in machinery.parameters) + (1 << 20)
@@ -308,6 +333,7 @@ def _save(task: Task, machinery: Machinery, progress: Progress) -> None:
         "guard": machinery.guard.state(),
         "scaler": machinery.scaler.state_dict() if machinery.scaler else None,
         "num_threads": machinery.num_threads,
+        "processes": task.ranks.size,
         "device": machinery.device.type,
         "precision": precision_name(machinery.dtype),
         "records": task.run.record_marks(),
@@ -315,19 +341,23 @@ def _save(task: Task, machinery: Machinery, progress: Progress) -> None:
     }
     spent: dict[str, Any] = {} if machinery.privacy is None else {"privacy": machinery.privacy.state()}
     task.run.sync_records()
-    checkpoint = write_checkpoint(task.run.path, progress.step, state | spent, optimizer, num_bytes, task.save_model)
+    write_model = task.save_model
+    if machinery.sharded is not None:
+        optimizer, num_bytes = {}, num_bytes * task.ranks.size
+        write_model = partial(write_parts, task, machinery, progress.step)
+    checkpoint = write_checkpoint(task.run.path, progress.step, state | spent, optimizer, num_bytes, write_model)
     task.run.record_checkpoint(checkpoint)
     task.run.log_event("saved", progress.step, checkpoint=checkpoint.name, **spent)
     prune_checkpoints(task.run.path, task.settings.keep_checkpoints, progress.best_step)
 
 
 @contextmanager
-def _writer(settings: TrainingSettings, run: RunDirectory, step: int) -> Iterator[Any]:
+def _writer(task: Task, step: int) -> Iterator[Any]:
     """A TensorBoard writer, or None. After a resume, what it had written past the step is hidden."""
-    if not settings.tensorboard:
+    if not (task.settings.tensorboard and task.ranks.first):
         yield None
         return
     from groundup.run.tensorboard import open_writer
 
-    with open_writer(run.path / "tensorboard", step) as writer:
+    with open_writer(task.run.path / "tensorboard", step) as writer:
         yield writer

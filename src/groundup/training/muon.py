@@ -11,6 +11,8 @@ from typing import Protocol, TypeVar
 import torch
 from torch import Tensor
 
+from groundup.training.ranks import ALONE, Ranks
+
 # The quintic's coefficients, chosen for a steep start at small singular values (Jordan et al. 2024, "Newton-Schulz iteration").
 Quintic = tuple[float, float, float]
 QUINTIC: Quintic = (3.4445, -4.7750, 2.0315)
@@ -66,7 +68,7 @@ class Muon:
     The same rule as `torch.optim.Muon` (its `adjust_lr_fn="original"`: the step is scaled by √max(1, rows/columns)), but
     batched by shape, and orthogonalized in `product_dtype`, by default the parameters' own. `rows`: for each parameter, the
     heights of the matrices stacked in it. The matrices of each shape are dealt out into `num_parts`, which may be
-    orthogonalized side by side.
+    orthogonalized side by side; where several processes train together each has so many, and gives the others what it made.
     """
 
     def __init__(
@@ -77,11 +79,16 @@ class Muon:
         weight_decay: float,
         num_parts: int = 1,
         product_dtype: torch.dtype | None = None,
+        ranks: Ranks = ALONE,
     ) -> None:
         self.parameters, self.momentum, self.weight_decay = list(parameters), momentum, weight_decay
         self.product_dtype = product_dtype
         self.quintics = ITERATIONS
         self.buffers = [torch.zeros_like(parameter) for parameter in self.parameters]
+        self.deal(rows, num_parts, ranks)
+
+    def deal(self, rows: Sequence[Sequence[int]], num_parts: int, ranks: Ranks) -> None:
+        """Decide which part orthogonalizes which matrices."""
         by_shape: dict[tuple[int, int], list[MatrixBlock]] = defaultdict(list)
         for place, (parameter, heights) in enumerate(zip(self.parameters, rows, strict=True)):
             assert parameter.ndim == 2, "Muon is for matrices"
@@ -92,7 +99,11 @@ class Muon:
                     MatrixBlock(place, start, start + height, parameter.detach()[start : start + height])
                 )
                 start += height
-        self.parts = [[blocks[part::num_parts] for blocks in by_shape.values()] for part in range(num_parts)]
+        parts = num_parts * ranks.size
+        dealt = [[blocks[part::parts] for blocks in by_shape.values()] for part in range(parts)]
+        self.ranks = ranks
+        self.parts_of_ranks = [dealt[rank * num_parts : (rank + 1) * num_parts] for rank in range(ranks.size)]
+        self.parts = self.parts_of_ranks[ranks.rank]
 
     @torch.no_grad()
     def step(self, lr: float, skip: Tensor, each: Each = in_turn) -> None:
@@ -110,7 +121,14 @@ class Muon:
         torch._foreach_copy_(self.buffers, moved)
         lr_now = lr * (skip == 0)  # a device scalar: 0 where the step is skipped
         torch._foreach_mul_(self.parameters, 1 - lr_now * self.weight_decay)
-        each(partial(self._subtract, updates, lr_now), self.parts)
+        self.subtract_all(updates, lr_now, each)
+
+    def subtract_all(self, updates: Sequence[Tensor], lr: Tensor, each: Each) -> None:
+        """Orthogonalize the updates and take them, times the learning rate, from the parameters."""
+        each(partial(self._subtract, updates, lr), self.parts)
+        if self.ranks.size > 1:
+            for rank, parts in enumerate(self.parts_of_ranks):
+                self.ranks.send([block.weights for part in parts for blocks in part for block in blocks], rank)
 
     @torch.no_grad()  # which holds for one thread only
     def _subtract(self, updates: Sequence[Tensor], lr: Tensor, part: Part) -> None:

@@ -11,7 +11,9 @@ from torch.optim.adamw import adamw
 from groundup.errors import CheckpointError
 from groundup.model.transformer import Attention, FeedForward, Transformer
 from groundup.training.muon import Each, Muon, in_turn
+from groundup.training.ranks import ALONE, Ranks
 from groundup.training.settings import TrainingSettings
+from groundup.training.sharded_muon import ShardedMuon
 
 
 def stacked_matrices(model: Transformer) -> dict[str, list[int]]:
@@ -37,24 +39,34 @@ class Optimizer:
     Frozen parameters are left alone. Weight decay acts on matrices only: the blocks', an untied output projection and
     those of low-rank adapters, but not on embeddings, norms and biases.
     PyTorch's functional AdamW is called directly: its classes load the compiler, which takes longer than a small training's
-    first hundred steps. `dtype` is the format of the network's matrix products under autocast, if there is one.
+    first hundred steps. `dtype` is the format of the network's matrix products under autocast, if there is one. `rows`: what this
+    process holds of each parameter, where they are dealt out over processes.
     """
 
     def __init__(
-        self, model: Transformer, settings: TrainingSettings, num_parts: int = 1, dtype: torch.dtype | None = None
+        self,
+        model: Transformer,
+        settings: TrainingSettings,
+        num_parts: int = 1,
+        dtype: torch.dtype | None = None,
+        ranks: Ranks = ALONE,
+        rows: Mapping[str, Tensor] | None = None,
     ) -> None:
         self.settings = settings
         named: dict[str, Tensor] = {name: p for name, p in model.named_parameters() if p.requires_grad}
+        if rows is not None:
+            named = dict(rows)
         heights = {name: parts for name, parts in stacked_matrices(model).items() if name in named}
         by_muon = list(heights) if settings.optimizer == "muon" else []
         self.muon_names = by_muon
-        self.muon = Muon(
+        self.muon = (Muon if rows is None else ShardedMuon)(
             [named[name] for name in by_muon],
             [heights[name] for name in by_muon],
             settings.momentum,
             settings.weight_decay,
             num_parts,
             dtype if dtype == torch.bfloat16 else None,  # Muon bears rounding, but fp16's narrow range it wouldn't
+            ranks,
         )
         decayed = {name for name, p in named.items() if p.ndim >= 2 and name not in EMBEDDINGS}
         rest = [name for name in named if name not in by_muon]

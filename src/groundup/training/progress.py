@@ -19,12 +19,12 @@ class PatientConsole(Console):
 
 
 class TrainingProgress:
-    """Shows steps, loss, speed, MFU and time left on standard error."""
+    """Shows steps, loss, speed, MFU and time left on standard error, unless it is told to be quiet."""
 
-    def __init__(self, max_steps: int, start: int) -> None:
+    def __init__(self, max_steps: int, start: int, quiet: bool = False) -> None:
         self.max_steps = max_steps
-        self.console = PatientConsole(stderr=True, highlight=False)
-        self.live = self.console.is_terminal
+        self.console = PatientConsole(stderr=True, highlight=False, quiet=quiet)
+        self.live = self.console.is_terminal and not quiet
         self.every = max(1, max_steps // PLAIN_LINES)
         self.next_plain = start
         self.bar = Progress(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
-from groundup.config import require, require_finite
+from groundup.config import read_bytes, require, require_finite
 from groundup.model.lora_settings import LoraSettings
 from groundup.training.privacy.settings import PrivateTrainingSettings
 
@@ -53,6 +53,8 @@ class TrainingSettings:
     """For this share of max_steps, at first, each sequence is read in four quarters (thirds or halves if only they come out even)."""
     accumulation_steps: int = 1
     """Split each batch into this many parts, one after the other, to save memory; the result is the same to rounding."""
+    memory_budget: str = ""
+    """The most memory that training may take, e.g. "8GB": accumulation_steps is raised until it fits by estimate; empty for no bound."""
     optimizer: Optimizer = "muon"
     """muon: orthogonalized momentum for the blocks' matrices, AdamW for the rest; adamw: AdamW for all."""
     learning_rate: float = 0.003
@@ -166,6 +168,8 @@ class TrainingSettings:
             self.optimizer,
             'use "adamw" with training.method = "lora", whose matrices are too narrow to be orthogonalized',
         )
+        if self.memory_budget:
+            read_bytes("training.memory_budget", self.memory_budget)
         if self.privacy.on:
             self._check_private()
 
@@ -183,6 +187,8 @@ class TrainingSettings:
         ):
             advice = f"use {str(usual).lower()} with training.privacy: {why}"
             require(getattr(self, name) == usual, f"training.{name}", getattr(self, name), advice)
+        advice = "leave it out with training.privacy: rows are drawn at random then, now more of them and now fewer"
+        require(self.memory_budget == "", "training.memory_budget", self.memory_budget, advice)
         advice = (
             "use fp32 or bf16 with training.privacy: a loss scale leaves out steps by what single documents do to them"
         )
@@ -191,3 +197,9 @@ class TrainingSettings:
             "use language_model or instruction with training.privacy: the rows of a pair are not clipped together yet"
         )
         require(self.objective != "preference", "training.objective", self.objective, advice)
+
+
+def parts_of_batch(training: TrainingSettings) -> list[int]:
+    """The numbers of parts that a batch can go in, from `accumulation_steps` on: those that divide it."""
+    numbers = range(training.accumulation_steps, training.batch_size + 1)
+    return [number for number in numbers if training.batch_size % number == 0]

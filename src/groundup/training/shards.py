@@ -26,6 +26,7 @@ from groundup.device import begin_thread, default_generator
 from groundup.model.dropout import Dropout
 from groundup.model.transformer import Transformer
 from groundup.training.optimizers import trainable
+from groundup.training.ranks import ALONE, Ranks
 from groundup.training.settings import TrainingSettings
 
 T = TypeVar("T")
@@ -34,14 +35,15 @@ Backward = Callable[[nn.Module, Tensor], Tensor]
 """Adds the gradient of some rows' loss to the network's; gives that loss, or it and figures beside it, without the graph."""
 
 
-def num_shards(settings: TrainingSettings, device: torch.device, num_threads: int) -> int:
-    """How many threads take a part of each batch: on a CPU all of them, but no more than there are rows.
+def num_shards(settings: TrainingSettings, device: torch.device, num_threads: int, num_processes: int = 1) -> int:
+    """How many threads of a process take a part of each batch: on a CPU all of them, but no more than there are rows.
 
-    One for a compiled network, and for one that computes its activations twice (which replays the default generator's dropout).
+    One for a compiled network.
     """
-    if device.type != "cpu" or settings.compile or settings.activation_checkpointing:
+    if device.type != "cpu" or settings.compile:
         return 1
-    return min(num_threads, settings.batch_size // settings.accumulation_steps)
+    rows = settings.batch_size // settings.accumulation_steps
+    return min(num_threads, -(-rows // num_processes))
 
 
 class Shards:
@@ -50,9 +52,13 @@ class Shards:
     What is shared are the weights' numbers, not their gradients, so no two threads write to the same memory; each has a
     generator of its own for dropout. The first network is the model itself, so the sum ends up in its `grad`s. A single
     shard needs no further thread: it runs `network`, which may be the model compiled. As a context it ends the threads.
+    Where several processes train together, each has as many shards, and all of them are counted through: what a shard reads and
+    draws follows from its number among them all.
     """
 
-    def __init__(self, model: Transformer, network: nn.Module, num_shards: int, num_threads: int) -> None:
+    def __init__(
+        self, model: Transformer, network: nn.Module, num_shards: int, num_threads: int, ranks: Ranks = ALONE
+    ) -> None:
         self.model = model
         twins = [_same_weights(model) for _ in range(num_shards - 1)]
         self.networks = [network, *twins]
@@ -61,10 +67,12 @@ class Shards:
         device = next(model.parameters()).device
         # `torch.manual_seed` seeds every device, and formats a stack trace for each that isn't in use.
         self.default_generator = default_generator(device)
-        if device.type == "cpu" and network is model and not model.activation_checkpointing:
+        if device.type == "cpu" and network is model:
             for one, generator in zip((model, *twins), self.generators, strict=True):
                 _draw_from(one, generator)
-        self.num_threads, self.threads_each = num_threads, max(1, num_threads // num_shards)
+        self.num_everywhere, self.first_place = num_shards * ranks.size, num_shards * ranks.rank
+        self.threads_each = max(1, num_threads // num_shards)
+        self.threads_at_rest = num_threads * ranks.local_size if ranks.first else num_threads
         self.pool = (
             ThreadPoolExecutor(num_shards - 1, "shard", begin_thread, (self.threads_each,)) if num_shards > 1 else None
         )
@@ -78,13 +86,14 @@ class Shards:
     ) -> None:
         if self.pool is not None:
             self.pool.shutdown()
-        torch.set_num_threads(self.num_threads)
+        torch.set_num_threads(self.threads_at_rest)
         _draw_from(self.model, None)
 
     @contextmanager
     def at_rest(self) -> Iterator[None]:
-        """Meanwhile PyTorch splits the caller's operations over all threads, as outside of training."""
-        torch.set_num_threads(self.num_threads)
+        """Meanwhile PyTorch splits the caller's operations over all threads, as outside of training; where there are several processes,
+        the first one's over those of the others, too, which wait for it."""
+        torch.set_num_threads(self.threads_at_rest)
         try:
             yield
         finally:
@@ -102,15 +111,17 @@ class Shards:
         return first + [other.result() for other in others]
 
     def run(self, backward: Backward, rows: Tensor, seed: str) -> Tensor:
-        """Add the gradient of `rows` (B, …) to the model's; the sum of what `backward` gives. Dropout follows from `seed` alone."""
-        seeds = [step_seed(f"{seed}:{place}") for place in range(len(self.networks))]
+        """Add the gradient of this process's share of `rows` (B, …) to the model's; the sum of what `backward` gives. Dropout follows from
+        `seed` alone."""
+        own = slice(self.first_place, self.first_place + len(self.networks))
+        seeds = [step_seed(f"{seed}:{place}") for place in range(own.start, own.stop)]
         self.default_generator.manual_seed(seeds[0])  # for what draws from none of ours
         for generator, own_seed in zip(self.generators, seeds, strict=True):
             generator.manual_seed(own_seed)
         for parameters in self.parameters[1:]:
             for parameter in parameters:
                 parameter.grad = None
-        parts = list(zip(self.networks, rows.tensor_split(len(self.networks)), strict=True))
+        parts = list(zip(self.networks, rows.tensor_split(self.num_everywhere)[own], strict=True))
         sums = self.each(lambda part: backward(*part), parts)
         total = [parameter.grad for parameter in self.parameters[0] if parameter.grad is not None]
         for parameters in self.parameters[1:]:

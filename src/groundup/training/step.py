@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import torch
@@ -23,13 +23,21 @@ from groundup.training.optimizers import Optimizer, gradient_norm, scale_gradien
 from groundup.training.privacy.plan import PrivacyPlan
 from groundup.training.privacy.randomness import secret_seed
 from groundup.training.privacy.steps import PrivateSteps
+from groundup.training.ranks import ALONE, Ranks
 from groundup.training.settings import TrainingSettings
 from groundup.training.shards import Shards, num_shards
+
+if TYPE_CHECKING:
+    from groundup.training.sharded import ShardedNetwork
 
 LARGE_NETWORK = 30_000_000
 """Parameters from which on the zeroing of fresh memory is little beside a step, and holes in what is kept are not."""
 LossSum = Callable[[nn.Module, Tensor], Tensor]
 """The summed loss of some rows: a scalar, or a vector whose first element it is, figures' sums (detached) behind it."""
+
+
+SavePart = Callable[[Path, Mapping[str, Tensor], int, int], None]
+"""Given a directory, tensors by name, which file this is (from 0), and of how many."""
 
 
 def num_predicted(batch: np.ndarray) -> int:
@@ -73,6 +81,12 @@ class Task:
     """What `loss_sum` gives behind the loss, in its order; their means are logged with it."""
     rows_read: Callable[[np.ndarray], tuple[int, int]] = rows_read
     """How many rows of a batch the network reads, and how many tokens of each."""
+    ranks: Ranks = ALONE
+    """Which of the processes that train together this one is. Batches are the same in all; each reads its rows of them."""
+    shard_to: torch.device | None = None
+    """With FSDP the device of this process, over which and the others' the weights are dealt out; the model stays where it is."""
+    save_part: SavePart | None = None
+    """Writes some of the model's weights, by name, as one of several files; with FSDP."""
     privacy: PrivacyPlan | None = None
     """How the gradient is made private. It asks for marked rows, (B, L+1), and for a `loss_sum` of all logits where all is trained."""
 
@@ -94,6 +108,7 @@ class Machinery:
     adapter_parameters: int | None
     """How many there are beside frozen weights; None if all weights are trained."""
     privacy: PrivateSteps | None = None
+    sharded: ShardedNetwork | None = None
     spikes_told: int = 0
 
 
@@ -114,25 +129,27 @@ class Step(NamedTuple):
 def prepare_machinery(task: Task, resume_from: Path | None = None) -> Machinery:
     """Optimizer, guard, threads and number format for a task; its `shards` are to be entered before the first step."""
     settings = task.settings
-    device = next(task.model.parameters()).device
-    wanted_threads = read_state(resume_from)["num_threads"] if resume_from else settings.num_threads
+    device = task.shard_to or next(task.model.parameters()).device
+    wanted_threads = _wanted_threads(task, resume_from)
     dtype = autocast_dtype(settings.precision, device)
     task.model.activation_checkpointing = settings.activation_checkpointing
     num_threads = set_threads(wanted_threads)
     if device.type == "cpu":
         large = sum(parameter.numel() for parameter in task.model.parameters()) > LARGE_NETWORK
         (hand_back_freed_memory if large else keep_freed_memory)()
-    parts = num_shards(settings, device, num_threads)
+    parts = num_shards(settings, device, num_threads, task.ranks.size)
+    if task.shard_to is not None:
+        return _sharded_machinery(task, device, num_threads, dtype)
     network: nn.Module = torch.compile(task.model) if settings.compile else task.model  # type: ignore[assignment]
     parameters = trainable(task.model)
     frozen = any(not parameter.requires_grad for parameter in task.model.parameters())
     return Machinery(
         device=device,
-        optimizer=Optimizer(task.model, settings, parts, dtype),
+        optimizer=Optimizer(task.model, settings, parts, dtype, task.ranks),
         guard=StepGuard(settings.spike_sigmas, device),
         scaler=torch.amp.GradScaler(device.type) if dtype == torch.float16 else None,
         dtype=dtype,
-        shards=Shards(task.model, network, parts, num_threads),
+        shards=Shards(task.model, network, parts, num_threads, task.ranks),
         num_threads=num_threads,
         peak_flops=task.peak_flops,
         parameters=parameters,
@@ -141,9 +158,38 @@ def prepare_machinery(task: Task, resume_from: Path | None = None) -> Machinery:
     )
 
 
+def _sharded_machinery(task: Task, device: torch.device, num_threads: int, dtype: torch.dtype | None) -> Machinery:
+    from groundup.training.sharded import ShardedNetwork  # takes most of a second to load
+
+    settings, sharded = task.settings, ShardedNetwork(task.model, task.ranks, device)
+    rows = list(sharded.rows.values())
+    adapters = sum(p.numel() for p in trainable(task.model)) if len(rows) < len([*task.model.parameters()]) else None
+    return Machinery(
+        device=device,
+        optimizer=Optimizer(task.model, settings, 1, dtype, task.ranks, sharded.rows),
+        guard=StepGuard(settings.spike_sigmas, device),
+        scaler=torch.amp.GradScaler(device.type) if dtype == torch.float16 else None,
+        dtype=dtype,
+        shards=Shards(sharded.network, sharded.network, 1, num_threads, task.ranks),
+        num_threads=num_threads,
+        peak_flops=task.peak_flops,
+        parameters=rows,
+        adapter_parameters=adapters,
+        sharded=sharded,
+    )
+
+
+def _wanted_threads(task: Task, resume_from: Path | None) -> int:
+    """Those that the run began with, unless other processes trained it then."""
+    state = read_state(resume_from) if resume_from else {}
+    if state and state.get("processes", 1) == task.ranks.size:
+        return int(state["num_threads"])
+    return task.ranks.threads(task.settings.num_threads)
+
+
 def take_step(task: Task, machinery: Machinery, step: int, factor: float) -> Step:
     """One optimizer step, each learning rate at `factor` of its peak."""
-    if not task.model.training:
+    if not task.model.training and machinery.sharded is None:
         task.model.train()
     rows = task.batch(step)
     batch = to_device(rows, machinery.device)
@@ -158,8 +204,10 @@ def take_step(task: Task, machinery: Machinery, step: int, factor: float) -> Ste
 
 def _accumulate_gradients(task: Task, machinery: Machinery, step: int, batch: Tensor, num_terms: int) -> Tensor:
     """Gradients of the batch's mean loss, or private ones in their place, part by part; that loss and the figures' means, (1 + F,)."""
-    settings, device = task.settings, machinery.device
+    settings, device, sharded = task.settings, machinery.device, machinery.sharded
     machinery.optimizer.zero_grad()
+    if sharded is not None:
+        sharded.zero_grad()
     total = torch.zeros(1 + len(task.figure_names), device=device)
 
     def sums_of(network: nn.Module, rows: Tensor) -> Tensor:
@@ -167,7 +215,14 @@ def _accumulate_gradients(task: Task, machinery: Machinery, step: int, batch: Te
             return task.loss_sum(network, rows)
 
     def backward(network: nn.Module, rows: Tensor) -> Tensor:
+        share = 1.0
+        if not len(rows):  # a part has fewer rows than there are processes
+            if sharded is None:
+                return _nothing_read(network, total)
+            rows, share = batch[:1], 0.0  # to gather weights takes all of them
         means = sums_of(network, rows) / num_terms
+        if share == 0:
+            means = means * share
         loss = means[0] if means.ndim else means
         (machinery.scaler.scale(loss) if machinery.scaler else loss).backward()  # type: ignore[no-untyped-call]
         return means.detach()
@@ -179,7 +234,21 @@ def _accumulate_gradients(task: Task, machinery: Machinery, step: int, batch: Te
         total += machinery.shards.run(way_back, rows, seed)
     if private is not None:
         private.finish(machinery.parameters, len(machinery.shards.networks), machinery.shards.each)
+    if sharded is not None:
+        sharded.take_gradients()
+        task.ranks.sum([total])
+    elif task.ranks.size > 1:
+        task.ranks.sum([parameter.grad for parameter in machinery.parameters if parameter.grad is not None])
+        task.ranks.sum([total])
     return total
+
+
+def _nothing_read(network: nn.Module, total: Tensor) -> Tensor:
+    """What the way back gives of no rows: gradients of zero where there are none yet, and a loss of zero."""
+    for parameter in network.parameters():
+        if parameter.requires_grad and parameter.grad is None:
+            parameter.grad = torch.zeros_like(parameter)
+    return torch.zeros_like(total) if len(total) > 1 else torch.zeros_like(total[0])
 
 
 def _update(settings: TrainingSettings, machinery: Machinery, step: int, loss: Tensor, factor: float) -> Tensor:
@@ -188,6 +257,8 @@ def _update(settings: TrainingSettings, machinery: Machinery, step: int, loss: T
     if scaler is not None:
         scaler.unscale_(optimizer)  # type: ignore[arg-type]  # it looks for .param_groups only
     grad_norm = gradient_norm(machinery.parameters)
+    if machinery.sharded is not None:
+        grad_norm = _norm_everywhere(machinery.sharded.ranks, grad_norm, scaler, optimizer)
     if settings.max_grad_norm:
         scale_gradients(machinery.parameters, (settings.max_grad_norm / (grad_norm + 1e-6)).clamp(max=1.0))
     if scaler is not None:
@@ -199,3 +270,13 @@ def _update(settings: TrainingSettings, machinery: Machinery, step: int, loss: T
     if scaler is not None:
         scaler.update()
     return grad_norm
+
+
+def _norm_everywhere(ranks: Ranks, norm: Tensor, scaler: torch.amp.GradScaler | None, optimizer: Optimizer) -> Tensor:
+    """The norm of the whole gradient, from that of this process's rows. A loss scale hears of an overflow in any of them."""
+    square = norm.square()
+    ranks.sum([square])
+    if scaler is not None:
+        found: Mapping[torch.device, Tensor] = scaler._per_optimizer_states[id(optimizer)]["found_inf_per_device"]
+        ranks.sum(list(found.values()))
+    return square.sqrt()

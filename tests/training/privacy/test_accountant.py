@@ -209,6 +209,7 @@ def test_bad_settings(values: dict[str, Any], message: str) -> None:
         ("length_warmup_fraction", 0.5),
         ("spike_sigmas", 6.0),
         ("precision", "fp16"),
+        ("memory_budget", "8GB"),
         ("objective", "preference"),
     ],
 )

@@ -1,0 +1,155 @@
+"""The tables of docs/planning.md, made from results/planning.json, planning-shakespeare.json and planning-brief.json.
+
+.venv/bin/python -m benchmarks.planning.page
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from groundup.recipe.accelerators import ACCELERATORS
+from groundup.report.pages import duration, size
+
+ROOT = Path(__file__).parents[2]
+RESULT, PAGE = ROOT / "benchmarks" / "results" / "planning.json", ROOT / "docs" / "planning.md"
+SHAKESPEARE = ROOT / "benchmarks" / "results" / "planning-shakespeare.json"
+BRIEF = ROOT / "benchmarks" / "results" / "planning-brief.json"
+SECTION = re.compile(r"(<!-- table: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
+
+
+def filled(page: str) -> str:
+    """The page with its tables as the results have them."""
+    result, shakespeare, brief = (json.loads(path.read_text(encoding="utf-8")) for path in (RESULT, SHAKESPEARE, BRIEF))
+    tables = {
+        "shakespeare": lambda: shakespeare_rows(shakespeare),
+        "errors": lambda: errors(result),
+        "summary": lambda: summary(result),
+        "brief": lambda: brief_rows(brief),
+        "cards": cards,
+    }
+    return SECTION.sub(lambda match: match[1] + tables[match[2]]() + match[3], page)
+
+
+def summary(result: Mapping[str, Any]) -> str:
+    """The medians in a sentence."""
+    rows = result["rows"]
+    estimates = sorted(abs(row["plan"]["here"]["estimated_memory"]["total"] / row["bytes"] - 1) for row in rows)
+    middle = (estimates[(len(rows) - 1) // 2] + estimates[len(rows) // 2]) / 2
+    worst = max(row["time_error"] for row in rows)
+    return (
+        f"Over {len(rows)} recipes the median error of the time is {result['median_time_error']:.1%}, of the peak memory "
+        f"{result['median_memory_error']:.1%}, and of the memory that is worked out without a step, which the manifest keeps as the "
+        f"promise, {middle:.1%}; the worst time is {worst:.0%} off. The longest plan took {result['longest_plan_seconds']:.0f} s, "
+        "start and all.\n"
+    )
+
+
+def errors(result: Mapping[str, Any]) -> str:
+    """A row a recipe: planned, taken, and how far apart."""
+    rows = []
+    for row in result["rows"]:
+        estimate = row["plan"]["here"]["estimated_memory"]["total"]
+        rows.append(
+            [
+                row["name"],
+                f"{row['planned_seconds']:.1f} s",
+                f"{row['seconds']:.1f} s",
+                signed(row["planned_seconds"] / row["seconds"] - 1),
+                f"{row['planned_bytes'] / 1e6:,.0f} MB",
+                f"{row['bytes'] / 1e6:,.0f} MB",
+                signed(row["planned_bytes"] / row["bytes"] - 1),
+                signed(estimate / row["bytes"] - 1),
+                f"{row['plan_seconds']:.0f} s",
+            ]
+        )
+    head = [
+        "recipe",
+        "time planned",
+        "taken",
+        "error",
+        "memory planned",
+        "taken",
+        "error",
+        "worked out alone",
+        "plan took",
+    ]
+    return table(head, rows)
+
+
+def shakespeare_rows(found: Mapping[str, Any]) -> str:
+    """The recipe planned where nothing is prepared, planned where it is, and trained."""
+    new, prepared = found["new_machine"], found["prepared"]
+    rows = [
+        [
+            f"planned with nothing prepared, in {new['plan_seconds']:.0f} s (assumed: {'; '.join(new['assumed'][1:])})",
+            duration(new["planned_seconds"]),
+            size(new["planned_bytes"]),
+        ],
+        [
+            f"planned with the text prepared, in {prepared['plan_seconds']:.0f} s",
+            duration(prepared["planned_seconds"]),
+            size(prepared["planned_bytes"]),
+        ],
+        ["trained", duration(prepared["seconds"]), size(prepared["bytes"])],
+    ]
+    return table(["", "time", "memory"], rows)
+
+
+def brief_rows(brief: Mapping[str, Any]) -> str:
+    """A row a training."""
+    rows = []
+    for row in brief["rows"]:
+        way = row["strategy"]
+        memory = row["bytes_by_strategy"][way or list(row["bytes_by_strategy"])[-1]]
+        fits = f"{way}, {size(memory)} a card" if way else f"not as it is: {size(memory)} a card"
+        if row["advice"]:
+            fits += f"; with {', '.join(f'`{each}`' for each in row['advice'])} it does"
+        kilowatt_hours = f"{row['joules'] / 3.6e6:,.0f} kWh"
+        rows.append(
+            [
+                row["what"],
+                f"{row['count']:,} × {row['card']}",
+                f"{row['flops']:.1e}",
+                duration(row["seconds"]),
+                kilowatt_hours,
+                fits,
+            ]
+        )
+    return table(["what", "on", "operations", "time at 40 % MFU", "cards' energy", "memory"], rows)
+
+
+def cards() -> str:
+    """The table of accelerators."""
+    rows = [
+        [
+            f"`{card.name}`",
+            f"{card.flops / 1e12:g}",
+            f"{card.memory / 1e9:g}",
+            f"{card.bandwidth / 1e12:g}",
+            f"{card.watts:g}",
+            card.source,
+        ]
+        for card in ACCELERATORS.values()
+    ]
+    return table(["name", "TFLOP/s", "GB", "TB/s", "W", "from"], rows)
+
+
+def signed(share: float) -> str:
+    return f"{share:+.1%}"
+
+
+def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+def main() -> None:
+    PAGE.write_text(filled(PAGE.read_text(encoding="utf-8")), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

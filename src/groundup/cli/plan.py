@@ -1,0 +1,196 @@
+"""`groundup plan`."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from groundup.cli.loading import loading
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+
+def plan(
+    recipe: Annotated[str, typer.Argument(help="A shipped recipe's name, a TOML file, or a run's folder.")],
+    overrides: Annotated[
+        list[str] | None, typer.Argument(help="Settings to change, as section.key=value.", show_default=False)
+    ] = None,
+    on: Annotated[
+        str, typer.Option(help="Plan for this accelerator (h100, a100-80gb, rtx-4090, …), not for this machine.")
+    ] = "",
+    count: Annotated[int, typer.Option(help="So many of them.")] = 1,
+    minutes: Annotated[
+        float | None, typer.Option(help="Find the largest network that is trained well in so long.", show_default=False)
+    ] = None,
+    memory: Annotated[
+        str,
+        typer.Option(help="Find the largest network that is trained in so much, e.g. 8GB; with --minutes, in both."),
+    ] = "",
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Say what a recipe will take before its first step: parameters, arithmetic, memory, time, energy.
+
+    On this machine some steps are taken, for at most 20 seconds; nothing is fetched, prepared or kept.
+
+    Examples:
+
+        groundup plan shakespeare
+
+        groundup plan shakespeare --minutes 15
+
+        groundup plan my-recipe.toml --on h100 --count 8
+    """
+    from groundup.errors import SettingError
+    from groundup.recipe.accelerators import find_accelerator
+    from groundup.recipe.settings import default_run, load_recipe, sources_folder
+    from groundup.run.directory import RunDirectory
+
+    settings = load_recipe(recipe, overrides or [])
+    card = find_accelerator(on) if on else None
+    if count < 1 or (count > 1 and card is None):
+        advice = "use a whole number of at least 1" if count < 1 else "it goes with --on, which names an accelerator"
+        raise SettingError("--count", count, advice)
+    folder = sources_folder(recipe, RunDirectory(default_run(recipe)))
+    with loading():
+        from groundup.recipe import budget
+        from groundup.recipe.plan import describe, find_config, find_sizes, plan_elsewhere, plan_here
+
+    budget.check_minutes(minutes)
+    most = budget.parse_bytes(memory) if memory else None
+    started = time.process_time()
+    sizes, data = find_sizes(settings, folder)
+    config = find_config(settings, folder, sizes.vocab_size)
+    if settings.model.base and (minutes is not None or most is not None):
+        raise SettingError("model.base", settings.model.base, "its shape is given: leave out --minutes and --memory")
+    found = {"recipe": recipe, "overrides": overrides or [], **describe(settings, sizes, config)}
+    if card is not None:
+        found["elsewhere"] = plan_elsewhere(settings, sizes, config, card, count)
+        speed = budget.flops_elsewhere(card, count)
+    else:
+        found["here"] = plan_here(settings, folder, sizes, data, started=started)
+        speed = found["here"].get("flops_per_second", 0.0)
+        if found["here"]["too_large"]:
+            found["here"]["fits"] = budget.fitting_here(settings, sizes, config)
+    if minutes is not None or most is not None:
+        if not speed:
+            raise SettingError(
+                "model", recipe, "it is too large for this machine to measure its speed: begin with a smaller one"
+            )
+        found["shape_for_budget"] = budget.shape_for(settings, sizes, config, minutes, most, speed, card, count)
+    if as_json:
+        print(json.dumps(found))
+    else:
+        _show(found)
+
+
+def _show(found: Mapping[str, Any]) -> None:
+    from groundup.cli.tables import print_table
+    from groundup.report.pages import count, duration, figure, size
+
+    rows = [
+        (name.replace("_", " "), count(number))
+        for name, number in found["parameters"].items()
+        if number and name != "total"
+    ]
+    rows.append(("parameters", count(found["parameters"]["total"] + found["parameters"].get("adapters", 0))))
+    if found["trained"] != found["parameters"]["total"]:
+        rows.append(("of these trained", count(found["trained"])))
+    print_table(_table(("parameters by part", ""), rows))
+    print()
+    rows = [
+        ("steps", count(found["max_steps"])),
+        ("tokens a step", count(found["tokens_a_step"])),
+        ("tokens in all", f"{count(found['tokens'])}, {found['epochs']:g} times the text"),
+        ("arithmetic a step", f"{figure(found['flops_a_step'], 3)} operations"),
+        ("arithmetic in all", f"{figure(found['flops'], 3)} operations"),
+        ("keys and values of a text as long as the context", size(found["cache_bytes_a_text"])),
+    ]
+    print_table(_table(("training", ""), rows))
+    for line in found["assumed"]:
+        print(f"assumed: {line}")
+    print()
+    if "here" in found:
+        _show_here(found["here"])
+    else:
+        _show_elsewhere(found["elsewhere"])
+    if "shape_for_budget" in found:
+        shape = found["shape_for_budget"]
+        print(f"\nlargest for this budget ({shape['limited_by']}): {count(shape['parameters'])} parameters")
+        print(f"  steps {duration(shape['seconds_of_steps'])}, memory {size(shape['memory_bytes'])}")
+        for line in shape["notes"]:
+            print(f"  {line}")
+        print(f"  groundup train {found['recipe']} {' '.join([*found['overrides'], *shape['overrides']])}")
+
+
+def _show_here(here: Mapping[str, Any]) -> None:
+    from groundup.cli.tables import print_table
+    from groundup.report.pages import count, duration, size
+
+    if here["too_large"]:
+        needed, there = size(here["estimated_memory"]["total"]), size(here["machine_bytes"])
+        print(f"too large for this machine: it takes about {needed} of memory, and there are {there}")
+        print(f"what would fit: {' '.join(here['fits'])}")
+        return
+    print_table(_memory_table({"estimated": here["estimated_memory"]}))
+    print()
+    rows = [(name, duration(seconds)) for name, seconds in here["seconds_by_part"].items()]
+    rows += [
+        ("all in all", duration(here["seconds"])),
+        ("tokens a second", count(here["tokens_per_second"])),
+        ("memory at most, as measured", size(here["memory_bytes"])),
+        ("energy", here["energy"]),
+    ]
+    print_table(_table((f"on this machine ({here['device']}), measured", ""), rows))
+
+
+def _show_elsewhere(elsewhere: Mapping[str, Any]) -> None:
+    from groundup.cli.tables import print_table
+    from groundup.report.pages import count, duration, figure, size
+
+    card, number = elsewhere["accelerator"], elsewhere["count"]
+    print_table(_memory_table(elsewhere["memory"]))
+    print()
+    strategy = elsewhere["strategy"] or (
+        f"does not fit as it is: {' '.join(elsewhere['advice'])}" if elsewhere["advice"] else "does not fit"
+    )
+    rows = [
+        ("all in all", duration(elsewhere["seconds"])),
+        ("tokens a second", count(elsewhere["tokens_per_second"])),
+        ("energy", f"{figure(elsewhere['joules'] / 3.6e6, 3)} kWh, cards alone at their {card['watts']:g} W"),
+        ("fits", f"{strategy}, in {size(card['memory'])} each"),
+    ]
+    print_table(_table((f"{number} × {card['name']}", ""), rows))
+    print(
+        f"The time takes {elsewhere['utilization']:.0%} of the datasheet's {card['flops'] / 1e12:g} TFLOP/s to be reached, as ours did on "
+        "an H100, compiled (docs/gpu.md): it is no measurement of this card."
+    )
+
+
+def _memory_table(memory: Mapping[str, Mapping[str, Any]]) -> Table:
+    """By kind, a column for each way."""
+    from rich.table import Table
+
+    from groundup.report.pages import size
+
+    table = Table("memory of a process, by kind", *memory, box=None, padding=(0, 2, 0, 0))
+    kinds = [kind for kind in next(iter(memory.values())) if kind not in ("moment", "total")]
+    for kind in (*kinds, "total"):
+        if any(one[kind] for one in memory.values()):
+            table.add_row(kind, *(size(one[kind]) for one in memory.values()))
+    table.add_row("at", *(one["moment"] for one in memory.values()))
+    return table
+
+
+def _table(titles: Sequence[str], rows: Sequence[tuple[str, str]]) -> Table:
+    from rich.table import Table
+
+    table = Table(titles[0], box=None, padding=(0, 2, 0, 0))
+    table.add_column(titles[1], overflow="fold")
+    for row in rows:
+        table.add_row(*row)
+    return table

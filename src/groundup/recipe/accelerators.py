@@ -1,0 +1,55 @@
+"""Accelerators as their makers describe them, and which share of that a training reaches. Imports no torch."""
+
+from __future__ import annotations
+
+import difflib
+from dataclasses import dataclass
+
+from groundup.errors import SettingError
+
+UTILIZATION = 0.40
+"""Which share of the datasheet's matrix products a training's own make up (MFU, Chowdhery et al. 2022, PaLM, appendix B). Compiled steps
+of 124M and 350M parameters reached 37 to 42 % on one H100 (docs/gpu.md); PaLM 46 % on 6,144 TPUs (its table 3), Llama 3 405B 38 to 43 %
+on 8,192 to 16,384 H100 (Dubey et al. 2024, table 4)."""
+
+
+@dataclass(frozen=True)
+class Accelerator:
+    """One card."""
+
+    name: str
+    flops: float
+    """Dense operations a second of matrix products in bf16, or, on a T4, which has no units for it, fp16; sums in fp32."""
+    memory: float
+    """Bytes."""
+    bandwidth: float
+    """Bytes a second to and from that memory."""
+    watts: float
+    """The most that the card as such may draw."""
+    source: str
+    """Where these are written."""
+
+
+_ALL = (
+    Accelerator("h100", 989e12, 80e9, 3.35e12, 700, "NVIDIA H100 datasheet, SXM5; half of the figure with sparsity"),
+    Accelerator("h200", 989e12, 141e9, 4.8e12, 700, "NVIDIA H200 datasheet, SXM5; half of the figure with sparsity"),
+    Accelerator("a100-40gb", 312e12, 40e9, 1.555e12, 400, "NVIDIA A100 datasheet, SXM4 40 GB"),
+    Accelerator("a100-80gb", 312e12, 80e9, 2.039e12, 400, "NVIDIA A100 datasheet, SXM4 80 GB"),
+    Accelerator("l4", 121e12, 24e9, 300e9, 72, "NVIDIA L4 datasheet; half of the figure with sparsity"),
+    Accelerator("rtx-4090", 165.2e12, 24e9, 1.008e12, 450, "NVIDIA Ada GPU architecture, appendix A"),
+    Accelerator("rtx-3090", 71e12, 24e9, 936e9, 350, "NVIDIA Ampere GA102 GPU architecture, table 9"),
+    Accelerator("t4", 65e12, 16e9, 320e9, 70, "NVIDIA T4 datasheet; fp16"),
+    Accelerator("mi300x", 1307.4e12, 192e9, 5.3e12, 750, "AMD Instinct MI300X datasheet"),
+)
+ACCELERATORS = {each.name: each for each in _ALL}
+
+
+def find_accelerator(name: str) -> Accelerator:
+    """The one of that name, large letters or small. Raises `SettingError` with the nearest names."""
+    wanted = name.strip().lower().replace("_", "-").replace(" ", "-")
+    if wanted in ACCELERATORS:
+        return ACCELERATORS[wanted]
+    near = [each for each in ACCELERATORS if wanted and wanted in each]
+    near = near or difflib.get_close_matches(wanted, ACCELERATORS, n=2, cutoff=0.4)
+    hint = f"did you mean {' or '.join(near)}? " if near else ""
+    raise SettingError("--on", name, f"{hint}known are {', '.join(ACCELERATORS)}")

@@ -1,0 +1,120 @@
+"""The largest network of a recipe's family that is trained within a budget: so many minutes, so much memory, here or elsewhere."""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import replace
+from typing import Any
+
+from groundup.device import memory_bytes
+from groundup.errors import SettingError
+from groundup.model.settings import TransformerConfig
+from groundup.recipe.accelerators import UTILIZATION, Accelerator
+from groundup.recipe.expected_memory import RUNTIME, load_of, rank_here
+from groundup.recipe.settings import Recipe
+from groundup.recipe.shapes import TOKENS_A_PARAMETER, Shape, find_shape
+from groundup.recipe.sizes import Sizes
+from groundup.training.memory import FULL, Rank
+from groundup.training.settings import TrainingSettings
+
+FOR_STEPS = 0.8
+"""Share of the time that is left for steps: validation, samples and checkpoints take the rest."""
+MOST_EPOCHS = 4
+"""So often text may be read again nearly as if it were new (Muennighoff et al. 2023, Scaling Data-Constrained Language Models, §6)."""
+UNITS = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
+UNITS |= {f"{letter}IB": 2 ** (10 * power) for power, letter in enumerate("KMGT", 1)}
+
+
+def parse_bytes(text: str) -> float:
+    """`8GB` (10^9), `8GiB` (2^30), `8000MB` or a number of bytes. Raises `SettingError` for anything else, and for nothing."""
+    match = re.fullmatch(r"\s*([0-9]*\.?[0-9]+)\s*([a-zA-Z]*)\s*", text)
+    unit = UNITS.get(match[2].upper()) if match else None
+    if match is None or unit is None:
+        raise SettingError("--memory", text, "write it as 8GB, 8GiB or 8000MB")
+    found = float(match[1]) * unit
+    if not 0 < found < math.inf:
+        raise SettingError("--memory", text, "give more than nothing")
+    return found
+
+
+def check_minutes(minutes: float | None) -> None:
+    """Raise `SettingError` for a time in which nothing can be done."""
+    if minutes is not None and not 0 < minutes < math.inf:
+        raise SettingError("--minutes", minutes, "use a number above 0, e.g. --minutes 15")
+
+
+def shape_for(
+    settings: Recipe,
+    sizes: Sizes,
+    config: TransformerConfig,
+    minutes: float | None,
+    memory: float | None,
+    flops_per_second: float,
+    card: Accelerator | None = None,
+    count: int = 1,
+) -> dict[str, Any]:
+    """The shape, what it takes, and the overrides that train it. Raises `SettingError` where nothing fits.
+
+    `flops_per_second`: what a training's products reach, here as it was measured of the recipe's own network.
+    """
+    load = load_of(settings, sizes, config)
+    if card is None:
+        rank, there = _rank_of_any_size(load.settings, config), memory_bytes() or math.inf
+    else:
+        narrow = FULL if settings.training.precision == "fp32" else 2
+        rank = Rank("cuda", narrow, 1, 1, "fsdp" if count > 1 else "single", count, libraries=RUNTIME)
+        there = card.memory
+    limit = min(memory or math.inf, there)
+    flops = math.inf if minutes is None else FOR_STEPS * 60 * minutes * flops_per_second
+    found = find_shape(config, load.settings, rank, flops=flops, memory=limit)
+    return {
+        **told(found, settings, sizes),
+        "seconds_of_steps": found.flops / flops_per_second,
+        "limited_by": "memory" if minutes is None else "time" if memory is None else "time and memory",
+    }
+
+
+def _rank_of_any_size(training: TrainingSettings, config: TransformerConfig) -> Rank:
+    """This process, whose C library keeps what small networks free; `find_shape` knows which are."""
+    rank = rank_here(training, config)
+    return replace(rank, keeps_freed=rank.device == "cpu")
+
+
+def told(found: Shape, settings: Recipe, sizes: Sizes) -> dict[str, Any]:
+    """A shape as JSON values."""
+    tokens = found.max_steps * settings.training.batch_size * found.config.max_seq_len
+    epochs = found.max_steps * settings.training.batch_size / sizes.rows
+    notes = [f"{tokens:,} tokens, {TOKENS_A_PARAMETER} a parameter (Hoffmann et al. 2022)"]
+    if epochs > MOST_EPOCHS:
+        notes.append(
+            f"the text would be read {epochs:,.1f} times; more than {MOST_EPOCHS} are worth little (Muennighoff et al. 2023): add text"
+        )
+    return {
+        "parameters": found.parameters,
+        "memory_bytes": found.memory,
+        "flops": found.flops,
+        "overrides": found.overrides(settings.training) + learning_rate(found, settings),
+        "notes": notes,
+    }
+
+
+def learning_rate(found: Shape, settings: Recipe) -> list[str]:
+    """AdamW's rate goes with 1 / √width beside Muon (docs/speedrun.md); with AdamW alone it stays as it is."""
+    if settings.training.optimizer != "muon":
+        return []
+    scaled = settings.training.learning_rate * (settings.model.d_model / found.config.d_model) ** 0.5
+    return [f"training.learning_rate={scaled:.3g}"]
+
+
+def flops_elsewhere(card: Accelerator, count: int) -> float:
+    """What a training's products are taken to reach there."""
+    return UTILIZATION * card.flops * count
+
+
+def fitting_here(settings: Recipe, sizes: Sizes, config: TransformerConfig) -> list[str]:
+    """Overrides of the largest network that this machine's memory holds, for a recipe that it doesn't hold."""
+    load = load_of(settings, sizes, config)
+    kept = replace(load.settings, accumulation_steps=load.settings.batch_size)
+    found = find_shape(config, kept, _rank_of_any_size(kept, config), memory=0.9 * memory_bytes())
+    return found.overrides(settings.training)

@@ -1,0 +1,115 @@
+"""Data to measure steps on where a recipe's own is not prepared: random, in the sizes that are assumed of it, and thrown away."""
+
+from __future__ import annotations
+
+import json
+import random
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+from groundup.model.settings import ModelSettings
+from groundup.recipe.base_tokenizer import tokenizer_of_base
+from groundup.recipe.data import Prepared, tokenizer_for_rows
+from groundup.recipe.settings import Recipe
+from groundup.recipe.sizes import Sizes
+from groundup.text.collect import collect
+from groundup.text.settings import DataSettings, Split
+from groundup.tokens.prepare import prepare
+from groundup.tokens.prepare_examples import prepare_examples
+from groundup.tokens.settings import TokenizerSettings
+
+FIRST_LETTER = 0xF0000  # of a plane of characters that mean nothing, 65,534 of them
+STEPS = 24  # that there are rows for
+WORDS = [
+    "the",
+    "of",
+    "and",
+    "to",
+    "in",
+    "that",
+    "it",
+    "was",
+    "for",
+    "on",
+    "are",
+    "as",
+    "with",
+    "they",
+    "at",
+    "be",
+    "this",
+    "from",
+    "have",
+    "or",
+    "by",
+    "one",
+    "had",
+    "not",
+    "but",
+    "what",
+    "all",
+    "were",
+]
+
+
+@contextmanager
+def made_up_data(
+    settings: Recipe, folder: Path, sizes: Sizes, data: Prepared | None
+) -> Iterator[tuple[Recipe, Prepared]]:
+    """The data as it is, or made-up data with settings that fit it."""
+    if data is not None:
+        yield settings, data
+        return
+    with tempfile.TemporaryDirectory(prefix="groundup-plan-") as temporary:
+        yield _make(settings, folder, sizes, Path(temporary))
+
+
+def _make(settings: Recipe, folder: Path, sizes: Sizes, temporary: Path) -> tuple[Recipe, Prepared]:
+    generator = random.Random(0)
+    window, batch_size = settings.model.max_seq_len, settings.training.batch_size
+    kept = DataSettings(packing=settings.data.packing, document_attention=settings.data.document_attention)
+    if settings.training.objective == "language_model":
+        letters = [chr(FIRST_LETTER + number) for number in range(max(1, min(sizes.vocab_size - 3, 65_000)))]
+        if settings.model.base:
+            letters = [f" {word}" for word in WORDS]
+        needed = STEPS * batch_size * window + len(letters)
+        texts = ["".join(letters + generator.choices(letters, k=needed))]
+        texts += ["".join(generator.choices(letters, k=window)) for _ in range(STEPS * batch_size)]
+        path = temporary / "text.jsonl"
+        path.write_text("\n".join(json.dumps({"text": text}) for text in texts), encoding="utf-8")
+        split: Split = (
+            "documents" if settings.training.privacy.on else "tail"
+        )  # of each, whose beginning has all letters
+        data = replace(kept, source=str(path), validation_fraction=0.2, split=split)
+        store = collect(data, temporary, lambda line: None)
+        existing = tokenizer_of_base(settings, folder) if settings.model.base else None
+        kind = TokenizerSettings() if existing is None else TokenizerSettings("existing", settings.model.base)
+        prepared = prepare(store, data, kind, window, batch_size, temporary, lambda line: None, folder, existing)
+        model = settings.model
+        if not model.base and not model.vocab_size:
+            model = replace(model, vocab_size=max(sizes.vocab_size, prepared.tokenizer.vocab_size))
+        assert isinstance(model, ModelSettings)
+        return replace(settings, data=data, tokenizer=TokenizerSettings(), model=model), prepared
+    path = temporary / "rows.jsonl"
+    answer = max(4, round(sizes.row_length * sizes.learned_share) - 2)
+    question = max(4, round(sizes.row_length) - answer - 24)
+
+    def words(count: int) -> str:
+        return " ".join(generator.choices(WORDS, k=count))
+
+    rows = []
+    for number in range(STEPS * batch_size):
+        row = {"prompt": f"{number} {words(question)}"}
+        pair = settings.training.objective == "preference"
+        row |= {"chosen": words(answer), "rejected": words(answer)} if pair else {"completion": words(answer)}
+        rows.append(json.dumps(row))
+    path.write_text("\n".join(rows), encoding="utf-8")
+    data = replace(kept, source=str(path), validation_fraction=0.2, check_labels=False, template=settings.data.template)
+    tokenizer = tokenizer_for_rows(settings, folder)
+    made = prepare_examples(
+        data, tokenizer, settings.training.objective, window, batch_size, temporary, lambda line: None, folder
+    )
+    return replace(settings, data=data), made

@@ -1,0 +1,223 @@
+"""`groundup plan`: what a recipe will take, before its first step. On this machine it is measured; on others it is worked out."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+from groundup.cores import available_cores
+from groundup.device import memory_bytes, pick_device
+from groundup.errors import SettingError
+from groundup.language_model.locate import find_model
+from groundup.model.adapter_config import is_adapter
+from groundup.model.counts import forward_flops, parameter_counts, training_flops
+from groundup.model.directory import read_config
+from groundup.model.settings import TransformerConfig
+from groundup.recipe.accelerators import UTILIZATION, Accelerator
+from groundup.recipe.base_tokenizer import base_path
+from groundup.recipe.data import Prepared, found_prepared
+from groundup.recipe.expected_memory import RUNTIME, adapters_of, described, load_of, rank_here
+from groundup.recipe.made_up import made_up_data
+from groundup.recipe.rehearse import Measured, rehearse
+from groundup.recipe.settings import Recipe
+from groundup.recipe.sizes import Sizes, assumed_sizes, known_sizes
+from groundup.recipe.train import starting_model, with_vocabulary
+from groundup.report.compute import WATTS_A_CORE
+from groundup.text.cache import cache_directory
+from groundup.text.catalogue import MODELS
+from groundup.text.fetch import is_fetched
+from groundup.text.remote import is_hub_id
+from groundup.training.memory import FULL, Load, Memory, Rank, Strategy, cache_bytes, rows_at_once, training_memory
+from groundup.training.schedules import with_steps
+
+Say = Callable[[str], None]
+SECONDS = 15.0
+"""That are measured, about; what can't be stopped within them may go on for some more."""
+STRATEGIES: tuple[Strategy, ...] = ("single", "ddp", "fsdp")
+
+
+def find_config(settings: Recipe, folder: Path, vocab_size: int) -> TransformerConfig:
+    """The network of a recipe, or of its base, from its config.json alone. Raises `SettingError` for a base that isn't on this machine."""
+    if not settings.model.base:
+        return with_vocabulary(settings.model.network(), vocab_size)
+    config = read_config(_base_directory(settings, folder))
+    return replace(config, dropout=settings.model.dropout, vocab_size=max(vocab_size, config.vocab_size))
+
+
+def _base_directory(settings: Recipe, folder: Path) -> Path:
+    require_base_here(settings, folder)
+    directory = find_model(base_path(settings.model.base, folder))
+    if is_adapter(directory):
+        from groundup.language_model.adapters import with_bases
+
+        return with_bases(directory)[-1]
+    return directory
+
+
+def require_base_here(settings: Recipe, folder: Path) -> None:
+    """Raise `SettingError` where the base would have to be fetched: a plan fetches nothing."""
+    name = settings.model.base
+    if not name or (folder / name).exists():
+        return
+    catalogue_without = name in MODELS and not is_fetched(MODELS[name], cache_directory())
+    if catalogue_without or (is_hub_id(name) and not (cache_directory() / "hub").exists()):
+        raise SettingError(
+            "model.base",
+            name,
+            f"it is not on this machine, and a plan fetches nothing: groundup chat {name}  fetches it",
+        )
+
+
+def find_sizes(settings: Recipe, folder: Path) -> tuple[Sizes, Prepared | None]:
+    """How much there is to read, and the prepared data if there is any."""
+    require_base_here(settings, folder)
+    data = found_prepared(settings, folder)
+    if data is not None:
+        return known_sizes(settings, data), data
+    vocab_size = 0
+    if settings.model.base:
+        vocab_size = read_config(_base_directory(settings, folder)).vocab_size
+    return assumed_sizes(settings, folder, vocab_size), None
+
+
+def describe(settings: Recipe, sizes: Sizes, config: TransformerConfig) -> dict[str, Any]:
+    """Parameters by part, arithmetic, and how long the training is; the same on every machine."""
+    training, adapters = with_steps(settings.training, sizes.rows), adapters_of(settings, config)
+    halves = 2 if training.objective == "preference" else 1
+    tokens = round(halves * training.batch_size * sizes.row_length)
+    flops = training_flops(config, tokens, round(sizes.row_length), round(tokens * sizes.learned_share), adapters)
+    parameters = parameter_counts(config)
+    # What is computed twice to save memory is work, though no progress.
+    again = forward_flops(config, tokens, round(sizes.row_length), 0) if training.activation_checkpointing else 0
+    return {
+        "parameters": parameters | ({"adapters": adapters} if adapters is not None else {}),
+        "trained": parameters["total"] if adapters is None else adapters,
+        "shape": {
+            name: getattr(config, name) for name in ("preset", "d_model", "num_layers", "num_heads", "vocab_size")
+        },
+        "context": min(config.max_seq_len, settings.model.max_seq_len),
+        "max_steps": training.max_steps,
+        "batch_size": training.batch_size,
+        "tokens_a_step": tokens,
+        "tokens": tokens * training.max_steps,
+        "epochs": round(training.max_steps * training.batch_size / sizes.rows, 3),
+        "flops_a_step": flops,
+        "flops": flops * training.max_steps,
+        "flops_computed_twice": again * training.max_steps,
+        "cache_bytes_a_text": cache_bytes(config, 1, config.max_seq_len),
+        "assumed": list(sizes.assumed),
+    }
+
+
+def plan_elsewhere(
+    settings: Recipe, sizes: Sizes, config: TransformerConfig, card: Accelerator, count: int
+) -> dict[str, Any]:
+    """The plan for so many of a card: memory of a rank by strategy, and the time at a utilization that is taken from measurements."""
+    load, facts = load_of(settings, sizes, config), describe(settings, sizes, config)
+    product_bytes = FULL if settings.training.precision == "fp32" else 2
+    memory: dict[Strategy, Memory] = {}
+    for strategy in STRATEGIES:
+        if strategy != "single" and count == 1:
+            continue
+        world = 1 if strategy == "single" else count
+        memory[strategy] = training_memory(load, Rank("cuda", product_bytes, 1, 1, strategy, world, libraries=RUNTIME))
+    wanted: Strategy = "single" if count == 1 else "ddp"
+    fitting = [name for name in (wanted, "fsdp") if name in memory and memory[name].total <= card.memory]
+    chosen = fitting[0] if fitting else None
+    seconds = (facts["flops"] + facts["flops_computed_twice"]) / (UTILIZATION * card.flops * count)
+    return {
+        "accelerator": asdict(card),
+        "count": count,
+        "utilization": UTILIZATION,
+        "memory": {name: described(one) for name, one in memory.items()},
+        "strategy": chosen,
+        "advice": [] if chosen else advice(load, card, count, product_bytes),
+        "seconds": seconds,
+        "tokens_per_second": facts["tokens"] / seconds,
+        "joules": seconds * card.watts * count,
+    }
+
+
+def advice(load: Load, card: Accelerator, count: int, product_bytes: int) -> list[str]:
+    """Overrides with which it fits onto a card after all; empty where nothing helps."""
+    strategy: Strategy = "fsdp" if count > 1 else "single"
+    rank = Rank("cuda", product_bytes, 1, 1, strategy, count, libraries=RUNTIME)
+    for twice in (False, True):
+        for parts in range(1, load.settings.batch_size // count + 1):
+            if load.settings.batch_size % parts or rows_at_once(load.settings, count * parts) < 1:
+                continue
+            changed = replace(load.settings, accumulation_steps=parts, activation_checkpointing=twice)
+            if training_memory(replace(load, settings=changed), rank).total <= card.memory:
+                found = [f"training.accumulation_steps={parts}"] if parts > 1 else []
+                return found + (["training.activation_checkpointing=true"] if twice else [])
+    return []
+
+
+def plan_here(
+    settings: Recipe, folder: Path, sizes: Sizes, data: Prepared | None, started: float = 0.0
+) -> dict[str, Any]:
+    """The plan for this machine: some of its steps are taken. `started`: seconds that the process had lived before.
+
+    Without prepared data they are taken on made-up text of the assumed sizes. A network that can't be held here is not begun: then
+    `too_large` says what it would take.
+    """
+    begun = time.perf_counter()
+    config = find_config(settings, folder, sizes.vocab_size)
+    load, rank = load_of(settings, sizes, config), rank_here(settings.training, config)
+    estimated = training_memory(load, rank)
+    found: dict[str, Any] = {"estimated_memory": described(estimated), "machine_bytes": memory_bytes()}
+    device = pick_device(settings.training.device)
+    if device.type == "cpu" and estimated.total > found["machine_bytes"] > 0:
+        return {**found, "too_large": True}
+    with made_up_data(settings, folder, sizes, data) as (adjusted, read):
+        files = starting_model(adjusted, read.tokenizer, folder)
+        opened = started + time.perf_counter() - begun
+        measured = rehearse(adjusted, read, files, device, load, rank, SECONDS, opened)
+    max_steps = with_steps(settings.training, sizes.rows).max_steps
+    return {
+        **found,
+        "too_large": False,
+        "device": device.type,
+        "measured": asdict(measured),
+        "flops_per_second": measured.flops / measured.step,
+        **time_and_memory(settings, max_steps, sizes.held_out, measured),
+    }
+
+
+def time_and_memory(settings: Recipe, max_steps: int, held_out: int, measured: Measured) -> dict[str, Any]:
+    """All of a training, put together of what its parts take."""
+    training = settings.training
+    at_steps = {*range(training.eval_steps, max_steps + 1, training.eval_steps), max_steps}
+    saved = {*range(training.save_steps, max_steps + 1, training.save_steps)} | at_steps  # each is taken to be the best
+    of_evaluation = measured.evaluating(min(held_out, settings.evaluation.max_tokens or held_out))
+    sample = training.sample_tokens * measured.sample_token
+    parts = {
+        "opening": measured.opening,
+        "steps": max_steps * measured.step + measured.first_step,
+        "evaluations": (len(at_steps) + 1) * (of_evaluation + sample) + len(at_steps) * measured.evaluation,
+        "checkpoints": len(saved) * measured.checkpoint,
+        "finish": measured.finish
+        + measured.evaluating(held_out)
+        + settings.generation.max_new_tokens * measured.sample_token,
+    }
+    return {
+        "seconds": sum(parts.values()),
+        "seconds_by_part": parts,
+        "tokens_per_second": measured.tokens / measured.step,
+        "memory_bytes": measured.peak_bytes,
+        **energy(parts["steps"], measured.watts, training.num_threads or available_cores()),
+    }
+
+
+def energy(seconds: float, watts: float | None, cores: int) -> dict[str, Any]:
+    """Of the steps: measured, or else an estimate that says so."""
+    joules = seconds * (cores * WATTS_A_CORE if watts is None else watts)
+    how = (
+        f"an estimate, {WATTS_A_CORE:g} W for each of {cores} cores: no counter can be read"
+        if watts is None
+        else "measured"
+    )
+    return {"joules": joules, "energy_is_measured": watts is not None, "energy": f"{joules / 3600:.2g} Wh, {how}"}

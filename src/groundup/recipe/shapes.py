@@ -1,0 +1,132 @@
+"""The shape of a network for a budget of arithmetic or memory, in a recipe's family. Pure functions; imports no torch.
+
+Hoffmann et al. 2022 (Training Compute-Optimal Large Language Models, §3.4 and table A3): of C operations, about as many go best into more
+parameters as into more tokens, which comes to some 20 tokens a parameter; and C = 6 N D (Kaplan et al. 2020, §2.1). Width and depth
+grow together: a network of one size is about as good anywhere between a width of 20 and of 200 times its depth (the same, figure 5).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+from groundup.errors import SettingError
+from groundup.model.counts import parameter_counts, training_flops
+from groundup.model.settings import TransformerConfig
+from groundup.training.memory import LARGEST_KEPT, Load, Rank, training_memory
+from groundup.training.settings import TrainingSettings
+
+TOKENS_A_PARAMETER = 20
+HEAD = 64
+ASPECT = 64
+"""Width over depth that is aimed at; of the depths beside it those within a factor of two are looked at."""
+MOST_WIDTH = 2**15
+
+
+@dataclass(frozen=True)
+class Shape:
+    """A network and how long it is trained."""
+
+    config: TransformerConfig
+    max_steps: int
+    flops: float
+    """Of all steps."""
+    memory: int
+    """Bytes of one rank."""
+    accumulation_steps: int
+
+    @property
+    def parameters(self) -> int:
+        return parameter_counts(self.config)["total"]
+
+    def overrides(self, settings: TrainingSettings) -> list[str]:
+        """What to write behind a recipe's name to train it."""
+        config = self.config
+        changed = [
+            f"model.d_model={config.d_model}",
+            f"model.num_layers={config.num_layers}",
+            f"model.num_heads={config.num_heads}",
+            "model.head_dim=0",
+            "model.d_ff=0",
+        ]
+        if config.num_kv_heads != config.num_heads:
+            changed.append(f"model.num_kv_heads={config.num_kv_heads}")
+        changed.append(f"training.max_steps={self.max_steps}")
+        if self.accumulation_steps != settings.accumulation_steps:
+            changed.append(f"training.accumulation_steps={self.accumulation_steps}")
+        return changed
+
+
+def find_shape(
+    config: TransformerConfig,
+    settings: TrainingSettings,
+    rank: Rank,
+    *,
+    flops: float = math.inf,
+    memory: float = math.inf,
+) -> Shape:
+    """The largest network of the family whose compute-optimal training keeps to a budget of operations, of bytes a rank, or of both.
+
+    Rows, batch and all else stay the recipe's; a batch may be read in more parts, where memory asks for it. Raises `SettingError` where
+    the smallest network is too large.
+    """
+    best: Shape | None = None
+    for shape in _shapes(config, settings, rank, flops, memory):
+        if best is None or shape.parameters > best.parameters:
+            best = shape
+    if best is None:
+        smallest = _with_sizes(config, HEAD, 1)
+        needed = training_memory(Load(smallest, replace(settings, accumulation_steps=settings.batch_size)), rank).total
+        if needed > memory:
+            raise SettingError(
+                "--memory",
+                f"{memory / 1e6:,.0f} MB",
+                f"the smallest network takes {needed / 1e6:,.0f} MB: give at least so much",
+            )
+        raise SettingError("--minutes", "so few", "not even the smallest network is trained in that time: give more")
+    return best
+
+
+def _shapes(
+    config: TransformerConfig, settings: TrainingSettings, rank: Rank, flops: float, memory: float
+) -> Iterator[Shape]:
+    """All that keep to the budget, of each width the depths near the aspect that is aimed at, up to the first width of which none does."""
+    width = HEAD
+    while width <= MOST_WIDTH:
+        found = False
+        middle = max(1, round(width / ASPECT))
+        for depth in range(max(1, (middle + 1) // 2), 2 * middle + 1):
+            shape = _trained(_with_sizes(config, width, depth), settings, rank, memory)
+            if shape is not None and shape.flops <= flops:
+                found = True
+                yield shape
+        if not found:
+            return
+        width += HEAD if width < 1024 else 4 * HEAD
+
+
+def _with_sizes(config: TransformerConfig, width: int, depth: int) -> TransformerConfig:
+    heads = width // HEAD
+    group = config.num_heads // config.num_kv_heads
+    shared = heads // group if heads % group == 0 else heads
+    return replace(
+        config, d_model=width, num_layers=depth, num_heads=heads, num_kv_heads=max(1, shared), head_dim=HEAD, d_ff=0
+    )
+
+
+def _trained(config: TransformerConfig, settings: TrainingSettings, rank: Rank, memory: float) -> Shape | None:
+    """The shape with its training, or None where it doesn't fit."""
+    rank = replace(rank, keeps_freed=rank.keeps_freed and parameter_counts(config)["total"] <= LARGEST_KEPT)
+    for parts in range(settings.accumulation_steps, settings.batch_size + 1):
+        if settings.batch_size % parts:
+            continue
+        needed = training_memory(Load(config, replace(settings, accumulation_steps=parts)), rank).total
+        if needed <= memory:
+            break
+    else:
+        return None
+    of_a_step = settings.batch_size * config.max_seq_len
+    steps = max(1, math.ceil(TOKENS_A_PARAMETER * parameter_counts(config)["total"] / of_a_step))
+    flops = steps * training_flops(config, of_a_step, config.max_seq_len)
+    return Shape(config, steps, flops, needed, parts)

@@ -1,0 +1,94 @@
+"""How much there is to read: of prepared data as it is, else assumed, and said so. Fetches and prepares nothing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from groundup.recipe.data import Prepared
+from groundup.recipe.settings import Recipe
+from groundup.text.catalogue import CATALOGUE
+from groundup.text.find_files import expand
+from groundup.text.sources import source_names
+from groundup.tokens.prepare import PreparedData
+
+CHARACTERS = 100
+"""Different characters of a text whose own are not known: the letters, digits and signs of English."""
+BYTES_OF_A_TOKEN = {"character": 1.0, "word": 4.5, "bpe": 4.0, "existing": 4.0}
+UNKNOWN_BYTES = 10_000_000
+"""Of a text that is not on this machine, and that the catalogue doesn't know."""
+ROW_TOKENS = 250
+"""Of a row of an instruction and its answer; of these a fifth carry loss (docs/instruction-tuning.md)."""
+LEARNED = 0.2
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """What decides how long a training is, beside the network."""
+
+    vocab_size: int
+    rows: int
+    """Of an epoch."""
+    row_length: float
+    """Tokens that the network reads of a row, with padding, on the mean."""
+    longest_row: int
+    learned_share: float
+    held_out: int
+    """Tokens that an evaluation of all that is held out reads."""
+    assumed: tuple[str, ...] = ()
+    """What isn't known of the data, in words; empty where it is prepared."""
+
+
+def known_sizes(settings: Recipe, data: Prepared) -> Sizes:
+    """Of data that is prepared."""
+    vocab_size = data.tokenizer.vocab_size
+    if isinstance(data, PreparedData):
+        length = data.plan.sequence_length
+        return Sizes(vocab_size, data.plan.num_rows, length, length, 1.0, len(data.validation.ids))
+    lengths = np.asarray(data.plan.lengths, float)
+    learned = float(data.train.learned.sum()) / max(1.0, float(data.train.lengths.sum()))
+    mean = float(lengths.mean()) / (1 - min(0.9, data.plan.padding_share(data.train)))
+    return Sizes(vocab_size, data.plan.num_rows, mean, int(lengths.max()), learned, int(data.validation.lengths.sum()))
+
+
+def assumed_sizes(settings: Recipe, folder: Path, vocab_size: int = 0) -> Sizes:
+    """Of data that is not prepared; `vocab_size` where a tokenizer is known."""
+    kind = "existing" if settings.model.base else settings.tokenizer.kind
+    assumed = ["the data is not prepared on this machine, and a plan prepares nothing"]
+    if not vocab_size:
+        vocab_size = settings.model.vocab_size or (
+            CHARACTERS if kind in ("character", "existing") else settings.tokenizer.vocab_size
+        )
+        assumed.append(f"a vocabulary of {vocab_size:,}")
+    num_bytes, how = _text_bytes(settings, folder)
+    tokens = num_bytes / BYTES_OF_A_TOKEN[kind]
+    assumed.append(f"{num_bytes / 1e6:,.1f} MB of text ({how}), {BYTES_OF_A_TOKEN[kind]:g} bytes a token")
+    held_out = int(tokens * settings.data.validation_fraction)
+    window = settings.model.max_seq_len
+    if settings.training.objective == "language_model":
+        rows = max(settings.training.batch_size, int((tokens - held_out) / window))
+        return Sizes(vocab_size, rows, window, window, 1.0, max(2, held_out), tuple(assumed))
+    length = min(ROW_TOKENS, window)
+    assumed.append(f"rows of {length} tokens, of which {LEARNED:.0%} carry loss")
+    rows = max(settings.training.batch_size, int((tokens - held_out) / length))
+    return Sizes(vocab_size, rows, length, length, LEARNED, max(2, held_out), tuple(assumed))
+
+
+def _text_bytes(settings: Recipe, folder: Path) -> tuple[int, str]:
+    """How many bytes the sources have, and how that is known."""
+    total, unknown = 0, []
+    for name in source_names(settings.data):
+        path = expand(name, folder)
+        if name in CATALOGUE and (known := CATALOGUE[name].text_bytes):
+            total += known
+        elif path.is_file():
+            total += path.stat().st_size
+        elif path.is_dir():
+            total += sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
+        else:
+            unknown.append(name)
+    if unknown:
+        return total + UNKNOWN_BYTES * len(unknown), f"{', '.join(unknown)} unknown, taken to be 10 MB"
+    return max(1, total), "as the files or the catalogue say"

@@ -1,0 +1,359 @@
+"""How much memory a training takes, by kind, before it is begun: pure functions of the recipe's sizes. Imports no torch.
+
+What is counted is what the code keeps. A block's activations are those that its gradients need (Korthikanti et al. 2022, Reducing
+Activation Recomputation in Large Transformer Models, §4, count them for GPT's block on a GPU; ours differ by layout and format, and a
+test holds them to what autograd saves). Most memory is needed at one of a few moments, and what the kinds take then is told.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, fields
+from functools import partial
+from typing import Literal
+
+from groundup.model.counts import parameter_counts
+from groundup.model.lora_settings import LoraSettings
+from groundup.model.settings import TransformerConfig
+from groundup.training.parallel_settings import Strategy
+from groundup.training.settings import TrainingSettings
+
+FULL = 4
+"""Bytes of a number in fp32: weights, gradients, moments and the residual stream."""
+LOGITS_AT_ONCE = {"cpu": 2**24, "cuda": 2**28}
+"""As in objectives/token_loss.py: how many logits there are at a time."""
+LARGEST_KEPT = 30_000_000
+"""As `LARGE_NETWORK` in training/step.py: parameters up to which the C library keeps what is freed."""
+HELD_IN_STEPS, HELD_IN_READING = 1.4, 2.2
+"""How many times as much as is in use at once is held where the C library keeps what is freed: fitted on eleven shapes, none of them among
+those that plans are held to (benchmarks/planning)."""
+FEW_LOGITS = 2**18
+"""As in objectives/language_model.py: up to so many are made all at once."""
+VALIDATION_TOKENS = 2**14
+"""As in language_model/token_losses.py: at most so many tokens are read at once where nothing is learned."""
+FEED_FORWARD_NAMES = (
+    "gate_proj",
+    "up_proj",
+    "down_proj",
+    "c_fc",
+    "c_proj",
+    "feed_forward.input",
+    "feed_forward.output",
+)
+"""What the families call the matrices of the feed-forward network."""
+QUERIES_AT_ONCE = 64
+"""As in model/attention_with_dropout.py."""
+
+
+@dataclass(frozen=True)
+class Rank:
+    """What one process of a training has to itself."""
+
+    device: Literal["cpu", "cuda"] = "cpu"
+    product_bytes: int = 4
+    """Of a number in the format of the matrix products: 4 for fp32, 2 for bf16 and fp16."""
+    num_shards: int = 1
+    """Into how many threads' parts the rows go, each with gradients of its own (`training.shards.num_shards`)."""
+    num_readers: int = 1
+    """How many threads read validation's windows side by side."""
+    strategy: Strategy = "single"
+    world_size: int = 1
+    """How many processes share the batch, and under `fsdp` the weights, too."""
+    keeps_freed: bool = False
+    """Whether the C library keeps what is freed, as it does for a small network on a CPU (`device.keep_freed_memory`): then more is held
+    than is in use at once, as blocks of other sizes leave holes."""
+    libraries: int = 0
+    """Bytes that Python, PyTorch and the device's runtime take before there is a network."""
+
+
+@dataclass(frozen=True)
+class Memory:
+    """Bytes by kind, of one rank, at the moment when they are most."""
+
+    moment: str
+    weights: int = 0
+    """With what the matrix products have of them in their own format, and, under `fsdp`, the layers that are whole for a moment."""
+    gradients: int = 0
+    optimizer: int = 0
+    """AdamW's two moments, or Muon's one."""
+    activations: int = 0
+    """What the way back needs, of the rows that are read at once."""
+    logits: int = 0
+    """Scores of the vocabulary, and the output projection's gradient, which is made beside them."""
+    update: int = 0
+    """What the optimizer makes on its way: Muon's updates."""
+    cache: int = 0
+    """Keys and values of the text that is written at a validation."""
+    libraries: int = 0
+
+    @property
+    def total(self) -> int:
+        """All of it: the most that the process holds."""
+        return sum(getattr(self, each.name) for each in fields(self) if each.name != "moment")
+
+
+@dataclass(frozen=True)
+class Load:
+    """What a recipe asks of the memory."""
+
+    config: TransformerConfig
+    settings: TrainingSettings
+    adapter_parameters: int | None = None
+    """How many are trained beside frozen weights; None if all weights are."""
+    row_length: int = 0
+    """Tokens of a row; 0: the network's context."""
+    learned_share: float = 1.0
+    """Of the tokens, which carry loss."""
+    evaluation_rows: int = 32
+    """How many of validation's windows are read at once."""
+    evaluation_tokens: int = 0
+    """Tokens that validation reads; 0: more than the threads read at once."""
+    held_out: int = 0
+    """Tokens that the end reads; 0: more than the threads read at once."""
+    sample_tokens: int = 200
+    """How long the text is that is written at a validation."""
+
+
+def training_memory(load: Load, rank: Rank) -> Memory:
+    """The most memory that one rank of a training takes, in bytes by kind, at the moment when it is most."""
+    return max(training_moments(load, rank), key=lambda moment: moment.total)
+
+
+def training_moments(load: Load, rank: Rank) -> list[Memory]:
+    """The moments at which most memory may be needed: the loss, the end of the way back, the update, validation."""
+    config, settings, adapted = load.config, load.settings, load.adapter_parameters is not None
+    length, rows = load.row_length or config.max_seq_len, rows_at_once(settings, rank.world_size)
+    tokens, shards = rows * length, max(1, min(rank.num_shards, rows))
+    predicted = math.ceil(tokens * load.learned_share / shards)
+    parameters, narrow = parameter_counts(config)["total"], load.adapter_parameters or 0
+    trained = narrow if adapted else parameters
+    split = rank.world_size if rank.strategy == "fsdp" else 1
+    whole = _gathered(config, rank) if split > 1 else 0
+    weights = FULL * (parameters + narrow) // split + whole
+    copies = 0 if rank.product_bytes == FULL else rank.product_bytes * _matrix_parameters(config) // split
+    gradients = FULL * trained // split + (0 if adapted else whole)
+    buckets = FULL * trained if rank.strategy == "ddp" and rank.world_size > 1 else 0
+    embedding = FULL * config.vocab_size * config.d_model if config.tie_embeddings and not adapted else 0
+    activations = training_activation_bytes(
+        config,
+        tokens,
+        length,
+        rank.product_bytes,
+        own_generator=rank.device == "cpu" and not settings.compile,
+        checkpointing=settings.activation_checkpointing,
+        lora=settings.lora if adapted else None,
+    )
+    room = shards * room_bytes(config, predicted, rank)
+    of_all = partial(
+        Memory, optimizer=FULL * _optimizer_numbers(config, settings, trained) // split, libraries=rank.libraries
+    )
+    held = HELD_IN_STEPS if rank.keeps_freed else 1.0
+    return [
+        of_all(
+            "the loss, before the way back",
+            weights=weights + shards * copies,
+            gradients=buckets + (gradients if settings.accumulation_steps > 1 else 0),  # of the parts before
+            activations=round(held * activations),
+            logits=round(held * shards * logits_bytes(config, predicted, rank, learns_projection=not adapted)),
+        ),
+        of_all(
+            "the end of the way back",
+            weights=weights + shards * copies,
+            gradients=buckets + shards * (gradients + embedding // split),  # a tied one's comes from two places
+            activations=activations // config.num_layers,
+            logits=room,
+        ),
+        of_all(
+            "the update",
+            weights=weights,
+            gradients=buckets + shards * gradients,
+            logits=room,
+            update=update_bytes(config, settings, rank) // split,
+        ),
+        of_all(
+            "validation",
+            weights=weights,
+            gradients=buckets + shards * gradients,
+            **_reading(load, rank, room, load.evaluation_tokens),
+        ),
+        Memory(
+            "the end, when all that is held out is read",
+            weights=weights,
+            gradients=gradients,
+            libraries=rank.libraries,
+            **_reading(load, rank, room, load.held_out),
+        ),
+    ]
+
+
+def _reading(load: Load, rank: Rank, room: int, num_tokens: int) -> dict[str, int]:
+    """What is there of other kinds while so many held-out tokens are read, or a text is written."""
+    config, length = load.config, load.row_length or load.config.max_seq_len
+    at_once = max(length, min(load.evaluation_rows * length, VALIDATION_TOKENS))
+    num_tokens = num_tokens or rank.num_readers * at_once
+    readers, read = min(rank.num_readers, math.ceil(num_tokens / at_once)), min(at_once, num_tokens)
+    held = HELD_IN_READING if rank.keeps_freed else 1.0
+    return {
+        "activations": round(held * readers * inference_activation_bytes(config, read)),
+        "logits": round(held * readers * validation_logits_bytes(config, read)) + room,
+        "cache": cache_bytes(config, 1, min(load.sample_tokens, config.max_seq_len)),
+    }
+
+
+def rows_at_once(settings: TrainingSettings, world_size: int = 1) -> int:
+    """How many rows of a batch one rank reads at once."""
+    return math.ceil(settings.batch_size / settings.accumulation_steps / world_size)
+
+
+def training_activation_bytes(
+    config: TransformerConfig,
+    num_tokens: int,
+    row_length: int,
+    product_bytes: int = FULL,
+    *,
+    own_generator: bool = True,
+    checkpointing: bool = False,
+    lora: LoraSettings | None = None,
+) -> int:
+    """What autograd keeps of `num_tokens` tokens in rows of `row_length`, logits aside.
+
+    `own_generator`: dropout draws from the threads' own generators, as on a CPU (model/attention_with_dropout.py), not from PyTorch's.
+    `checkpointing`: each block keeps its input alone, and all of it of one block at a time. `lora`: the weights are frozen, so
+    inputs are kept for the narrow matrices alone.
+    """
+    block = block_activation_bytes(config, row_length, product_bytes, own_generator=own_generator, lora=lora)
+    stream = FULL * config.d_model
+    ends = 2 * stream + (stream if config.norm == "rmsnorm" else 0) + (stream if config.dropout else 0)
+    blocks = config.num_layers * stream + block if checkpointing else config.num_layers * block
+    return round(num_tokens * (blocks + ends))
+
+
+def block_activation_bytes(
+    config: TransformerConfig,
+    row_length: int,
+    product_bytes: int = FULL,
+    *,
+    own_generator: bool = True,
+    lora: LoraSettings | None = None,
+) -> float:
+    """What autograd keeps of one token in one block, in rows of `row_length` tokens."""
+    width, narrow = config.d_model, product_bytes
+    query, key_value = config.num_heads * config.head_dim, config.num_kv_heads * config.head_dim
+    # Both norms: their input, which is the residual stream, one or two numbers a token, and, for the gain of a root-mean-square one, what
+    # it acts on.
+    kept: float = FULL * 2 * width + 2 * FULL * (2 if config.norm == "layernorm" else 1)
+    if config.norm == "rmsnorm" and lora is None:
+        kept += FULL * 2 * width
+    # What the four linear layers read: the norms' outputs, the heads' mix, the activation's. Frozen ones need none of it.
+    read = width + query + (width + config.d_ff if lora is None or _adapts_feed_forward(lora) else 0)
+    kept += narrow * read + (2 * read if lora is not None and lora.dropout else 0)
+    kept += _attention_bytes(config, row_length, narrow, query, key_value, own_generator)
+    if config.gated:  # gate and up, and the activated gate
+        kept += narrow * 3 * config.d_ff
+    elif config.activation != "relu":  # which needs its output alone
+        kept += narrow * config.d_ff
+    if config.dropout:
+        mask = narrow if own_generator else 1
+        kept += 2 * mask * width
+        if config.preset == "classic":
+            kept += (mask + (narrow if config.activation == "relu" else 0)) * config.d_ff
+    return kept
+
+
+def _adapts_feed_forward(lora: LoraSettings) -> bool:
+    """Whether the feed-forward matrices have narrow ones beside them, too."""
+    targets = (lora.targets,) if isinstance(lora.targets, str) else lora.targets
+    return any(each == "all-linear" or each.endswith(FEED_FORWARD_NAMES) for each in targets)
+
+
+def _attention_bytes(
+    config: TransformerConfig, row_length: int, narrow: int, query: int, key_value: int, own_generator: bool
+) -> float:
+    """Queries, keys and values on their ways, and what the attention keeps of its scores, a token."""
+    fused, kept = query + 2 * key_value, 0.0
+    grouped, rotated = key_value != query, config.position == "rope"
+    if config.qk_norm:  # their inputs, normalized forms, and a root mean square a head
+        kept += (FULL * fused if narrow == FULL else FULL * (query + key_value)) + FULL * (query + key_value)
+        kept += FULL * (config.num_heads + config.num_kv_heads)
+    if config.dropout and own_generator:
+        seen = row_length if config.sliding_window else _keys_seen(row_length)
+        return kept + narrow * 3 * query + (FULL + 2) * config.num_heads * seen
+    logsumexp = FULL * config.num_heads
+    if narrow != FULL and own_generator:  # on a CPU the attention is computed in fp32, of copies
+        return kept + FULL * 4 * query + logsumexp
+    if not rotated and not grouped and not config.qk_norm:
+        return kept + narrow * fused + logsumexp
+    if grouped:
+        return kept + narrow * 3 * query + logsumexp
+    return kept + narrow * 2 * query + (0 if config.qk_norm and narrow == FULL else narrow * fused) + logsumexp
+
+
+def _keys_seen(row_length: int) -> float:
+    """Of how many keys a query's scores are kept, on the mean: for some queries at a time, all keys up to the last of them."""
+    blocks, rest = divmod(row_length, QUERIES_AT_ONCE)
+    return (QUERIES_AT_ONCE**2 * blocks * (blocks + 1) / 2 + rest * row_length) / row_length
+
+
+def inference_activation_bytes(config: TransformerConfig, num_tokens: int, product_bytes: int = FULL) -> int:
+    """The most that is there at once where nothing is learned: the stream, and one block's widest products."""
+    query, key_value = config.num_heads * config.head_dim, config.num_kv_heads * config.head_dim
+    attention = query + 2 * key_value + 3 * query
+    feed_forward = config.d_ff * (4 if config.gated else 2)
+    return num_tokens * (2 * FULL * config.d_model + product_bytes * max(attention, feed_forward))
+
+
+def logits_bytes(config: TransformerConfig, num_predicted: int, rank: Rank, learns_projection: bool = True) -> int:
+    """What the loss of so many tokens takes: some logits at a time in fp32 and in the products' format, and the gradients that are made
+    with them, of the hidden states and of the output projection."""
+    every = num_predicted * config.vocab_size
+    at_once = min(every, LOGITS_AT_ONCE[rank.device])
+    if every <= FEW_LOGITS:
+        return 3 * FULL * every
+    narrow = 0 if rank.product_bytes == FULL else rank.product_bytes
+    scores = (FULL + 2 * narrow) * at_once
+    gradients = FULL * config.d_model * (num_predicted + (config.vocab_size if learns_projection else 0))
+    return scores + gradients + narrow * config.vocab_size * config.d_model
+
+
+def room_bytes(config: TransformerConfig, num_predicted: int, rank: Rank) -> int:
+    """The room for logits that each thread keeps from one step to the next, on a CPU."""
+    every = num_predicted * config.vocab_size
+    return FULL * min(every, LOGITS_AT_ONCE["cpu"]) if rank.device == "cpu" and every > FEW_LOGITS else 0
+
+
+def validation_logits_bytes(config: TransformerConfig, num_tokens: int) -> int:
+    """Logits of some tokens, and their logarithms, where nothing is learned."""
+    return 2 * FULL * min(num_tokens * config.vocab_size, LOGITS_AT_ONCE["cpu"])
+
+
+def update_bytes(config: TransformerConfig, settings: TrainingSettings, rank: Rank) -> int:
+    """What Muon makes on its way: every matrix's new momentum and update, and, in stacks, what is orthogonalized. AdamW is fused."""
+    if settings.optimizer != "muon":
+        return 0
+    matrices = _matrix_parameters(config)
+    return 2 * FULL * matrices + 3 * rank.product_bytes * matrices // 2
+
+
+def cache_bytes(config: TransformerConfig, num_rows: int, num_tokens: int, number_bytes: int = FULL) -> int:
+    """Keys and values of so many texts of so many tokens."""
+    return 2 * number_bytes * config.num_layers * config.num_kv_heads * config.head_dim * num_rows * num_tokens
+
+
+def _matrix_parameters(config: TransformerConfig) -> int:
+    """Those of the blocks' matrices, which Muon trains."""
+    query, key_value = config.num_heads * config.head_dim, config.num_kv_heads * config.head_dim
+    attention = config.d_model * (2 * query + 2 * key_value)
+    return config.num_layers * (attention + config.d_model * config.d_ff * (3 if config.gated else 2))
+
+
+def _optimizer_numbers(config: TransformerConfig, settings: TrainingSettings, trained: int) -> int:
+    """Of AdamW two for each parameter, of Muon one."""
+    if settings.optimizer != "muon" or settings.method == "lora":
+        return 2 * trained
+    return 2 * trained - _matrix_parameters(config)
+
+
+def _gathered(config: TransformerConfig, rank: Rank) -> int:
+    """Under `fully_shard` the weights of two blocks, one at work and one on its way, and of the embeddings, are whole for a moment."""
+    one_block = _matrix_parameters(config) // max(1, config.num_layers)
+    return rank.product_bytes * (2 * one_block + config.vocab_size * config.d_model)

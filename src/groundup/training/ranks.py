@@ -1,0 +1,226 @@
+"""The processes that train one model together: which of them this one is, and what they do jointly. Usually there is but one.
+
+torchrun starts them and tells each its place by environment variables; `torch.distributed` carries what they say to each other: over
+gloo on CPUs, over NCCL between GPUs.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TypeVar
+
+import torch
+import torch.distributed as dist
+from torch import Tensor
+
+from groundup.cores import available_cores
+from groundup.device import end_with_parent, pick_device
+from groundup.errors import MachineError, PeerLostError, RunError, SettingError
+from groundup.training.parallel_settings import LAUNCHED, ParallelSettings, is_started_by_torchrun
+
+T = TypeVar("T")
+AT_ONCE = 25 * 2**20
+"""Bytes that travel in one message, about: long enough to be quick, short enough to be little memory (DDP's buckets are as large)."""
+PATIENCE = timedelta(hours=24)
+"""How long a process waits for the others. One that has died is noticed at once; one that validates or saves may take long."""
+LAST_WORDS = 5.0  # seconds
+
+
+@dataclass(frozen=True)
+class Ranks:
+    """This process among those that train together: number `rank` of `size`, `local_rank` of the `local_size` on this machine."""
+
+    rank: int = 0
+    size: int = 1
+    local_rank: int = 0
+    local_size: int = 1
+
+    @property
+    def first(self) -> bool:
+        """Whether this is the one that writes the run and speaks."""
+        return self.rank == 0
+
+    def threads(self, num_threads: int) -> int:
+        """CPU threads of this process: as many as asked for, or its share of the machine's cores."""
+        return num_threads or max(1, available_cores() // self.local_size)
+
+    def sum(self, tensors: Sequence[Tensor]) -> None:
+        """Put the sum over all processes into each of the tensors. The result is the same bits in all of them."""
+        for some in _messages(tensors if self.size > 1 else ()):
+            flat = torch.cat([tensor.reshape(-1) for tensor in some])
+            dist.all_reduce(flat)
+            _unpack(flat, some)
+
+    def send(self, tensors: Sequence[Tensor], source: int = 0) -> None:
+        """Give all processes the numbers that the tensors have in process `source`."""
+        for some in _messages(tensors if self.size > 1 else ()):
+            flat = torch.cat([tensor.detach().reshape(-1) for tensor in some])
+            dist.broadcast(flat, source)
+            if self.rank != source:
+                _unpack(flat, some)
+
+    def largest(self, number: int) -> int:
+        """The largest of the processes' numbers; asked for on the host, whatever the device is busy with."""
+        if self.size == 1:
+            return number
+        every = torch.tensor(number)
+        dist.all_reduce(every, dist.ReduceOp.MAX)
+        return int(every)
+
+    def total(self, number: float | None) -> float | None:
+        """The sum of the processes' numbers; None if one of them has none."""
+        if self.size == 1:
+            return number
+        every = torch.tensor(float("nan") if number is None else number, dtype=torch.float64)
+        dist.all_reduce(every)
+        return None if every.isnan() else float(every)
+
+    def once(self, function: Callable[[], T]) -> T:
+        """What `function` gives in the first process, told to all; the others wait. It must be plain values, as JSON has them."""
+        if self.size == 1:
+            return function()
+        message = list(json.dumps(function()).encode()) if self.first else []
+        length = torch.tensor(len(message))
+        dist.broadcast(length, 0)
+        told = torch.tensor(message, dtype=torch.uint8) if self.first else torch.empty(int(length), dtype=torch.uint8)
+        dist.broadcast(told, 0)
+        value: T = json.loads(bytes(told.tolist()))
+        return value
+
+    def one_before_the_others(self, function: Callable[[], T]) -> T:
+        """What `function` gives: called by the first process, then by one of each machine, then by the rest, so that what it leaves in a
+        cache is found there, whether machines share it or not."""
+        turn = 0 if self.first else 1 if self.local_rank == 0 else 2
+        for _ in range(turn):
+            self.wait()
+        result = function()
+        for _ in range(turn, 2):
+            self.wait()
+        return result
+
+    def rows_of(self, whole: Tensor) -> Tensor:
+        """The rows that this process has of a tensor that is dealt out, as a view; maybe none. A number is everybody's."""
+        if not whole.ndim:
+            return whole
+        each = -(-whole.shape[0] // self.size)  # the last ones may have fewer
+        return whole[self.rank * each : (self.rank + 1) * each]
+
+    def gather_rows(self, rows: Tensor, height: int) -> Tensor:
+        """The whole tensor of `height` rows, in every process, from each one's."""
+        each = -(-height // self.size)
+        padded = rows.new_zeros((each, *rows.shape[1:]))  # all messages are of one length
+        padded[: len(rows)] = rows
+        parts = [torch.empty_like(padded) for _ in range(self.size)]
+        dist.all_gather(parts, padded)
+        return torch.cat(parts)[:height]
+
+    def wait(self) -> None:
+        """Until all processes are here."""
+        self.largest(0)
+
+    def require_same(self, what: str, value: str) -> None:
+        """Raise `RunError` in all processes if `value` isn't the same in all."""
+        wrong = self.largest(self.rank if self.once(lambda: value) != value else 0)
+        if wrong:
+            raise RunError(
+                f"{what} is not the same in process {wrong} as in process 0: give all machines the same files, the same recipe and the "
+                "same version of Groundup"
+            )
+
+
+ALONE = Ranks()
+
+
+def _messages(tensors: Sequence[Tensor]) -> Iterator[list[Tensor]]:
+    """The tensors in lists of about `AT_ONCE` bytes."""
+    some: list[Tensor] = []
+    size = 0
+    for tensor in tensors:
+        some.append(tensor)
+        size += tensor.nbytes
+        if size >= AT_ONCE:
+            yield some
+            some, size = [], 0
+    if some:
+        yield some
+
+
+@torch.no_grad()
+def _unpack(flat: Tensor, tensors: list[Tensor]) -> None:
+    parts = torch.split(flat, [tensor.numel() for tensor in tensors])
+    torch._foreach_copy_(tensors, [part.view_as(tensor) for part, tensor in zip(parts, tensors, strict=True)])
+
+
+@contextmanager
+def joined(settings: ParallelSettings, device_name: str = "auto") -> Iterator[tuple[Ranks, torch.device]]:
+    """While the block lasts, this process is one of those that train together; its place among them, and its device.
+
+    Raises `SettingError` where the recipe and the way it was started don't fit, `MachineError` where there are fewer GPUs than
+    processes, and `PeerLostError` when another process ends, after that one had time to say why.
+    """
+    started = is_started_by_torchrun()
+    size = int(os.environ["WORLD_SIZE"]) if started else 1
+    if settings.strategy == "single":
+        if size > 1:
+            raise SettingError(
+                "parallel.strategy",
+                settings.strategy,
+                f"torchrun started {size} processes, each of which would train a model by itself: set parallel.strategy=ddp or fsdp",
+            )
+        yield ALONE, pick_device(device_name)
+        return
+    if not started:
+        raise SettingError(
+            "parallel.strategy",
+            settings.strategy,
+            "it takes several processes, which `groundup train` or torchrun starts: use one of them",
+        )
+    if LAUNCHED in os.environ:
+        end_with_parent()
+    rank, local_rank = int(os.environ["RANK"]), int(os.environ.get("LOCAL_RANK", "0"))
+    ranks = Ranks(rank, size, local_rank, int(os.environ.get("LOCAL_WORLD_SIZE", "1")))
+    device = _own_device(device_name, ranks)
+    if not ranks.first:
+        warnings.simplefilter("ignore")  # the first says the same
+    try:
+        dist.init_process_group("cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo", timeout=PATIENCE)
+        yield ranks, device
+    except RuntimeError as error:
+        if not is_lost_peer(error):
+            raise
+        time.sleep(LAST_WORDS)
+        raise PeerLostError(
+            f"process {rank} of {size} stopped, since another one has ended; that one says why: mend it, then go on with --resume"
+        ) from error
+    finally:
+        if dist.is_initialized():
+            dist.destroy_process_group()
+
+
+def _own_device(name: str, ranks: Ranks) -> torch.device:
+    device = pick_device(name)
+    if device.type == "mps":
+        raise SettingError(
+            "training.device", name, "use cpu or cuda with several processes, which Apple's GPU can't join"
+        )
+    if device.type != "cuda":
+        return device
+    if ranks.local_rank >= torch.cuda.device_count():
+        raise MachineError(
+            f"this machine has {torch.cuda.device_count()} GPUs and {ranks.local_size} processes: start as many as there are GPUs "
+            "(parallel.processes, or torchrun's --nproc-per-node), or set training.device=cpu"
+        )
+    torch.cuda.set_device(ranks.local_rank)
+    return torch.device("cuda", ranks.local_rank)
+
+
+def is_lost_peer(error: RuntimeError) -> bool:
+    """Whether a process ended while this one was waiting for it. gloo says so by plain `RuntimeError`s."""
+    return isinstance(error, dist.DistError) or "gloo" in str(error) or "onnection closed by peer" in str(error)

@@ -1,0 +1,36 @@
+"""docs/planning.md: its tables are those of what was measured, and its claims hold in them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from benchmarks.planning.page import PAGE, RESULT, SHAKESPEARE, filled
+from benchmarks.planning.recipes import RECIPES
+
+
+def test_its_tables_are_those_of_the_results() -> None:
+    page = Path(PAGE).read_text(encoding="utf-8")
+    assert filled(page) == page
+
+
+def test_every_recipe_was_measured_as_it_stands_there() -> None:
+    rows = {row["name"]: row for row in json.loads(RESULT.read_text())["rows"]}
+    assert {name: [recipe, list(overrides)] for name, (recipe, overrides) in RECIPES.items()} == {
+        name: [row["recipe"], row["overrides"]] for name, row in rows.items()
+    }
+
+
+def test_the_errors_are_what_is_promised() -> None:
+    result = json.loads(RESULT.read_text())
+    assert len(result["rows"]) >= 12
+    assert result["median_time_error"] <= 0.2
+    assert result["median_memory_error"] <= 0.1
+    assert result["longest_plan_seconds"] < 30
+
+
+def test_a_new_machine_is_answered_within_half_a_minute_and_the_run_confirms_it() -> None:
+    found = json.loads(SHAKESPEARE.read_text())
+    assert found["new_machine"]["plan_seconds"] < 30
+    for planned in (found["new_machine"]["planned_seconds"], found["prepared"]["planned_seconds"]):
+        assert abs(planned / found["prepared"]["seconds"] - 1) < 0.2

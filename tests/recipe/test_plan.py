@@ -1,0 +1,204 @@
+"""`groundup plan`: worked out for accelerators, measured here, searched for a budget; and what a run's manifest says of its plan."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import groundup as gu
+from groundup.cli.plan import plan
+from groundup.cli.runs import runs
+from groundup.errors import SettingError
+from groundup.recipe import expected_memory
+from groundup.recipe.accelerators import ACCELERATORS, UTILIZATION, find_accelerator
+from groundup.recipe.budget import check_minutes, parse_bytes
+from groundup.recipe.settings import load_recipe
+from groundup.recipe.shapes import find_shape
+from groundup.run.directory import RunDirectory
+from groundup.training.memory import Load, Rank, training_memory
+
+GPT2 = [
+    "model.preset=gpt2",
+    "model.d_model=768",
+    "model.num_layers=12",
+    "model.num_heads=12",
+    "model.max_seq_len=1024",
+    "model.vocab_size=50257",
+    "training.optimizer=adamw",
+    "training.length_warmup_fraction=0",
+    "training.batch_size=512",
+    "training.max_steps=4769",
+]
+
+
+def planned(capsys: pytest.CaptureFixture[str], *arguments: Any, **options: Any) -> dict[str, Any]:
+    plan(*arguments, as_json=True, **options)  # type: ignore[misc]
+    found: dict[str, Any] = json.loads(capsys.readouterr().out)
+    return found
+
+
+def test_an_accelerator_goes_by_its_name_and_an_unknown_one_is_answered_with_the_nearest() -> None:
+    assert find_accelerator("H100").memory == 80e9
+    assert find_accelerator("RTX 4090").name == "rtx-4090"
+    with pytest.raises(SettingError, match=r"--on = 'a100': did you mean a100-40gb or a100-80gb\? known are h100, "):
+        find_accelerator("a100")
+    with pytest.raises(SettingError, match=r"did you mean h[12]00"):
+        find_accelerator("h10")
+    with pytest.raises(SettingError, match="--on = 'zzz': known are"):
+        find_accelerator("zzz")
+    assert all(card.source for card in ACCELERATORS.values())
+
+
+@pytest.mark.parametrize(
+    ("text", "number"), [("8GB", 8e9), ("8 gb", 8e9), ("8GiB", 2**33), ("8000MB", 8e9), ("0.5TB", 5e11), ("1024", 1024)]
+)
+def test_memory_is_written_in_any_unit(text: str, number: float) -> None:
+    assert parse_bytes(text) == number
+
+
+@pytest.mark.parametrize("text", ["8 apples", "GB", "-1GB", "", "0GB", "nan", "1e400"])
+def test_what_is_no_memory_is_refused(text: str) -> None:
+    with pytest.raises(SettingError, match="--memory"):
+        parse_bytes(text)
+
+
+@pytest.mark.parametrize("minutes", [0.0, -1.0, math.nan, math.inf])
+def test_no_time_is_refused(minutes: float) -> None:
+    with pytest.raises(SettingError, match=r"--minutes = .*above 0"):
+        check_minutes(minutes)
+
+
+def test_elsewhere_the_time_is_arithmetic(capsys: pytest.CaptureFixture[str]) -> None:
+    found = planned(capsys, "shakespeare", GPT2, on="h100", count=8)
+    parameters, tokens = found["parameters"]["total"], found["tokens"]
+    assert parameters == 124_439_808  # GPT-2's own count
+    assert tokens == 4769 * 512 * 1024
+    # 6 N D, of N without the positions, which are looked up; and attention's 12 · layers · width · context a token (PaLM, appendix B).
+    a_token = 6 * (parameters - 1024 * 768) + 12 * 12 * 768 * 1024
+    assert found["flops"] == pytest.approx(a_token * tokens, rel=0.002)
+    elsewhere = found["elsewhere"]
+    assert elsewhere["seconds"] == pytest.approx(found["flops"] / (UTILIZATION * 989e12 * 8))
+    assert elsewhere["joules"] == pytest.approx(elsewhere["seconds"] * 8 * 700)
+    memory = elsewhere["memory"]
+    assert memory["ddp"]["optimizer"] == 8 * parameters
+    assert memory["fsdp"]["optimizer"] == parameters
+    assert memory["fsdp"]["total"] < memory["ddp"]["total"] < memory["single"]["total"]
+    assert found["assumed"]
+    assert "here" not in found
+
+
+def test_what_does_not_fit_is_told_with_what_would(capsys: pytest.CaptureFixture[str]) -> None:
+    plan("shakespeare", GPT2, on="t4")
+    shown = capsys.readouterr().out
+    assert "does not fit as it is: training.accumulation_steps=" in shown
+    assert "no measurement of this card" in shown
+    huge = ["model.preset=gpt2", "model.d_model=12288", "model.num_layers=96", "model.num_heads=96"]
+    found = planned(capsys, "shakespeare", [*huge, "model.initialization=scaled"], on="h100")
+    assert found["elsewhere"]["strategy"] is None
+    assert found["elsewhere"]["advice"] == []
+
+
+def test_counts_and_options_that_make_no_sense_are_refused() -> None:
+    with pytest.raises(SettingError, match="--count = 0: use a whole number of at least 1"):
+        plan("shakespeare", [], on="h100", count=0)
+    with pytest.raises(SettingError, match="--count = 2: it goes with --on"):
+        plan("shakespeare", [], count=2)
+    with pytest.raises(SettingError, match="--on = 'h1000'"):
+        plan("shakespeare", [], on="h1000")
+    with pytest.raises(SettingError, match=r"--memory = '1 MB'.*smallest network takes"):
+        plan("shakespeare", [], on="h100", memory="1MB")
+    with pytest.raises(SettingError, match="--minutes"):
+        plan("shakespeare", [], on="h100", minutes=0.0)
+    with pytest.raises(SettingError, match=r"model.base = 'smollm2-135m-instruct': it is not on this machine"):
+        plan("domain", [], on="h100")
+
+
+@pytest.mark.parametrize("flops", [1e13, 1e15, 1e18])
+def test_a_budget_of_arithmetic_is_spent_and_not_passed(flops: float) -> None:
+    recipe = load_recipe("shakespeare", ["model.vocab_size=100"])
+    found = find_shape(recipe.model.network(), recipe.training, Rank(), flops=flops)
+    tokens = found.max_steps * recipe.training.batch_size * recipe.model.max_seq_len
+    assert tokens / found.parameters == pytest.approx(20, rel=0.05)
+    assert 0.4 * flops < found.flops <= flops
+    assert found.config.d_model == 64 * found.config.num_heads
+    # Hoffmann et al. 2022: N = √(C / 120), of 6 N D with D = 20 N; attention, which counts nothing there, is half of it in small networks.
+    assert 0.5 < found.parameters / math.sqrt(flops / 120) < 1.1
+
+
+def test_a_budget_of_memory_holds_what_is_found_and_not_much_more() -> None:
+    recipe = load_recipe("shakespeare", ["model.vocab_size=100"])
+    small, large = (find_shape(recipe.model.network(), recipe.training, Rank(), memory=size) for size in (1e8, 1e9))
+    assert small.parameters < large.parameters
+    for found, most in ((small, 1e8), (large, 1e9)):
+        settings = replace(recipe.training, accumulation_steps=found.accumulation_steps)
+        assert training_memory(Load(found.config, settings), Rank()).total == found.memory <= most
+
+
+def test_here_some_steps_are_taken_and_nothing_is_left(
+    tiny_recipe: Path,
+    capsys: pytest.CaptureFixture[str],
+    own_cache: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("groundup.recipe.plan.SECONDS", 0.5)
+    source = tmp_path / "new.txt"
+    source.write_text("A text that nobody has prepared.\n" * 400, encoding="utf-8")
+    before = sorted(own_cache.rglob("*"))
+    found = planned(capsys, str(tiny_recipe), [f"data.source={source}"])
+    assert sorted(own_cache.rglob("*")) == before, "a plan prepares nothing"
+    here = found["here"]
+    assert "a vocabulary of 100" in found["assumed"]
+    assert here["seconds"] == pytest.approx(sum(here["seconds_by_part"].values()))
+    assert here["memory_bytes"] > 50e6
+    assert here["tokens_per_second"] > 0
+    assert list(tmp_path.iterdir()) == [source]
+    plan(str(tiny_recipe), [f"data.source={source}"], minutes=1000.0)
+    shown = capsys.readouterr().out
+    assert "assumed: a vocabulary of 100" in shown
+    assert "largest for this budget (time):" in shown
+    overrides = shown.split("groundup train ")[1].split()[1:]
+    load_recipe(str(tiny_recipe), overrides)  # they are settings that there are
+
+
+def test_what_this_machine_cannot_hold_is_not_begun(
+    tiny_recipe: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in ("plan", "budget"):
+        monkeypatch.setattr(f"groundup.recipe.{module}.memory_bytes", lambda: 2_000_000_000)
+    monkeypatch.setattr(expected_memory, "held_bytes", lambda: 300_000_000)
+    plan(str(tiny_recipe), ["model.d_model=2048", "model.num_heads=32", "model.num_layers=20"])
+    shown = capsys.readouterr().out
+    assert "too large for this machine: it takes about" in shown
+    assert "what would fit: model.d_model=" in shown
+
+
+def test_a_device_that_is_not_there_is_told(tiny_recipe: Path) -> None:
+    with pytest.raises(SettingError, match=r"training.device = 'mps'"):
+        plan(str(tiny_recipe), ["training.device=mps"])
+
+
+def test_a_run_keeps_its_promise_and_its_outcome(
+    tiny_recipe: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = gu.train(tiny_recipe, run=tmp_path / "run", say=lambda line: None)
+    kept = RunDirectory(run.path).manifest()["plan"]
+    assert kept["promise"]["bytes"] == kept["promise"]["memory"]["total"] > 0
+    assert 0 < kept["promise"]["after_steps"] <= RunDirectory(run.path).result()["steps"]
+    assert kept["promise"]["seconds"] > 0
+    assert kept["outcome"]["bytes"] > 50e6
+    assert kept["outcome"]["seconds"] > RunDirectory(run.path).result()["seconds"]
+    runs(tmp_path)
+    assert " of " in capsys.readouterr().out
+    assert "expected" in (run.path / "report.html").read_text(encoding="utf-8")
+
+
+def test_a_cards_runtime_is_counted_as_such(capsys: pytest.CaptureFixture[str]) -> None:
+    memory = planned(capsys, "shakespeare", GPT2, on="h100", count=8)["elsewhere"]["memory"]
+    assert {one["libraries"] for one in memory.values()} == {expected_memory.RUNTIME}

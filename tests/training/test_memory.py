@@ -1,0 +1,167 @@
+"""What a training's memory is estimated from, held to what autograd keeps and to what the optimizer and the cache hold."""
+
+from __future__ import annotations
+
+import json
+from contextlib import nullcontext
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from groundup.language_model.token_losses import TOKENS_AT_ONCE
+from groundup.model.attention_with_dropout import QUERIES_AT_ONCE
+from groundup.model.dropout import Dropout
+from groundup.model.lora import add_lora
+from groundup.model.lora_settings import LoraSettings
+from groundup.model.settings import Preset, TransformerConfig, preset_config
+from groundup.model.transformer import KVCache, Transformer
+from groundup.training import memory
+from groundup.training.memory import (
+    Load,
+    Rank,
+    block_activation_bytes,
+    cache_bytes,
+    training_activation_bytes,
+    training_memory,
+    training_moments,
+)
+from groundup.training.objectives.language_model import FEW_LOGITS
+from groundup.training.objectives.token_loss import LOGITS_AT_ONCE, LOGITS_ON_A_GPU
+from groundup.training.optimizers import Optimizer
+from groundup.training.settings import TrainingSettings
+from groundup.training.step import LARGE_NETWORK
+
+ROWS, LENGTH = 3, 96
+SIZES = {"vocab_size": 50, "d_model": 32, "num_heads": 4, "max_seq_len": LENGTH}
+
+
+def kept_bytes(config: TransformerConfig, dtype: torch.dtype | None, lora: LoraSettings | None = None) -> int:
+    """What autograd keeps for the way back: each storage once, weights and their copies aside."""
+    model = Transformer(config)
+    if lora is not None:
+        add_lora(model, lora, seed=1)
+    model.train()
+    for module in model.modules():
+        if isinstance(module, Dropout):
+            module.generator = torch.Generator()
+    weights = {tensor.untyped_storage().data_ptr() for tensor in (*model.parameters(), *model.buffers())}
+    kept: dict[int, int] = {}
+
+    def keep(tensor: torch.Tensor) -> torch.Tensor:
+        storage = tensor.untyped_storage()
+        of_tokens = ROWS in tensor.shape[:1] or ROWS * LENGTH in tensor.shape[:1]
+        if storage.data_ptr() not in weights and of_tokens:
+            kept[storage.data_ptr()] = storage.nbytes()
+        return tensor
+
+    ids = torch.zeros(ROWS, LENGTH, dtype=torch.long)
+    with (
+        torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor),
+        torch.autocast("cpu", dtype) if dtype else nullcontext(),
+    ):
+        hidden = model(ids, project=False)
+    del hidden
+    return sum(kept.values())
+
+
+@pytest.mark.parametrize("dtype", [None, torch.bfloat16])
+@pytest.mark.parametrize("dropout", [0.0, 0.1])
+@pytest.mark.parametrize(
+    ("preset", "heads"), [("classic", 0), ("gpt2", 0), ("llama", 0), ("llama", 2), ("qwen3", 0), ("qwen3", 2)]
+)
+def test_a_blocks_activations_are_those_that_autograd_keeps(
+    preset: Preset, heads: int, dropout: float, dtype: torch.dtype | None
+) -> None:
+    config = preset_config(preset, num_layers=1, num_kv_heads=heads, dropout=dropout, **SIZES)
+    of_one_block = kept_bytes(replace(config, num_layers=2), dtype) - kept_bytes(config, dtype)
+    estimated = block_activation_bytes(config, LENGTH, 2 if dtype else 4)
+    assert estimated * ROWS * LENGTH == of_one_block
+
+
+@pytest.mark.parametrize("targets", ["attention", "all-linear"])
+def test_adapters_need_less_of_it(targets: str) -> None:
+    config = preset_config("llama", num_layers=1, **SIZES)
+    lora = LoraSettings(rank=1, targets=targets, dropout=0.0)
+    of_one_block = kept_bytes(replace(config, num_layers=2), torch.bfloat16, lora)
+    of_one_block -= kept_bytes(config, torch.bfloat16, lora)
+    estimated = block_activation_bytes(config, LENGTH, 2, lora=lora) * ROWS * LENGTH
+    assert estimated == pytest.approx(of_one_block, rel=0.02)  # a rank of 1 is not nothing
+    assert estimated < block_activation_bytes(config, LENGTH, 2) * ROWS * LENGTH
+
+
+def test_all_of_a_network_with_its_ends() -> None:
+    config = preset_config("qwen3", num_layers=3, **SIZES)
+    estimated = training_activation_bytes(config, ROWS * LENGTH, LENGTH)
+    assert estimated == pytest.approx(kept_bytes(config, None), rel=0.03)
+    computed_twice = training_activation_bytes(config, ROWS * LENGTH, LENGTH, checkpointing=True)
+    one_block = block_activation_bytes(config, LENGTH) * ROWS * LENGTH
+    assert one_block < computed_twice < estimated - one_block
+
+
+@pytest.mark.parametrize("optimizer", ["muon", "adamw"])
+def test_weights_and_moments_are_the_optimizers_own(optimizer: str) -> None:
+    config = preset_config("qwen3", num_layers=2, **SIZES)
+    settings = TrainingSettings(batch_size=4, optimizer=optimizer)  # type: ignore[arg-type]
+    found = training_memory(Load(config, settings), Rank())
+    model = Transformer(config)
+    state = Optimizer(model, settings).state_tensors()
+    assert found.optimizer == sum(t.nbytes for name, t in state.items() if not name.endswith(".step"))
+    assert training_moments(Load(config, settings), Rank())[2].weights == sum(p.nbytes for p in model.parameters())
+
+
+def test_the_limits_are_those_of_the_code_that_they_are_copied_from() -> None:
+    assert memory.LARGEST_KEPT == LARGE_NETWORK
+    assert memory.FEW_LOGITS == FEW_LOGITS
+    assert memory.LOGITS_AT_ONCE == {"cpu": LOGITS_AT_ONCE, "cuda": LOGITS_ON_A_GPU}
+    assert memory.VALIDATION_TOKENS == TOKENS_AT_ONCE
+    assert memory.QUERIES_AT_ONCE == QUERIES_AT_ONCE
+
+
+def test_the_cache() -> None:
+    config = preset_config("llama", num_layers=2, num_kv_heads=2, **SIZES)
+    cache = KVCache(config, 3, 20, "cpu")
+    assert cache_bytes(config, 3, 20) == cache.keys.nbytes + cache.values.nbytes
+
+
+def test_a_graphics_cards_memory_is_that_which_was_measured() -> None:
+    measured = json.loads((Path(__file__).parents[2] / "benchmarks" / "results" / "gpu.json").read_text())["tables"]
+    assert len(measured) == 3
+    for one in measured:
+        shape = {name: one["shape"][name] for name in ("num_layers", "num_heads", "d_model", "vocab_size")}
+        network = preset_config(
+            "classic",
+            max_seq_len=one["shape"]["context"],
+            norm_position="pre",
+            tie_embeddings=True,
+            bias="none",
+            activation="gelu",
+            dropout=0.0,
+            **shape,
+        )
+        settings = TrainingSettings(batch_size=one["batch_size"], optimizer="adamw")
+        estimated = training_memory(Load(network, settings, sample_tokens=0), Rank("cuda", 2)).total / 1e6
+        for row in one["rows"]:
+            if row["name"].startswith("Groundup, "):
+                assert estimated == pytest.approx(row["peak_memory_mb"], rel=0.05)
+
+
+def test_what_makes_it_less() -> None:
+    config = preset_config("qwen3", num_layers=8, **{**SIZES, "d_model": 256, "max_seq_len": 512})
+    settings = TrainingSettings(batch_size=16)
+
+    def total(settings: TrainingSettings = settings, **rank: object) -> int:
+        return training_memory(Load(config, settings), Rank(**rank)).total  # type: ignore[arg-type]
+
+    parts = [total(replace(settings, accumulation_steps=steps)) for steps in (1, 2, 4, 8)]
+    assert parts == sorted(parts, reverse=True)
+    assert total(replace(settings, activation_checkpointing=True)) < total()
+    assert total(product_bytes=2) < total()
+    few_tokens = replace(settings, batch_size=2)
+    assert total(few_tokens, num_shards=2) > total(few_tokens)  # gradients of its own for each thread
+    on_one = total(device="cuda", product_bytes=2)
+    on_four = [total(device="cuda", product_bytes=2, world_size=4, strategy=name) for name in ("fsdp", "ddp")]
+    assert on_four[0] < on_four[1] < on_one
+    found = training_memory(Load(config, settings), Rank(libraries=1000))
+    assert found.total == sum(value for value in vars(found).values() if isinstance(value, int))
