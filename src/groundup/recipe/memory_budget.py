@@ -45,8 +45,8 @@ def parts_within_budget(
     """The fewest `accumulation_steps`, no fewer than the recipe asks for, with which training fits into its memory budget.
 
     Without a budget those that it asks for. The budget is each process's, if several train together. By estimate
-    (training/memory.py), and with a share of the budget to spare. A run that has begun keeps what it chose. `say` is told what is chosen. Raises `SettingError` if one row at a time takes more than the budget, with
-    what would take less.
+    (training/memory.py), and with a share of the budget to spare. A run that has begun keeps what it chose. `say` is told what is
+    chosen. Raises `SettingError` if one row at a time takes more than the budget, with what would take less.
     """
     training = settings.training
     if not training.memory_budget:
