@@ -67,3 +67,14 @@ def test_our_lines_are_counted() -> None:
     (said,) = [row[1] for row in TABLE if row[0].startswith("Lines of Python")]
     lines = sum(len(path.read_bytes().splitlines()) for path in (ROOT / "src").rglob("*.py"))
     assert lines == pytest.approx(int(said.replace(",", "")), rel=0.1)
+
+
+def test_the_short_table_in_the_readme_says_the_same() -> None:
+    whole = {row[1]: row[2:] for row in FEATURES}
+    lines = (ROOT / "README.md").read_text(encoding="utf-8").splitlines()
+    short = [[cell.strip() for cell in line.strip("|").split(" | ")] for line in lines]
+    short = [row for row in short if len(row) == 7 and row[0] in whole]
+    assert 5 < len(short) <= 12
+    for feature, ours, *theirs in short:
+        assert theirs == whole[feature][1:], feature
+        assert ours.split()[0].strip(":,") == whole[feature][0].split()[0].strip(":,"), feature
