@@ -31,9 +31,11 @@ def finish(
     composition: Composition,
     outcome: Outcome,
     say: Callable[[str], None],
+    keep_outcome: Callable[[], None],
 ) -> None:
     """Measure the best checkpoint on the whole validation split and publish it as `model/`, its card inside.
 
+    `keep_outcome` tells the manifest what training took, before a copy of that goes beside the card.
     If the best checkpoint was damaged since, that is said, and the last one takes its place. The model is left with its weights.
     """
     progress = outcome.progress
@@ -84,6 +86,7 @@ def finish(
         say(
             f"spent ε = {rounded_up(epsilon)} at δ = {rounded_up(privacy.plan.delta, 2)}, over all {taken:,} steps{lost}"
         )
+    keep_outcome()
     with explain_os_errors(directory.path / MODEL_FOLDER):
         write_card(directory.path, temporary)
         copy_evidence(directory.path, temporary)

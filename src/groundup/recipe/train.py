@@ -187,12 +187,17 @@ def _train_locked(
         raise
     if not ranks.first:
         return TrainedRun(directory.path, outcome.stopped_because)
+
+    def keep_outcome() -> None:
+        promise.keep(device, outcome.finished, outcome.progress.joules)
+
     if outcome.finished:
         model.to(device)
-        finish(settings, directory, files, composition, outcome, say)
+        finish(settings, directory, files, composition, outcome, say, keep_outcome)
         if files.base:
             _say_if_in_vain(directory, outcome, settings.model.base, say)
-    promise.keep(device, outcome.finished, outcome.progress.joules)
+    else:
+        keep_outcome()
     with explain_os_errors(directory.path):
         write_report(directory.path)
     return TrainedRun(directory.path, outcome.stopped_because)

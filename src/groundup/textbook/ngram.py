@@ -38,10 +38,6 @@ class NgramModel:
         # Turned round, and by context: followers[k][context of k tokens][token].
         self.followers: list[dict[Gram, Counter[int]]] = [group_by_context(grams) for grams in reversed(counts)]
         self.discounts: list[Discounts] = [estimate_discounts(grams.values()) for grams in reversed(counts)]
-        self.taken_off = [  # from all tokens of a context together
-            {context: sum(discount(count, discounts) for count in counts.values()) for context, counts in of.items()}
-            for of, discounts in zip(self.followers, self.discounts, strict=True)
-        ]
 
     def probability(self, before: Sequence[int], token: int) -> float:
         """P(token | before), where `before` are all tokens of the document so far; the last order - 1 are looked at."""
@@ -53,8 +49,10 @@ class NgramModel:
         counts = self.followers[len(context)].get(context)
         if not counts:
             return shorter  # never seen: the shorter context has to do
-        kept = counts[token] - discount(counts[token], self.discounts[len(context)])
-        return (kept + self.taken_off[len(context)][context] * shorter) / counts.total()
+        discounts, total = self.discounts[len(context)], counts.total()
+        taken_off = sum(discount(count, discounts) for count in counts.values())
+        kept = counts[token] - discount(counts[token], discounts)
+        return (kept + taken_off * shorter) / total
 
     def most_likely(self, before: Sequence[int]) -> int:
         """The token with the highest probability; of equally likely ones, the lowest."""
