@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import math
-import re
 from dataclasses import replace
 from typing import Any
 
 from groundup.device import memory_bytes
 from groundup.errors import SettingError
 from groundup.model.settings import TransformerConfig
-from groundup.recipe.accelerators import UTILIZATION, Accelerator
+from groundup.recipe.accelerators import Accelerator
 from groundup.recipe.expected_memory import RUNTIME, load_of, rank_here
 from groundup.recipe.settings import Recipe
 from groundup.recipe.shapes import TOKENS_A_PARAMETER, Shape, find_shape
@@ -22,20 +21,6 @@ FOR_STEPS = 0.8
 """Share of the time that is left for steps: validation, samples and checkpoints take the rest."""
 MOST_EPOCHS = 4
 """So often text may be read again nearly as if it were new (Muennighoff et al. 2023, Scaling Data-Constrained Language Models, §6)."""
-UNITS = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
-UNITS |= {f"{letter}IB": 2 ** (10 * power) for power, letter in enumerate("KMGT", 1)}
-
-
-def parse_bytes(text: str) -> float:
-    """`8GB` (10^9), `8GiB` (2^30), `8000MB` or a number of bytes. Raises `SettingError` for anything else, and for nothing."""
-    match = re.fullmatch(r"\s*([0-9]*\.?[0-9]+)\s*([a-zA-Z]*)\s*", text)
-    unit = UNITS.get(match[2].upper()) if match else None
-    if match is None or unit is None:
-        raise SettingError("--memory", text, "write it as 8GB, 8GiB or 8000MB")
-    found = float(match[1]) * unit
-    if not 0 < found < math.inf:
-        raise SettingError("--memory", text, "give more than nothing")
-    return found
 
 
 def check_minutes(minutes: float | None) -> None:
@@ -105,11 +90,6 @@ def learning_rate(found: Shape, settings: Recipe) -> list[str]:
         return []
     scaled = settings.training.learning_rate * (settings.model.d_model / found.config.d_model) ** 0.5
     return [f"training.learning_rate={scaled:.3g}"]
-
-
-def flops_elsewhere(card: Accelerator, count: int) -> float:
-    """What a training's products are taken to reach there."""
-    return UTILIZATION * card.flops * count
 
 
 def fitting_here(settings: Recipe, sizes: Sizes, config: TransformerConfig) -> list[str]:

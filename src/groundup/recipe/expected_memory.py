@@ -46,8 +46,8 @@ def load_of(settings: Recipe, sizes: Sizes, config: TransformerConfig) -> Load:
     )
 
 
-def rank_here(training: TrainingSettings, config: TransformerConfig) -> Rank:
-    """This process of this machine."""
+def rank_here(training: TrainingSettings, config: TransformerConfig, opened: int = 0) -> Rank:
+    """This process of this machine. `opened`: bytes of the network that it has opened already."""
     device = pick_device(training.device)
     threads = set_threads(training.num_threads)
     narrow = autocast_dtype(training.precision, device)
@@ -59,7 +59,7 @@ def rank_here(training: TrainingSettings, config: TransformerConfig) -> Rank:
         num_shards=num_shards(training, device, threads),
         num_readers=threads,
         keeps_freed=parameter_counts(config)["total"] <= LARGE_NETWORK,
-        libraries=held_bytes() + LOADED,
+        libraries=max(0, held_bytes() - opened) + LOADED,
     )
 
 

@@ -23,7 +23,6 @@ from groundup.device import (
     autocast_dtype,
     card_uuid,
     give_back_freed_memory,
-    held_bytes,
     matmul_flops_per_second,
     peak_bytes,
     set_threads,
@@ -34,6 +33,7 @@ from groundup.files import sha256_file
 from groundup.model.counts import forward_flops, training_flops
 from groundup.recipe.compose import Composition, compose
 from groundup.recipe.data import Prepared
+from groundup.recipe.expected_memory import rank_here
 from groundup.recipe.private import privacy_of
 from groundup.recipe.reference import Reference
 from groundup.recipe.resume import open_run
@@ -51,7 +51,6 @@ LONGEST_STEP = 4.0  # seconds, by the machine's peak: a longer step is cut
 SHARE_OF_PEAK = 0.4  # of the peak of matrix products a step is taken to reach before any was taken
 MOST_CHECKPOINT = 400_000_000  # bytes that are written to see how long a checkpoint takes
 SAMPLE_TOKENS = 12
-LOADED = 20_000_000  # bytes that libraries take which are loaded later
 MOST_STEPS = 400
 SMALL_FACTOR = 1e-6  # of the learning rates: the weights are thrown away, and random text would push them far
 BATCHES_LOOKED_AT = 64  # of rows of unlike lengths, to know their mean
@@ -132,17 +131,16 @@ def rehearse(
     files: ModelFiles,
     device: torch.device,
     load: Load,
-    rank: Rank,
     seconds: float = 15.0,
     opened: float = 0.0,
 ) -> Measured:
     """Take some steps of a recipe's training, and what comes between them, in about so many seconds.
 
-    `load` and `rank`: what the memory is worked out from where not all of it can be seen here. `opened`: seconds that it has taken
+    `load`: what the memory is worked out from where not all of it can be seen here. `opened`: seconds that it has taken
     already to open data and model. Nothing is kept.
     """
     begun = time.perf_counter()
-    libraries = LOADED + max(0, held_bytes() - sum(parameter.nbytes for parameter in files.model.parameters()))
+    rank = rank_here(settings.training, files.model.config, sum(one.nbytes for one in files.model.parameters()))
     with tempfile.TemporaryDirectory(prefix="groundup-plan-") as folder:
         directory = RunDirectory(Path(folder) / "run")
         directory.path.mkdir()
@@ -157,7 +155,7 @@ def rehearse(
         task = composition.task
         machinery = prepare_machinery(task)
         opening = opened + time.perf_counter() - begun
-        measuring = _Measuring(settings, data, task, machinery, device, seconds, begun, files, load, rank, libraries)
+        measuring = _Measuring(settings, data, task, machinery, device, seconds, begun, files, load, rank)
         with machinery.shards:
             return measuring.measure(composition, opening)
 
@@ -183,8 +181,6 @@ class _Measuring:
     files: ModelFiles
     load: Load
     rank: Rank
-    libraries: int
-    """Bytes that the process held before there was a network."""
     cut: bool = False
     read_tokens: int = 0
 
@@ -339,7 +335,7 @@ class _Measuring:
         self.cut |= self.read_tokens < every
         if not self.cut or self.device.type != "cpu":
             return 0
-        return training_memory(self.load, replace(self.rank, libraries=self.libraries)).total
+        return training_memory(self.load, self.rank).total
 
     def _sample_token(self, composition: Composition) -> float:
         """Seconds that each further token of a text takes: of a few, and where these are quick, of as many as training writes."""

@@ -22,6 +22,8 @@ HEAD = 64
 ASPECT = 64
 """Width over depth that is aimed at; of the depths beside it those within a factor of two are looked at."""
 MOST_WIDTH = 2**15
+SHAPE = ("d_model", "num_layers", "num_heads", "num_kv_heads", "head_dim", "d_ff")
+"""All that makes up a shape: a recipe may say of any of them what fits another."""
 
 
 @dataclass(frozen=True)
@@ -42,16 +44,7 @@ class Shape:
 
     def overrides(self, settings: TrainingSettings) -> list[str]:
         """What to write behind a recipe's name to train it."""
-        config = self.config
-        changed = [
-            f"model.d_model={config.d_model}",
-            f"model.num_layers={config.num_layers}",
-            f"model.num_heads={config.num_heads}",
-            "model.head_dim=0",
-            "model.d_ff=0",
-        ]
-        if config.num_kv_heads != config.num_heads:
-            changed.append(f"model.num_kv_heads={config.num_kv_heads}")
+        changed = [f"model.{name}={getattr(self.config, name)}" for name in SHAPE]
         changed.append(f"training.max_steps={self.max_steps}")
         if self.accumulation_steps != settings.accumulation_steps:
             changed.append(f"training.accumulation_steps={self.accumulation_steps}")
