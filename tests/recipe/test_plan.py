@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +17,11 @@ from groundup.errors import DataError, SettingError
 from groundup.recipe import expected_memory
 from groundup.recipe.accelerators import ACCELERATORS, EAGER, LAYER_SECONDS, find_accelerator
 from groundup.recipe.budget import check_minutes
+from groundup.recipe.plan import time_and_memory
+from groundup.recipe.rehearse import Measured
 from groundup.recipe.settings import load_recipe
 from groundup.recipe.shapes import find_shape
+from groundup.recipe.sizes import Sizes
 from groundup.run.directory import RunDirectory
 from groundup.tokens.tokenizer import Tokenizer
 from groundup.training.memory import Load, Rank, training_memory
@@ -191,12 +194,23 @@ def test_here_some_steps_are_taken_and_nothing_is_left(
     assert here["memory_bytes"] > 50e6
     assert here["tokens_per_second"] > 0
     assert list(tmp_path.iterdir()) == [source]
+    monkeypatch.setattr("groundup.cli.plan.QUIET", 1.1)
     plan(str(tiny_recipe), [f"data.source={source}"], minutes=1000.0)
     shown = capsys.readouterr().out
     assert "assumed: a vocabulary of 100" in shown
+    assert "others were at work: the steps got " in shown
     assert "largest for this budget (time):" in shown
     overrides = shown.split("groundup train ")[1].split()[1:]
     load_recipe(str(tiny_recipe), overrides)  # they are settings that there are
+
+
+def test_of_pairs_the_base_reads_all_first() -> None:
+    numbers = {each.name: 1 for each in fields(Measured)}
+    measured = Measured(**{**numbers, "evaluation_token": 0.01, "readers": 2, "batch_tokens": 100, "watts": None})  # type: ignore[arg-type]
+    sizes = Sizes(vocab_size=9, rows=300, row_length=20.0, longest_row=30, learned_share=0.5, held_out=1000)
+    usual, pairs = (load_recipe("instruct", [f"training.objective={name}"]) for name in ("instruction", "preference"))
+    opening = [time_and_memory(each, 10, sizes, measured)["seconds_by_part"]["opening"] for each in (usual, pairs)]
+    assert opening == pytest.approx([1, 1 + (2 * 300 * 20 + 1000) * 0.01 / 2])
 
 
 def test_what_this_machine_cannot_hold_is_not_begun(

@@ -15,6 +15,9 @@ from groundup.cli.loading import loading
 if TYPE_CHECKING:
     from rich.table import Table
 
+QUIET = 0.75
+"""Of the time of as many cores as there are threads, what steps get on a machine that does nothing else, at the least."""
+
 
 def plan(
     recipe: Annotated[str, typer.Argument(help="A shipped recipe's name, a TOML file, or a run's folder.")],
@@ -150,6 +153,10 @@ def _show_here(here: Mapping[str, Any]) -> None:
         ("energy", here["energy"]),
     ]
     print_table(_table((f"on this machine ({here['device']}), measured", ""), rows))
+    if here["measured"]["cores_share"] < QUIET:
+        print(
+            f"others were at work: the steps got {here['measured']['cores_share']:.0%} of their cores' time, and take less without them"
+        )
 
 
 def _show_elsewhere(elsewhere: Mapping[str, Any]) -> None:

@@ -39,6 +39,7 @@ from groundup.training.settings import parts_of_batch
 Say = Callable[[str], None]
 SECONDS = 15.0
 """That are measured, about; what can't be stopped within them may go on for some more."""
+NOT_COUNTED = "nothing of what private training keeps of each row, in the memory that is worked out"
 STRATEGIES: tuple[Strategy, ...] = ("single", "ddp", "fsdp")
 
 
@@ -117,7 +118,7 @@ def describe(settings: Recipe, sizes: Sizes, config: TransformerConfig) -> dict[
         "flops": flops * training.max_steps,
         "flops_computed_twice": again * training.max_steps,
         "cache_bytes_a_text": cache_bytes(config, 1, config.max_seq_len),
-        "assumed": list(sizes.assumed),
+        "assumed": [*sizes.assumed, *([NOT_COUNTED] if training.privacy.on else [])],
     }
 
 
@@ -194,19 +195,22 @@ def plan_here(
         "device": device.type,
         "measured": asdict(measured),
         "flops_per_second": measured.flops / measured.step,
-        **time_and_memory(settings, max_steps, sizes.held_out, measured),
+        **time_and_memory(settings, max_steps, sizes, measured),
     }
 
 
-def time_and_memory(settings: Recipe, max_steps: int, held_out: int, measured: Measured) -> dict[str, Any]:
+def time_and_memory(settings: Recipe, max_steps: int, sizes: Sizes, measured: Measured) -> dict[str, Any]:
     """All of a training, put together of what its parts take."""
-    training = settings.training
+    training, held_out = settings.training, sizes.held_out
+    read_before = 0  # of pairs the model that training begins with reads all answers first
+    if training.objective == "preference":
+        read_before = round(2 * sizes.rows * sizes.row_length) + held_out
     at_steps = {*range(training.eval_steps, max_steps + 1, training.eval_steps), max_steps}
     saved = {*range(training.save_steps, max_steps + 1, training.save_steps)} | at_steps  # each is taken to be the best
     of_evaluation = measured.evaluating(min(held_out, settings.evaluation.max_tokens or held_out))
     sample = training.sample_tokens * measured.sample_token
     parts = {
-        "opening": measured.opening,
+        "opening": measured.opening + measured.evaluating(read_before),
         "steps": max_steps * measured.step + measured.first_step,
         "evaluations": (len(at_steps) + 1) * (of_evaluation + sample) + len(at_steps) * measured.evaluation,
         "checkpoints": len(saved) * measured.checkpoint,

@@ -87,6 +87,8 @@ class Measured:
     """The most memory that this process held; on a GPU, of the device."""
     watts: float | None
     """While steps were taken; None where no counter can be read."""
+    cores_share: float
+    """Of the time of as many cores as it has threads, what its steps got; on a GPU 1."""
     cut: bool
     """Whether something was too long to be measured whole."""
     measuring: float
@@ -123,6 +125,7 @@ class Steps:
     flops: float
     tokens: float
     watts: float | None
+    cores_share: float
 
 
 def rehearse(
@@ -215,6 +218,7 @@ class _Measuring:
             peak_flops=self.machinery.peak_flops,
             peak_bytes=max(most, beyond),
             watts=steps.watts,
+            cores_share=steps.cores_share,
             cut=self.cut,
             measuring=time.perf_counter() - self.begun,
         )
@@ -228,7 +232,7 @@ class _Measuring:
         kinds = self._kinds_of_steps()
         meter, budget = EnergyMeter(card_uuid(self.device)), 0.5 * self._left()
         joules: list[float | None] = []
-        rates, spent, first = [], 0.0, 0.0
+        rates, spent, first, worked = [], 0.0, 0.0, time.process_time()
         for kind in kinds:
             meter.read()
             times = self._times(kind, budget / len(kinds))
@@ -238,6 +242,7 @@ class _Measuring:
             spent += sum(seconds for seconds, _ in times)
             if kind is kinds[0] and len(times) > 1:
                 first = max(0.0, times[0][0] - rates[0] * times[0][1])
+        worked = (time.process_time() - worked) / (spent * len(self.machinery.shards.networks))
         known = [each for each in joules if each is not None]
         return Steps(
             seconds=sum(kind.share * kind.flops * rate for kind, rate in zip(kinds, rates, strict=True)),
@@ -245,6 +250,7 @@ class _Measuring:
             flops=sum(kind.share * kind.flops for kind in kinds),
             tokens=sum(kind.share * kind.tokens for kind in kinds),
             watts=sum(known) / spent if known and len(known) == len(joules) else None,
+            cores_share=min(1.0, worked) if self.device.type == "cpu" else 1.0,
         )
 
     def _times(self, kind: Kind, budget: float) -> list[tuple[float, int]]:

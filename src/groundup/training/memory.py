@@ -25,8 +25,8 @@ LOGITS_AT_ONCE = {"cpu": 2**24, "cuda": 2**28}
 LARGEST_KEPT = 30_000_000
 """As `LARGE_NETWORK` in training/step.py: parameters up to which the C library keeps what is freed."""
 HELD_IN_STEPS, HELD_IN_READING = 1.4, 2.2
-"""How many times as much as is in use at once is held where the C library keeps what is freed: fitted on eleven shapes, none of them among
-those that plans are held to (benchmarks/planning)."""
+"""How many times as much as is in use at once is held where the C library keeps what is freed: chosen by eleven shapes, none of them among
+those that plans are held to (`python -m benchmarks.planning.run --fitted-on`)."""
 FEW_LOGITS = 2**18
 """As in objectives/language_model.py: up to so many are made all at once."""
 VALIDATION_TOKENS = 2**14
