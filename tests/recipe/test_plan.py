@@ -92,6 +92,9 @@ def test_how_fast_it_is_elsewhere_follows_from_the_format_the_compiler_and_the_h
     usual = seconds()
     assert seconds("training.compile=true") < usual
     assert seconds("training.precision=fp32") == pytest.approx(usual * 989 / 67)  # no TF32
+    found = planned(capsys, "shakespeare", [], on="h100", minutes=60.0)["shape_for_budget"]
+    steps, layers = (int(found["overrides"][place].split("=")[1]) for place in (6, 1))
+    assert 30 * 60 < steps * layers * LAYER_SECONDS <= 0.8 * 60 * 60
     small = planned(capsys, "shakespeare", [], on="h100")
     assert small["elsewhere"]["seconds"] == pytest.approx(2000 * 3 * LAYER_SECONDS)  # 25 were measured (docs/gpu.md)
     plan("shakespeare", [], on="h100")
@@ -114,9 +117,13 @@ def test_counts_and_options_that_make_no_sense_are_refused() -> None:
         plan("shakespeare", [], on="h100", count=0)
     with pytest.raises(SettingError, match="--count = 2: it goes with --on"):
         plan("shakespeare", [], count=2)
+    with pytest.raises(SettingError, match="--count = 9: a part of a batch has 8 rows, and each card reads one"):
+        plan("shakespeare", [], on="h100", count=9)
+    with pytest.raises(SettingError, match=r"--minutes = 0.001: not even the smallest network is trained"):
+        plan("shakespeare", [], on="h100", minutes=0.001)
     with pytest.raises(SettingError, match="--on = 'h1000'"):
         plan("shakespeare", [], on="h1000")
-    with pytest.raises(SettingError, match=r"--memory = '1 MB'.*smallest network takes"):
+    with pytest.raises(SettingError, match=r"--memory = '1.00 MB'.*smallest network takes"):
         plan("shakespeare", [], on="h100", memory="1MB")
     with pytest.raises(SettingError, match="--minutes"):
         plan("shakespeare", [], on="h100", minutes=0.0)
@@ -134,6 +141,7 @@ def test_counts_and_options_that_make_no_sense_are_refused() -> None:
 def test_a_budget_of_arithmetic_is_spent_and_not_passed(flops: float) -> None:
     recipe = load_recipe("shakespeare", ["model.vocab_size=100"])
     found = find_shape(recipe.model.network(), recipe.training, Rank(), flops=flops)
+    assert found is not None
     tokens = found.max_steps * recipe.training.batch_size * recipe.model.max_seq_len
     assert tokens / found.parameters == pytest.approx(20, rel=0.05)
     assert 0.4 * flops < found.flops <= flops
@@ -147,6 +155,7 @@ def test_the_printed_overrides_are_the_shape_whatever_the_recipe_says_of_it() ->
     recipe = load_recipe("shakespeare", said)
     for flops in (1e13, 1e14, 1e15):
         found = find_shape(recipe.model.network(), recipe.training, Rank(), flops=flops)
+        assert found is not None
         again = load_recipe("shakespeare", [*said, *found.overrides(recipe.training)])
         assert again.model.network() == found.config
         assert again.training.max_steps == found.max_steps
@@ -168,6 +177,8 @@ def test_a_tokenizer_and_files_that_are_here_are_looked_at(
 def test_a_budget_of_memory_holds_what_is_found_and_not_much_more() -> None:
     recipe = load_recipe("shakespeare", ["model.vocab_size=100"])
     small, large = (find_shape(recipe.model.network(), recipe.training, Rank(), memory=size) for size in (1e8, 1e9))
+    assert small is not None
+    assert large is not None
     assert small.parameters < large.parameters
     for found, most in ((small, 1e8), (large, 1e9)):
         settings = replace(recipe.training, accumulation_steps=found.accumulation_steps)

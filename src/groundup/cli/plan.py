@@ -61,6 +61,10 @@ def plan(
     if count < 1 or (count > 1 and card is None):
         advice = "use a whole number of at least 1" if count < 1 else "it goes with --on, which names an accelerator"
         raise SettingError("--count", count, advice)
+    rows = settings.training.batch_size // settings.training.accumulation_steps
+    if count > rows:
+        advice = f"a part of a batch has {rows} rows, and each card reads one: use at most so many, or a larger training.batch_size"
+        raise SettingError("--count", count, advice)
     folder = sources_folder(recipe, RunDirectory(default_run(recipe)))
     check_sources(settings.data, folder)
     with loading():
@@ -141,7 +145,7 @@ def _show_here(here: Mapping[str, Any]) -> None:
     if here["too_large"]:
         needed, there = size(here["estimated_memory"]["total"]), size(here["machine_bytes"])
         print(f"too large for this machine: it takes about {needed} of memory, and there are {there}")
-        print(f"what would fit: {' '.join(here['fits'])}")
+        print(f"what would fit: {' '.join(here['fits']) or 'nothing of its family'}")
         return
     print_table(_memory_table({"estimated": here["estimated_memory"]}))
     print()

@@ -9,11 +9,12 @@ from typing import Any
 from groundup.device import memory_bytes
 from groundup.errors import SettingError
 from groundup.model.settings import TransformerConfig
-from groundup.recipe.accelerators import Accelerator
+from groundup.recipe.accelerators import LAYER_SECONDS, Accelerator
 from groundup.recipe.expected_memory import RUNTIME, load_of, rank_here
 from groundup.recipe.settings import Recipe
-from groundup.recipe.shapes import TOKENS_A_PARAMETER, Shape, find_shape
+from groundup.recipe.shapes import TOKENS_A_PARAMETER, Shape, find_shape, smallest_memory
 from groundup.recipe.sizes import Sizes
+from groundup.report.pages import size
 from groundup.training.memory import FULL, Rank
 from groundup.training.settings import TrainingSettings
 
@@ -52,7 +53,14 @@ def shape_for(
         there = card.memory
     limit = min(memory or math.inf, there)
     flops = math.inf if minutes is None else FOR_STEPS * 60 * minutes * flops_per_second
-    found = find_shape(config, load.settings, rank, flops=flops, memory=limit)
+    waits = card is not None and not settings.training.compile
+    a_layer = LAYER_SECONDS * flops_per_second if waits else 0.0
+    found = find_shape(config, load.settings, rank, flops=flops, memory=limit, flops_a_layer=a_layer)
+    if found is None:
+        if (needed := smallest_memory(config, load.settings, rank)) > limit:
+            advice = f"the smallest network takes {size(needed)}: give at least so much"
+            raise SettingError("--memory", size(limit), advice)
+        raise SettingError("--minutes", minutes, "not even the smallest network is trained in that time: give more")
     return {
         **told(found, settings, sizes),
         "seconds_of_steps": found.flops / flops_per_second,
@@ -97,4 +105,4 @@ def fitting_here(settings: Recipe, sizes: Sizes, config: TransformerConfig) -> l
     load = load_of(settings, sizes, config)
     kept = replace(load.settings, accumulation_steps=load.settings.batch_size)
     found = find_shape(config, kept, _rank_of_any_size(kept, config), memory=0.9 * memory_bytes())
-    return found.overrides(settings.training)
+    return found.overrides(settings.training) if found else []
