@@ -11,6 +11,7 @@ from groundup.errors import SettingError
 from groundup.model.settings import TransformerConfig
 from groundup.recipe.accelerators import LAYER_SECONDS, Accelerator
 from groundup.recipe.expected_memory import RUNTIME, load_of, rank_here
+from groundup.recipe.memory_budget import RESERVE
 from groundup.recipe.settings import Recipe
 from groundup.recipe.shapes import TOKENS_A_PARAMETER, Shape, find_shape, smallest_memory
 from groundup.recipe.sizes import Sizes
@@ -51,15 +52,16 @@ def shape_for(
         narrow = FULL if settings.training.precision == "fp32" else 2
         rank = Rank("cuda", narrow, 1, 1, "fsdp" if count > 1 else "single", count, libraries=RUNTIME)
         there = card.memory
-    limit = min(memory or math.inf, there)
+    given = min(memory or math.inf, there)
+    limit = given if card else (1 - RESERVE) * given
     flops = math.inf if minutes is None else FOR_STEPS * 60 * minutes * flops_per_second
     waits = card is not None and not settings.training.compile
     a_layer = LAYER_SECONDS * flops_per_second if waits else 0.0
     found = find_shape(config, load.settings, rank, flops=flops, memory=limit, flops_a_layer=a_layer)
     if found is None:
         if (needed := smallest_memory(config, load.settings, rank)) > limit:
-            advice = f"the smallest network takes {size(needed)}: give at least so much"
-            raise SettingError("--memory", size(limit), advice)
+            advice = f"the smallest network takes {size(needed * given / limit)}: give at least so much"
+            raise SettingError("--memory", size(given), advice)
         raise SettingError("--minutes", minutes, "not even the smallest network is trained in that time: give more")
     return {
         **told(found, settings, sizes),
@@ -104,5 +106,5 @@ def fitting_here(settings: Recipe, sizes: Sizes, config: TransformerConfig) -> l
     """Overrides of the largest network that this machine's memory holds, for a recipe that it doesn't hold."""
     load = load_of(settings, sizes, config)
     kept = replace(load.settings, accumulation_steps=load.settings.batch_size)
-    found = find_shape(config, kept, _rank_of_any_size(kept, config), memory=0.9 * memory_bytes())
+    found = find_shape(config, kept, _rank_of_any_size(kept, config), memory=(1 - RESERVE) * memory_bytes())
     return found.overrides(settings.training) if found else []
