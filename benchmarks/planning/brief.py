@@ -22,7 +22,7 @@ from benchmarks.result import output_file
 from groundup.cli.plan import plan
 
 GPT = ("model.preset=gpt2", "model.vocab_size=50257", "tokenizer.kind=bpe", "training.optimizer=adamw")
-PLAIN = ("training.length_warmup_fraction=0", "training.batch_size=512")
+PLAIN = ("training.length_warmup_fraction=0", "training.batch_size=512", "training.compile=true")
 SMALL = (*GPT, *PLAIN, "model.d_model=768", "model.num_layers=12", "model.num_heads=12", "model.max_seq_len=1024")
 MEDIUM = (*GPT, *PLAIN, "model.d_model=1600", "model.num_layers=48", "model.num_heads=25", "model.max_seq_len=1024")
 LARGE = (

@@ -119,7 +119,7 @@ def brief_rows(brief: Mapping[str, Any]) -> str:
                 fits,
             ]
         )
-    return table(["what", "on", "operations", "time at 40 % MFU", "cards' energy", "memory"], rows)
+    return table(["what", "on", "operations", "time", "cards' energy", "memory"], rows)
 
 
 def cards() -> str:
@@ -128,6 +128,7 @@ def cards() -> str:
         [
             f"`{card.name}`",
             f"{card.flops / 1e12:g}",
+            f"{card.full_flops / 1e12:g}",
             f"{card.memory / 1e9:g}",
             f"{card.bandwidth / 1e12:g}",
             f"{card.watts:g}",
@@ -135,7 +136,7 @@ def cards() -> str:
         ]
         for card in ACCELERATORS.values()
     ]
-    return table(["name", "TFLOP/s", "GB", "TB/s", "W", "from"], rows)
+    return table(["name", "TFLOP/s", "in fp32", "GB", "TB/s", "W", "from"], rows)
 
 
 def signed(share: float) -> str:

@@ -11,7 +11,7 @@ import pytest
 
 from groundup.config import build, read_bytes, read_toml
 from groundup.errors import RunError, SettingError
-from groundup.recipe import memory_budget
+from groundup.recipe import expected_memory
 from groundup.recipe.replay import replay
 from groundup.recipe.settings import Recipe
 from groundup.recipe.train import TrainedRun, train
@@ -30,7 +30,8 @@ BUDGET = "training.memory_budget=0.6MB"
 @pytest.fixture(autouse=True)
 def no_libraries(monkeypatch: pytest.MonkeyPatch) -> None:
     """The tests' own process holds far more than a tiny network takes."""
-    monkeypatch.setattr(memory_budget, "held_bytes", lambda: 0)
+    monkeypatch.setattr(expected_memory, "held_bytes", lambda: 0)
+    monkeypatch.setattr(expected_memory, "LOADED", 0)
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +43,8 @@ def said() -> list[str]:
 def fitted(tiny_recipe: Path, said: list[str], tmp_path_factory: pytest.TempPathFactory) -> TrainedRun:
     """A run that had to fit into little memory."""
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(memory_budget, "held_bytes", lambda: 0)
+        patched.setattr(expected_memory, "held_bytes", lambda: 0)
+        patched.setattr(expected_memory, "LOADED", 0)
         return train(tiny_recipe, [*WIDE, BUDGET], run=tmp_path_factory.mktemp("runs") / "fitted", say=said.append)
 
 
@@ -103,7 +105,7 @@ def test_a_run_that_goes_on_keeps_its_number_whatever_an_estimate_would_say_now(
     last = list_checkpoints(run)[-1]
     shutil.rmtree(last)
     RunDirectory(run).forget_checkpoint(last)
-    monkeypatch.setattr(memory_budget, "held_bytes", lambda: 10**12)
+    monkeypatch.setattr(expected_memory, "held_bytes", lambda: 10**12)
     train(tiny_recipe, [*WIDE, BUDGET], run=run, resume=True, say=lambda line: None)
     assert weights_of(run) == weights_of(fitted.path)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +13,17 @@ import pytest
 import groundup as gu
 from groundup.cli.plan import plan
 from groundup.cli.runs import runs
-from groundup.errors import SettingError
+from groundup.errors import DataError, SettingError
 from groundup.recipe import expected_memory
-from groundup.recipe.accelerators import ACCELERATORS, UTILIZATION, find_accelerator
-from groundup.recipe.budget import check_minutes, parse_bytes
+from groundup.recipe.accelerators import ACCELERATORS, EAGER, LAYER_SECONDS, find_accelerator
+from groundup.recipe.budget import check_minutes
+from groundup.recipe.plan import time_and_memory
+from groundup.recipe.rehearse import Measured
 from groundup.recipe.settings import load_recipe
 from groundup.recipe.shapes import find_shape
+from groundup.recipe.sizes import Sizes
 from groundup.run.directory import RunDirectory
+from groundup.tokens.tokenizer import Tokenizer
 from groundup.training.memory import Load, Rank, training_memory
 
 GPT2 = [
@@ -54,19 +58,6 @@ def test_an_accelerator_goes_by_its_name_and_an_unknown_one_is_answered_with_the
     assert all(card.source for card in ACCELERATORS.values())
 
 
-@pytest.mark.parametrize(
-    ("text", "number"), [("8GB", 8e9), ("8 gb", 8e9), ("8GiB", 2**33), ("8000MB", 8e9), ("0.5TB", 5e11), ("1024", 1024)]
-)
-def test_memory_is_written_in_any_unit(text: str, number: float) -> None:
-    assert parse_bytes(text) == number
-
-
-@pytest.mark.parametrize("text", ["8 apples", "GB", "-1GB", "", "0GB", "nan", "1e400"])
-def test_what_is_no_memory_is_refused(text: str) -> None:
-    with pytest.raises(SettingError, match="--memory"):
-        parse_bytes(text)
-
-
 @pytest.mark.parametrize("minutes", [0.0, -1.0, math.nan, math.inf])
 def test_no_time_is_refused(minutes: float) -> None:
     with pytest.raises(SettingError, match=r"--minutes = .*above 0"):
@@ -82,7 +73,7 @@ def test_elsewhere_the_time_is_arithmetic(capsys: pytest.CaptureFixture[str]) ->
     a_token = 6 * (parameters - 1024 * 768) + 12 * 12 * 768 * 1024
     assert found["flops"] == pytest.approx(a_token * tokens, rel=0.002)
     elsewhere = found["elsewhere"]
-    assert elsewhere["seconds"] == pytest.approx(found["flops"] / (UTILIZATION * 989e12 * 8))
+    assert elsewhere["seconds"] == pytest.approx(found["flops"] / (EAGER * 989e12 * 8))
     assert elsewhere["joules"] == pytest.approx(elsewhere["seconds"] * 8 * 700)
     memory = elsewhere["memory"]
     assert memory["ddp"]["optimizer"] == 8 * parameters
@@ -90,6 +81,24 @@ def test_elsewhere_the_time_is_arithmetic(capsys: pytest.CaptureFixture[str]) ->
     assert memory["fsdp"]["total"] < memory["ddp"]["total"] < memory["single"]["total"]
     assert found["assumed"]
     assert "here" not in found
+
+
+def test_how_fast_it_is_elsewhere_follows_from_the_format_the_compiler_and_the_host(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def seconds(*changes: str) -> float:
+        return float(planned(capsys, "shakespeare", [*GPT2, *changes], on="h100")["elsewhere"]["seconds"])
+
+    usual = seconds()
+    assert seconds("training.compile=true") < usual
+    assert seconds("training.precision=fp32") == pytest.approx(usual * 989 / 67)  # no TF32
+    found = planned(capsys, "shakespeare", [], on="h100", minutes=60.0)["shape_for_budget"]
+    steps, layers = (int(found["overrides"][place].split("=")[1]) for place in (6, 1))
+    assert 30 * 60 < steps * layers * LAYER_SECONDS <= 0.8 * 60 * 60
+    small = planned(capsys, "shakespeare", [], on="h100")
+    assert small["elsewhere"]["seconds"] == pytest.approx(2000 * 3 * LAYER_SECONDS)  # 25 were measured (docs/gpu.md)
+    plan("shakespeare", [], on="h100")
+    assert "Small networks wait for the host" in capsys.readouterr().out
 
 
 def test_what_does_not_fit_is_told_with_what_would(capsys: pytest.CaptureFixture[str]) -> None:
@@ -108,12 +117,22 @@ def test_counts_and_options_that_make_no_sense_are_refused() -> None:
         plan("shakespeare", [], on="h100", count=0)
     with pytest.raises(SettingError, match="--count = 2: it goes with --on"):
         plan("shakespeare", [], count=2)
+    with pytest.raises(SettingError, match="--count = 9: a part of a batch has 8 rows, and each card reads one"):
+        plan("shakespeare", [], on="h100", count=9)
+    with pytest.raises(SettingError, match=r"--minutes = 0.001: not even the smallest network is trained"):
+        plan("shakespeare", [], on="h100", minutes=0.001)
     with pytest.raises(SettingError, match="--on = 'h1000'"):
         plan("shakespeare", [], on="h1000")
-    with pytest.raises(SettingError, match=r"--memory = '1 MB'.*smallest network takes"):
+    with pytest.raises(SettingError, match=r"--memory = '1.00 MB'.*smallest network takes"):
         plan("shakespeare", [], on="h100", memory="1MB")
     with pytest.raises(SettingError, match="--minutes"):
         plan("shakespeare", [], on="h100", minutes=0.0)
+    with pytest.raises(SettingError, match="--memory = '8 apples': use a number and its unit"):
+        plan("shakespeare", [], on="h100", memory="8 apples")
+    with pytest.raises(DataError, match="there is no such file or folder here"):
+        plan("shakespeare", ["data.source=shakespear"], on="h100")
+    with pytest.raises(SettingError, match=r"model.base = 'hf://a/b': it is not on this machine, and a plan fetches"):
+        plan("domain", ["model.base=hf://a/b"], on="h100")
     with pytest.raises(SettingError, match=r"model.base = 'smollm2-135m-instruct': it is not on this machine"):
         plan("domain", [], on="h100")
 
@@ -122,6 +141,7 @@ def test_counts_and_options_that_make_no_sense_are_refused() -> None:
 def test_a_budget_of_arithmetic_is_spent_and_not_passed(flops: float) -> None:
     recipe = load_recipe("shakespeare", ["model.vocab_size=100"])
     found = find_shape(recipe.model.network(), recipe.training, Rank(), flops=flops)
+    assert found is not None
     tokens = found.max_steps * recipe.training.batch_size * recipe.model.max_seq_len
     assert tokens / found.parameters == pytest.approx(20, rel=0.05)
     assert 0.4 * flops < found.flops <= flops
@@ -130,9 +150,35 @@ def test_a_budget_of_arithmetic_is_spent_and_not_passed(flops: float) -> None:
     assert 0.5 < found.parameters / math.sqrt(flops / 120) < 1.1
 
 
+def test_the_printed_overrides_are_the_shape_whatever_the_recipe_says_of_it() -> None:
+    said = ["model.vocab_size=100", "model.num_heads=6", "model.num_kv_heads=2", "model.head_dim=32", "model.d_ff=500"]
+    recipe = load_recipe("shakespeare", said)
+    for flops in (1e13, 1e14, 1e15):
+        found = find_shape(recipe.model.network(), recipe.training, Rank(), flops=flops)
+        assert found is not None
+        again = load_recipe("shakespeare", [*said, *found.overrides(recipe.training)])
+        assert again.model.network() == found.config
+        assert again.training.max_steps == found.max_steps
+
+
+def test_a_tokenizer_and_files_that_are_here_are_looked_at(
+    capsys: pytest.CaptureFixture[str], tiny_base: Path, tmp_path: Path
+) -> None:
+    for number in range(3):
+        (tmp_path / f"{number}.txt").write_text("a text of words " * 1000, encoding="utf-8")
+    changes = [f"data.source={tmp_path}/*.txt", "tokenizer.kind=existing", f"tokenizer.path={tiny_base}"]
+    found = planned(capsys, "shakespeare", changes, on="h100")
+    assert found["parameters"]["token_embedding"] == 128 * Tokenizer.load(tiny_base).vocab_size
+    assert "0.0 MB of text (as the files or the catalogue say), 4 bytes a token" in found["assumed"]
+    elsewhere = planned(capsys, "shakespeare", [*changes[:2], "tokenizer.path=hf://a/b"], on="h100")
+    assert "a vocabulary of 50,000" in elsewhere["assumed"]
+
+
 def test_a_budget_of_memory_holds_what_is_found_and_not_much_more() -> None:
     recipe = load_recipe("shakespeare", ["model.vocab_size=100"])
     small, large = (find_shape(recipe.model.network(), recipe.training, Rank(), memory=size) for size in (1e8, 1e9))
+    assert small is not None
+    assert large is not None
     assert small.parameters < large.parameters
     for found, most in ((small, 1e8), (large, 1e9)):
         settings = replace(recipe.training, accumulation_steps=found.accumulation_steps)
@@ -159,12 +205,23 @@ def test_here_some_steps_are_taken_and_nothing_is_left(
     assert here["memory_bytes"] > 50e6
     assert here["tokens_per_second"] > 0
     assert list(tmp_path.iterdir()) == [source]
+    monkeypatch.setattr("groundup.cli.plan.QUIET", 1.1)
     plan(str(tiny_recipe), [f"data.source={source}"], minutes=1000.0)
     shown = capsys.readouterr().out
     assert "assumed: a vocabulary of 100" in shown
+    assert "others were at work: the steps got " in shown
     assert "largest for this budget (time):" in shown
     overrides = shown.split("groundup train ")[1].split()[1:]
     load_recipe(str(tiny_recipe), overrides)  # they are settings that there are
+
+
+def test_of_pairs_the_base_reads_all_first() -> None:
+    numbers = {each.name: 1 for each in fields(Measured)}
+    measured = Measured(**{**numbers, "evaluation_token": 0.01, "readers": 2, "batch_tokens": 100, "watts": None})  # type: ignore[arg-type]
+    sizes = Sizes(vocab_size=9, rows=300, row_length=20.0, longest_row=30, learned_share=0.5, held_out=1000)
+    usual, pairs = (load_recipe("instruct", [f"training.objective={name}"]) for name in ("instruction", "preference"))
+    opening = [time_and_memory(each, 10, sizes, measured)["seconds_by_part"]["opening"] for each in (usual, pairs)]
+    assert opening == pytest.approx([1, 1 + (2 * 300 * 20 + 1000) * 0.01 / 2])
 
 
 def test_what_this_machine_cannot_hold_is_not_begun(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import time
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any
@@ -13,6 +14,9 @@ from groundup.cli.loading import loading
 
 if TYPE_CHECKING:
     from rich.table import Table
+
+QUIET = 0.75
+"""Of the time of as many cores as there are threads, what steps get on a machine that does nothing else, at the least."""
 
 
 def plan(
@@ -45,23 +49,30 @@ def plan(
 
         groundup plan my-recipe.toml --on h100 --count 8
     """
+    from groundup.config import read_bytes
     from groundup.errors import SettingError
     from groundup.recipe.accelerators import find_accelerator
     from groundup.recipe.settings import default_run, load_recipe, sources_folder
     from groundup.run.directory import RunDirectory
+    from groundup.text.sources import check_sources
 
     settings = load_recipe(recipe, overrides or [])
     card = find_accelerator(on) if on else None
     if count < 1 or (count > 1 and card is None):
         advice = "use a whole number of at least 1" if count < 1 else "it goes with --on, which names an accelerator"
         raise SettingError("--count", count, advice)
+    rows = settings.training.batch_size // settings.training.accumulation_steps
+    if count > rows:
+        advice = f"a part of a batch has {rows} rows, and each card reads one: use at most so many, or a larger training.batch_size"
+        raise SettingError("--count", count, advice)
     folder = sources_folder(recipe, RunDirectory(default_run(recipe)))
+    check_sources(settings.data, folder)
     with loading():
         from groundup.recipe import budget
         from groundup.recipe.plan import describe, find_config, find_sizes, plan_elsewhere, plan_here
 
     budget.check_minutes(minutes)
-    most = budget.parse_bytes(memory) if memory else None
+    most = read_bytes("--memory", memory) if memory else None
     started = time.process_time()
     sizes, data = find_sizes(settings, folder)
     config = find_config(settings, folder, sizes.vocab_size)
@@ -70,7 +81,7 @@ def plan(
     found = {"recipe": recipe, "overrides": overrides or [], **describe(settings, sizes, config)}
     if card is not None:
         found["elsewhere"] = plan_elsewhere(settings, sizes, config, card, count)
-        speed = budget.flops_elsewhere(card, count)
+        speed = found["elsewhere"]["reached_flops"]
     else:
         found["here"] = plan_here(settings, folder, sizes, data, started=started)
         speed = found["here"].get("flops_per_second", 0.0)
@@ -124,7 +135,7 @@ def _show(found: Mapping[str, Any]) -> None:
         print(f"  steps {duration(shape['seconds_of_steps'])}, memory {size(shape['memory_bytes'])}")
         for line in shape["notes"]:
             print(f"  {line}")
-        print(f"  groundup train {found['recipe']} {' '.join([*found['overrides'], *shape['overrides']])}")
+        print(f"  groundup train {shlex.join([found['recipe'], *found['overrides'], *shape['overrides']])}")
 
 
 def _show_here(here: Mapping[str, Any]) -> None:
@@ -134,7 +145,7 @@ def _show_here(here: Mapping[str, Any]) -> None:
     if here["too_large"]:
         needed, there = size(here["estimated_memory"]["total"]), size(here["machine_bytes"])
         print(f"too large for this machine: it takes about {needed} of memory, and there are {there}")
-        print(f"what would fit: {' '.join(here['fits'])}")
+        print(f"what would fit: {' '.join(here['fits']) or 'nothing of its family'}")
         return
     print_table(_memory_table({"estimated": here["estimated_memory"]}))
     print()
@@ -146,6 +157,10 @@ def _show_here(here: Mapping[str, Any]) -> None:
         ("energy", here["energy"]),
     ]
     print_table(_table((f"on this machine ({here['device']}), measured", ""), rows))
+    if here["measured"]["cores_share"] < QUIET:
+        print(
+            f"others were at work: the steps got {here['measured']['cores_share']:.0%} of their cores' time, and take less without them"
+        )
 
 
 def _show_elsewhere(elsewhere: Mapping[str, Any]) -> None:
@@ -166,8 +181,10 @@ def _show_elsewhere(elsewhere: Mapping[str, Any]) -> None:
     ]
     print_table(_table((f"{number} × {card['name']}", ""), rows))
     print(
-        f"The time takes {elsewhere['utilization']:.0%} of the datasheet's {card['flops'] / 1e12:g} TFLOP/s to be reached, as ours did on "
-        "an H100, compiled (docs/gpu.md): it is no measurement of this card."
+        "Small networks wait for the host between kernels: the time is what their layers took on an H100 at the least (docs/gpu.md)."
+        if elsewhere["waits_for_the_host"]
+        else f"The time takes each card to reach {elsewhere['reached_flops'] / number / 1e12:.3g} TFLOP/s, the share of its datasheet that "
+        "ours reached on an H100 (docs/gpu.md): it is no measurement of this card."
     )
 
 

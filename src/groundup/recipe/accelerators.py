@@ -6,11 +6,15 @@ import difflib
 from dataclasses import dataclass
 
 from groundup.errors import SettingError
+from groundup.training.settings import TrainingSettings
 
-UTILIZATION = 0.40
-"""Which share of the datasheet's matrix products a training's own make up (MFU, Chowdhery et al. 2022, PaLM, appendix B). Compiled steps
-of 124M and 350M parameters reached 37 to 42 % on one H100 (docs/gpu.md); PaLM 46 % on 6,144 TPUs (its table 3), Llama 3 405B 38 to 43 %
-on 8,192 to 16,384 H100 (Dubey et al. 2024, table 4)."""
+COMPILED, EAGER = 0.40, 0.32
+"""Which share of the datasheet's matrix products a training's own make up (MFU, Chowdhery et al. 2022, PaLM, appendix B), with
+`training.compile` and without. Steps of 124M and 350M parameters reached 37 to 42 % and 29 to 36 % on one H100 (docs/gpu.md); PaLM 46 % on
+6,144 TPUs (its table 3), Llama 3 405B 38 to 43 % on 8,192 to 16,384 H100 (Dubey et al. 2024, table 4)."""
+LAYER_SECONDS = 3e-3
+"""What a layer of a step that isn't compiled takes at the least, forward and back, however small it is: the card waits for the host, which
+asks for one kernel after the other. Small networks took 4 ms a layer on an H100, those of 124M parameters 3 (docs/gpu.md)."""
 
 
 @dataclass(frozen=True)
@@ -20,8 +24,10 @@ class Accelerator:
     name: str
     flops: float
     """Dense operations a second of matrix products in bf16, or, on a T4, which has no units for it, fp16; sums in fp32."""
+    full_flops: float
+    """The same in fp32, without TF32, which we don't use."""
     memory: float
-    """Bytes."""
+    """Bytes, of the datasheet's GB as 10^9; of NVIDIA's, which are nearer to 2^30, the driver shows some 6 % more."""
     bandwidth: float
     """Bytes a second to and from that memory."""
     watts: float
@@ -31,17 +37,27 @@ class Accelerator:
 
 
 _ALL = (
-    Accelerator("h100", 989e12, 80e9, 3.35e12, 700, "NVIDIA H100 datasheet, SXM5; half of the figure with sparsity"),
-    Accelerator("h200", 989e12, 141e9, 4.8e12, 700, "NVIDIA H200 datasheet, SXM5; half of the figure with sparsity"),
-    Accelerator("a100-40gb", 312e12, 40e9, 1.555e12, 400, "NVIDIA A100 datasheet, SXM4 40 GB"),
-    Accelerator("a100-80gb", 312e12, 80e9, 2.039e12, 400, "NVIDIA A100 datasheet, SXM4 80 GB"),
-    Accelerator("l4", 121e12, 24e9, 300e9, 72, "NVIDIA L4 datasheet; half of the figure with sparsity"),
-    Accelerator("rtx-4090", 165.2e12, 24e9, 1.008e12, 450, "NVIDIA Ada GPU architecture, appendix A"),
-    Accelerator("rtx-3090", 71e12, 24e9, 936e9, 350, "NVIDIA Ampere GA102 GPU architecture, table 9"),
-    Accelerator("t4", 65e12, 16e9, 320e9, 70, "NVIDIA T4 datasheet; fp16"),
-    Accelerator("mi300x", 1307.4e12, 192e9, 5.3e12, 750, "AMD Instinct MI300X datasheet"),
+    Accelerator(
+        "h100", 989e12, 67e12, 80e9, 3.35e12, 700, "NVIDIA H100 datasheet, SXM5; half of the figure with sparsity"
+    ),
+    Accelerator(
+        "h200", 989e12, 67e12, 141e9, 4.8e12, 700, "NVIDIA H200 datasheet, SXM5; half of the figure with sparsity"
+    ),
+    Accelerator("a100-40gb", 312e12, 19.5e12, 40e9, 1.555e12, 400, "NVIDIA A100 datasheet, SXM4 40 GB"),
+    Accelerator("a100-80gb", 312e12, 19.5e12, 80e9, 2.039e12, 400, "NVIDIA A100 datasheet, SXM4 80 GB"),
+    Accelerator("l4", 121e12, 30.3e12, 24e9, 300e9, 72, "NVIDIA L4 datasheet; half of the figure with sparsity"),
+    Accelerator("rtx-4090", 165.2e12, 82.6e12, 24e9, 1.008e12, 450, "NVIDIA Ada GPU architecture, appendix A"),
+    Accelerator("rtx-3090", 71e12, 35.6e12, 24e9, 936e9, 350, "NVIDIA Ampere GA102 GPU architecture, table 9"),
+    Accelerator("t4", 65e12, 8.1e12, 16e9, 320e9, 70, "NVIDIA T4 datasheet; fp16"),
+    Accelerator("mi300x", 1307.4e12, 163.4e12, 192e9, 5.3e12, 750, "AMD Instinct MI300X datasheet"),
 )
 ACCELERATORS = {each.name: each for each in _ALL}
+
+
+def reached_flops(card: Accelerator, training: TrainingSettings) -> float:
+    """Operations a second that the matrix products of such a training are taken to reach on one card."""
+    peak = card.full_flops if training.precision == "fp32" else card.flops
+    return peak * (COMPILED if training.compile else EAGER)
 
 
 def find_accelerator(name: str) -> Accelerator:

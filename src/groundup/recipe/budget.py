@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import math
-import re
 from dataclasses import replace
 from typing import Any
 
 from groundup.device import memory_bytes
 from groundup.errors import SettingError
 from groundup.model.settings import TransformerConfig
-from groundup.recipe.accelerators import UTILIZATION, Accelerator
+from groundup.recipe.accelerators import LAYER_SECONDS, Accelerator
 from groundup.recipe.expected_memory import RUNTIME, load_of, rank_here
+from groundup.recipe.memory_budget import RESERVE
 from groundup.recipe.settings import Recipe
-from groundup.recipe.shapes import TOKENS_A_PARAMETER, Shape, find_shape
+from groundup.recipe.shapes import TOKENS_A_PARAMETER, Shape, find_shape, smallest_memory
 from groundup.recipe.sizes import Sizes
+from groundup.report.pages import size
 from groundup.training.memory import FULL, Rank
 from groundup.training.settings import TrainingSettings
 
@@ -22,20 +23,6 @@ FOR_STEPS = 0.8
 """Share of the time that is left for steps: validation, samples and checkpoints take the rest."""
 MOST_EPOCHS = 4
 """So often text may be read again nearly as if it were new (Muennighoff et al. 2023, Scaling Data-Constrained Language Models, §6)."""
-UNITS = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
-UNITS |= {f"{letter}IB": 2 ** (10 * power) for power, letter in enumerate("KMGT", 1)}
-
-
-def parse_bytes(text: str) -> float:
-    """`8GB` (10^9), `8GiB` (2^30), `8000MB` or a number of bytes. Raises `SettingError` for anything else, and for nothing."""
-    match = re.fullmatch(r"\s*([0-9]*\.?[0-9]+)\s*([a-zA-Z]*)\s*", text)
-    unit = UNITS.get(match[2].upper()) if match else None
-    if match is None or unit is None:
-        raise SettingError("--memory", text, "write it as 8GB, 8GiB or 8000MB")
-    found = float(match[1]) * unit
-    if not 0 < found < math.inf:
-        raise SettingError("--memory", text, "give more than nothing")
-    return found
 
 
 def check_minutes(minutes: float | None) -> None:
@@ -65,9 +52,17 @@ def shape_for(
         narrow = FULL if settings.training.precision == "fp32" else 2
         rank = Rank("cuda", narrow, 1, 1, "fsdp" if count > 1 else "single", count, libraries=RUNTIME)
         there = card.memory
-    limit = min(memory or math.inf, there)
+    given = min(memory or math.inf, there)
+    limit = given if card else (1 - RESERVE) * given
     flops = math.inf if minutes is None else FOR_STEPS * 60 * minutes * flops_per_second
-    found = find_shape(config, load.settings, rank, flops=flops, memory=limit)
+    waits = card is not None and not settings.training.compile
+    a_layer = LAYER_SECONDS * flops_per_second if waits else 0.0
+    found = find_shape(config, load.settings, rank, flops=flops, memory=limit, flops_a_layer=a_layer)
+    if found is None:
+        if (needed := smallest_memory(config, load.settings, rank)) > limit:
+            advice = f"the smallest network takes {size(needed * given / limit)}: give at least so much"
+            raise SettingError("--memory", size(given), advice)
+        raise SettingError("--minutes", minutes, "not even the smallest network is trained in that time: give more")
     return {
         **told(found, settings, sizes),
         "seconds_of_steps": found.flops / flops_per_second,
@@ -107,14 +102,9 @@ def learning_rate(found: Shape, settings: Recipe) -> list[str]:
     return [f"training.learning_rate={scaled:.3g}"]
 
 
-def flops_elsewhere(card: Accelerator, count: int) -> float:
-    """What a training's products are taken to reach there."""
-    return UTILIZATION * card.flops * count
-
-
 def fitting_here(settings: Recipe, sizes: Sizes, config: TransformerConfig) -> list[str]:
     """Overrides of the largest network that this machine's memory holds, for a recipe that it doesn't hold."""
     load = load_of(settings, sizes, config)
     kept = replace(load.settings, accumulation_steps=load.settings.batch_size)
-    found = find_shape(config, kept, _rank_of_any_size(kept, config), memory=0.9 * memory_bytes())
-    return found.overrides(settings.training)
+    found = find_shape(config, kept, _rank_of_any_size(kept, config), memory=(1 - RESERVE) * memory_bytes())
+    return found.overrides(settings.training) if found else []

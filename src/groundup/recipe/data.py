@@ -11,6 +11,7 @@ from groundup.recipe.base_tokenizer import tokenizer_of_base
 from groundup.recipe.settings import Recipe
 from groundup.text.cache import cache_directory
 from groundup.text.collect import collect, collected
+from groundup.text.remote import is_here
 from groundup.text.selection import select
 from groundup.text.splits import plan_split
 from groundup.tokens.chat_templates import with_template
@@ -50,6 +51,8 @@ def found_prepared(settings: Recipe, folder: Path) -> Prepared | None:
         return None
     base = settings.model.base
     kind = TokenizerSettings("existing", base) if base else settings.tokenizer
+    if not is_here(kind.path, cache):
+        return None
     existing = tokenizer_of_base(settings, folder) if base else None
     return prepared_before(store, settings.data, kind, window, batch_size, cache, folder, existing)
 

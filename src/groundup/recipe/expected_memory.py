@@ -49,9 +49,14 @@ def load_of(settings: Recipe, sizes: Sizes, config: TransformerConfig) -> Load:
 
 
 def rank_here(
-    training: TrainingSettings, config: TransformerConfig, strategy: Strategy = "single", ranks: Ranks = ALONE
+    training: TrainingSettings,
+    config: TransformerConfig,
+    opened: int = 0,
+    strategy: Strategy = "single",
+    ranks: Ranks = ALONE,
 ) -> Rank:
-    """This process of this machine, which may be one of several that train together."""
+    """This process of this machine, which may be one of several that train together. `opened`: bytes of the network that it has opened
+    already."""
     device = pick_device(training.device)
     threads = set_threads(ranks.threads(training.num_threads))
     narrow = autocast_dtype(training.precision, device)
@@ -66,7 +71,7 @@ def rank_here(
         strategy=strategy,
         world_size=ranks.size,
         keeps_freed=parameter_counts(config)["total"] <= LARGE_NETWORK,
-        libraries=held_bytes() + LOADED,
+        libraries=max(0, held_bytes() - opened) + LOADED,
     )
 
 

@@ -22,37 +22,12 @@ from groundup.tokens.prepare_examples import prepare_examples
 from groundup.tokens.settings import TokenizerSettings
 
 FIRST_LETTER = 0xF0000  # of a plane of characters that mean nothing, 65,534 of them
-STEPS = 24  # that there are rows for
+STEPS = 24  # that there are rows for, unless these would be very many
+MOST_TOKENS = 2**21
 WORDS = [
-    "the",
-    "of",
-    "and",
-    "to",
-    "in",
-    "that",
-    "it",
-    "was",
-    "for",
-    "on",
-    "are",
-    "as",
-    "with",
-    "they",
-    "at",
-    "be",
-    "this",
-    "from",
-    "have",
-    "or",
-    "by",
-    "one",
-    "had",
-    "not",
-    "but",
-    "what",
-    "all",
-    "were",
-]
+    "the", "of", "and", "to", "in", "that", "it", "was", "for", "on", "are", "as", "with", "they", "at", "be", "this", "from",
+    "have", "or", "by", "one", "had", "not", "but", "what", "all", "were"
+]  # fmt: skip
 
 
 @contextmanager
@@ -75,9 +50,10 @@ def _make(settings: Recipe, folder: Path, sizes: Sizes, temporary: Path) -> tupl
         letters = [chr(FIRST_LETTER + number) for number in range(max(1, min(sizes.vocab_size - 3, 65_000)))]
         if settings.model.base:
             letters = [f" {word}" for word in WORDS]
-        needed = STEPS * batch_size * window + len(letters)
+        num_rows = max(batch_size, min(STEPS * batch_size, MOST_TOKENS // window))
+        needed = num_rows * window + len(letters)
         texts = ["".join(letters + generator.choices(letters, k=needed))]
-        texts += ["".join(generator.choices(letters, k=window)) for _ in range(STEPS * batch_size)]
+        texts += ["".join(generator.choices(letters, k=window)) for _ in range(num_rows)]
         path = temporary / "text.jsonl"
         path.write_text("\n".join(json.dumps({"text": text}) for text in texts), encoding="utf-8")
         split: Split = (
@@ -92,7 +68,8 @@ def _make(settings: Recipe, folder: Path, sizes: Sizes, temporary: Path) -> tupl
         if not model.base and not model.vocab_size:
             model = replace(model, vocab_size=max(sizes.vocab_size, prepared.tokenizer.vocab_size))
         assert isinstance(model, ModelSettings)
-        return replace(settings, data=data, tokenizer=TokenizerSettings(), model=model), prepared
+        training = replace(settings.training, sample_prompt="")  # whose characters this text doesn't have
+        return replace(settings, data=data, tokenizer=TokenizerSettings(), model=model, training=training), prepared
     path = temporary / "rows.jsonl"
     answer = max(4, round(sizes.row_length * sizes.learned_share) - 2)
     question = max(4, round(sizes.row_length) - answer - 24)

@@ -16,7 +16,7 @@ from groundup.model.adapter_config import is_adapter
 from groundup.model.counts import forward_flops, parameter_counts, training_flops
 from groundup.model.directory import read_config
 from groundup.model.settings import TransformerConfig
-from groundup.recipe.accelerators import UTILIZATION, Accelerator
+from groundup.recipe.accelerators import LAYER_SECONDS, Accelerator, reached_flops
 from groundup.recipe.base_tokenizer import base_path
 from groundup.recipe.data import Prepared, found_prepared
 from groundup.recipe.expected_memory import RUNTIME, adapters_of, described, load_of, rank_here
@@ -26,17 +26,21 @@ from groundup.recipe.settings import Recipe
 from groundup.recipe.sizes import Sizes, assumed_sizes, known_sizes
 from groundup.recipe.train import starting_model, with_vocabulary
 from groundup.report.compute import WATTS_A_CORE
+from groundup.report.pages import figure
 from groundup.text.cache import cache_directory
 from groundup.text.catalogue import MODELS
 from groundup.text.fetch import is_fetched
-from groundup.text.remote import is_hub_id
-from groundup.training.memory import FULL, Load, Memory, Rank, cache_bytes, rows_at_once, training_memory
+from groundup.text.remote import is_here
+from groundup.tokens.existing import find_tokenizer
+from groundup.training.memory import FULL, Load, Memory, Rank, cache_bytes, training_memory
 from groundup.training.parallel_settings import Strategy
 from groundup.training.schedules import with_steps
+from groundup.training.settings import parts_of_batch
 
 Say = Callable[[str], None]
 SECONDS = 15.0
 """That are measured, about; what can't be stopped within them may go on for some more."""
+NOT_COUNTED = "nothing of what private training keeps of each row, in the memory that is worked out"
 STRATEGIES: tuple[Strategy, ...] = ("single", "ddp", "fsdp")
 
 
@@ -64,7 +68,7 @@ def require_base_here(settings: Recipe, folder: Path) -> None:
     if not name or (folder / name).exists():
         return
     catalogue_without = name in MODELS and not is_fetched(MODELS[name], cache_directory())
-    if catalogue_without or (is_hub_id(name) and not (cache_directory() / "hub").exists()):
+    if catalogue_without or not is_here(name, cache_directory()):
         raise SettingError(
             "model.base",
             name,
@@ -77,11 +81,17 @@ def find_sizes(settings: Recipe, folder: Path) -> tuple[Sizes, Prepared | None]:
     require_base_here(settings, folder)
     data = found_prepared(settings, folder)
     if data is not None:
-        return known_sizes(settings, data), data
-    vocab_size = 0
+        return known_sizes(data), data
+    return assumed_sizes(settings, folder, _known_vocabulary(settings, folder)), None
+
+
+def _known_vocabulary(settings: Recipe, folder: Path) -> int:
+    """Of a base or of a tokenizer that is on this machine; 0 where there is none yet."""
     if settings.model.base:
-        vocab_size = read_config(_base_directory(settings, folder)).vocab_size
-    return assumed_sizes(settings, folder, vocab_size), None
+        return read_config(_base_directory(settings, folder)).vocab_size
+    if settings.tokenizer.kind != "existing" or not is_here(settings.tokenizer.path, cache_directory()):
+        return 0
+    return find_tokenizer(settings.tokenizer.path, folder, lambda line: None).vocab_size
 
 
 def describe(settings: Recipe, sizes: Sizes, config: TransformerConfig) -> dict[str, Any]:
@@ -109,7 +119,7 @@ def describe(settings: Recipe, sizes: Sizes, config: TransformerConfig) -> dict[
         "flops": flops * training.max_steps,
         "flops_computed_twice": again * training.max_steps,
         "cache_bytes_a_text": cache_bytes(config, 1, config.max_seq_len),
-        "assumed": list(sizes.assumed),
+        "assumed": [*sizes.assumed, *([NOT_COUNTED] if training.privacy.on else [])],
     }
 
 
@@ -128,30 +138,32 @@ def plan_elsewhere(
     wanted: Strategy = "single" if count == 1 else "ddp"
     fitting = [name for name in (wanted, "fsdp") if name in memory and memory[name].total <= card.memory]
     chosen = fitting[0] if fitting else None
-    seconds = (facts["flops"] + facts["flops_computed_twice"]) / (UTILIZATION * card.flops * count)
+    reached = count * reached_flops(card, settings.training)
+    launching = 0.0 if settings.training.compile else config.num_layers * LAYER_SECONDS
+    least = facts["max_steps"] * settings.training.accumulation_steps * launching
+    seconds = max(least, (facts["flops"] + facts["flops_computed_twice"]) / reached)
     return {
         "accelerator": asdict(card),
         "count": count,
-        "utilization": UTILIZATION,
+        "reached_flops": reached,
+        "waits_for_the_host": seconds == least,
         "memory": {name: described(one) for name, one in memory.items()},
         "strategy": chosen,
         "advice": [] if chosen else advice(load, card, count, product_bytes),
         "seconds": seconds,
-        "tokens_per_second": facts["tokens"] / seconds,
+        "tokens_per_second": facts["tokens"] * sizes.learned_share / seconds,
         "joules": seconds * card.watts * count,
     }
 
 
 def advice(load: Load, card: Accelerator, count: int, product_bytes: int) -> list[str]:
     """Overrides with which it fits onto a card after all; empty where nothing helps."""
-    strategy: Strategy = "fsdp" if count > 1 else "single"
-    rank = Rank("cuda", product_bytes, 1, 1, strategy, count, libraries=RUNTIME)
+    strategies: tuple[Strategy, ...] = ("ddp", "fsdp") if count > 1 else ("single",)
+    ranks = [Rank("cuda", product_bytes, 1, 1, strategy, count, libraries=RUNTIME) for strategy in strategies]
     for twice in (False, True):
-        for parts in range(1, load.settings.batch_size // count + 1):
-            if load.settings.batch_size % parts or rows_at_once(load.settings, count * parts) < 1:
-                continue
+        for parts in parts_of_batch(load.settings):
             changed = replace(load.settings, accumulation_steps=parts, activation_checkpointing=twice)
-            if training_memory(replace(load, settings=changed), rank).total <= card.memory:
+            if any(training_memory(replace(load, settings=changed), rank).total <= card.memory for rank in ranks):
                 found = [f"training.accumulation_steps={parts}"] if parts > 1 else []
                 return found + (["training.activation_checkpointing=true"] if twice else [])
     return []
@@ -167,8 +179,8 @@ def plan_here(
     """
     begun = time.perf_counter()
     config = find_config(settings, folder, sizes.vocab_size)
-    load, rank = load_of(settings, sizes, config), rank_here(settings.training, config)
-    estimated = training_memory(load, rank)
+    load = load_of(settings, sizes, config)
+    estimated = training_memory(load, rank_here(settings.training, config))
     found: dict[str, Any] = {"estimated_memory": described(estimated), "machine_bytes": memory_bytes()}
     device = pick_device(settings.training.device)
     if device.type == "cpu" and estimated.total > found["machine_bytes"] > 0:
@@ -176,7 +188,7 @@ def plan_here(
     with made_up_data(settings, folder, sizes, data) as (adjusted, read):
         files = starting_model(adjusted, read.tokenizer, folder)
         opened = started + time.perf_counter() - begun
-        measured = rehearse(adjusted, read, files, device, load, rank, SECONDS, opened)
+        measured = rehearse(adjusted, read, files, device, load, SECONDS, opened)
     max_steps = with_steps(settings.training, sizes.rows).max_steps
     return {
         **found,
@@ -184,19 +196,22 @@ def plan_here(
         "device": device.type,
         "measured": asdict(measured),
         "flops_per_second": measured.flops / measured.step,
-        **time_and_memory(settings, max_steps, sizes.held_out, measured),
+        **time_and_memory(settings, max_steps, sizes, measured),
     }
 
 
-def time_and_memory(settings: Recipe, max_steps: int, held_out: int, measured: Measured) -> dict[str, Any]:
+def time_and_memory(settings: Recipe, max_steps: int, sizes: Sizes, measured: Measured) -> dict[str, Any]:
     """All of a training, put together of what its parts take."""
-    training = settings.training
+    training, held_out = settings.training, sizes.held_out
+    read_before = 0  # of pairs the model that training begins with reads all answers first
+    if training.objective == "preference":
+        read_before = round(2 * sizes.rows * sizes.row_length) + held_out
     at_steps = {*range(training.eval_steps, max_steps + 1, training.eval_steps), max_steps}
     saved = {*range(training.save_steps, max_steps + 1, training.save_steps)} | at_steps  # each is taken to be the best
     of_evaluation = measured.evaluating(min(held_out, settings.evaluation.max_tokens or held_out))
     sample = training.sample_tokens * measured.sample_token
     parts = {
-        "opening": measured.opening,
+        "opening": measured.opening + measured.evaluating(read_before),
         "steps": max_steps * measured.step + measured.first_step,
         "evaluations": (len(at_steps) + 1) * (of_evaluation + sample) + len(at_steps) * measured.evaluation,
         "checkpoints": len(saved) * measured.checkpoint,
@@ -221,4 +236,8 @@ def energy(seconds: float, watts: float | None, cores: int) -> dict[str, Any]:
         if watts is None
         else "measured"
     )
-    return {"joules": joules, "energy_is_measured": watts is not None, "energy": f"{joules / 3600:.2g} Wh, {how}"}
+    return {
+        "joules": joules,
+        "energy_is_measured": watts is not None,
+        "energy": f"{figure(joules / 3600, 2)} Wh, {how}",
+    }

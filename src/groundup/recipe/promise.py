@@ -37,10 +37,9 @@ class Promise:
         """Tell what memory it will take, and which kind of it how much."""
         if self.resumed:
             return
-        config, sizes = task.model.config, known_sizes(self.settings, data)
-        rank = rank_here(task.settings, config, self.settings.parallel.strategy, ranks)
-        network = sum(parameter.nbytes for parameter in task.model.parameters()) if rank.device == "cpu" else 0
-        rank = replace(rank, libraries=max(0, rank.libraries - network))
+        config, sizes = task.model.config, known_sizes(data)
+        opened = sum(parameter.nbytes for parameter in task.model.parameters())
+        rank = rank_here(task.settings, config, opened, self.settings.parallel.strategy, ranks)
         found = training_memory(load_of(self.settings, sizes, config), rank)
         self.held_out, self.loop_begun = sizes.held_out, time.perf_counter()
         self.figures = {"bytes": found.total, "memory": described(found)}

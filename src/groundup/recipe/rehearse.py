@@ -23,7 +23,6 @@ from groundup.device import (
     autocast_dtype,
     card_uuid,
     give_back_freed_memory,
-    held_bytes,
     matmul_flops_per_second,
     peak_bytes,
     set_threads,
@@ -34,6 +33,7 @@ from groundup.files import sha256_file
 from groundup.model.counts import forward_flops, training_flops
 from groundup.recipe.compose import Composition, compose
 from groundup.recipe.data import Prepared
+from groundup.recipe.expected_memory import rank_here
 from groundup.recipe.private import privacy_of
 from groundup.recipe.reference import Reference
 from groundup.recipe.resume import open_run
@@ -51,7 +51,6 @@ LONGEST_STEP = 4.0  # seconds, by the machine's peak: a longer step is cut
 SHARE_OF_PEAK = 0.4  # of the peak of matrix products a step is taken to reach before any was taken
 MOST_CHECKPOINT = 400_000_000  # bytes that are written to see how long a checkpoint takes
 SAMPLE_TOKENS = 12
-LOADED = 20_000_000  # bytes that libraries take which are loaded later
 MOST_STEPS = 400
 SMALL_FACTOR = 1e-6  # of the learning rates: the weights are thrown away, and random text would push them far
 BATCHES_LOOKED_AT = 64  # of rows of unlike lengths, to know their mean
@@ -88,6 +87,8 @@ class Measured:
     """The most memory that this process held; on a GPU, of the device."""
     watts: float | None
     """While steps were taken; None where no counter can be read."""
+    cores_share: float
+    """Of the time of as many cores as it has threads, what its steps got; on a GPU 1."""
     cut: bool
     """Whether something was too long to be measured whole."""
     measuring: float
@@ -124,6 +125,7 @@ class Steps:
     flops: float
     tokens: float
     watts: float | None
+    cores_share: float
 
 
 def rehearse(
@@ -132,17 +134,16 @@ def rehearse(
     files: ModelFiles,
     device: torch.device,
     load: Load,
-    rank: Rank,
     seconds: float = 15.0,
     opened: float = 0.0,
 ) -> Measured:
     """Take some steps of a recipe's training, and what comes between them, in about so many seconds.
 
-    `load` and `rank`: what the memory is worked out from where not all of it can be seen here. `opened`: seconds that it has taken
+    `load`: what the memory is worked out from where not all of it can be seen here. `opened`: seconds that it has taken
     already to open data and model. Nothing is kept.
     """
     begun = time.perf_counter()
-    libraries = LOADED + max(0, held_bytes() - sum(parameter.nbytes for parameter in files.model.parameters()))
+    rank = rank_here(settings.training, files.model.config, sum(one.nbytes for one in files.model.parameters()))
     with tempfile.TemporaryDirectory(prefix="groundup-plan-") as folder:
         directory = RunDirectory(Path(folder) / "run")
         directory.path.mkdir()
@@ -157,7 +158,7 @@ def rehearse(
         task = composition.task
         machinery = prepare_machinery(task)
         opening = opened + time.perf_counter() - begun
-        measuring = _Measuring(settings, data, task, machinery, device, seconds, begun, files, load, rank, libraries)
+        measuring = _Measuring(settings, data, task, machinery, device, seconds, begun, files, load, rank)
         with machinery.shards:
             return measuring.measure(composition, opening)
 
@@ -183,8 +184,6 @@ class _Measuring:
     files: ModelFiles
     load: Load
     rank: Rank
-    libraries: int
-    """Bytes that the process held before there was a network."""
     cut: bool = False
     read_tokens: int = 0
 
@@ -219,6 +218,7 @@ class _Measuring:
             peak_flops=self.machinery.peak_flops,
             peak_bytes=max(most, beyond),
             watts=steps.watts,
+            cores_share=steps.cores_share,
             cut=self.cut,
             measuring=time.perf_counter() - self.begun,
         )
@@ -232,7 +232,7 @@ class _Measuring:
         kinds = self._kinds_of_steps()
         meter, budget = EnergyMeter(card_uuid(self.device)), 0.5 * self._left()
         joules: list[float | None] = []
-        rates, spent, first = [], 0.0, 0.0
+        rates, spent, first, worked = [], 0.0, 0.0, time.process_time()
         for kind in kinds:
             meter.read()
             times = self._times(kind, budget / len(kinds))
@@ -242,6 +242,7 @@ class _Measuring:
             spent += sum(seconds for seconds, _ in times)
             if kind is kinds[0] and len(times) > 1:
                 first = max(0.0, times[0][0] - rates[0] * times[0][1])
+        worked = (time.process_time() - worked) / (spent * len(self.machinery.shards.networks))
         known = [each for each in joules if each is not None]
         return Steps(
             seconds=sum(kind.share * kind.flops * rate for kind, rate in zip(kinds, rates, strict=True)),
@@ -249,6 +250,7 @@ class _Measuring:
             flops=sum(kind.share * kind.flops for kind in kinds),
             tokens=sum(kind.share * kind.tokens for kind in kinds),
             watts=sum(known) / spent if known and len(known) == len(joules) else None,
+            cores_share=min(1.0, worked) if self.device.type == "cpu" else 1.0,
         )
 
     def _times(self, kind: Kind, budget: float) -> list[tuple[float, int]]:
@@ -339,7 +341,7 @@ class _Measuring:
         self.cut |= self.read_tokens < every
         if not self.cut or self.device.type != "cpu":
             return 0
-        return training_memory(self.load, replace(self.rank, libraries=self.libraries)).total
+        return training_memory(self.load, self.rank).total
 
     def _sample_token(self, composition: Composition) -> float:
         """Seconds that each further token of a text takes: of a few, and where these are quick, of as many as training writes."""

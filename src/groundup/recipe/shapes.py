@@ -11,7 +11,6 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from groundup.errors import SettingError
 from groundup.model.counts import parameter_counts, training_flops
 from groundup.model.settings import TransformerConfig
 from groundup.training.memory import LARGEST_KEPT, Load, Rank, training_memory
@@ -22,6 +21,8 @@ HEAD = 64
 ASPECT = 64
 """Width over depth that is aimed at; of the depths beside it those within a factor of two are looked at."""
 MOST_WIDTH = 2**15
+SHAPE = ("d_model", "num_layers", "num_heads", "num_kv_heads", "head_dim", "d_ff")
+"""All that makes up a shape: a recipe may say of any of them what fits another."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,7 @@ class Shape:
     config: TransformerConfig
     max_steps: int
     flops: float
-    """Of all steps."""
+    """Of all steps; or those that there would be time for while its layers wait."""
     memory: int
     """Bytes of one rank."""
     accumulation_steps: int
@@ -42,16 +43,7 @@ class Shape:
 
     def overrides(self, settings: TrainingSettings) -> list[str]:
         """What to write behind a recipe's name to train it."""
-        config = self.config
-        changed = [
-            f"model.d_model={config.d_model}",
-            f"model.num_layers={config.num_layers}",
-            f"model.num_heads={config.num_heads}",
-            "model.head_dim=0",
-            "model.d_ff=0",
-        ]
-        if config.num_kv_heads != config.num_heads:
-            changed.append(f"model.num_kv_heads={config.num_kv_heads}")
+        changed = [f"model.{name}={getattr(self.config, name)}" for name in SHAPE]
         changed.append(f"training.max_steps={self.max_steps}")
         if self.accumulation_steps != settings.accumulation_steps:
             changed.append(f"training.accumulation_steps={self.accumulation_steps}")
@@ -65,31 +57,25 @@ def find_shape(
     *,
     flops: float = math.inf,
     memory: float = math.inf,
-) -> Shape:
+    flops_a_layer: float = 0.0,
+) -> Shape | None:
     """The largest network of the family whose compute-optimal training keeps to a budget of operations, of bytes a rank, or of both.
 
-    Rows, batch and all else stay the recipe's; a batch may be read in more parts, where memory asks for it. Raises `SettingError` where
-    the smallest network is too large.
+    `flops_a_layer`: what a layer costs in a part of a step at the least, however small it is. Rows, batch and all else stay the recipe's; a
+    batch may be read in more parts, where memory asks for it. None where the smallest network is too large.
     """
-    best: Shape | None = None
-    for shape in _shapes(config, settings, rank, flops, memory):
-        if best is None or shape.parameters > best.parameters:
-            best = shape
-    if best is None:
-        smallest = _with_sizes(config, HEAD, 1)
-        needed = training_memory(Load(smallest, replace(settings, accumulation_steps=settings.batch_size)), rank).total
-        if needed > memory:
-            raise SettingError(
-                "--memory",
-                f"{memory / 1e6:,.0f} MB",
-                f"the smallest network takes {needed / 1e6:,.0f} MB: give at least so much",
-            )
-        raise SettingError("--minutes", "so few", "not even the smallest network is trained in that time: give more")
-    return best
+    found = _shapes(config, settings, rank, flops, memory, flops_a_layer)
+    return max(found, key=lambda shape: shape.parameters, default=None)
+
+
+def smallest_memory(config: TransformerConfig, settings: TrainingSettings, rank: Rank) -> int:
+    """Bytes that the smallest network takes, read in as many parts as there are rows."""
+    in_parts = replace(settings, accumulation_steps=settings.batch_size)
+    return training_memory(Load(_with_sizes(config, HEAD, 1), in_parts), rank).total
 
 
 def _shapes(
-    config: TransformerConfig, settings: TrainingSettings, rank: Rank, flops: float, memory: float
+    config: TransformerConfig, settings: TrainingSettings, rank: Rank, flops: float, memory: float, flops_a_layer: float
 ) -> Iterator[Shape]:
     """All that keep to the budget, of each width the depths near the aspect that is aimed at, up to the first width of which none does."""
     width = HEAD
@@ -97,7 +83,7 @@ def _shapes(
         found = False
         middle = max(1, round(width / ASPECT))
         for depth in range(max(1, (middle + 1) // 2), 2 * middle + 1):
-            shape = _trained(_with_sizes(config, width, depth), settings, rank, memory)
+            shape = _trained(_with_sizes(config, width, depth), settings, rank, memory, flops_a_layer)
             if shape is not None and shape.flops <= flops:
                 found = True
                 yield shape
@@ -115,7 +101,9 @@ def _with_sizes(config: TransformerConfig, width: int, depth: int) -> Transforme
     )
 
 
-def _trained(config: TransformerConfig, settings: TrainingSettings, rank: Rank, memory: float) -> Shape | None:
+def _trained(
+    config: TransformerConfig, settings: TrainingSettings, rank: Rank, memory: float, flops_a_layer: float
+) -> Shape | None:
     """The shape with its training, or None where it doesn't fit."""
     rank = replace(rank, keeps_freed=rank.keeps_freed and parameter_counts(config)["total"] <= LARGEST_KEPT)
     for parts in range(settings.accumulation_steps, settings.batch_size + 1):
@@ -128,5 +116,7 @@ def _trained(config: TransformerConfig, settings: TrainingSettings, rank: Rank, 
         return None
     of_a_step = settings.batch_size * config.max_seq_len
     steps = max(1, math.ceil(TOKENS_A_PARAMETER * parameter_counts(config)["total"] / of_a_step))
-    flops = steps * training_flops(config, of_a_step, config.max_seq_len)
+    flops = steps * max(
+        training_flops(config, of_a_step, config.max_seq_len), parts * config.num_layers * flops_a_layer
+    )
     return Shape(config, steps, flops, needed, parts)

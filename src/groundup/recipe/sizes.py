@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,12 +11,12 @@ import numpy as np
 from groundup.recipe.data import Prepared
 from groundup.recipe.settings import Recipe
 from groundup.text.catalogue import CATALOGUE
-from groundup.text.find_files import expand
+from groundup.text.find_files import expand, find_files
 from groundup.text.sources import source_names
 from groundup.tokens.prepare import PreparedData
 
-CHARACTERS = 100
-"""Different characters of a text whose own are not known: the letters, digits and signs of English."""
+VOCABULARIES = {"character": 100, "existing": 50_000}
+"""Of a text whose characters are not known: the letters, digits and signs of English; of a tokenizer that is not on this machine."""
 BYTES_OF_A_TOKEN = {"character": 1.0, "word": 4.5, "bpe": 4.0, "existing": 4.0}
 UNKNOWN_BYTES = 10_000_000
 """Of a text that is not on this machine, and that the catalogue doesn't know."""
@@ -41,7 +42,7 @@ class Sizes:
     """What isn't known of the data, in words; empty where it is prepared."""
 
 
-def known_sizes(settings: Recipe, data: Prepared) -> Sizes:
+def known_sizes(data: Prepared) -> Sizes:
     """Of data that is prepared."""
     vocab_size = data.tokenizer.vocab_size
     if isinstance(data, PreparedData):
@@ -58,9 +59,7 @@ def assumed_sizes(settings: Recipe, folder: Path, vocab_size: int = 0) -> Sizes:
     kind = "existing" if settings.model.base else settings.tokenizer.kind
     assumed = ["the data is not prepared on this machine, and a plan prepares nothing"]
     if not vocab_size:
-        vocab_size = settings.model.vocab_size or (
-            CHARACTERS if kind in ("character", "existing") else settings.tokenizer.vocab_size
-        )
+        vocab_size = settings.model.vocab_size or VOCABULARIES.get(kind, settings.tokenizer.vocab_size)
         assumed.append(f"a vocabulary of {vocab_size:,}")
     num_bytes, how = _text_bytes(settings, folder)
     tokens = num_bytes / BYTES_OF_A_TOKEN[kind]
@@ -81,12 +80,10 @@ def _text_bytes(settings: Recipe, folder: Path) -> tuple[int, str]:
     total, unknown = 0, []
     for name in source_names(settings.data):
         path = expand(name, folder)
-        if name in CATALOGUE and (known := CATALOGUE[name].text_bytes):
+        if not path.exists() and name in CATALOGUE and (known := CATALOGUE[name].text_bytes):
             total += known
-        elif path.is_file():
-            total += path.stat().st_size
-        elif path.is_dir():
-            total += sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
+        elif path.exists() or glob.has_magic(name):
+            total += sum(file.path.stat().st_size for file in find_files(name, folder))
         else:
             unknown.append(name)
     if unknown:

@@ -140,8 +140,8 @@ def _train_locked(
         LanguageModel(model, data.tokenizer).check_prompt(settings.training.sample_prompt)
     except GenerationError as error:
         raise SettingError("training.sample_prompt", settings.training.sample_prompt, str(error)) from error
-    num_threads = set_threads(ranks.threads(settings.training.num_threads))
-    parts = ranks.once(lambda: parts_within_budget(settings, directory, data, files, device, num_threads, say, ranks))
+    set_threads(ranks.threads(settings.training.num_threads))
+    parts = ranks.once(lambda: parts_within_budget(settings, directory, data, files, device, say, ranks))
     settings = replace(settings, training=replace(settings.training, accumulation_steps=parts))
     dtype = autocast_dtype(settings.training.precision, device)
     peak_flops = matmul_flops_per_second(device, dtype or torch.float32)

@@ -35,6 +35,12 @@ def is_hub_id(source: str) -> bool:
     return source.startswith(HUB)
 
 
+def is_here(name: str, cache: Path) -> bool:
+    """Whether a model's or a tokenizer's name is no hub's, or was fetched from there before."""
+    owner_and_name = name.removeprefix(HUB).partition("@")[0].replace("/", "--")
+    return not is_hub_id(name) or (cache / "hub" / f"models--{owner_and_name}").is_dir()
+
+
 def fetch_address(source: str, cache: Path, say: Callable[[str], None]) -> File:
     """The file at `https://…#sha256=…`, from the cache when it is there. Raises `DataError` when it can't be had or is another."""
     try:

@@ -25,8 +25,8 @@ LOGITS_AT_ONCE = {"cpu": 2**24, "cuda": 2**28}
 LARGEST_KEPT = 30_000_000
 """As `LARGE_NETWORK` in training/step.py: parameters up to which the C library keeps what is freed."""
 HELD_IN_STEPS, HELD_IN_READING = 1.4, 2.2
-"""How many times as much as is in use at once is held where the C library keeps what is freed: fitted on eleven shapes, none of them among
-those that plans are held to (benchmarks/planning)."""
+"""How many times as much as is in use at once is held where the C library keeps what is freed: chosen by eleven shapes, none of them among
+those that plans are held to (`python -m benchmarks.planning.run --fitted-on`)."""
 FEW_LOGITS = 2**18
 """As in objectives/language_model.py: up to so many are made all at once."""
 VALIDATION_TOKENS = 2**14
@@ -41,6 +41,8 @@ FEED_FORWARD_NAMES = (
     "feed_forward.output",
 )
 """What the families call the matrices of the feed-forward network."""
+MESSAGE = 25 * 2**20
+"""Bytes of gradients that travel at once, about."""
 QUERIES_AT_ONCE = 64
 """As in model/attention_with_dropout.py."""
 
@@ -72,7 +74,8 @@ class Memory:
 
     moment: str
     weights: int = 0
-    """With what the matrix products have of them in their own format, and, under `fsdp`, the layers that are whole for a moment."""
+    """With what the matrix products have of them in their own format, and, under `fsdp`, the layers that are whole for a moment, and at
+    validation all, in the first process."""
     gradients: int = 0
     optimizer: int = 0
     """AdamW's two moments, or Muon's one."""
@@ -128,11 +131,15 @@ def training_moments(load: Load, rank: Rank) -> list[Memory]:
     parameters, narrow = parameter_counts(config)["total"], load.adapter_parameters or 0
     trained = narrow if adapted else parameters
     split = rank.world_size if rank.strategy == "fsdp" else 1
-    whole = _gathered(config, rank) if split > 1 else 0
+    whole = _gathered(config) if split > 1 else 0
     weights = FULL * (parameters + narrow) // split + whole
-    copies = 0 if rank.product_bytes == FULL else rank.product_bytes * _matrix_parameters(config) // split
+    # Of weights that are gathered for a block and forgotten, too, autograd keeps the copies that its products read.
+    copies = 0 if rank.product_bytes == FULL else rank.product_bytes * _matrix_parameters(config)
     gradients = FULL * trained // split + (0 if adapted else whole)
-    buckets = FULL * trained if rank.strategy == "ddp" and rank.world_size > 1 else 0
+    message = _message_bytes(config, trained) if rank.strategy == "ddp" and rank.world_size > 1 else 0
+    read = weights + (
+        FULL * (parameters + narrow) if split > 1 else 0
+    )  # the first process reads with the whole network
     embedding = FULL * config.vocab_size * config.d_model if config.tie_embeddings and not adapted else 0
     activations = training_activation_bytes(
         config,
@@ -152,33 +159,33 @@ def training_moments(load: Load, rank: Rank) -> list[Memory]:
         of_all(
             "the loss, before the way back",
             weights=weights + shards * copies,
-            gradients=buckets + (gradients if settings.accumulation_steps > 1 else 0),  # of the parts before
+            gradients=gradients if settings.accumulation_steps > 1 else 0,  # of the parts before
             activations=round(held * activations),
             logits=round(held * shards * logits_bytes(config, predicted, rank, learns_projection=not adapted)),
         ),
         of_all(
             "the end of the way back",
             weights=weights + shards * copies,
-            gradients=buckets + shards * (gradients + embedding // split),  # a tied one's comes from two places
+            gradients=message + shards * (gradients + embedding // split),  # a tied one's comes from two places
             activations=activations // config.num_layers,
             logits=room,
         ),
         of_all(
             "the update",
             weights=weights,
-            gradients=buckets + shards * gradients,
+            gradients=shards * gradients,
             logits=room,
             update=update_bytes(config, settings, rank) // split,
         ),
         of_all(
             "validation",
-            weights=weights,
-            gradients=buckets + shards * gradients,
+            weights=read,
+            gradients=shards * gradients,
             **_reading(load, rank, room, load.evaluation_tokens),
         ),
         Memory(
             "the end, when all that is held out is read",
-            weights=weights,
+            weights=read,
             gradients=gradients,
             libraries=rank.libraries,
             **_reading(load, rank, room, load.held_out),
@@ -353,7 +360,15 @@ def _optimizer_numbers(config: TransformerConfig, settings: TrainingSettings, tr
     return 2 * trained - _matrix_parameters(config)
 
 
-def _gathered(config: TransformerConfig, rank: Rank) -> int:
-    """Under `fully_shard` the weights of two blocks, one at work and one on its way, and of the embeddings, are whole for a moment."""
-    one_block = _matrix_parameters(config) // max(1, config.num_layers)
-    return rank.product_bytes * (2 * one_block + config.vocab_size * config.d_model)
+def _gathered(config: TransformerConfig) -> int:
+    """Under `fully_shard` the weights of two blocks, one at work and one on its way, and all outside of the blocks, are whole for a
+    moment; they travel in fp32."""
+    outside = (1 if config.tie_embeddings else 2) * config.vocab_size * config.d_model
+    return FULL * (2 * _matrix_parameters(config) // config.num_layers + outside)
+
+
+def _message_bytes(config: TransformerConfig, trained: int) -> int:
+    """Gradients of several processes are summed some at a time (training/ranks.py): copies of a message's worth, or of the last that made
+    it full."""
+    largest = config.d_model * max(config.vocab_size, config.d_ff * (2 if config.gated else 1))
+    return FULL * min(trained, MESSAGE // FULL + largest)
