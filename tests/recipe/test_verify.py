@@ -48,6 +48,17 @@ def test_a_run_as_it_was_made_is_whole_from_the_source_to_the_model(run: Trained
     assert any(name.startswith("source ") for name in names)
 
 
+def test_a_changed_last_event_and_a_changed_page_are_named(copy: Path) -> None:
+    page, events = copy / "report.html", copy / "events.jsonl"
+    page.write_text(page.read_text().replace("Finished", "Fjnished", 1))
+    told = {link.name: link.state for link in verify(copy)}
+    assert told["report.html"] == "other", "people read it, and nothing else does"
+    page.unlink()
+    assert {link.name: link.state for link in verify(copy)}["report.html"] == "not here"
+    events.write_text(events.read_text().replace('"finished"', '"finjshed"'))
+    assert broken(copy) == "events.jsonl"
+
+
 def with_new_checksum(file: Path, change: Callable[[dict[str, object]], object]) -> None:
     """As somebody edits who knows of the checksum."""
     value = json.loads(file.read_text())

@@ -160,3 +160,9 @@ def test_a_renamed_checkpoint_is_not_taken_for_another_step(tmp_path: Path) -> N
     renamed = write(tmp_path, 1).rename(checkpoint_path(tmp_path, 5))
     with pytest.raises(CheckpointError, match="holds step 1, not the one that its name says"):
         verify_checkpoint(renamed)
+
+
+def test_where_the_runs_folder_is_gone_no_checkpoint_begins_another(tmp_path: Path) -> None:
+    with pytest.raises(MachineError, match=r"step-000001 cannot be written \(No such file or directory\)"):
+        write(tmp_path / "moved-away", 1)
+    assert not list(tmp_path.iterdir())

@@ -123,6 +123,25 @@ def test_a_damaged_json_file_is_named(tmp_path: Path) -> None:
             read_json(tmp_path / "manifest.json")
 
 
+FULL_DISK = """
+import resource, sys
+from pathlib import Path
+from groundup.errors import MachineError
+from groundup.run.directory import RunDirectory
+resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
+try:
+    with RunDirectory(Path(sys.argv[1])).locked():
+        pass
+except MachineError as error:
+    print(error)
+"""
+
+
+def test_a_disk_that_takes_not_a_byte_is_named(tmp_path: Path) -> None:
+    done = subprocess.run([sys.executable, "-c", FULL_DISK, str(tmp_path)], capture_output=True, text=True, check=False)
+    assert done.stdout.startswith(f"{tmp_path / 'run.lock'} cannot be written"), done.stderr
+
+
 def test_runs_are_listed_with_their_best_loss(tmp_path: Path) -> None:
     assert list_runs(tmp_path / "none") == []
     run = RunDirectory(tmp_path / "a")

@@ -67,7 +67,11 @@ def assert_same(run: Path, whole: Path) -> None:
     assert facts(run) == facts(whole)
     assert read_records(run / "samples.jsonl") == read_records(whole / "samples.jsonl")
     ours_result, theirs_result = (json.loads((folder / "result.json").read_text()) for folder in (run, whole))
-    timed = {"seconds": 0, "joules": 0, "checksum": "", "manifest": "", "checkpoint": ""}  # each names a time
+    timed = {
+        "seconds": 0,
+        "joules": 0,
+        **dict.fromkeys(("checksum", "manifest", "checkpoint", "records"), ""),
+    }  # each names a time
     assert {**ours_result, **timed} == {**theirs_result, **timed}
 
 

@@ -6,8 +6,9 @@ import dataclasses
 import math
 import os
 import signal
+import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -224,6 +225,38 @@ def test_a_signal_saves_and_stops_after_the_step(tmp_path: Path, number: signal.
     assert not outcome.finished
     assert [path.name for path in list_checkpoints(tmp_path)] == ["step-000003"]
     verify_checkpoint(list_checkpoints(tmp_path)[0])
+
+
+def test_a_stop_does_not_wait_for_a_long_validation_which_is_made_up_for_later(tmp_path: Path) -> None:
+    """A scheduler leaves ten seconds; validation may take longer, and changes nothing, so it is left."""
+    shape: dict[str, Any] = {"max_steps": 8, "eval_steps": 3, "save_steps": 5, "keep_checkpoints": 9}
+    whole = train(make_task(tmp_path / "whole", evaluations=[9.0, 3.0, 2.0, 1.0], **shape))
+
+    def stopped() -> dict[str, float]:
+        if read_records(tmp_path / "run" / "metrics.jsonl"):  # the second one
+            os.kill(os.getpid(), signal.SIGTERM)
+            time.sleep(60)
+        return {"loss": 9.0}
+
+    begun = time.monotonic()
+    task = make_task(tmp_path / "run", **shape)
+    outcome = train(replace(task, evaluate=stopped))
+    assert time.monotonic() - begun < 30
+    assert (outcome.stopped_because, outcome.progress.step, outcome.progress.evaluation_due) == ("SIGTERM", 3, True)
+    (checkpoint,) = list_checkpoints(tmp_path / "run")
+    assert verify_checkpoint(checkpoint)["progress"]["evaluation_due"]
+
+    again = make_task(tmp_path / "run", evaluations=[3.0, 2.0, 1.0], **shape)
+    again.model.load_state_dict(task.model.state_dict())
+    went_on = train(again, checkpoint)
+    assert replace(went_on.progress, seconds=0.0) == replace(whole.progress, seconds=0.0)
+    told = [
+        [(record["kind"], record["step"], record["loss"]) for record in read_records(tmp_path / run / "metrics.jsonl")]
+        for run in ("run", "whole")
+    ]
+    assert told[0] == told[1]
+    names = [[path.name for path in list_checkpoints(tmp_path / run)] for run in ("run", "whole")]
+    assert names[0] == names[1]
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP])

@@ -26,7 +26,7 @@ from groundup.cli.runs import runs
 from groundup.cli.serve import serve
 from groundup.cli.train import train
 from groundup.cli.verify import verify
-from groundup.errors import GroundupError, PeerLostError
+from groundup.errors import GroundupError, MachineError, PeerLostError
 from groundup.training.parallel_settings import LAUNCHED, is_started_by_torchrun
 
 app = typer.Typer(
@@ -91,6 +91,16 @@ def main() -> None:
     except BrokenPipeError:  # the reader of our output, such as `head`, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
+    except (MemoryError, RuntimeError, ImportError) as error:
+        if os.environ.get("GROUNDUP_DEBUG") or not _is_of_memory(error):
+            raise
+        _tell(
+            MachineError(
+                "there is not enough memory for this: lower training.batch_size, model.max_seq_len or the network's size, or end what else "
+                "is running; what was saved before is whole (--debug shows where it happened)"
+            )
+        )
+        sys.exit(1)
     except OSError as error:
         if os.environ.get("GROUNDUP_DEBUG"):
             raise
@@ -103,6 +113,19 @@ def main() -> None:
             file=sys.stderr,
         )
         sys.exit(1)
+
+
+def _is_of_memory(error: Exception) -> bool:
+    """Whether the system, or a card, refused memory; PyTorch and Python's threads have only words for it."""
+    words = (
+        "can't allocate memory",
+        "not enough memory",
+        "out of memory",
+        "can't start new thread",
+        "std::bad_alloc",
+        "failed to map segment",
+    )
+    return isinstance(error, MemoryError) or any(word in str(error) for word in words)
 
 
 def _tell(error: GroundupError) -> None:

@@ -55,6 +55,7 @@ def finish(
         else:
             files.save_whole(temporary)
         hashes = {file.name: sha256_file(file) for file in sorted(temporary.iterdir())}
+    directory.log_event("finished", progress.step, why=outcome.stopped_because, best_step=state["step"])
     directory.write_result(
         {
             "state": "finished",
@@ -72,13 +73,13 @@ def finish(
             "model_files": hashes,
             "checkpoint": {"name": best.name, "sha256": sha256_file(best / STATE_FILE)},
             "manifest": directory.made_of(),
+            "records": directory.record_marks(),
         }
     )
     if privacy is not None and (epsilon := privacy.spent()) is not None:
         taken = num_steps(privacy.ledger)
         lost = f", {taken - progress.step:,} of them lost" if taken > progress.step else ""
         say(f"spent ε = {epsilon:.3g} at δ = {privacy.plan.delta:.2g}, over all {taken:,} steps{lost}")
-    directory.log_event("finished", progress.step, why=outcome.stopped_because, best_step=state["step"])
     with explain_os_errors(directory.path / MODEL_FOLDER):
         write_card(directory.path, temporary)
         copy_evidence(directory.path, temporary)

@@ -20,6 +20,7 @@ from groundup.recipe.link import Link
 from groundup.recipe.settings import Recipe
 from groundup.recipe.verify_published import measured_links, nothing_added, published_links
 from groundup.report.evidence import EVIDENCE_FOLDER
+from groundup.report.page import REPORT_FILE, page_is_as_written
 from groundup.run.checkpoints import (
     STATE_FILE,
     checkpoint_path,
@@ -92,6 +93,7 @@ def _links(directory: RunDirectory) -> Iterator[Link]:
         made_with = fingerprint(directory, data, (manifest.get("model", {}).get("base") or {}).get("sha256", ""))
     yield from _checkpoints(directory, manifest.get("checkpoints", {}), made_with)
     yield from _records(directory)
+    yield from _report(directory)
     if directory.finished or (directory.path / RESULT_FILE).is_file():
         yield from _result(directory)
     yield from measured_links(directory, manifest.get("measurements"))
@@ -227,20 +229,23 @@ def _checkpoints(directory: RunDirectory, known: Mapping[str, str], made_with: M
 
 
 def _records(directory: RunDirectory) -> Iterator[Link]:
-    """The lines that led to the newest checkpoint. Metrics and samples of a finished run end there."""
+    """The lines that led to the newest checkpoint, or to the end. Metrics and samples of a finished run end there."""
     checkpoints = list_checkpoints(directory.path)
     if not checkpoints:
         return
     newest, until = checkpoints[-1], f"up to {checkpoints[-1].name}"
     ended = step_of(newest) == _ended_at(directory)
-    for name, mark in read_state(newest).get("records", {}).items():
+    marks, to_the_end = read_state(newest).get("records", {}), _records_at_the_end(directory)
+    if to_the_end:
+        marks, until = to_the_end, "up to the end of training"
+    for name, mark in marks.items():
         file, goes_on = directory.path / name, name == EVENTS_FILE or not ended
         if not begins_with(file, mark["bytes"], mark["sha256"]):
             yield Link(name, "broken", f"its lines {until} are not those that were written")
         elif not goes_on and file.stat().st_size != mark["bytes"]:
             yield Link(name, "broken", f"lines were added to those {until}, where training ended")
         else:
-            yield Link(name, "whole", f"its lines {until}" if goes_on else "")
+            yield Link(name, "whole", "" if file.stat().st_size == mark["bytes"] else f"its lines {until}")
 
 
 def _ended_at(directory: RunDirectory) -> int | None:
@@ -249,6 +254,29 @@ def _ended_at(directory: RunDirectory) -> int | None:
         return int(directory.result()["steps"]) if directory.finished else None
     except RunError:
         return None
+
+
+def _records_at_the_end(directory: RunDirectory) -> dict[str, Any]:
+    """What the result knows of them; nothing of a run that goes on, of an older one, or where the result is damaged."""
+    try:
+        return dict(directory.result().get("records", {})) if directory.finished else {}
+    except RunError:
+        return {}
+
+
+def _report(directory: RunDirectory) -> Iterator[Link]:
+    """The page, which people read and nothing else does."""
+    page = directory.path / REPORT_FILE
+    if page.is_file() and not page_is_as_written(page):
+        yield Link(
+            REPORT_FILE,
+            "other",
+            "it is damaged, somebody has edited it, or an older Groundup wrote it: --resume writes it anew",
+        )
+    elif page.is_file():
+        yield Link(REPORT_FILE, "whole")
+    elif directory.finished:
+        yield Link(REPORT_FILE, "not here", "--resume writes it anew")
 
 
 def _result(directory: RunDirectory) -> Iterator[Link]:

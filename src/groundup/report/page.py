@@ -9,6 +9,7 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
+from groundup.files import sha256_file, sha256_text
 from groundup.report.facts import RunFacts, read_run
 from groundup.report.pages import count, duration, figure, html_templates, quoted, read_template, share
 from groundup.report.points import Sample
@@ -35,10 +36,11 @@ from groundup.report.wording import (
     what_was_trained,
     words,
 )
-from groundup.run.directory import MODEL_FOLDER
+from groundup.run.directory import RESULT_FILE
 from groundup.run.files import write_atomic
 
 REPORT_FILE = "report.html"
+MARK = "<!-- SHA-256 of all above: "
 SHOWN_SAMPLES, MORE_SAMPLES = 6, 40
 LONGEST_SAMPLE = 3000  # characters
 
@@ -46,14 +48,33 @@ LONGEST_SAMPLE = 3000  # characters
 def write_report(run: Path) -> Path:
     """Write `report.html` of a run in any state, and return its path. Raises `RunError` when `run` isn't a run."""
     path = run / REPORT_FILE
-    write_atomic(path, render_report(read_run(run)))
+    page = render_report(read_run(run))
+    write_atomic(path, f"{page}\n{MARK}{sha256_text(page)}, of the result {_result_sha256(run)} -->\n")
     return path
 
 
 def report_is_stale(run: Path) -> bool:
-    """Whether a finished run's page is missing, or older than its model."""
-    page, model = run / REPORT_FILE, run / MODEL_FOLDER
-    return not page.is_file() or page.stat().st_mtime_ns < model.stat().st_mtime_ns
+    """Whether a finished run's page is missing, damaged, or was written before the end. What time it is never counts: clocks jump."""
+    return not page_is_as_written(run / REPORT_FILE) or _mark(run / REPORT_FILE)[2] != _result_sha256(run)
+
+
+def page_is_as_written(page: Path) -> bool:
+    """Whether nothing has changed a page since it was written; a page without a mark counts as changed."""
+    if not page.is_file():
+        return False
+    above, sha256, _ = _mark(page)
+    return sha256 == sha256_text(above)
+
+
+def _mark(page: Path) -> tuple[str, str, str]:
+    """A page above its mark, and the two hashes in it: of the page, of the result that it shows."""
+    above, _, mark = page.read_text(encoding="utf-8", errors="replace").rpartition(f"\n{MARK}")
+    sha256, _, result = mark.removesuffix(" -->\n").partition(", of the result ")
+    return above, sha256, result
+
+
+def _result_sha256(run: Path) -> str:
+    return sha256_file(run / RESULT_FILE) if (run / RESULT_FILE).is_file() else "none"
 
 
 def render_report(facts: RunFacts) -> str:

@@ -94,10 +94,11 @@ def write_checkpoint(
     final = checkpoint_path(run, step)
     temporary = temporary_checkpoint(run, step)
     shutil.rmtree(temporary, ignore_errors=True)
-    require_space(run, num_bytes)
     try:
         with explain_os_errors(final):
-            temporary.mkdir(parents=True)
+            require_space(run, num_bytes)
+            final.parent.mkdir(exist_ok=True)  # not the run's folder: where that is gone, none is to begin in its place
+            temporary.mkdir()
             write_model(temporary)
             if optimizer:
                 save_file(

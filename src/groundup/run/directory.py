@@ -74,7 +74,7 @@ class RunDirectory:
         path, was_there = self.path / LOCK_FILE, self.path.exists()
         try:
             self.path.mkdir(parents=True, exist_ok=True)
-            file = path.open("a+", encoding="utf-8")
+            file = path.open("ab+", buffering=0)  # what a full disk refuses is not tried again as the file is closed
         except OSError as error:
             raise MachineError(
                 f"{self.path} cannot be written ({error.strerror}); name another folder with --run DIR"
@@ -84,14 +84,13 @@ class RunDirectory:
                 _take(file.fileno())
             except OSError as error:
                 file.seek(0)
-                owner = file.read().strip() or "another process"
+                owner = file.read().decode(errors="replace").strip() or "another process"
                 raise RunError(
                     f"{self.path} is in use by {owner}: wait for it, stop it, or name another folder with --run DIR"
                 ) from error
             with explain_os_errors(path):
                 file.truncate(0)
-                file.write(f"process {os.getpid()} on {socket.gethostname()} since {now()}\n")
-                file.flush()
+                file.write(f"process {os.getpid()} on {socket.gethostname()} since {now()}\n".encode())
             try:
                 yield
             finally:

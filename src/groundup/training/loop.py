@@ -23,7 +23,7 @@ from groundup.training.progress import TrainingProgress
 from groundup.training.schedules import learning_rate_factor
 from groundup.training.settings import TrainingSettings
 from groundup.training.step import Machinery, Step, Task, prepare_machinery, take_step
-from groundup.training.stop import StopRequest
+from groundup.training.stop import StoppedAtOnce, StopRequest
 
 
 @dataclass(frozen=True)
@@ -38,6 +38,8 @@ class Progress:
     evaluations_without_best: int = 0
     joules: float | None = None
     """Electricity, of the steps alone; None where the machine doesn't tell."""
+    evaluation_due: bool = False
+    """A stop came before this step's validation was done; who goes on begins with it."""
 
 
 @dataclass(frozen=True)
@@ -66,6 +68,8 @@ def train(task: Task, resume_from: Path | None = None, until: int | None = None)
 
     # 2. Where to begin: at zero, or as the checkpoint left off.
     progress = _restore(task, machinery, resume_from) if resume_from else Progress()
+    if resume_from and ranks.first:  # a process that ended in the midst of it may have left more than are kept
+        prune_checkpoints(run.path, settings.keep_checkpoints, progress.best_step)
     if 0 < settings.patience <= progress.evaluations_without_best:
         return Outcome(progress, "patience")
     last_step = _last_step(task, machinery, progress.step)
@@ -78,8 +82,18 @@ def train(task: Task, resume_from: Path | None = None, until: int | None = None)
     ):
         if progress.step == 0:
             with machinery.shards.at_rest():  # an untrained model, to compare with
-                progress = _evaluate(task, machinery, progress, display, tensorboard, counts=False)
+                progress = _evaluate(task, machinery, progress, display, tensorboard, stop, counts=False)
             give_back_freed_memory()
+        elif progress.evaluation_due:
+            with machinery.shards.at_rest():
+                progress = _evaluate(task, machinery, progress, display, tensorboard, stop)
+            give_back_freed_memory()
+            if not progress.evaluation_due:
+                _save(task, machinery, progress)  # what was saved here knew of no validation
+        if progress.evaluation_due:  # a stop already; what there is to save is saved
+            return _stopped(task, progress, stop.received)
+        if 0 < settings.patience <= progress.evaluations_without_best:
+            return Outcome(progress, "patience")
         clock, tokens, flops = time.perf_counter(), 0, 0
         energy = EnergyMeter(card_uuid(machinery.device), processors=ranks.local_rank == 0)
         energy_begun = progress.step > 0
@@ -124,9 +138,12 @@ def train(task: Task, resume_from: Path | None = None, until: int | None = None)
             if due_to_evaluate:
                 before = progress.best_step
                 with machinery.shards.at_rest():
-                    progress = _evaluate(task, machinery, progress, display, tensorboard)
+                    progress = _evaluate(task, machinery, progress, display, tensorboard, stop)
                 give_back_freed_memory()  # validation's, which the next step would only add to
                 improved = progress.best_step != before
+            if progress.evaluation_due:
+                _save(task, machinery, progress)
+                return _stopped(task, progress, stop.received)
 
             # 6. The checkpoint.
             out_of_patience = 0 < settings.patience <= progress.evaluations_without_best
@@ -140,14 +157,19 @@ def train(task: Task, resume_from: Path | None = None, until: int | None = None)
             if out_of_patience:
                 return Outcome(progress, "patience")
             if stopping is not None and not last:
-                run.log_event("stopped", step, why=stopping.name)
-                return Outcome(progress, stopping.name)
+                return _stopped(task, progress, stopping)
             if step == until:
                 return Outcome(progress, "until")
             if due_to_save or due_to_evaluate:
                 clock = time.perf_counter()  # neither validation nor saving counts as training time
                 energy.read()
     return Outcome(progress, "max_steps" if last_step == settings.max_steps else "privacy_budget")
+
+
+def _stopped(task: Task, progress: Progress, by: signal.Signals | None) -> Outcome:
+    name = (by or signal.SIGTERM).name
+    task.run.log_event("stopped", progress.step, why=name)
+    return Outcome(progress, name)
 
 
 def _last_step(task: Task, machinery: Machinery, step: int) -> int:
@@ -260,22 +282,33 @@ def _evaluate(
     progress: Progress,
     display: TrainingProgress,
     tensorboard: Any,
+    stop: StopRequest,
     counts: bool = True,
 ) -> Progress:
-    """Measure the model and let it write; with `counts`, keep the best and patience. The first process does, and tells the others."""
+    """Measure the model and let it write; with `counts`, keep the best and patience. The first process does, and tells the others.
+
+    A stop leaves that, and it stays due.
+    """
     with machinery.sharded.as_whole() if machinery.sharded is not None else nullcontext():
         if task.ranks.size == 1:
-            return _evaluate_here(task, progress, display, tensorboard, counts)
-        found = task.ranks.once(lambda: asdict(_evaluate_here(task, progress, display, tensorboard, counts)))
+            return _evaluate_here(task, progress, display, tensorboard, stop, counts)
+        found = task.ranks.once(lambda: asdict(_evaluate_here(task, progress, display, tensorboard, stop, counts)))
         return Progress(**found)
 
 
 def _evaluate_here(
-    task: Task, progress: Progress, display: TrainingProgress, tensorboard: Any, counts: bool
+    task: Task, progress: Progress, display: TrainingProgress, tensorboard: Any, stop: StopRequest, counts: bool
 ) -> Progress:
     start = time.perf_counter()
     task.model.eval()
-    figures = task.evaluate()
+    try:
+        with stop.at_once():
+            figures = task.evaluate()
+            whole = not math.isnan(figures["loss"])
+            sample = task.sample(progress.step) if task.sample is not None and whole else None
+    except StoppedAtOnce:
+        return replace(progress, evaluation_due=True)
+    progress = replace(progress, evaluation_due=False)
     loss = figures["loss"]
     if math.isnan(loss):
         why = f"the validation loss is not a number at step {progress.step}"
@@ -292,8 +325,8 @@ def _evaluate_here(
         progress = replace(progress, evaluations_without_best=progress.evaluations_without_best + 1)
     seconds = round(time.perf_counter() - start, 3)
     task.run.log_metrics({"kind": "validation", "step": progress.step, **figures, "best": best, "seconds": seconds})
-    if task.sample is not None:
-        task.run.log_sample(task.sample(progress.step))
+    if sample is not None:
+        task.run.log_sample(sample)
     measured = {name: figures[name] for name in ("loss", *task.figure_names) if name in figures}
     if display.live or counts:
         others = "".join(f", {name} {value:.4f}" for name, value in measured.items() if name != "loss")

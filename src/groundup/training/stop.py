@@ -4,7 +4,13 @@ from __future__ import annotations
 
 import signal
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import FrameType, TracebackType
+
+
+class StoppedAtOnce(BaseException):
+    """A stop was asked for while work was done that can be left; a `BaseException`, so that nothing on the way takes it for a failure."""
 
 
 class StopRequest:
@@ -12,6 +18,7 @@ class StopRequest:
 
     def __init__(self) -> None:
         self.received: signal.Signals | None = None
+        self._leaves_at_once = False
         self.previous: dict[signal.Signals, signal._HANDLER] = {}
 
     def __enter__(self) -> StopRequest:
@@ -28,7 +35,20 @@ class StopRequest:
         for number, handler in self.previous.items():
             signal.signal(number, handler)
 
+    @contextmanager
+    def at_once(self) -> Iterator[None]:
+        """For work that may take longer than a scheduler waits, and changes nothing: a stop leaves it by `StoppedAtOnce`."""
+        self._leaves_at_once = True
+        try:
+            if self.received is not None:
+                raise StoppedAtOnce
+            yield
+        finally:
+            self._leaves_at_once = False
+
     def _note(self, number: int, frame: FrameType | None) -> None:
         if self.received is not None:
             raise KeyboardInterrupt
         self.received = signal.Signals(number)
+        if self._leaves_at_once:
+            raise StoppedAtOnce
