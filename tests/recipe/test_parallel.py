@@ -30,7 +30,7 @@ def test_weights_that_are_dealt_out_are_not_compiled(tiny_recipe: Path) -> None:
 
 def test_a_run_that_only_the_first_machine_sees_is_refused(tmp_path: Path) -> None:
     with pytest.raises(RunError, match=r"run is not there on every machine: name a folder that they share"):
-        require_shared(RunDirectory(tmp_path / "run"), Ranks(rank=1))
+        require_shared(RunDirectory(tmp_path / "run"), None, Ranks(rank=1))
     run = RunDirectory(tmp_path)
     run.write_manifest({})
-    require_shared(run, Ranks(rank=1))
+    require_shared(run, None, Ranks(rank=1))

@@ -137,10 +137,26 @@ def test_the_parts_of_a_checkpoint_are_a_model(folder: Path, found: Found) -> No
 
 @pytest.mark.parametrize("size", [2, 4])
 def test_what_the_processes_say_to_each_other(found: Found, size: int) -> None:
-    different = "the text is not the same in process"
-    assert all(one["different"].startswith(f"{different} {size - 1} as in process 0: give") for one in found[size])
+    different = f"in process {size - 1} is not that of process 0: give all machines the same files"
+    assert all(one["different"].startswith(f"the text {different}") for one in found[size])
     assert found[size][0]["before"] == []
     assert all(0 in one["before"] for one in found[size][1:])
+
+
+@pytest.mark.parametrize("size", [2, 4])
+def test_machines_that_differ_agree_or_are_refused(found: Found, size: int) -> None:
+    """Rows and matrices are dealt out by the number of threads, so another one somewhere would read some twice, or never."""
+    last = f"in process {size - 1} is not that of process 0"
+    for rank, one in enumerate(found[size]):
+        assert one["threads"] == {2: 3, 4: 1}[size], "the smallest share of the cores"
+        assert one["alike"] == ""
+        assert one["devices"].startswith(f"the device or the precision {last}")
+        assert f"copy {rank}/manifest.json {last}" in one["copies"]
+
+
+@pytest.mark.parametrize("size", [2, 4])
+def test_a_process_knows_whether_its_launcher_is_there(found: Found, size: int) -> None:
+    assert all(one["with parent"] == [True, False] for one in found[size])
 
 
 @pytest.mark.parametrize("size", [2, 4])
