@@ -134,7 +134,7 @@ class Ranks:
         self.largest(0)
 
     def part(self) -> None:
-        """Until all are done. One that is lost by then is missed by the others if it is the first, which does the last things."""
+        """Until all are done. The first, which does the last things, doesn't miss one that is lost by then."""
         try:
             self.wait()
         except RuntimeError as error:
@@ -218,7 +218,7 @@ def joined(settings: ParallelSettings, device_name: str = "auto") -> Iterator[tu
         ) from error
     finally:
         if dist.is_initialized():
-            gc.collect()  # FSDP leaves circles that would hold the connections, and others would wait for a process that goes on without them
+            gc.collect()  # FSDP leaves circles that hold the connections, so that others would wait for one that goes on without them
             dist.destroy_process_group()
 
 
