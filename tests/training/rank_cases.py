@@ -322,7 +322,7 @@ def process(rank: int, size: int, ports: tuple[int, int], folder: Path, recipe: 
     place = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": size, "LOCAL_WORLD_SIZE": size, "MASTER_PORT": ports[0]}
     os.environ.update({"MASTER_ADDR": "127.0.0.1", **{name: str(value) for name, value in place.items()}})
     ranks_module.LAST_WORDS = 0.0  # seconds
-    ranks_module.available_cores = lambda: 8 - rank  # as on machines of different makes
+    vars(ranks_module)["available_cores"] = lambda: 8 - rank  # as on machines of different makes
     lost = ""
     try:
         with joined(ParallelSettings("ddp"), "cpu") as (ranks, _):

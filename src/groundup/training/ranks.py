@@ -146,8 +146,8 @@ class Ranks:
         wrong = self.largest(self.rank if self.once(lambda: value) != value else 0)
         if wrong:
             raise RunError(
-                f"{what} in process {wrong} is not that of process 0: give all machines the same files, recipe and version of Groundup, and "
-                "set training.device and training.precision where their processors differ"
+                f"{what} in process {wrong} is not that of process 0: give all machines the same files, recipe and version of Groundup, "
+                "and set training.device and training.precision where their processors differ"
             )
 
 
