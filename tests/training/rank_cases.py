@@ -244,6 +244,7 @@ ALL = (*CASES, *SPECIAL)
 OF_FOUR = (
     "sharded muon",
     "sharded three rows",
+    "sharded lora",
     "muon",
     "accumulation, clipped",
     "three rows",

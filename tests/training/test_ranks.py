@@ -10,13 +10,14 @@ from typing import Any
 
 import pytest
 import torch
+from safetensors.torch import load_file
 from tests.training.rank_cases import ALL, OF_FOUR, SPECIAL, make_task, process, resume, run_cases
 from transformers import AutoModelForCausalLM
 
 from groundup.errors import MachineError, SettingError
 from groundup.model.directory import load_model, read_config
 from groundup.model.families import to_hf_tensors
-from groundup.run.checkpoints import list_checkpoints, read_state, verify_checkpoint
+from groundup.run.checkpoints import list_checkpoints, optimizer_files, read_state, verify_checkpoint
 from groundup.run.records import read_records
 from groundup.training import ranks as ranks_module
 from groundup.training.parallel_settings import ParallelSettings
@@ -133,6 +134,21 @@ def test_the_parts_of_a_checkpoint_are_a_model(folder: Path, found: Found) -> No
     for name, weights in AutoModelForCausalLM.from_pretrained(checkpoint).state_dict().items():
         expected = to_hf_tensors(read_config(checkpoint), whole)[name] if name != "lm_head.weight" else weights
         torch.testing.assert_close(weights, expected, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize(("name", "size"), [case for case in COMPARED if case[0].startswith("sharded")])
+def test_the_optimizers_parts_are_the_whole_of_one_process(folder: Path, found: Found, name: str, size: int) -> None:
+    """Also where some have rows of a matrix and others none, as of an adapter's two rows, so that each has an order of its own."""
+    ours, theirs = (optimizer_of(folder / place / name) for place in (str(size), "alone"))
+    assert sorted(ours) == sorted(theirs)
+    for tensor, expected in theirs.items():
+        torch.testing.assert_close(ours[tensor], expected, rtol=1e-3, atol=1e-4 * float(expected.abs().max()))
+
+
+def optimizer_of(run: Path) -> dict[str, torch.Tensor]:
+    return {
+        name: tensor for file in optimizer_files(list_checkpoints(run)[-1]) for name, tensor in load_file(file).items()
+    }
 
 
 @pytest.mark.parametrize("size", [2, 4])
