@@ -131,10 +131,13 @@ def give_back_freed_memory() -> None:
         ctypes.CDLL(None).malloc_trim(0)
 
 
-def end_with_parent() -> None:
-    """Let the system send this process SIGTERM when the one that started it ends, however it ends. On Linux; elsewhere nothing."""
-    if platform.system() == "Linux":
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+def end_with_parent(parent: int) -> bool:
+    """Let the system send this process SIGTERM when the one that started it, `parent`, ends, however it ends. False if it already has.
+    On Linux; elsewhere nothing."""
+    if platform.system() != "Linux":
+        return True
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+    return os.getppid() == parent
 
 
 def to_device(array: np.ndarray, device: torch.device) -> torch.Tensor:

@@ -28,9 +28,16 @@ def test_weights_that_are_dealt_out_are_not_compiled(tiny_recipe: Path) -> None:
     assert load_recipe(str(tiny_recipe), {"training.compile": True, "parallel.strategy": "ddp"}).training.compile
 
 
+def test_standard_input_is_read_once_and_so_by_one_process(tiny_recipe: Path) -> None:
+    for name in ("source", "validation_source"):
+        with pytest.raises(SettingError, match=r"of several processes only the first would find something in standard"):
+            load_recipe(str(tiny_recipe), {f"data.{name}": "-", "parallel.strategy": "ddp"})
+        load_recipe(str(tiny_recipe), {f"data.{name}": "-"})
+
+
 def test_a_run_that_only_the_first_machine_sees_is_refused(tmp_path: Path) -> None:
     with pytest.raises(RunError, match=r"run is not there on every machine: name a folder that they share"):
-        require_shared(RunDirectory(tmp_path / "run"), Ranks(rank=1))
+        require_shared(RunDirectory(tmp_path / "run"), None, Ranks(rank=1))
     run = RunDirectory(tmp_path)
     run.write_manifest({})
-    require_shared(run, Ranks(rank=1))
+    require_shared(run, None, Ranks(rank=1))

@@ -32,11 +32,22 @@ DDP, FSDP = "parallel.strategy=ddp", "parallel.strategy=fsdp"
 
 def start(command: list[str], recipe: Path, run: Path, *more: str) -> subprocess.Popen[str]:
     arguments = ["train", str(recipe), *OVERRIDES, "--run", str(run), *more]
-    return subprocess.Popen([*command, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    return subprocess.Popen(
+        [*command, *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=run.parent,
+        preexec_fn=nohup,
+    )
+
+
+def nohup() -> None:
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
 
 
 def here(recipe: Path, run: Path, processes: int, *more: str) -> subprocess.Popen[str]:
-    return start([sys.executable, "-m", "groundup"], recipe, run, DDP, f"parallel.processes={processes}", *more)
+    return start([sys.executable, "-P", "-m", "groundup"], recipe, run, DDP, f"parallel.processes={processes}", *more)
 
 
 def last_step(run: Path) -> int:
@@ -60,9 +71,10 @@ def children_of(process: subprocess.Popen[str]) -> list[int]:
 def test_killed_and_stopped_it_goes_on_with_other_processes_and_ends_as_one_would(
     tiny_recipe: Path, tmp_path: Path
 ) -> None:
-    """One of two is killed; a single one goes on, and is asked to stop; two hosts finish, with the weights dealt out.
+    """One of two is killed; three go on, and one of them is asked to stop; two hosts finish, with the weights dealt out.
     The losses are those of one process."""
     run = tmp_path / "run"
+    (tmp_path / "random.py").write_text("raise SystemExit('a file in the folder was taken for a module of Python')")
     process = here(tiny_recipe, run, 2)
     wait_for_step(process, run, 10)
     os.kill(children_of(process)[-1], signal.SIGKILL)
@@ -73,20 +85,22 @@ def test_killed_and_stopped_it_goes_on_with_other_processes_and_ends_as_one_woul
     assert "Traceback" not in errors
     assert "torch" not in errors
 
-    process = here(tiny_recipe, run, 1, "--resume")
+    process = here(tiny_recipe, run, 3, "--resume")
     wait_for_step(process, run, last_step(run) + 4, resumed=1)
-    process.send_signal(signal.SIGTERM)
+    process.send_signal(signal.SIGHUP)  # a closed terminal, which nohup keeps from us
+    os.kill(children_of(process)[-1], signal.SIGTERM)
     _, errors = process.communicate(timeout=60)
     assert process.returncode == 143
-    assert "the run was trained by 2 processes and goes on with one process" in errors
+    assert "the run was trained by 2 processes and goes on with 3 processes" in errors
     assert errors.count("stopped and saved in") == 1
     assert "torch" not in errors
-    assert read_state(list_checkpoints(run)[-1])["processes"] == 1
+    assert read_state(list_checkpoints(run)[-1])["processes"] == 3
 
+    (tmp_path / "random.py").unlink()  # torchrun's own way to start us would take it
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    torchrun = [sys.executable, "-m", "torch.distributed.run", "--nnodes", "2", "--nproc-per-node", "1"]
+    torchrun = [sys.executable, "-P", "-m", "torch.distributed.run", "--nnodes", "2", "--nproc-per-node", "1"]
     torchrun += ["--master-addr", "127.0.0.1", "--master-port", str(port)]
     hosts = [
         start([*torchrun, "--node-rank", str(rank), "-m", "--", "groundup"], tiny_recipe, run, FSDP, "--resume")

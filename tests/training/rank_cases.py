@@ -9,6 +9,7 @@ import signal
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from numpy.typing import NDArray
 from tests.preference_pairs import pair_batch, random_pairs
 from torch import Tensor, nn
 
+from groundup.device import end_with_parent
 from groundup.errors import GroundupError, PeerLostError, RunError, TrainingError
 from groundup.model.directory import load_model, save_model, save_model_part, save_part_index
 from groundup.model.lora import add_lora
@@ -24,6 +26,8 @@ from groundup.model.lora_settings import LoraSettings
 from groundup.model.settings import Preset, TransformerConfig, preset_config
 from groundup.model.transformer import Transformer
 from groundup.recipe import compose
+from groundup.recipe.settings import load_recipe
+from groundup.recipe.train import require_alike, require_shared
 from groundup.recipe.train import train as train_recipe
 from groundup.run.checkpoints import list_checkpoints
 from groundup.run.directory import FollowedRun, RunDirectory
@@ -177,14 +181,18 @@ def save_part(config: TransformerConfig, directory: Path, weights: dict[str, Ten
 
 def outcome_of(task: Task, resume_from: Path | None = None) -> dict[str, Any]:
     """How a training ends in this process, and what its weights are then, if it has them all."""
+    saved = None
     try:
         why = train(task, resume_from).stopped_because
+        if why == "SIGTERM":
+            saved = [path.name for path in list_checkpoints(task.run.path)]
     except TrainingError as error:
         why = str(error).partition(";")[0]
     if task.shard_to is not None:  # they are gathered in the first process only
         return {"why": why, "weights": None}
     return {
         "why": why,
+        "saved": saved,
         "weights": sum(float(parameter.detach().double().sum()) for parameter in task.model.parameters()),
     }
 
@@ -236,6 +244,7 @@ ALL = (*CASES, *SPECIAL)
 OF_FOUR = (
     "sharded muon",
     "sharded three rows",
+    "sharded lora",
     "muon",
     "accumulation, clipped",
     "three rows",
@@ -270,6 +279,30 @@ def come_in_turn(folder: Path, rank: int) -> list[int]:
     return before
 
 
+def refused(function: Callable[[], None]) -> str:
+    try:
+        function()
+    except RunError as error:
+        return str(error)
+    return ""
+
+
+def what_machines_differ_in(folder: Path, recipe: Path, ranks: Ranks) -> dict[str, Any]:
+    """How many threads each process takes, on machines of unlike cores; what becomes of other devices, and of another copy of the run."""
+    settings, same = load_recipe(str(recipe)), SimpleNamespace(sha256="the same")
+    data: Any = SimpleNamespace(tokenizer=same, train=same, validation=same, plan=same)
+    device = torch.device("meta" if ranks.rank == ranks.size - 1 else "cpu")
+    copy = RunDirectory(folder / f"copy {ranks.rank}")
+    copy.path.mkdir()
+    copy.write_manifest({"seed": ranks.rank})
+    return {
+        "threads": ranks.threads(0),
+        "alike": refused(lambda: require_alike(settings, data, torch.device("cpu"), ranks)),
+        "devices": refused(lambda: require_alike(settings, data, device, ranks)),
+        "copies": refused(lambda: require_shared(copy, None, ranks)),
+    }
+
+
 def train_in_vain(recipe: Path, run: Path) -> str:
     """A whole training by a recipe whose loss is no number; how it ends in this process."""
 
@@ -290,15 +323,15 @@ def process(rank: int, size: int, ports: tuple[int, int], folder: Path, recipe: 
     place = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": size, "LOCAL_WORLD_SIZE": size, "MASTER_PORT": ports[0]}
     os.environ.update({"MASTER_ADDR": "127.0.0.1", **{name: str(value) for name, value in place.items()}})
     ranks_module.LAST_WORDS = 0.0  # seconds
+    vars(ranks_module)["available_cores"] = lambda: 8 - rank  # as on machines of different makes
     lost = ""
     try:
         with joined(ParallelSettings("ddp"), "cpu") as (ranks, _):
             found: dict[str, Any] = run_cases(folder, ranks)
             found["before"] = ranks.one_before_the_others(partial(come_in_turn, folder, rank))
-            try:
-                ranks.require_same("the text", str(rank))
-            except RunError as error:
-                found["different"] = str(error)
+            found["different"] = refused(lambda: ranks.require_same("the text", str(rank)))
+            found |= what_machines_differ_in(folder, recipe, ranks)
+            found["with parent"] = [end_with_parent(parent) for parent in (os.getppid(), -1)]
             if size == 4 and rank < 3:
                 ranks.wait()  # for one whose process has ended
     except PeerLostError as error:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from torch.distributed.elastic.multiprocessing.errors import ProcessFailure
 
-from groundup.training.launch import record_failure, why_it_failed
+from groundup.training.launch import record_failure, what_was_said, why_it_failed
 from groundup.training.parallel_settings import LAUNCHED
 
 
@@ -38,6 +38,15 @@ def test_a_signal_that_the_launcher_did_not_send_explains_the_end(tmp_path: Path
 
 def test_a_bare_status_is_told_for_want_of_anything_better(tmp_path: Path) -> None:
     assert why_it_failed({1: failed(tmp_path, 1, 3)}, 2).startswith("process 1 of 2 ended with status 3; the others")
+
+
+def test_what_a_process_said_that_was_to_save_and_leave_is_told(tmp_path: Path) -> None:
+    assert what_was_said(tmp_path) == ""
+    for rank, second in ((0, 12), (1, 11)):
+        (tmp_path / "attempt_0" / str(rank)).mkdir(parents=True)
+        said = json.dumps({"message": f"the disk of {rank} is full", "timestamp": second})
+        (tmp_path / "attempt_0" / str(rank) / "error.json").write_text(said, encoding="utf-8")
+    assert what_was_said(tmp_path) == "the disk of 1 is full"
 
 
 def test_a_process_of_ours_leaves_its_sentence_to_the_launcher(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

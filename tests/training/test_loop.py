@@ -246,6 +246,7 @@ def test_a_stop_does_not_wait_for_a_long_validation_which_is_made_up_for_later(t
     (checkpoint,) = list_checkpoints(tmp_path / "run")
     assert verify_checkpoint(checkpoint)["progress"]["evaluation_due"]
 
+    inode = checkpoint.stat().st_ino
     again = make_task(tmp_path / "run", evaluations=[3.0, 2.0, 1.0], **shape)
     again.model.load_state_dict(task.model.state_dict())
     went_on = train(again, checkpoint)
@@ -257,6 +258,7 @@ def test_a_stop_does_not_wait_for_a_long_validation_which_is_made_up_for_later(t
     assert told[0] == told[1]
     names = [[path.name for path in list_checkpoints(tmp_path / run)] for run in ("run", "whole")]
     assert names[0] == names[1]
+    assert checkpoint.stat().st_ino == inode, "a checkpoint that is replaced is gone for a moment"
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP])

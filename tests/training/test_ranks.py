@@ -10,13 +10,14 @@ from typing import Any
 
 import pytest
 import torch
+from safetensors.torch import load_file
 from tests.training.rank_cases import ALL, OF_FOUR, SPECIAL, make_task, process, resume, run_cases
 from transformers import AutoModelForCausalLM
 
 from groundup.errors import MachineError, SettingError
 from groundup.model.directory import load_model, read_config
 from groundup.model.families import to_hf_tensors
-from groundup.run.checkpoints import list_checkpoints, read_state, verify_checkpoint
+from groundup.run.checkpoints import list_checkpoints, optimizer_files, read_state, verify_checkpoint
 from groundup.run.records import read_records
 from groundup.training import ranks as ranks_module
 from groundup.training.parallel_settings import ParallelSettings
@@ -135,12 +136,43 @@ def test_the_parts_of_a_checkpoint_are_a_model(folder: Path, found: Found) -> No
         torch.testing.assert_close(weights, expected, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.parametrize(("name", "size"), [case for case in COMPARED if case[0].startswith("sharded")])
+def test_the_optimizers_parts_are_the_whole_of_one_process(folder: Path, found: Found, name: str, size: int) -> None:
+    """Also where some have rows of a matrix and others none, as of an adapter's two rows, so that each has an order of its own."""
+    ours, theirs = (optimizer_of(folder / place / name) for place in (str(size), "alone"))
+    assert sorted(ours) == sorted(theirs)
+    for tensor, expected in theirs.items():
+        torch.testing.assert_close(ours[tensor], expected, rtol=1e-3, atol=1e-4 * float(expected.abs().max()))
+
+
+def optimizer_of(run: Path) -> dict[str, torch.Tensor]:
+    return {
+        name: tensor for file in optimizer_files(list_checkpoints(run)[-1]) for name, tensor in load_file(file).items()
+    }
+
+
 @pytest.mark.parametrize("size", [2, 4])
 def test_what_the_processes_say_to_each_other(found: Found, size: int) -> None:
-    different = "the text is not the same in process"
-    assert all(one["different"].startswith(f"{different} {size - 1} as in process 0: give") for one in found[size])
+    different = f"in process {size - 1} is not that of process 0: give all machines the same files"
+    assert all(one["different"].startswith(f"the text {different}") for one in found[size])
     assert found[size][0]["before"] == []
     assert all(0 in one["before"] for one in found[size][1:])
+
+
+@pytest.mark.parametrize("size", [2, 4])
+def test_machines_that_differ_agree_or_are_refused(found: Found, size: int) -> None:
+    """Rows and matrices are dealt out by the number of threads, so another one somewhere would read some twice, or never."""
+    last = f"in process {size - 1} is not that of process 0"
+    for rank, one in enumerate(found[size]):
+        assert one["threads"] == {2: 3, 4: 1}[size], "the smallest share of the cores"
+        assert one["alike"] == ""
+        assert one["devices"].startswith(f"the device or the precision {last}")
+        assert f"copy {rank}/manifest.json {last}" in one["copies"]
+
+
+@pytest.mark.parametrize("size", [2, 4])
+def test_a_process_knows_whether_its_launcher_is_there(found: Found, size: int) -> None:
+    assert all(one["with parent"] == [True, False] for one in found[size])
 
 
 def test_who_waits_for_one_that_is_gone_is_told(found: Found) -> None:

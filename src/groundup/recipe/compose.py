@@ -105,7 +105,9 @@ def compose(
         parts = example_parts(training, data)
     else:
         measure = partial(_measure_pairs, model, data, reference, training, limits.batch_size)
-        parts = pair_parts(training, data, torch.from_numpy(reference.train).to(model.token_embedding.weight.device))
+        parts = pair_parts(
+            training, data, torch.from_numpy(reference.train).to(shard_to or model.token_embedding.weight.device)
+        )
     if privacy is not None:
         parts |= private_parts(privacy, training, data)
     return Composition(task(measure, parts), partial(measure, 0), write)

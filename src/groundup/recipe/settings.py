@@ -29,6 +29,7 @@ from groundup.recipe.private_settings import check_private
 from groundup.run.directory import MANIFEST_FILE, RECIPE_FILE, RunDirectory
 from groundup.text.catalogue import CATALOGUE
 from groundup.text.settings import DataSettings
+from groundup.text.standard_input import is_standard_input
 from groundup.tokens.settings import TokenizerSettings
 from groundup.training.parallel_settings import ParallelSettings
 from groundup.training.settings import TrainingSettings, parts_of_batch
@@ -62,6 +63,12 @@ class Recipe:
                 "use single with training.privacy: each process would draw rows and noise of its own",
             )
         require(
+            self.parallel.strategy == "single" or not any(map(is_standard_input, _sources(self.data))),
+            "data.source",
+            self.data.source,
+            "of several processes only the first would find something in standard input: write it to a file, and name that",
+        )
+        require(
             self.parallel.strategy != "fsdp" or not self.training.compile,
             "training.compile",
             self.training.compile,
@@ -77,6 +84,12 @@ class Recipe:
             check_base(self)
         else:
             check_no_base(self.training.method, self.training.objective)
+
+
+def _sources(data: DataSettings) -> list[str]:
+    """All that is read, to train on or to hold out."""
+    given = (data.source, data.validation_source)
+    return [source for some in given for source in ([some] if isinstance(some, str) else some)]
 
 
 def shipped_recipes() -> dict[str, Path]:

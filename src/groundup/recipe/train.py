@@ -12,8 +12,9 @@ from typing import Any
 import torch
 
 from groundup.config import write_toml
-from groundup.device import autocast_dtype, matmul_flops_per_second, memory_bytes, set_threads
+from groundup.device import autocast_dtype, matmul_flops_per_second, memory_bytes, precision_name, set_threads
 from groundup.errors import GenerationError, MachineError, RunError, SettingError, TrainingError
+from groundup.files import sha256_file
 from groundup.language_model import LanguageModel
 from groundup.model.adapter import weights_sha256
 from groundup.model.counts import parameter_counts
@@ -23,10 +24,10 @@ from groundup.model.transformer import Transformer
 from groundup.recipe.base import made_ready, open_base
 from groundup.recipe.base_tokenizer import base_path
 from groundup.recipe.compose import compose
-from groundup.recipe.data import prepare_recipe
+from groundup.recipe.data import Prepared, prepare_recipe
 from groundup.recipe.fine_tuning import settings_in_vain
 from groundup.recipe.finish import finish
-from groundup.recipe.identity import data_hashes, require_same_recipe
+from groundup.recipe.identity import code_sha256, data_hashes, require_same_recipe
 from groundup.recipe.memory_budget import parts_within_budget
 from groundup.recipe.precision import warn_of_slow_precision
 from groundup.recipe.private import privacy_of
@@ -36,7 +37,8 @@ from groundup.recipe.resume import open_run
 from groundup.recipe.save import ModelFiles
 from groundup.recipe.settings import Recipe, begun_texts, check_start, default_run, load_recipe, sources_folder
 from groundup.report.page import report_is_stale, write_report
-from groundup.run.directory import METRICS_FILE, FollowedRun, RunDirectory
+from groundup.run.checkpoints import STATE_FILE
+from groundup.run.directory import MANIFEST_FILE, METRICS_FILE, FollowedRun, RunDirectory
 from groundup.run.files import explain_os_errors
 from groundup.run.records import read_records
 from groundup.tokens.example_facts import describe_labels
@@ -125,8 +127,7 @@ def _train_locked(
     for line in settings_in_vain(settings.training):
         say(line)
     data = ranks.one_before_the_others(lambda: prepare_recipe(settings, folder, say))
-    if ranks.size > 1:
-        ranks.require_same("the prepared text", json.dumps([write_toml(settings), data_hashes(data)]))
+    require_alike(settings, data, device, ranks)
     more = describe(data.facts) if isinstance(data, PreparedData) else describe_labels(data.facts)
     for line in (*describe_steps(data.facts), *more):
         say(line)
@@ -136,6 +137,7 @@ def _train_locked(
         say(line)
     files = starting_model(settings, data.tokenizer, folder)
     model = files.model
+    ranks.require_same("the base's weights", files.base_sha256)
     try:
         LanguageModel(model, data.tokenizer).check_prompt(settings.training.sample_prompt)
     except GenerationError as error:
@@ -152,7 +154,7 @@ def _train_locked(
 
     began = ranks.once(begin)
     checkpoint = Path(began) if began else None
-    require_shared(directory, ranks)
+    require_shared(directory, checkpoint, ranks)
     if checkpoint is not None:
         files.load(checkpoint)
     warn_of_slow_precision(settings.training, device, say)
@@ -185,31 +187,44 @@ def _train_locked(
             ranks.wait()  # in vain: until the first, which came to the same, has told of it and is gone
         write_report(directory.path)  # a picture of how it went wrong
         raise
-    if not ranks.first:
-        return TrainedRun(directory.path, outcome.stopped_because)
 
     def keep_outcome() -> None:
         promise.keep(device, outcome.finished, outcome.progress.joules)
 
-    if outcome.finished:
+    if ranks.first and outcome.finished:
         model.to(device)
         finish(settings, directory, files, composition, outcome, say, keep_outcome)
         if files.base:
             _say_if_in_vain(directory, outcome, settings.model.base, say)
-    else:
+    elif ranks.first:
         keep_outcome()
-    with explain_os_errors(directory.path):
-        write_report(directory.path)
+    if ranks.first:
+        with explain_os_errors(directory.path):
+            write_report(directory.path)
+    ranks.part()  # who leaves before the first has told everything is taken for one that failed
     return TrainedRun(directory.path, outcome.stopped_because)
 
 
-def require_shared(directory: RunDirectory, ranks: Ranks) -> None:
-    """Raise `RunError` in all processes unless each of them sees the run that the first has begun."""
+def require_alike(settings: Recipe, data: Prepared, device: torch.device, ranks: Ranks) -> None:
+    """Raise `RunError` in all processes unless they train with the same code on the same, in the same way."""
+    if ranks.size == 1:
+        return
+    precision = precision_name(autocast_dtype(settings.training.precision, device))
+    ranks.require_same("the code of Groundup", code_sha256())
+    ranks.require_same("the prepared text", json.dumps([write_toml(settings), data_hashes(data)]))
+    ranks.require_same("the device or the precision", f"{device.type} {precision}")
+
+
+def require_shared(directory: RunDirectory, checkpoint: Path | None, ranks: Ranks) -> None:
+    """Raise `RunError` in all processes unless each of them sees the run that the first has begun, or the checkpoint that it goes on
+    from, and not an older copy."""
     if ranks.largest(0 if directory.started else ranks.rank):
         raise RunError(
             f"{directory.path} is not there on every machine: name a folder that they share with --run DIR, since all go on from its "
             "checkpoints"
         )
+    file = directory.path / MANIFEST_FILE if checkpoint is None else checkpoint / STATE_FILE
+    ranks.require_same(f"{file}", sha256_file(file) if file.is_file() else "missing")
 
 
 def starting_model(settings: Recipe, tokenizer: Tokenizer, folder: Path) -> ModelFiles:

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import re
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -88,14 +89,13 @@ def write_checkpoint(
     `num_bytes` is about what it will take. Raises `MachineError` when the disk is full; nothing half-written stays, and
     earlier checkpoints are not touched.
     """
-    from safetensors import SafetensorError
     from safetensors.torch import save_file
 
     final = checkpoint_path(run, step)
     temporary = temporary_checkpoint(run, step)
     shutil.rmtree(temporary, ignore_errors=True)
     try:
-        with explain_os_errors(final):
+        with explain_failed_save(final):
             require_space(run, num_bytes)
             final.parent.mkdir(exist_ok=True)  # not the run's folder: where that is gone, none is to begin in its place
             temporary.mkdir()
@@ -110,13 +110,23 @@ def write_checkpoint(
         write_json(temporary / STATE_FILE, {**complete, "checksum": checksum(complete)})
         with explain_os_errors(final):
             publish_directory(temporary, final)
-    except SafetensorError as error:
-        raise MachineError(
-            f"{final} cannot be written ({error}): free some room, then go on with --resume; what was saved before is whole"
-        ) from error
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
     return final
+
+
+@contextmanager
+def explain_failed_save(checkpoint: Path) -> Iterator[None]:
+    """Turn what the disk refuses, as Python or safetensors says it, into a `MachineError` that names the checkpoint."""
+    from safetensors import SafetensorError
+
+    try:
+        with explain_os_errors(checkpoint):
+            yield
+    except SafetensorError as error:
+        raise MachineError(
+            f"{checkpoint} cannot be written ({error}): free some room, then go on with --resume; what was saved before is whole"
+        ) from error
 
 
 def read_state(checkpoint: Path) -> dict[str, Any]:

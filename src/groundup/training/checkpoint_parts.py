@@ -13,8 +13,13 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from groundup.run.checkpoints import OPTIMIZER_PARTS, optimizer_files, temporary_checkpoint
-from groundup.run.files import explain_os_errors
+from groundup.run.checkpoints import (
+    OPTIMIZER_PARTS,
+    checkpoint_path,
+    explain_failed_save,
+    optimizer_files,
+    temporary_checkpoint,
+)
 from groundup.training.step import Machinery, Task
 
 
@@ -29,7 +34,7 @@ def write_parts(task: Task, machinery: Machinery, step: int, directory: Path | N
     weights = {} if task.save_part is None else _own_part(task, machinery, sharded.rows)
     if task.save_part is None:  # adapters, which are small
         sharded.gather()
-    with explain_os_errors(directory):
+    with explain_failed_save(checkpoint_path(task.run.path, step)):
         file = OPTIMIZER_PARTS.format(part=ranks.rank + 1, parts=ranks.size)
         save_file(optimizer, directory / file)
         if task.save_part is not None:

@@ -20,6 +20,8 @@ from groundup.training.parallel_settings import LAUNCHED
 
 SECONDS_TO_SAVE = "120"
 """How long a process may take to save and leave once it is asked to, before it is killed."""
+HANDED_ON = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT)
+"""Signals that the processes get from us, but those that whoever started us lets us ignore, as nohup does."""
 STOPPED = (128 + signal.SIGHUP, 128 + signal.SIGINT, 128 + signal.SIGTERM)
 
 
@@ -33,7 +35,7 @@ def launch(processes: int, arguments: Sequence[str]) -> int:
     from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
     logging.disable(logging.CRITICAL)  # it says in 63 lines what we say in one
-    os.environ[LAUNCHED] = "1"
+    os.environ[LAUNCHED] = str(os.getpid())
     os.environ.setdefault("TORCH_ELASTIC_SHUTDOWN_TIMEOUT", SECONDS_TO_SAVE)
     number = processes or max(1, torch.cuda.device_count())
     with tempfile.TemporaryDirectory(prefix="groundup-processes-") as folder:  # for what they leave that fail
@@ -47,10 +49,16 @@ def launch(processes: int, arguments: Sequence[str]) -> int:
             rdzv_endpoint="127.0.0.1:0",
             local_addr="127.0.0.1",
             max_restarts=0,
+            signals_to_handle=",".join(
+                number.name for number in HANDED_ON if signal.getsignal(number) != signal.SIG_IGN
+            ),
         )
         try:
-            elastic_launch(config, sys.executable)("-m", "groundup", *arguments)
+            # -P: a file of the user's that is called like a module of ours, or of Python's, is not taken for it.
+            elastic_launch(config, sys.executable)("-P", "-m", "groundup", *arguments)
         except SignalException as error:
+            if said := what_was_said(Path(folder)):
+                raise TrainingError(said) from None
             return 128 + error.sigval
         except ChildFailedError as error:
             stopped = {failure.exitcode for failure in error.failures.values()} & set(STOPPED)
@@ -69,6 +77,12 @@ def record_failure(sentence: str) -> bool:
         return False
     Path(file).write_text(json.dumps({"message": sentence, "timestamp": int(time.time())}), encoding="utf-8")
     return True
+
+
+def what_was_said(folder: Path) -> str:
+    """What a process that was to save and leave had to say, the first of them; empty if none had anything."""
+    files = [json.loads(file.read_text(encoding="utf-8")) for file in sorted(folder.rglob("error.json"))]
+    return str(min(files, key=lambda one: one["timestamp"])["message"]) if files else ""
 
 
 def why_it_failed(failures: Mapping[int, Any], number: int) -> str:

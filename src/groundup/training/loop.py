@@ -93,8 +93,6 @@ def train(task: Task, resume_from: Path | None = None, until: int | None = None)
             with machinery.shards.at_rest():
                 progress = _evaluate(task, machinery, progress, display, tensorboard, stop)
             give_back_freed_memory()
-            if not progress.evaluation_due:
-                _save(task, machinery, progress)  # what was saved here knew of no validation
         if progress.evaluation_due:  # a stop already; what there is to save is saved
             return _stopped(task, progress, stop.received)
         if 0 < settings.patience <= progress.evaluations_without_best:
@@ -172,6 +170,7 @@ def train(task: Task, resume_from: Path | None = None, until: int | None = None)
 
 
 def _stopped(task: Task, progress: Progress, by: signal.Signals | None) -> Outcome:
+    task.ranks.wait()  # until the first has saved: who leaves earlier has the launcher end it
     name = (by or signal.SIGTERM).name
     task.run.log_event("stopped", progress.step, why=name)
     return Outcome(progress, name)

@@ -12,7 +12,7 @@ from groundup.config import require
 Strategy = Literal["single", "ddp", "fsdp"]
 MOST_PROCESSES = 1024
 LAUNCHED = "GROUNDUP_LAUNCHED"
-"""Set in processes that our launcher started, which says for them what ended them."""
+"""The launcher's process, set in those that it started; it says for them what ended them."""
 
 
 @dataclass(frozen=True)

@@ -6,13 +6,14 @@ gloo on CPUs, over NCCL between GPUs.
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TypeVar
 
@@ -41,6 +42,8 @@ class Ranks:
     size: int = 1
     local_rank: int = 0
     local_size: int = 1
+    cores: int = 0
+    """Each process's share of its machine's cores, the smallest of all shares; 0: this machine's, all of them."""
 
     @property
     def first(self) -> bool:
@@ -48,8 +51,9 @@ class Ranks:
         return self.rank == 0
 
     def threads(self, num_threads: int) -> int:
-        """CPU threads of this process: as many as asked for, or its share of the machine's cores."""
-        return num_threads or max(1, available_cores() // self.local_size)
+        """CPU threads of this process: as many as asked for, or its share of the cores. The same number in all of them, since batches and
+        matrices are dealt out over all threads."""
+        return num_threads or self.cores or available_cores()
 
     def sum(self, tensors: Sequence[Tensor]) -> None:
         """Put the sum over all processes into each of the tensors. The result is the same bits in all of them."""
@@ -73,6 +77,10 @@ class Ranks:
         every = torch.tensor(number)
         dist.all_reduce(every, dist.ReduceOp.MAX)
         return int(every)
+
+    def smallest(self, number: int) -> int:
+        """The smallest of the processes' numbers."""
+        return -self.largest(-number)
 
     def total(self, number: float | None) -> float | None:
         """The sum of the processes' numbers; None if one of them has none."""
@@ -125,13 +133,21 @@ class Ranks:
         """Until all processes are here."""
         self.largest(0)
 
+    def part(self) -> None:
+        """Until all are done. The first, which does the last things, doesn't miss one that is lost by then."""
+        try:
+            self.wait()
+        except RuntimeError as error:
+            if not (self.first and is_lost_peer(error)):
+                raise
+
     def require_same(self, what: str, value: str) -> None:
         """Raise `RunError` in all processes if `value` isn't the same in all."""
         wrong = self.largest(self.rank if self.once(lambda: value) != value else 0)
         if wrong:
             raise RunError(
-                f"{what} is not the same in process {wrong} as in process 0: give all machines the same files, the same recipe and the "
-                "same version of Groundup"
+                f"{what} in process {wrong} is not that of process 0: give all machines the same files, recipe and version of Groundup, "
+                "and set training.device and training.precision where their processors differ"
             )
 
 
@@ -182,8 +198,8 @@ def joined(settings: ParallelSettings, device_name: str = "auto") -> Iterator[tu
             settings.strategy,
             "it takes several processes, which `groundup train` or torchrun starts: use one of them",
         )
-    if LAUNCHED in os.environ:
-        end_with_parent()
+    if LAUNCHED in os.environ and not end_with_parent(int(os.environ[LAUNCHED])):
+        raise PeerLostError("the command that started this process has ended; go on with --resume")
     rank, local_rank = int(os.environ["RANK"]), int(os.environ.get("LOCAL_RANK", "0"))
     ranks = Ranks(rank, size, local_rank, int(os.environ.get("LOCAL_WORLD_SIZE", "1")))
     device = _own_device(device_name, ranks)
@@ -191,7 +207,8 @@ def joined(settings: ParallelSettings, device_name: str = "auto") -> Iterator[tu
         warnings.simplefilter("ignore")  # the first says the same
     try:
         dist.init_process_group("cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo", timeout=PATIENCE)
-        yield ranks, device
+        share = max(1, available_cores() // ranks.local_size)
+        yield replace(ranks, cores=ranks.smallest(share)), device
     except RuntimeError as error:
         if not is_lost_peer(error):
             raise
@@ -201,6 +218,7 @@ def joined(settings: ParallelSettings, device_name: str = "auto") -> Iterator[tu
         ) from error
     finally:
         if dist.is_initialized():
+            gc.collect()  # FSDP leaves circles that hold the connections, so that others would wait for one that goes on without them
             dist.destroy_process_group()
 
 

@@ -75,7 +75,10 @@ class ShardedNetwork:
 
     def everything(self, rows: Mapping[str, Tensor]) -> Iterator[tuple[str, Tensor]]:
         """Each tensor as a whole, one at a time, from the processes' rows. Their names begin with those of parameters; a tensor without
-        dimensions, such as a counter, is the same everywhere."""
-        for name, some in rows.items():
+        dimensions, such as a counter, is the same everywhere.
+
+        By name, since the optimizer's own order follows from how much of each this process has.
+        """
+        for name, some in sorted(rows.items()):
             height = next((height for of, height in self.heights.items() if name == of or name.startswith(f"{of}.")), 0)
             yield name, self.ranks.gather_rows(some.detach(), height) if some.ndim else some

@@ -8,13 +8,19 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType, TracebackType
 
+from groundup.training.parallel_settings import is_started_by_torchrun
+
 
 class StoppedAtOnce(BaseException):
     """A stop was asked for while work was done that can be left; a `BaseException`, so that nothing on the way takes it for a failure."""
 
 
 class StopRequest:
-    """While the block lasts, the first SIGINT, SIGTERM or SIGHUP is noted; a second one ends the program at once."""
+    """While the block lasts, the first SIGINT, SIGTERM or SIGHUP is noted; a second one ends the program at once.
+
+    Where a launcher started this process a second SIGTERM is nothing new: whoever signals them all, as systemd does, signals the launcher
+    too, which hands it on.
+    """
 
     def __init__(self) -> None:
         self.received: signal.Signals | None = None
@@ -47,6 +53,8 @@ class StopRequest:
             self._leaves_at_once = False
 
     def _note(self, number: int, frame: FrameType | None) -> None:
+        if self.received == signal.SIGTERM == number and is_started_by_torchrun():
+            return
         if self.received is not None:
             raise KeyboardInterrupt
         self.received = signal.Signals(number)
