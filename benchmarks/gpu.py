@@ -30,6 +30,7 @@ from groundup.device import describe_machine, matmul_flops_per_second
 from groundup.model.counts import parameter_counts, training_flops
 from groundup.model.settings import Preset, TransformerConfig, preset_config
 from groundup.model.transformer import Transformer
+from groundup.recipe.accelerators import ACCELERATORS
 from groundup.tokens.plan import make_plan, training_batch
 from groundup.training.settings import TrainingSettings
 from groundup.training.step import prepare_machinery, take_step
@@ -41,8 +42,13 @@ SHAPES = {
 CONTEXT = 1024
 VOCABULARY = 50304  # nanoGPT's: GPT-2's 50,257, rounded up to a multiple of 64
 LOGGED = 10  # steps between two looks at the loss, in all of them
-SHEETS = {"H100": 989e12, "H200": 989e12, "A100": 312e12}
-"""Dense bf16 operations a second that a card's datasheet promises (of NVIDIA's SXM modules)."""
+SHEETS = {
+    "NVIDIA H100 80GB HBM3": ACCELERATORS["h100"].flops,
+    "NVIDIA H200": ACCELERATORS["h200"].flops,
+    "NVIDIA A100-SXM4-40GB": ACCELERATORS["a100-40gb"].flops,
+    "NVIDIA A100-SXM4-80GB": ACCELERATORS["a100-80gb"].flops,
+}
+"""Dense bf16 operations a second that a card's datasheet promises, by what the driver calls it: the same chip on a PCIe card is slower."""
 CUDA = torch.device("cuda")
 Step = Callable[[], torch.Tensor]
 
@@ -190,8 +196,7 @@ def measure_shape(
 
 def sheet_flops() -> float | None:
     """What the datasheet promises of this card; None of one that isn't in `SHEETS`."""
-    card = torch.cuda.get_device_name()
-    return next((flops for name, flops in SHEETS.items() if name in card), None)
+    return SHEETS.get(torch.cuda.get_device_name())
 
 
 def cases(text: str) -> list[tuple[str, int]]:

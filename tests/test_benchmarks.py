@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from benchmarks import gpu_variants, readme, result
+from benchmarks import gpu, gpu_variants, readme, result
 from benchmarks.bare_task import bare_task
 from benchmarks.speedrun import ladder, runner
 from benchmarks.throughput.run import BUSY
@@ -154,3 +154,13 @@ def test_a_variant_of_a_step_on_a_card_computes_the_same(name: str, monkeypatch:
     assert losses[1] == pytest.approx(losses[0], rel=2e-3)
     narrow = any(isinstance(module, gpu_variants.NarrowStream) for module in model.modules())
     assert narrow == ("bf16" in name or name == "both")
+
+
+@pytest.mark.parametrize(
+    ("card", "flops"), [("NVIDIA H200", 989e12), ("NVIDIA H200 NVL", None), ("NVIDIA H100 PCIe", None)]
+)
+def test_a_share_of_the_datasheet_is_told_of_the_modules_that_it_is_of(
+    card: str, flops: float | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda: card)
+    assert gpu.sheet_flops() == flops
