@@ -7,6 +7,7 @@ gloo on CPUs, over NCCL between GPUs.
 from __future__ import annotations
 
 import gc
+import itertools
 import json
 import os
 import time
@@ -20,6 +21,8 @@ from typing import TypeVar
 import torch
 import torch.distributed as dist
 from torch import Tensor
+from torch._C._distributed_c10d import PrefixStore
+from torch.distributed.rendezvous import rendezvous
 
 from groundup.cores import available_cores
 from groundup.device import end_with_parent, pick_device
@@ -32,6 +35,7 @@ AT_ONCE = 25 * 2**20
 PATIENCE = timedelta(hours=24)
 """How long a process waits for the others. One that has died is noticed at once; one that validates or saves may take long."""
 LAST_WORDS = 5.0  # seconds
+TRAININGS = itertools.count()
 
 
 @dataclass(frozen=True)
@@ -206,7 +210,15 @@ def joined(settings: ParallelSettings, device_name: str = "auto") -> Iterator[tu
     if not ranks.first:
         warnings.simplefilter("ignore")  # the first says the same
     try:
-        dist.init_process_group("cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo", timeout=PATIENCE)
+        store, _, _ = next(rendezvous("env://", timeout=PATIENCE))
+        dist.init_process_group(
+            "cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo",
+            # A script may train twice; torchrun's store then still has the addresses of the first time, under the same names.
+            store=PrefixStore(f"training-{next(TRAININGS)}", store),
+            rank=rank,
+            world_size=size,
+            timeout=PATIENCE,
+        )
         share = max(1, available_cores() // ranks.local_size)
         yield replace(ranks, cores=ranks.smallest(share)), device
     except RuntimeError as error:
