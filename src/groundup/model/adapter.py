@@ -62,7 +62,8 @@ def save_adapter(model: Transformer, directory: Path, base_name: str, base_sha25
                 alphas[part.name] = part.alpha
     transposed = model.config.preset in FAMILIES and FAMILIES[model.config.preset].transposed
     written = adapter_config(base_name, settings, _target_names(model), ranks, alphas, transposed)
-    directory.mkdir(parents=True, exist_ok=True)
+    if not directory.is_dir():  # where a run's folder was moved away meanwhile, none is to begin in its place
+        directory.mkdir(parents=True)
     write_json(directory / ADAPTER_CONFIG_FILE, written)
     _write_tensors(directory / ADAPTER_FILE, tensors, {"format": "pt", BASE_HASH: base_sha256})
 

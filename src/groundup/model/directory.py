@@ -114,7 +114,8 @@ def save_part_index(
 
 
 def _write_configs(directory: Path, config: Mapping[str, Any], ids: Mapping[str, Any]) -> None:
-    directory.mkdir(parents=True, exist_ok=True)
+    if not directory.is_dir():  # where a run's folder was moved away meanwhile, none is to begin in its place
+        directory.mkdir(parents=True)
     write_json(directory / "config.json", config)
     write_json(directory / "generation_config.json", {"_from_model_config": True, **ids})
 
