@@ -383,7 +383,8 @@ def _require_nothing_lost(run: Path, said: str) -> None:
     require("stopped and saved in" in said, f"it does not say where it stopped: {said[-500:]}")
     reached = max((record["step"] for record in read_records(run / "metrics.jsonl")), default=0)
     saved = [step_of(path) for path in list_checkpoints(run)]
-    require(saved and saved[-1] == reached, f"step {reached} was reached, and {saved[-1:]} saved")
+    if reached:  # before the first step there is nothing to keep
+        require(saved and saved[-1] == reached, f"step {reached} was reached, and {saved[-1:]} saved")
 
 
 def told_twice(ground: Ground, random_: random.Random, times: int, show: Show) -> Summary:
