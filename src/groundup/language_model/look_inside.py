@@ -23,8 +23,9 @@ from groundup.generation.forward import evaluating
 from groundup.generation.sampling import warp_logits
 from groundup.generation.settings import GenerationSettings
 from groundup.language_model.model import LanguageModel
-from groundup.language_model.token_losses import LOGITS_AT_ONCE
 from groundup.model.transformer import Attention, Block, Rotation, Transformer, attention_matrix, token_positions
+
+LOGITS_AT_ONCE = 2**24  # about 64 MB of them
 
 
 @dataclass(frozen=True)

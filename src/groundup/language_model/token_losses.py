@@ -8,16 +8,15 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from numpy.typing import NDArray
 
 from groundup.device import map_in_threads
 from groundup.generation.forward import evaluating
+from groundup.language_model.sliced_scores import sliced_scores
 from groundup.model.transformer import Transformer
 
 TOKENS_AT_ONCE = 2**14  # enough to keep a processor busy, few enough for its memory
-LOGITS_AT_ONCE = 2**24  # about 64 MB of them
-IGNORED = -100  # the target that cross_entropy leaves out
+IGNORED = -100  # the target of a token that is not predicted
 
 
 class Window(NamedTuple):
@@ -70,23 +69,17 @@ def predict_targets(
     wanted = torch.from_numpy(targets).to(device).flatten()  # (B·T,)
     predicted = wanted != IGNORED
     hidden, wanted = hidden[predicted], wanted[predicted]  # (N, D), (N,)
-    parts, rows = [], max(1, LOGITS_AT_ONCE // model.config.vocab_size)
-    for some, some_wanted in zip(torch.split(hidden, rows), torch.split(wanted, rows), strict=True):
-        logits = model.logits(some).float()
-        losses = F.cross_entropy(logits, some_wanted, reduction="none")
-        highest, likeliest = logits.max(dim=-1)
-        confidences = (highest - logits.gather(1, some_wanted[:, None])[:, 0] - losses).exp()
-        parts.append(
-            Predictions(losses.cpu().numpy(), confidences.cpu().numpy(), (likeliest == some_wanted).cpu().numpy())
-        )
-    return join(parts)
+    scores = sliced_scores(model, hidden, wanted)
+    losses, confidences = scores.total - scores.targets, (scores.highest - scores.total).exp()
+    right = scores.targets == scores.highest
+    return Predictions(losses.cpu().numpy(), confidences.cpu().numpy(), right.cpu().numpy())
 
 
 def window_losses(model: Transformer, windows: Sequence[Window], batch_size: int = 32) -> list[float]:
     """For each window, the sum of -log p(token | those before it in the window) over what it predicts, in nats.
 
-    Dropout is off. At most `batch_size` windows are read at once, fewer where they are long; logits are made for
-    `LOGITS_AT_ONCE` numbers at a time, so a large vocabulary takes no more memory than a small one.
+    Dropout is off. At most `batch_size` windows are read at once, fewer where they are long; a large vocabulary takes no more memory
+    than a small one.
     """
     with evaluating(model):
         device = model.token_embedding.weight.device
@@ -100,13 +93,10 @@ def _batch_losses(model: Transformer, batch: Sequence[Window]) -> list[float]:
     segment_ids = None if segments is None else torch.from_numpy(segments).to(device)
     hidden = model.hidden_states(torch.from_numpy(inputs).to(device), segment_ids=segment_ids).flatten(0, 1)  # (B·T, D)
     wanted = torch.from_numpy(targets).to(device).flatten()  # (B·T,)
-    rows = max(1, LOGITS_AT_ONCE // model.config.vocab_size)
-    losses = torch.cat(
-        [
-            F.cross_entropy(model.logits(some).float(), some_wanted, ignore_index=IGNORED, reduction="none")
-            for some, some_wanted in zip(torch.split(hidden, rows), torch.split(wanted, rows), strict=True)
-        ]
-    )
+    predicted = wanted != IGNORED
+    scores = sliced_scores(model, hidden[predicted], wanted[predicted])
+    losses = torch.zeros(len(hidden), dtype=scores.total.dtype, device=device)
+    losses[predicted] = scores.total - scores.targets
     # On the host: not every device has float64.
     sums: list[float] = losses.cpu().double().view(len(batch), -1).sum(dim=1).tolist()
     return sums

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from groundup.errors import ModelError
 from groundup.evaluation.tasks import continuations
 from groundup.evaluation.tasks.continuations import Continuation, LogLikelihood, log_likelihoods
-from groundup.evaluation.tasks.prefix_tree import Tree, grow_trees, num_shared
+from groundup.evaluation.tasks.prefix_tree import ROW, grow_trees, num_shared
 from groundup.model.settings import preset_config
 from groundup.model.transformer import Transformer
 
@@ -128,11 +128,6 @@ def test_scores_that_are_not_numbers_are_refused() -> None:
         log_likelihoods(model, [Continuation([1], [2])])
 
 
-def test_logits_are_made_in_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(continuations, "LOGITS_AT_ONCE", 2 * VOCABULARY)
-    require_equal(MODELS["qwen3"], [Continuation([1, 2], [3, 4, 5, 6, 7]), Continuation([1, 2], [8, 9, 1])])
-
-
 def test_two_endings_of_one_question_in_a_row() -> None:
     """By hand: the question 5 6 7 8, then 1 2 or 3."""
     texts = [[5, 6, 7, 8, 1, 2], [5, 6, 7, 8, 3]]
@@ -145,10 +140,32 @@ def test_two_endings_of_one_question_in_a_row() -> None:
     assert tree.sees()[:6, :6].tolist() == np.tri(6, dtype=bool).tolist()
 
 
-def test_texts_that_share_little_stand_apart() -> None:
-    trees = list(grow_trees({0: [1, 2, 3, 4], 1: [1, 2, 9, 9]}, [0, 1]))
-    assert [tree.ids for tree in trees] == [[1, 2, 3, 4], [1, 2, 9, 9]]
-    assert Tree().ids == []
+def test_short_texts_fill_a_row_whatever_they_share() -> None:
+    """By hand: the second shares 1 2; the third, which shares nothing, sees itself alone and stands in its own first place."""
+    (tree,) = grow_trees({0: [1, 2, 3, 4], 1: [1, 2, 9, 9], 2: [7, 8]}, [0, 1, 2])
+    assert tree.ids == [1, 2, 3, 4, 9, 9, 7, 8]
+    assert tree.places == [0, 1, 2, 3, 2, 3, 0, 1]
+    assert not tree.has_one_branch
+    assert tree.sees()[6:].tolist() == [[False] * 6 + [True, False], [False] * 6 + [True, True]]
+
+
+def test_long_texts_that_share_little_stand_apart() -> None:
+    """70 tokens each: 17 in common are less than a quarter, 18 are more."""
+    one = list(range(70))
+    for shared, rows in ((17, 2), (18, 1)):
+        other = [*one[:shared], *range(100, 170 - shared)]
+        assert len(list(grow_trees({0: one, 1: other}, [0, 1]))) == rows
+
+
+@pytest.mark.parametrize("cores", [1, 2, 8])
+def test_rows_are_about_equally_long_and_many_for_each_core(cores: int) -> None:
+    random = np.random.default_rng(4)
+    texts = {number: random.integers(0, 1000, random.integers(5, 40)).tolist() for number in range(200)}
+    order = sorted(texts, key=texts.__getitem__)
+    lengths = [len(tree.ids) for tree in grow_trees(texts, order, cores)]
+    assert len(lengths) % cores == 0
+    assert ROW - 80 < min(lengths) <= max(lengths) < ROW + 40
+    assert [n for tree in grow_trees(texts, order, cores) for n, _ in tree.texts] == order
 
 
 @given(tokens, tokens, tokens)

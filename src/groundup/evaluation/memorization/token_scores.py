@@ -18,6 +18,7 @@ from torch import Tensor
 from groundup.device import map_in_threads
 from groundup.errors import AuditError
 from groundup.generation.forward import evaluating
+from groundup.language_model.sliced_scores import sliced_scores
 from groundup.language_model.token_losses import TOKENS_AT_ONCE
 from groundup.model.transformer import KVCache, Transformer
 
@@ -148,10 +149,8 @@ def _losses_of_batch(model: Transformer, read: KVCache, length: int, texts: Sequ
     cache.lengths = [length] * len(texts)
     given = torch.from_numpy(ids).to(device)
     hidden = _finite(model.hidden_states(given[:, :-1], cache=cache)).flatten(0, 1)
-    some = max(1, LOGITS_AT_ONCE // model.config.vocab_size)
-    pairs = zip(torch.split(hidden, some), torch.split(given[:, 1:].flatten(), some), strict=True)
-    log_p = torch.cat([model.logits(part).float().log_softmax(-1).gather(1, to[:, None])[:, 0] for part, to in pairs])
-    losses = -log_p.cpu().double().view(len(texts), width).numpy()
+    scores = sliced_scores(model, hidden, given[:, 1:].flatten())
+    losses = (scores.total - scores.targets).cpu().double().view(len(texts), width).numpy()
     return np.asarray(np.where(counts, losses, 0.0).sum(axis=1))
 
 

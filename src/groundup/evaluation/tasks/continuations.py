@@ -2,7 +2,8 @@
 
 The same numbers as a pass for each text would give, with fewer tokens through the network: what texts share from their beginning
 on is read once (`prefix_tree`; the examples before every question of a task in a pass of their own), rows of about one length
-go through together, and scores of the vocabulary are made in those places only where something is predicted.
+go through together, and scores of the vocabulary are made in those places only where something is predicted, a slice of it at a
+time (`sliced_scores`).
 
 Shapes: B rows, T tokens of a row, P tokens of a beginning that all share, V vocabulary.
 """
@@ -23,11 +24,11 @@ from groundup.device import map_in_threads
 from groundup.errors import ModelError
 from groundup.evaluation.tasks.prefix_tree import Tree, grow_trees, num_shared
 from groundup.generation.forward import evaluating
+from groundup.language_model.sliced_scores import sliced_scores
 from groundup.model.transformer import KVCache, Transformer
 
-NUMBERS_AT_ONCE = 2**17  # of a batch's hidden states: what is made of them has to stay in a core's cache
+NUMBERS_AT_ONCE = 2**18  # of a batch's hidden states, 1 MB: what is made of them has to stay in a core's cache
 TOKENS_ON_A_GPU = 2**14  # of a batch
-LOGITS_AT_ONCE = 2**22  # 16 MB of them
 WORTH_A_PASS = 64  # tokens that many texts must share before they are read in a pass of their own
 MANY = 16  # texts
 LONG = 2**10  # tokens: few texts are many enough, since their mask would be large
@@ -122,13 +123,16 @@ def log_likelihoods(model: Transformer, continuations: Sequence[Continuation]) -
     read = [text[:-1] for text in whole]  # what follows the last token is not asked
     results: list[LogLikelihood | None] = [None] * len(whole)
     device = model.token_embedding.weight.device
-    tokens = NUMBERS_AT_ONCE // model.config.d_model if device.type == "cpu" else TOKENS_ON_A_GPU
+    on_cpu = device.type == "cpu"
+    tokens, cores = (
+        (NUMBERS_AT_ONCE // model.config.d_model, torch.get_num_threads()) if on_cpu else (TOKENS_ON_A_GPU, 1)
+    )
     with evaluating(model):
         for family in _families(read, firsts):
             cache = _read_prefix(model, family.prefix)
             length = len(family.prefix)
             rest = {number: read[number][length:] for number in family.numbers}
-            trees = list(grow_trees(rest, family.numbers))
+            trees = list(grow_trees(rest, family.numbers, cores))
             score = partial(_score_batch, model, cache, whole, firsts, length)
             for scored in map_in_threads(score, list(_batches(trees, tokens)), device):
                 for number, result in scored:
@@ -205,34 +209,17 @@ def _score_batch(
             places.append(path[firsts[number] - 1 - length :] + row * width)
             targets.append(whole[number][firsts[number] :])
     wanted, which = np.unique(np.concatenate(places), return_inverse=True)
-    logprobs, likeliest = _token_scores(
-        model,
-        hidden[torch.from_numpy(wanted).to(device)],
-        torch.from_numpy(which).to(device),
-        torch.tensor(list(itertools.chain.from_iterable(targets)), device=device),
-    )
+    following = torch.tensor(list(itertools.chain.from_iterable(targets)), device=device)
+    place = torch.from_numpy(which).to(device)
+    scores = sliced_scores(model, hidden[torch.from_numpy(wanted).to(device)], following, place)
+    if not scores.total.isfinite().all():
+        raise ModelError(
+            "the model's scores are not finite numbers: its weights are damaged, so use another checkpoint"
+        )
+    logprobs = (scores.targets - scores.total[place]).cpu().double().numpy()
+    likeliest = (scores.targets == scores.highest[place]).cpu().numpy()
     ends = np.cumsum([len(each) for each in targets])[:-1]
     return [
         (number, LogLikelihood(float(values.sum()), bool(best.all())))
         for number, values, best in zip(numbers, np.split(logprobs, ends), np.split(likeliest, ends), strict=True)
     ]
-
-
-def _token_scores(model: Transformer, hidden: Tensor, which: Tensor, targets: Tensor) -> tuple[np.ndarray, np.ndarray]:
-    """ln p of each target, and whether it is the likeliest token; target n is predicted from row `which[n]` of `hidden` (places, D)."""
-    logprobs = torch.empty(len(targets), dtype=torch.float32, device=hidden.device)
-    likeliest = torch.empty(len(targets), dtype=torch.bool, device=hidden.device)
-    step = max(1, LOGITS_AT_ONCE // model.config.vocab_size)
-    for start in range(0, len(hidden), step):
-        logits = model.logits(hidden[start : start + step]).float()  # (places, V)
-        here = ((which >= start) & (which < start + step)).nonzero()[:, 0]
-        row, token = which[here] - start, targets[here]
-        highest, chosen = logits.amax(dim=1), logits[row, token]
-        if not highest.isfinite().all():
-            raise ModelError(
-                "the model's scores are not finite numbers: its weights are damaged, so use another checkpoint"
-            )
-        total = logits.sub_(highest[:, None]).exp_().sum(dim=1)  # of the vocabulary, the likeliest token's counting 1
-        logprobs[here] = chosen - highest[row] - total.log()[row]
-        likeliest[here] = chosen == highest[row]
-    return logprobs.cpu().double().numpy(), likeliest.cpu().numpy()

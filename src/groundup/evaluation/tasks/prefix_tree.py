@@ -7,14 +7,17 @@ that it would have in a row of its own. Four choices after one question are read
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
-LEAST_SHARED = 4  # tokens: below that a row of its own costs less than the wider mask
+ROW = 192  # tokens, about: longer rows make attention dear, shorter ones the products
 LONGEST_TREE = 256  # tokens; beyond it the attention over what a token may not see would cost more than is shared
+SHORT = 64  # tokens of a text: up to that, others beside it in its row cost less than the padding of a row of its own
+WORTH_A_MASK = 0.25  # of a longer text: less in common is not worth it
 
 
 @dataclass
@@ -54,18 +57,28 @@ class Tree:
         return seen
 
 
-def grow_trees(texts: Mapping[int, Sequence[int]], numbers: Sequence[int]) -> Iterator[Tree]:
-    """The texts of these numbers, which are sorted, in trees of those that share a beginning. None of them is empty."""
-    tree, last = Tree(), -1
-    for number in numbers:
+def grow_trees(texts: Mapping[int, Sequence[int]], numbers: Sequence[int], cores: int = 1) -> Iterator[Tree]:
+    """The texts of these numbers, which are sorted, in rows of about one length, as many for each of `cores`. None of them is empty.
+
+    What begins alike stays together. Short texts fill rows whatever they share, which leaves no padding; a long one would make
+    others' attention dear, and stands with those only that it shares enough with.
+    """
+    shares = [0, *(num_shared(texts[one], texts[other]) for one, other in itertools.pairwise(numbers))]
+    new = np.array([len(texts[number]) - shared for number, shared in zip(numbers, shares, strict=True)])
+    total = int(new.sum())
+    rows = cores * -(-total // (cores * ROW))
+    due = (np.cumsum(new) - new) * rows // max(total, 1)  # the row that each would be in, were all equally long
+    tree, row = Tree(), 0
+    for number, shared, its_row in zip(numbers, shares, due, strict=True):
         ids = texts[number]
-        shared = num_shared(texts[last], ids) if tree.texts else 0
-        most = max(LONGEST_TREE, 2 * len(ids))
-        if tree.texts and (shared < LEAST_SHARED or len(tree.ids) + len(ids) - shared > most):
+        related = shared >= len(ids) * WORTH_A_MASK
+        fits = len(tree.ids) + len(ids) - shared <= max(LONGEST_TREE, 2 * len(ids))
+        if tree.texts and not (fits and (related or (len(ids) <= SHORT and its_row == row))):
             yield tree
             tree, shared = Tree(), 0
+        if not tree.texts:
+            row = its_row
         tree.add(number, ids, shared)
-        last = number
     if tree.texts:
         yield tree
 
