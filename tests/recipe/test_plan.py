@@ -17,8 +17,8 @@ from groundup.errors import DataError, SettingError
 from groundup.recipe import expected_memory
 from groundup.recipe.accelerators import ACCELERATORS, EAGER, LAYER_SECONDS, find_accelerator
 from groundup.recipe.budget import check_minutes
+from groundup.recipe.measured import Measured
 from groundup.recipe.plan import time_and_memory
-from groundup.recipe.rehearse import Measured
 from groundup.recipe.settings import load_recipe
 from groundup.recipe.shapes import find_shape
 from groundup.recipe.sizes import Sizes

@@ -21,7 +21,8 @@ from groundup.recipe.base_tokenizer import base_path
 from groundup.recipe.data import Prepared, found_prepared
 from groundup.recipe.expected_memory import RUNTIME, adapters_of, described, load_of, rank_here
 from groundup.recipe.made_up import made_up_data
-from groundup.recipe.rehearse import Measured, rehearse
+from groundup.recipe.measured import Measured
+from groundup.recipe.rehearse import rehearse
 from groundup.recipe.settings import Recipe
 from groundup.recipe.sizes import Sizes, assumed_sizes, known_sizes
 from groundup.recipe.train import starting_model, with_vocabulary
