@@ -15,13 +15,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from groundup.device import (
-    autocast_dtype,
-    give_back_freed_memory,
-    matmul_flops_per_second,
-    peak_bytes,
-    set_threads,
-)
+from groundup.device import give_back_freed_memory, peak_bytes, peak_flops_per_second, set_threads
 from groundup.recipe.compose import compose
 from groundup.recipe.data import Prepared
 from groundup.recipe.expected_memory import rank_here
@@ -79,7 +73,7 @@ def _prepare(
     training = with_steps(settings.training, data.plan.num_rows)
     settings = replace(settings, training=training)
     set_threads(training.num_threads)
-    peak = matmul_flops_per_second(device, autocast_dtype(training.precision, device) or torch.float32)
+    peak = peak_flops_per_second(device, training.precision)
     privacy = privacy_of(training, data)
     open_run(settings, directory, Path(), data, files, device, peak, privacy, lambda line: None)
     files.model.to(device)

@@ -14,7 +14,7 @@ from typing import Any
 
 import torch
 
-from groundup.device import card_uuid, give_back_freed_memory, matmul_flops_per_second, precision_name
+from groundup.device import card_uuid, give_back_freed_memory, peak_flops_per_second
 from groundup.energy import EnergyMeter
 from groundup.errors import TrainingError
 from groundup.run.checkpoints import list_checkpoints, prune_checkpoints, read_state, write_checkpoint
@@ -251,7 +251,7 @@ def _tell_of_spikes(task: Task, machinery: Machinery) -> None:
 def _measure_peak_again(machinery: Machinery) -> None:
     """On a machine that others use, the first measurement may have met a busy moment; the best one counts."""
     with machinery.shards.at_rest():
-        again = matmul_flops_per_second(machinery.device, machinery.dtype or torch.float32, seconds=0.02)
+        again = peak_flops_per_second(machinery.device, machinery.precision, seconds=0.02)
     machinery.peak_flops = max(machinery.peak_flops, again)
 
 
@@ -367,7 +367,7 @@ def _save(task: Task, machinery: Machinery, progress: Progress) -> None:
         "num_threads": machinery.num_threads,
         "processes": task.ranks.size,
         "device": machinery.device.type,
-        "precision": precision_name(machinery.dtype),
+        "precision": machinery.precision,
         "records": task.run.record_marks(),
         **task.fingerprint,
     }
