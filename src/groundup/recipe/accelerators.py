@@ -6,7 +6,7 @@ import difflib
 from dataclasses import dataclass
 
 from groundup.errors import SettingError
-from groundup.training.memory import FULL
+from groundup.training.activation_memory import FULL
 from groundup.training.settings import TrainingSettings
 
 COMPILED, EAGER = 0.40, 0.32
@@ -58,13 +58,22 @@ _ALL = (
         141e9,
         4.8e12,
         700,
-        "NVIDIA H200 datasheet, SXM5; half of the figure with sparsity",
+        "NVIDIA H200 datasheet, SXM5; half of the figure with sparsity; TF32 as the H100's, whose chip it is",
     ),
     Accelerator("a100-40gb", 312e12, 19.5e12, 156e12, 40e9, 1.555e12, 400, "NVIDIA A100 datasheet, SXM4 40 GB"),
     Accelerator("a100-80gb", 312e12, 19.5e12, 156e12, 80e9, 2.039e12, 400, "NVIDIA A100 datasheet, SXM4 80 GB"),
     Accelerator("l4", 121e12, 30.3e12, 60e12, 24e9, 300e9, 72, "NVIDIA L4 datasheet; half of the figure with sparsity"),
     Accelerator("rtx-4090", 165.2e12, 82.6e12, 82.6e12, 24e9, 1.008e12, 450, "NVIDIA Ada GPU architecture, appendix A"),
-    Accelerator("rtx-3090", 71e12, 35.6e12, 35.6e12, 24e9, 936e9, 350, "NVIDIA Ampere GA102 GPU architecture, table 9"),
+    Accelerator(
+        "rtx-3090",
+        71e12,
+        35.6e12,
+        35.6e12,
+        24e9,
+        936e9,
+        350,
+        "NVIDIA Ampere GA102 GPU architecture, table 9; its TF32 not looked up again",
+    ),
     Accelerator("t4", 65e12, 8.1e12, None, 16e9, 320e9, 70, "NVIDIA T4 datasheet; fp16"),
     Accelerator("mi300x", 1307.4e12, 163.4e12, None, 192e9, 5.3e12, 750, "AMD Instinct MI300X datasheet"),
 )

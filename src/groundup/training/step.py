@@ -225,7 +225,8 @@ def _accumulate_gradients(task: Task, machinery: Machinery, step: int, batch: Te
     total = torch.zeros(1 + len(task.figure_names), device=device)
 
     def sums_of(network: nn.Module, rows: Tensor) -> Tensor:
-        with torch.autocast(device.type, machinery.dtype) if machinery.dtype else nullcontext():
+        # Without the cache: each weight is read once on the way there, and where blocks are computed twice their copies need not stay.
+        with torch.autocast(device.type, machinery.dtype, cache_enabled=False) if machinery.dtype else nullcontext():
             return task.loss_sum(network, rows)
 
     def backward(network: nn.Module, rows: Tensor) -> Tensor:
