@@ -135,11 +135,11 @@ def test_training_loads_no_module_that_it_does_not_need(tmp_path: Path) -> None:
     assert "HEAVY []" in done.stdout
 
 
-class Copies(TorchDispatchMode):
+class Copies(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """The 16-bit copies of matrices that were made of fp32 ones while it lasts."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.made: list[tuple[Any, int]] = []
 
     def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
