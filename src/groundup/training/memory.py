@@ -20,7 +20,7 @@ LOGITS_AT_ONCE = {"cpu": 2**24, "cuda": 2**28}
 """As in objectives/token_loss.py: how many logits there are at a time."""
 LARGEST_KEPT = 30_000_000
 """As `LARGE_NETWORK` in training/step.py: parameters up to which the C library keeps what is freed."""
-HELD_IN_STEPS, HELD_IN_READING = 1.6, 1.25
+HELD_IN_STEPS, HELD_IN_READING = 1.8, 1.1
 """How many times as much as is in use at once is held where the C library keeps what is freed: chosen by eleven shapes, none of them among
 those that plans are held to (`python -m benchmarks.planning.run --fitted-on`)."""
 FEW_LOGITS = 2**18
