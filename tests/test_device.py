@@ -18,10 +18,13 @@ from groundup.device import (
     describe_machine,
     half_precision_slowdown,
     has_bf16_units,
+    has_tf32_units,
     map_in_threads,
     matmul_flops_per_second,
+    peak_flops_per_second,
     pick_device,
-    precision_name,
+    precision_on,
+    products_in_tf32,
     set_threads,
 )
 from groundup.errors import SettingError
@@ -49,10 +52,51 @@ def test_a_device_that_is_not_there_is_refused_by_name() -> None:
 
 def test_formats_by_name() -> None:
     for precision in ("fp32", "bf16", "fp16"):
-        assert precision_name(autocast_dtype(precision, CPU)) == precision
+        assert precision_on(CPU, precision) == precision
+    assert precision_on(CPU, "auto") == ("bf16" if has_bf16_units(CPU) else "fp32")
     assert autocast_dtype("fp32", CPU) is None
     assert autocast_dtype("bf16", CPU) == torch.bfloat16
     assert autocast_dtype("fp16", CPU) == torch.float16
+
+
+def test_tf32_is_refused_where_there_are_no_units_for_it() -> None:
+    """On a CPU, and on AMD's and NVIDIA's older cards, which are told by their version and capability."""
+    message = "training.precision = 'tf32': cpu has no units for it here, as NVIDIA's cards from Ampere on have; use auto or fp32"
+    for asked in (precision_on, lambda device, name: peak_flops_per_second(device, name)):
+        with pytest.raises(SettingError, match=message):
+            asked(CPU, "tf32")
+    with pytest.raises(SettingError, match=message):
+        autocast_dtype("tf32", CPU)
+
+
+@pytest.mark.parametrize(
+    ("capability", "version", "there"), [((8, 0), "13.0", True), ((7, 5), "13.0", False), ((9, 4), None, False)]
+)
+def test_cards_have_tf32_from_ampere_on(
+    capability: tuple[int, int], version: str | None, there: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: capability)
+    monkeypatch.setattr(torch.version, "cuda", version)
+    card = torch.device("cuda", 0)
+    assert has_tf32_units(card) == there
+    if there:
+        assert precision_on(card, "tf32") == "tf32"
+        assert autocast_dtype("tf32", card) is None
+
+
+def test_products_are_in_tf32_for_a_while_and_then_as_before() -> None:
+    """PyTorch's own switches say so, the new one and the old, which torch.compile reads."""
+    before = torch.backends.cuda.matmul.fp32_precision
+    with products_in_tf32():
+        assert torch.backends.cuda.matmul.fp32_precision == "tf32"
+        assert torch.get_float32_matmul_precision() == "high"
+    assert torch.get_float32_matmul_precision() == "highest"
+    assert torch.backends.cuda.matmul.fp32_precision in (before, "ieee")
+    with pytest.raises(ZeroDivisionError), products_in_tf32():
+        raise ZeroDivisionError
+    assert torch.get_float32_matmul_precision() == "highest"
+    with products_in_tf32(on=False):
+        assert torch.get_float32_matmul_precision() == "highest"
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from groundup.energy import EnergyMeter
-from groundup.training.loop import Progress, _add_energy
+from groundup.training.stretch import Progress, add_energy
 
 
 def package(folder: Path, number: str, counted: int, turn: int = 262_143_328_850, name: str = "package-0") -> Path:
@@ -30,13 +30,13 @@ def test_all_packages_count_and_their_parts_do_not_count_twice(tmp_path: Path) -
 
 
 def test_stretches_that_counted_other_things_are_not_added_up() -> None:
-    begun = _add_energy(Progress(step=1), 2.0, "card", begun=False)
+    begun = add_energy(Progress(step=1), 2.0, "card", begun=False)
     assert (begun.joules, begun.joules_of) == (2.0, "card")
-    assert _add_energy(begun, 3.0, "card", begun=True).joules == 5.0
+    assert add_energy(begun, 3.0, "card", begun=True).joules == 5.0
     for joules, counted in ((3.0, "processors and card"), (None, "")):
-        assert _add_energy(begun, joules, counted, begun=True).joules is None
+        assert add_energy(begun, joules, counted, begun=True).joules is None
     older = Progress(step=1, joules=2.0)  # of a checkpoint that doesn't say whose they were
-    assert _add_energy(older, 3.0, "card", begun=True).joules == 5.0
+    assert add_energy(older, 3.0, "card", begun=True).joules == 5.0
 
 
 def test_a_counter_that_begins_anew_goes_on(tmp_path: Path) -> None:

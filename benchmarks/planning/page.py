@@ -37,7 +37,7 @@ def filled(page: str) -> str:
 def summary(result: Mapping[str, Any]) -> str:
     """The medians in a sentence."""
     rows = result["rows"]
-    estimates = sorted(abs(row["plan"]["here"]["estimated_memory"]["total"] / row["bytes"] - 1) for row in rows)
+    estimates = sorted(abs(promised(row) / row["bytes"] - 1) for row in rows)
     middle = (estimates[(len(rows) - 1) // 2] + estimates[len(rows) // 2]) / 2
     worst = max(row["time_error"] for row in rows)
     return (
@@ -48,11 +48,16 @@ def summary(result: Mapping[str, Any]) -> str:
     )
 
 
+def promised(row: Mapping[str, Any]) -> int:
+    """The bytes that were worked out before the first step: as the run's manifest has them, or, in older results, as its plan did."""
+    of_plan: int = row["plan"]["here"]["estimated_memory"]["total"]
+    return int(row.get("promised_bytes", of_plan))
+
+
 def errors(result: Mapping[str, Any]) -> str:
     """A row a recipe: planned, taken, and how far apart."""
     rows = []
     for row in result["rows"]:
-        estimate = row["plan"]["here"]["estimated_memory"]["total"]
         rows.append(
             [
                 row["name"],
@@ -62,7 +67,7 @@ def errors(result: Mapping[str, Any]) -> str:
                 f"{row['planned_bytes'] / 1e6:,.0f} MB",
                 f"{row['bytes'] / 1e6:,.0f} MB",
                 signed(row["planned_bytes"] / row["bytes"] - 1),
-                signed(estimate / row["bytes"] - 1),
+                signed(promised(row) / row["bytes"] - 1),
                 f"{row['plan_seconds']:.0f} s",
             ]
         )
@@ -129,6 +134,7 @@ def cards() -> str:
             f"`{card.name}`",
             f"{card.flops / 1e12:g}",
             f"{card.full_flops / 1e12:g}",
+            "–" if card.tf32_flops is None else f"{card.tf32_flops / 1e12:g}",
             f"{card.memory / 1e9:g}",
             f"{card.bandwidth / 1e12:g}",
             f"{card.watts:g}",
@@ -136,7 +142,7 @@ def cards() -> str:
         ]
         for card in ACCELERATORS.values()
     ]
-    return table(["name", "TFLOP/s", "in fp32", "GB", "TB/s", "W", "from"], rows)
+    return table(["name", "TFLOP/s", "in fp32", "in TF32", "GB", "TB/s", "W", "from"], rows)
 
 
 def signed(share: float) -> str:

@@ -72,7 +72,7 @@ def compared(name: str, recipe: str, overrides: tuple[str, ...]) -> dict[str, An
     here = planned.get("here", planned)
     with tempfile.TemporaryDirectory() as folder:
         seconds, peak, _ = run(["train", recipe, *overrides, "--run", f"{folder}/run", "--json"])
-        steps = RunResult(Path(folder) / "run").seconds
+        kept = RunResult(Path(folder) / "run")
         shutil.rmtree(Path(folder) / "run")
     return {
         "name": name,
@@ -85,7 +85,8 @@ def compared(name: str, recipe: str, overrides: tuple[str, ...]) -> dict[str, An
         "bytes": peak,
         "memory_error": round(abs(here["memory_bytes"] - peak) / peak, 4),
         "plan_seconds": round(plan_seconds, 2),
-        "seconds_of_steps": steps,
+        "promised_bytes": kept.promised_bytes,
+        "seconds_of_steps": kept.seconds,
         "plan": planned,
     }
 
@@ -95,6 +96,8 @@ class RunResult:
 
     def __init__(self, path: Path) -> None:
         self.seconds: float = json.loads((path / "result.json").read_text())["seconds"]
+        self.promised_bytes: int = json.loads((path / "manifest.json").read_text())["plan"]["promise"]["bytes"]
+        """The memory that was worked out before the first step."""
 
 
 def run(arguments: list[str]) -> tuple[float, int, str]:

@@ -8,8 +8,9 @@ import platform
 import resource
 import signal
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
 
@@ -42,11 +43,23 @@ def pick_device(name: str, setting: str = "training.device") -> torch.device:
     return torch.device(name)
 
 
-def autocast_dtype(precision: str, device: torch.device) -> torch.dtype | None:
-    """The format of the matrix products under autocast, or None for plain fp32. Weights stay fp32 in any case."""
+def precision_on(device: torch.device, precision: str) -> str:
+    """The number format of the matrix products there: fp32, tf32, bf16 or fp16; `auto` is the best of these without a loss scale.
+
+    Raises `SettingError` for tf32 where the device has no units for it.
+    """
     if precision == "auto":
-        precision = "bf16" if has_bf16_units(device) else "fp32"
-    return {"fp32": None, "bf16": torch.bfloat16, "fp16": torch.float16}[precision]
+        return "bf16" if has_bf16_units(device) else "fp32"
+    if precision == "tf32" and not has_tf32_units(device):
+        advice = f"{device.type} has no units for it here, as NVIDIA's cards from Ampere on have; use auto or fp32"
+        raise SettingError("training.precision", precision, advice)
+    return precision
+
+
+def autocast_dtype(precision: str, device: torch.device) -> torch.dtype | None:
+    """The format of the matrix products under autocast, or None for fp32 and TF32. Weights stay fp32 in any case. Raises `SettingError` as
+    `precision_on` does."""
+    return {"bf16": torch.bfloat16, "fp16": torch.float16}.get(precision_on(device, precision))
 
 
 def has_bf16_units(device: torch.device) -> bool:
@@ -59,9 +72,26 @@ def has_bf16_units(device: torch.device) -> bool:
     return bool(units.get("avx512_bf16") or units.get("amx_bf16"))
 
 
-def precision_name(dtype: torch.dtype | None) -> str:
-    """What the recipe calls the format that `autocast_dtype` gives."""
-    return {None: "fp32", torch.bfloat16: "bf16", torch.float16: "fp16"}[dtype]
+def has_tf32_units(device: torch.device) -> bool:
+    """Whether the device multiplies fp32 numbers as TF32 in hardware: NVIDIA's cards of compute capability 8.0 (Ampere) and later."""
+    return (
+        device.type == "cuda" and torch.version.cuda is not None and torch.cuda.get_device_capability(device) >= (8, 0)
+    )
+
+
+@contextmanager
+def products_in_tf32(on: bool = True) -> Iterator[None]:
+    """Meanwhile, if `on`, a CUDA device's products of fp32 matrices are in TF32: factors are rounded to 10 bits of mantissa, sums are in
+    fp32. It holds for the whole process, so what was set before is set again at the end."""
+    if not on:
+        yield
+        return
+    before = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision("high")
+    try:
+        yield
+    finally:
+        torch.set_float32_matmul_precision(before)
 
 
 def set_threads(num_threads: int) -> int:
@@ -170,6 +200,12 @@ def matmul_flops_per_second(device: torch.device, dtype: torch.dtype = torch.flo
         synchronize(device)
         times.append(time.perf_counter() - start)
     return 2 * size**3 / min(times)
+
+
+def peak_flops_per_second(device: torch.device, precision: str, seconds: float = 0.1) -> float:
+    """That peak in the number format of a training's products, `precision` as in a recipe."""
+    with products_in_tf32(precision_on(device, precision) == "tf32"):
+        return matmul_flops_per_second(device, autocast_dtype(precision, device) or torch.float32, seconds)
 
 
 def half_precision_slowdown(dtype: torch.dtype, device: torch.device) -> float:

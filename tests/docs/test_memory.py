@@ -12,7 +12,7 @@ from benchmarks.memory.page import filled
 from benchmarks.memory.ways import SIZES
 
 from groundup.model.settings import Preset, preset_config
-from groundup.training.memory import block_activation_bytes
+from groundup.training.activation_memory import block_activation_bytes
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "memory.md"

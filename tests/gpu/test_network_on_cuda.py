@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from groundup.device import to_device
+from groundup.device import has_tf32_units, products_in_tf32, to_device
 from groundup.model.settings import PRESETS, Preset, preset_config
 from groundup.model.transformer import KVCache, Transformer
 from groundup.training.objectives import language_model
@@ -149,6 +149,22 @@ def test_each_rows_clipped_gradient_is_the_cpus(preset: Preset, cuda: torch.devi
         assert ours is not None
         assert theirs is not None
         assert_close(ours, theirs)
+
+
+def test_products_in_tf32_are_rounded_and_others_are_not(cuda: torch.device) -> None:
+    """To 10 bits of mantissa: some 2e-4 of a number, where fp32 has 1e-7."""
+    if not has_tf32_units(cuda):
+        pytest.skip("needs a card with TF32")
+    left, right = (torch.randn(512, 512, device=cuda, generator=torch.Generator(cuda).manual_seed(n)) for n in (1, 2))
+    exact = left.double() @ right.double()
+
+    def error() -> float:
+        return float(((left @ right).double() - exact).norm() / exact.norm())
+
+    with products_in_tf32():
+        rounded = error()
+    assert 1e-5 < rounded < 2e-3
+    assert error() < 1e-6
 
 
 def test_numbers_reach_the_device_as_they_are(cuda: torch.device) -> None:

@@ -7,18 +7,25 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
+from benchmarks.bare_task import bare_task
 from safetensors.numpy import load_file
 from typer.testing import CliRunner
 
 from groundup.cli.main import app
+from groundup.device import has_tf32_units
 from groundup.language_model import LanguageModel
+from groundup.model.settings import preset_config
+from groundup.model.transformer import Transformer
 from groundup.recipe.replay import replay
 from groundup.recipe.train import TrainedRun, train
 from groundup.run.checkpoints import list_checkpoints, read_state
 from groundup.run.directory import RunDirectory
 from groundup.run.records import read_records
+from groundup.training.settings import TrainingSettings
+from groundup.training.step import prepare_machinery, take_step
 
 pytestmark = pytest.mark.gpu
 EXACT = {"training.precision": "fp32", "model.dropout": 0.0}
@@ -63,6 +70,46 @@ def test_in_fp32_the_losses_are_the_cpus(changed: dict[str, Any], tiny_recipe: P
         found[device] = losses(run.path), losses(run.path, "validation")
     for ours, theirs in zip(found["cuda"], found["cpu"], strict=True):
         assert ours == pytest.approx(theirs, abs=1e-3)
+
+
+@pytest.mark.parametrize("compiled", [False, True])
+def test_in_tf32_the_losses_are_near_and_nothing_stays_set(
+    compiled: bool, tiny_recipe: Path, tmp_path: Path, cuda: torch.device
+) -> None:
+    if not has_tf32_units(cuda):
+        pytest.skip("needs a card with TF32")
+    found = {}
+    for precision in ("fp32", "tf32"):
+        overrides = {**EXACT, **WIDER, "training.precision": precision, "training.compile": compiled}
+        run = train(tiny_recipe, overrides, run=tmp_path / precision, say=quiet)
+        assert torch.get_float32_matmul_precision() == "highest"
+        assert RunDirectory(run.path).manifest()["precision"] == precision
+        assert read_state(list_checkpoints(run.path)[-1])["precision"] == precision
+        found[precision] = losses(run.path)
+    assert found["tf32"] == pytest.approx(found["fp32"], abs=0.02)
+    assert found["tf32"] != found["fp32"]
+
+
+@pytest.mark.parametrize("optimizer", ["muon", "adamw"])
+@pytest.mark.parametrize("precision", ["fp32", "tf32", "bf16", "fp16"])
+def test_a_step_never_waits_for_the_card(precision: str, optimizer: str, cuda: torch.device) -> None:
+    """PyTorch's own watch: whatever makes the host wait raises. The batch comes from pinned memory, and AdamW is fused."""
+    if precision == "tf32" and not has_tf32_units(cuda):
+        pytest.skip("needs a card with TF32")
+    shape = {"vocab_size": 97, "d_model": 64, "num_layers": 2, "num_heads": 2, "max_seq_len": 32}
+    model = Transformer(preset_config("qwen3", **shape)).to(cuda)
+    settings = TrainingSettings(batch_size=4, precision=precision, optimizer=optimizer, accumulation_steps=2)  # type: ignore[arg-type]
+    task = bare_task(model, settings, lambda step: np.arange(4 * 33).reshape(4, 33) % 97)
+    machinery = prepare_machinery(task)
+    assert machinery.optimizer.fused
+    with machinery.shards:
+        take_step(task, machinery, 0, 1.0)  # what is made once may wait
+        torch.cuda.set_sync_debug_mode("error")
+        try:
+            taken = [take_step(task, machinery, step, 1.0) for step in (1, 2)]
+        finally:
+            torch.cuda.set_sync_debug_mode("default")
+    assert all(torch.isfinite(one.loss) for one in taken)
 
 
 @pytest.mark.parametrize("optimizer", ["muon", "adamw"])

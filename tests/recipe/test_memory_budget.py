@@ -65,7 +65,7 @@ def chosen(monkeypatch: pytest.MonkeyPatch, recipe: Path, run: Path, *changes: s
         raise Begun
 
     monkeypatch.setattr(train_module, "open_run", begin)
-    monkeypatch.setattr(train_module, "matmul_flops_per_second", lambda device, dtype: 1.0)
+    monkeypatch.setattr(train_module, "peak_flops_per_second", lambda device, precision: 1.0)
     with pytest.raises(Begun):
         train(recipe, changes, run=run, say=lambda line: None)
     return begun[0].training.accumulation_steps

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from groundup.errors import RunError, SettingError
+from groundup.recipe.alike import require_shared
 from groundup.recipe.settings import load_recipe
-from groundup.recipe.train import require_shared
 from groundup.run.directory import RunDirectory
 from groundup.training.ranks import Ranks
 

@@ -17,8 +17,8 @@ from groundup.errors import DataError, SettingError
 from groundup.recipe import expected_memory
 from groundup.recipe.accelerators import ACCELERATORS, EAGER, LAYER_SECONDS, find_accelerator
 from groundup.recipe.budget import check_minutes
+from groundup.recipe.measured import Measured
 from groundup.recipe.plan import time_and_memory
-from groundup.recipe.rehearse import Measured
 from groundup.recipe.settings import load_recipe
 from groundup.recipe.shapes import find_shape
 from groundup.recipe.sizes import Sizes
@@ -91,7 +91,15 @@ def test_how_fast_it_is_elsewhere_follows_from_the_format_the_compiler_and_the_h
 
     usual = seconds()
     assert seconds("training.compile=true") < usual
-    assert seconds("training.precision=fp32") == pytest.approx(usual * 989 / 67)  # no TF32
+    assert seconds("training.precision=fp32") == pytest.approx(usual * 989 / 67)
+    assert seconds("training.precision=tf32") == pytest.approx(usual * 989 / 494.7)  # half of the 16-bit rate
+    wide, tf32 = (
+        planned(capsys, "shakespeare", [*GPT2, f"training.precision={name}"], on="h100") for name in ("fp32", "tf32")
+    )
+    assert tf32["elsewhere"]["memory"] == wide["elsewhere"]["memory"]
+    for name in ("t4", "mi300x"):
+        with pytest.raises(SettingError, match=f"training.precision = 'tf32': {name} has no units for it"):
+            plan("shakespeare", ["training.precision=tf32"], on=name)
     found = planned(capsys, "shakespeare", [], on="h100", minutes=60.0)["shape_for_budget"]
     steps, layers = (int(found["overrides"][place].split("=")[1]) for place in (6, 1))
     assert 30 * 60 < steps * layers * LAYER_SECONDS <= 0.8 * 60 * 60

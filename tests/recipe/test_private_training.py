@@ -121,7 +121,7 @@ def test_what_was_seen_before_the_first_checkpoint_is_spent(
 
     killed, lost = tmp_path / "killed", tmp_path / "lost"
     with monkeypatch.context() as patched:
-        patched.setattr("groundup.training.loop._save", is_killed)
+        patched.setattr("groundup.training.loop.save", is_killed)
         with pytest.raises(SystemExit):
             train(tiny_recipe, settings, run=killed, say=quiet)
     assert not list_checkpoints(killed)

@@ -26,8 +26,8 @@ from groundup.model.lora_settings import LoraSettings
 from groundup.model.settings import Preset, TransformerConfig, preset_config
 from groundup.model.transformer import Transformer
 from groundup.recipe import compose
+from groundup.recipe.alike import require_alike, require_shared
 from groundup.recipe.settings import load_recipe
-from groundup.recipe.train import require_alike, require_shared
 from groundup.recipe.train import train as train_recipe
 from groundup.run.checkpoints import list_checkpoints
 from groundup.run.directory import FollowedRun, RunDirectory

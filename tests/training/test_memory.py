@@ -17,15 +17,20 @@ from groundup.model.lora import add_lora
 from groundup.model.lora_settings import LoraSettings
 from groundup.model.settings import Preset, TransformerConfig, preset_config
 from groundup.model.transformer import KVCache, Transformer
-from groundup.training import memory
+from groundup.training import activation_memory, memory
+from groundup.training.activation_memory import (
+    block_activation_bytes,
+    inference_activation_bytes,
+    training_activation_bytes,
+)
 from groundup.training.memory import (
+    HELD_IN_READING,
     Load,
     Rank,
-    block_activation_bytes,
     cache_bytes,
-    training_activation_bytes,
     training_memory,
     training_moments,
+    validation_logits_bytes,
 )
 from groundup.training.objectives.language_model import FEW_LOGITS
 from groundup.training.objectives.token_loss import LOGITS_AT_ONCE, LOGITS_ON_A_GPU
@@ -116,7 +121,28 @@ def test_the_limits_are_those_of_the_code_that_they_are_copied_from() -> None:
     assert memory.FEW_LOGITS == FEW_LOGITS
     assert memory.LOGITS_AT_ONCE == {"cpu": LOGITS_AT_ONCE, "cuda": LOGITS_ON_A_GPU}
     assert memory.VALIDATION_TOKENS == TOKENS_AT_ONCE
-    assert memory.QUERIES_AT_ONCE == QUERIES_AT_ONCE
+    assert activation_memory.QUERIES_AT_ONCE == QUERIES_AT_ONCE
+
+
+@pytest.mark.parametrize(("shards", "readers", "arenas"), [(1, 1, 1.0), (2, 2, 1.5), (1, 2, 1.0), (4, 4, 1.75)])
+def test_where_freed_memory_is_kept_reading_comes_beside_what_steps_held(
+    shards: int, readers: int, arenas: float
+) -> None:
+    """Readers are threads of their own, each with an arena; of steps' threads all but the caller's take over arenas of earlier readers."""
+    config = preset_config("qwen3", num_layers=4, **{**SIZES, "max_seq_len": 512})
+    load = Load(config, TrainingSettings(batch_size=8), evaluation_rows=8, sample_tokens=0)
+    rank = Rank(num_shards=shards, num_readers=readers, keeps_freed=True)
+    *steps, validation, end = training_moments(load, rank)
+    most = max(moment.total for moment in steps)
+    one_reader = inference_activation_bytes(config, 8 * 512) + validation_logits_bytes(config, 8 * 512)
+    assert validation.total - most == pytest.approx(HELD_IN_READING * readers * arenas * one_reader, rel=1e-4)
+    assert end.total == validation.total  # as many tokens for each reader
+    few = training_moments(replace(load, held_out=100), rank)[-1]
+    assert most < few.total < end.total
+    handed_back = training_moments(load, replace(rank, keeps_freed=False))
+    assert handed_back[3].total == pytest.approx(
+        readers * one_reader + sum(getattr(handed_back[3], kind) for kind in ("weights", "gradients", "optimizer"))
+    )
 
 
 def test_the_cache() -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from types import FrameType
@@ -16,8 +17,10 @@ from typing import Any, Literal
 import numpy as np
 import pytest
 import torch
+from benchmarks.bare_task import bare_task
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.profiler import ProfilerActivity, profile
+from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import FlopCounterMode
 
 from groundup.device import has_bf16_units
@@ -130,3 +133,43 @@ def test_training_loads_no_module_that_it_does_not_need(tmp_path: Path) -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=tmp_path)
     assert "HEAVY []" in done.stdout
+
+
+class Copies(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """The 16-bit copies of matrices that were made of fp32 ones while it lasts."""
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.made: list[tuple[Any, int]] = []
+
+    def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        found = function(*args, **(kwargs or {}))
+        if function is torch.ops.aten._to_copy.default and found.dtype == torch.bfloat16 and found.ndim == 2:
+            storage = found.untyped_storage()
+            self.made.append((storage._weak_ref(), storage.nbytes()))
+        return found
+
+    def alive(self) -> int:
+        """Bytes of those that are still there."""
+        return sum(size for storage, size in self.made if not torch.UntypedStorage._expired(storage))
+
+
+@pytest.mark.parametrize("twice", [False, True])
+def test_copies_of_matrices_stay_for_the_way_back_unless_blocks_are_computed_twice(twice: bool) -> None:
+    shape = {"vocab_size": 7, "d_model": 64, "num_layers": 4, "num_heads": 2, "max_seq_len": 8}
+    model = Transformer(preset_config("qwen3", **shape))
+    settings = TrainingSettings(batch_size=1, precision="bf16", num_threads=1, activation_checkpointing=twice)
+    copies, kept = Copies(), []
+
+    def watched(network: torch.nn.Module, rows: torch.Tensor) -> torch.Tensor:
+        loss = loss_sum(network, rows)
+        kept.append(copies.alive())  # of what the way back needs, and of autocast's own cache, if it had one
+        return loss
+
+    task = replace(bare_task(model, settings, lambda step: np.arange(9).reshape(1, 9) % 7), loss_sum=watched)
+    machinery = prepare_machinery(task)
+    with machinery.shards, copies:
+        take_step(task, machinery, 0, 1.0)
+    matrices = sum(p.numel() for name, p in model.named_parameters() if p.ndim == 2 and name.startswith("blocks"))
+    other = 2 * 8 * max(model.config.d_model, model.config.d_ff)  # of tokens' numbers, a few
+    assert kept[0] < 10 * other if twice else kept[0] == pytest.approx(2 * matrices, abs=40 * other)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated
 
@@ -18,66 +18,74 @@ from groundup.cli.loading import loading
 from groundup.errors import SettingError
 from groundup.recipe.metrics import DEFAULT_METRICS, read_metric_names
 
+Model = Annotated[str | None, typer.Argument(help=MODEL_HELP + " Not with --predictions.", show_default=False)]
+Data = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="A text file, a folder or a catalogue name, or several; a run's own validation text if not given.",
+        show_default=False,
+    ),
+]
+Metrics = Annotated[str, typer.Option(help="Which figures, separated by commas; ngram_bits_per_byte is there, too.")]
+Window = Annotated[
+    int | None,
+    typer.Option(
+        help="Tokens of a window; as many as the run's rows have, or as the model's context holds, if not given.",
+        min=1,
+        show_default=False,
+    ),
+]
+By = Annotated[
+    str | None,
+    typer.Option(help="source, language or length: the figures of each group of documents, too.", show_default=False),
+]
+Samples = Annotated[
+    int | None,
+    typer.Option(
+        help="With --by language and a run with language tags, how many texts to write in each.",
+        min=1,
+        show_default="50",
+    ),
+]
+References = Annotated[
+    Path | None,
+    typer.Option(
+        help="Rows of prompts and references (jsonl): write to each prompt, and hold what is written against its references.",
+        show_default=False,
+    ),
+]
+Predictions = Annotated[
+    Path | None,
+    typer.Option(help="With --references, what was written before, in place of a model's.", show_default=False),
+]
+NewTokens = Annotated[
+    int | None, typer.Option(help="With --references, the most tokens to write.", min=1, show_default="128")
+]
+Against = Annotated[
+    str | None,
+    typer.Option(help="Another model: compare the two by a paired test.", metavar="MODEL", show_default=False),
+]
+Tasks = Annotated[
+    list[Path] | None,
+    typer.Option(help="A task's TOML file (docs/tasks.md); may be given several times.", show_default=False),
+]
+JSON = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
+USUAL_METRICS = ",".join(DEFAULT_METRICS)
+
 
 def evaluate(
-    model: Annotated[
-        str | None, typer.Argument(help=MODEL_HELP + " Not with --predictions.", show_default=False)
-    ] = None,
-    data: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="A text file, a folder or a catalogue name, or several; a run's own validation text if not given.",
-            show_default=False,
-        ),
-    ] = None,
-    metrics: Annotated[
-        str, typer.Option(help="Which figures, separated by commas; ngram_bits_per_byte is there, too.")
-    ] = ",".join(DEFAULT_METRICS),
-    window: Annotated[
-        int | None,
-        typer.Option(
-            help="Tokens of a window; as many as the run's rows have, or as the model's context holds, if not given.",
-            min=1,
-            show_default=False,
-        ),
-    ] = None,
-    by: Annotated[
-        str | None,
-        typer.Option(
-            help="source, language or length: the figures of each group of documents, too.", show_default=False
-        ),
-    ] = None,
-    samples: Annotated[
-        int | None,
-        typer.Option(
-            help="With --by language and a run with language tags, how many texts to write in each.",
-            min=1,
-            show_default="50",
-        ),
-    ] = None,
-    references: Annotated[
-        Path | None,
-        typer.Option(
-            help="Rows of prompts and references (jsonl): write to each prompt, and hold what is written against its references.",
-            show_default=False,
-        ),
-    ] = None,
-    predictions: Annotated[
-        Path | None,
-        typer.Option(help="With --references, what was written before, in place of a model's.", show_default=False),
-    ] = None,
-    max_new_tokens: Annotated[
-        int | None, typer.Option(help="With --references, the most tokens to write.", min=1, show_default="128")
-    ] = None,
-    against: Annotated[
-        str | None,
-        typer.Option(help="Another model: compare the two by a paired test.", metavar="MODEL", show_default=False),
-    ] = None,
-    task: Annotated[
-        list[Path] | None,
-        typer.Option(help="A task's TOML file (docs/tasks.md); may be given several times.", show_default=False),
-    ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    model: Model = None,
+    data: Data = None,
+    metrics: Metrics = USUAL_METRICS,
+    window: Window = None,
+    by: By = None,
+    samples: Samples = None,
+    references: References = None,
+    predictions: Predictions = None,
+    max_new_tokens: NewTokens = None,
+    against: Against = None,
+    task: Tasks = None,
+    as_json: JSON = False,
 ) -> None:
     """Measure a model: how well it predicts a text, or what it writes. Every figure has an interval of 95 %.
 
@@ -115,43 +123,75 @@ def evaluate(
         "--references": references,
         "--max-new-tokens": max_new_tokens,
         "--data": data,
-        "--metrics": None if metrics == ",".join(DEFAULT_METRICS) else metrics,
+        "--metrics": None if metrics == USUAL_METRICS else metrics,
         "--window": window,
         "--by": by,
         "--samples": samples,
     }
-    require_one_way(model, {name: value for name, value in asked.items() if value is not None})
+    given = {name: value for name, value in asked.items() if value is not None}
+    require_one_way(model, given)
+    names = read_metric_names(metrics)
+    new_tokens = {} if max_new_tokens is None else {"max_new_tokens": max_new_tokens}
     if task is not None and model is not None:
         print_tasks(model, task, as_json, against)
         return
-    names = read_metric_names(metrics)
     _require_found(filter(None, (model, against)), data)
-    new_tokens = {} if max_new_tokens is None else {"max_new_tokens": max_new_tokens}
     if predictions is not None or (references is not None and against is None):
-        with loading():
-            from groundup.recipe.evaluate_generations import evaluate_generations
-        assert references is not None
-        print_figures(evaluate_generations(model, references, predictions, say=_say, **new_tokens), as_json)
+        _print_written(model, references, predictions, as_json, new_tokens)
         return
     assert model is not None, "require_one_way has seen to it"
     if against is not None:
-        with loading():
-            from groundup.recipe.evaluate_against import evaluate_against
-        found = evaluate_against(model, against, data, window or 0, references, say=_say, **new_tokens)
-        print_comparison(found, model, against, as_json)
+        _print_against(model, against, data, window, references, as_json, new_tokens)
     elif by == "language" and data is None and _has_tags(model):
-        for name in ("--metrics", "--window"):
-            if asked[name] is not None:
-                raise SettingError(
-                    name, asked[name], "a run's languages have figures of their own; leave it out with --by"
-                )
+        _require_no_figures(given)
         print_languages(model, samples, as_json)
     elif samples is not None:
         raise SettingError("--samples", samples, "the run has no language tags to write a text by; leave it out")
     else:
-        with loading():
-            from groundup.recipe.evaluate import evaluate as evaluate_model
-        print_figures(evaluate_model(model, data, names, _say, window or 0, by), as_json)
+        _print_text(model, data, names, window, by, as_json)
+
+
+def _print_written(
+    model: str | None, references: Path | None, predictions: Path | None, as_json: bool, new_tokens: dict[str, int]
+) -> None:
+    """What a model writes, or wrote before, beside references."""
+    with loading():
+        from groundup.recipe.evaluate_generations import evaluate_generations
+    assert references is not None, "require_one_way has seen to it"
+    print_figures(evaluate_generations(model, references, predictions, say=_say, **new_tokens), as_json)
+
+
+def _print_against(
+    model: str,
+    against: str,
+    data: list[str] | None,
+    window: int | None,
+    references: Path | None,
+    as_json: bool,
+    new_tokens: dict[str, int],
+) -> None:
+    """Two models, by a paired test."""
+    with loading():
+        from groundup.recipe.evaluate_against import evaluate_against
+    found = evaluate_against(model, against, data, window or 0, references, say=_say, **new_tokens)
+    print_comparison(found, model, against, as_json)
+
+
+def _print_text(
+    model: str, data: list[str] | None, names: tuple[str, ...], window: int | None, by: str | None, as_json: bool
+) -> None:
+    """How well a model predicts a text."""
+    with loading():
+        from groundup.recipe.evaluate import evaluate as evaluate_model
+    print_figures(evaluate_model(model, data, names, _say, window or 0, by), as_json)
+
+
+def _require_no_figures(given: Mapping[str, object]) -> None:
+    """Raise `SettingError` for figures that are asked for where languages have their own."""
+    for name in ("--metrics", "--window"):
+        if name in given:
+            advice = "a run's languages have figures of their own; leave it out with --by"
+            raise SettingError(name, given[name], advice)
 
 
 def _require_found(models: Iterable[str], data: list[str] | None) -> None:

@@ -6,6 +6,7 @@ import difflib
 from dataclasses import dataclass
 
 from groundup.errors import SettingError
+from groundup.training.activation_memory import FULL
 from groundup.training.settings import TrainingSettings
 
 COMPILED, EAGER = 0.40, 0.32
@@ -25,7 +26,9 @@ class Accelerator:
     flops: float
     """Dense operations a second of matrix products in bf16, or, on a T4, which has no units for it, fp16; sums in fp32."""
     full_flops: float
-    """The same in fp32, without TF32, which we don't use."""
+    """The same in fp32, without TF32."""
+    tf32_flops: float | None
+    """The same in TF32; None where a card has no units for it, or PyTorch takes them by a switch of their own (AMD's)."""
     memory: float
     """Bytes, of the datasheet's GB as 10^9; of NVIDIA's, which are nearer to 2^30, the driver shows some 6 % more."""
     bandwidth: float
@@ -38,26 +41,59 @@ class Accelerator:
 
 _ALL = (
     Accelerator(
-        "h100", 989e12, 67e12, 80e9, 3.35e12, 700, "NVIDIA H100 datasheet, SXM5; half of the figure with sparsity"
+        "h100",
+        989e12,
+        67e12,
+        494.7e12,
+        80e9,
+        3.35e12,
+        700,
+        "NVIDIA H100 datasheet, SXM5; half of the figure with sparsity",
     ),
     Accelerator(
-        "h200", 989e12, 67e12, 141e9, 4.8e12, 700, "NVIDIA H200 datasheet, SXM5; half of the figure with sparsity"
+        "h200",
+        989e12,
+        67e12,
+        494.7e12,
+        141e9,
+        4.8e12,
+        700,
+        "NVIDIA H200 datasheet, SXM5; half of the figure with sparsity; TF32 as the H100's, whose chip it is",
     ),
-    Accelerator("a100-40gb", 312e12, 19.5e12, 40e9, 1.555e12, 400, "NVIDIA A100 datasheet, SXM4 40 GB"),
-    Accelerator("a100-80gb", 312e12, 19.5e12, 80e9, 2.039e12, 400, "NVIDIA A100 datasheet, SXM4 80 GB"),
-    Accelerator("l4", 121e12, 30.3e12, 24e9, 300e9, 72, "NVIDIA L4 datasheet; half of the figure with sparsity"),
-    Accelerator("rtx-4090", 165.2e12, 82.6e12, 24e9, 1.008e12, 450, "NVIDIA Ada GPU architecture, appendix A"),
-    Accelerator("rtx-3090", 71e12, 35.6e12, 24e9, 936e9, 350, "NVIDIA Ampere GA102 GPU architecture, table 9"),
-    Accelerator("t4", 65e12, 8.1e12, 16e9, 320e9, 70, "NVIDIA T4 datasheet; fp16"),
-    Accelerator("mi300x", 1307.4e12, 163.4e12, 192e9, 5.3e12, 750, "AMD Instinct MI300X datasheet"),
+    Accelerator("a100-40gb", 312e12, 19.5e12, 156e12, 40e9, 1.555e12, 400, "NVIDIA A100 datasheet, SXM4 40 GB"),
+    Accelerator("a100-80gb", 312e12, 19.5e12, 156e12, 80e9, 2.039e12, 400, "NVIDIA A100 datasheet, SXM4 80 GB"),
+    Accelerator("l4", 121e12, 30.3e12, 60e12, 24e9, 300e9, 72, "NVIDIA L4 datasheet; half of the figure with sparsity"),
+    Accelerator("rtx-4090", 165.2e12, 82.6e12, 82.6e12, 24e9, 1.008e12, 450, "NVIDIA Ada GPU architecture, appendix A"),
+    Accelerator(
+        "rtx-3090",
+        71e12,
+        35.6e12,
+        35.6e12,
+        24e9,
+        936e9,
+        350,
+        "NVIDIA Ampere GA102 GPU architecture, table 9; its TF32 not looked up again",
+    ),
+    Accelerator("t4", 65e12, 8.1e12, None, 16e9, 320e9, 70, "NVIDIA T4 datasheet; fp16"),
+    Accelerator("mi300x", 1307.4e12, 163.4e12, None, 192e9, 5.3e12, 750, "AMD Instinct MI300X datasheet"),
 )
 ACCELERATORS = {each.name: each for each in _ALL}
 
 
 def reached_flops(card: Accelerator, training: TrainingSettings) -> float:
-    """Operations a second that the matrix products of such a training are taken to reach on one card."""
-    peak = card.full_flops if training.precision == "fp32" else card.flops
+    """Operations a second that the matrix products of such a training are taken to reach on one card. Raises `SettingError` for TF32 on a
+    card without it."""
+    peaks = {"fp32": card.full_flops, "tf32": card.tf32_flops}
+    peak = peaks.get(training.precision, card.flops)
+    if peak is None:
+        advice = f"{card.name} has no units for it that PyTorch takes; use auto or fp32"
+        raise SettingError("training.precision", training.precision, advice)
     return peak * (COMPILED if training.compile else EAGER)
+
+
+def product_bytes(training: TrainingSettings) -> int:
+    """Bytes of a number in the matrix products on an accelerator."""
+    return FULL if training.precision in ("fp32", "tf32") else 2
 
 
 def find_accelerator(name: str) -> Accelerator:

@@ -9,14 +9,14 @@ from typing import Any
 from groundup.device import memory_bytes
 from groundup.errors import SettingError
 from groundup.model.settings import TransformerConfig
-from groundup.recipe.accelerators import LAYER_SECONDS, Accelerator
+from groundup.recipe.accelerators import LAYER_SECONDS, Accelerator, product_bytes
 from groundup.recipe.expected_memory import RUNTIME, load_of, rank_here
 from groundup.recipe.memory_budget import RESERVE
 from groundup.recipe.settings import Recipe
 from groundup.recipe.shapes import TOKENS_A_PARAMETER, Shape, find_shape, smallest_memory
 from groundup.recipe.sizes import Sizes
 from groundup.report.pages import size
-from groundup.training.memory import FULL, Rank
+from groundup.training.memory import Rank
 from groundup.training.settings import TrainingSettings
 
 FOR_STEPS = 0.8
@@ -49,8 +49,9 @@ def shape_for(
     if card is None:
         rank, there = _rank_of_any_size(load.settings, config), memory_bytes() or math.inf
     else:
-        narrow = FULL if settings.training.precision == "fp32" else 2
-        rank = Rank("cuda", narrow, 1, 1, "fsdp" if count > 1 else "single", count, libraries=RUNTIME)
+        rank = Rank(
+            "cuda", product_bytes(settings.training), 1, 1, "fsdp" if count > 1 else "single", count, libraries=RUNTIME
+        )
         there = card.memory
     given = min(memory or math.inf, there)
     limit = given if card else (1 - RESERVE) * given

@@ -11,7 +11,8 @@ from groundup.model.lora import adapter_parameters
 from groundup.model.settings import TransformerConfig
 from groundup.recipe.settings import Recipe
 from groundup.recipe.sizes import Sizes
-from groundup.training.memory import FULL, Load, Memory, Rank
+from groundup.training.activation_memory import FULL
+from groundup.training.memory import Load, Memory, Rank
 from groundup.training.parallel_settings import Strategy
 from groundup.training.ranks import ALONE, Ranks
 from groundup.training.schedules import with_steps
@@ -21,8 +22,9 @@ from groundup.training.step import LARGE_NETWORK
 
 RUNTIME = 900_000_000
 """Bytes of a GPU that its driver's context and its libraries take: some 0.5 GB of CUDA's, and as much of NCCL's and cuBLAS's rooms."""
-LOADED = 5_000_000
-"""Bytes of main memory that a training's libraries take beyond those that are there when it begins: safetensors, jinja2, tokenizers."""
+LOADED = 30_000_000
+"""Bytes of main memory that a training's libraries take beyond those that are there when it begins: some 25 MB of PyTorch's code that is
+read from its file when it is first run, as Linux counts it (RssFile), and what is loaded late (safetensors, jinja2, tokenizers)."""
 
 
 def adapters_of(settings: Recipe, config: TransformerConfig) -> int | None:

@@ -13,7 +13,7 @@ import torch
 
 import groundup
 from groundup.config import as_plain, build, read_toml
-from groundup.device import autocast_dtype, describe_machine, precision_name
+from groundup.device import describe_machine, precision_on
 from groundup.errors import RunError
 from groundup.files import sha256_file, sha256_text
 from groundup.model.counts import parameter_counts, training_flops
@@ -60,7 +60,7 @@ def describe_run(
         "matmul_flops_per_second": peak_flops,
         "num_threads": ranks.threads(settings.training.num_threads),
         "processes": ranks.size,
-        "precision": precision_name(autocast_dtype(settings.training.precision, device)),
+        "precision": precision_on(device, settings.training.precision),
         "model": {
             "family": config.preset,
             "config": asdict(config),

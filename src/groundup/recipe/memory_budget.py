@@ -23,7 +23,7 @@ from groundup.training.ranks import ALONE, Ranks
 from groundup.training.settings import parts_of_batch
 
 RESERVE = 0.25
-"""The share of a budget that is left for what the estimate misses: up to 27 % of small networks' memory (docs/planning.md)."""
+"""The share of a budget that is left for what the estimate misses: up to a fifth of some small networks' memory (docs/log.md)."""
 WORTH_SAYING = 0.97
 """What else would help is named where it takes no more than this share of the memory."""
 Estimate = Callable[..., Memory]

@@ -16,15 +16,16 @@ from groundup.model.adapter_config import is_adapter
 from groundup.model.counts import forward_flops, parameter_counts, training_flops
 from groundup.model.directory import read_config
 from groundup.model.settings import TransformerConfig
-from groundup.recipe.accelerators import LAYER_SECONDS, Accelerator, reached_flops
+from groundup.recipe.accelerators import LAYER_SECONDS, Accelerator, product_bytes, reached_flops
 from groundup.recipe.base_tokenizer import base_path
 from groundup.recipe.data import Prepared, found_prepared
 from groundup.recipe.expected_memory import RUNTIME, adapters_of, described, load_of, rank_here
 from groundup.recipe.made_up import made_up_data
-from groundup.recipe.rehearse import Measured, rehearse
+from groundup.recipe.measured import Measured
+from groundup.recipe.rehearse import rehearse
 from groundup.recipe.settings import Recipe
 from groundup.recipe.sizes import Sizes, assumed_sizes, known_sizes
-from groundup.recipe.train import starting_model, with_vocabulary
+from groundup.recipe.starting_model import starting_model, with_vocabulary
 from groundup.report.compute import WATTS_A_CORE
 from groundup.report.pages import figure
 from groundup.text.cache import cache_directory
@@ -32,7 +33,7 @@ from groundup.text.catalogue import MODELS
 from groundup.text.fetch import is_fetched
 from groundup.text.remote import is_here
 from groundup.tokens.existing import find_tokenizer
-from groundup.training.memory import FULL, Load, Memory, Rank, cache_bytes, training_memory
+from groundup.training.memory import Load, Memory, Rank, cache_bytes, training_memory
 from groundup.training.parallel_settings import Strategy
 from groundup.training.schedules import with_steps
 from groundup.training.settings import parts_of_batch
@@ -128,13 +129,13 @@ def plan_elsewhere(
 ) -> dict[str, Any]:
     """The plan for so many of a card: memory of a rank by strategy, and the time at a utilization that is taken from measurements."""
     load, facts = load_of(settings, sizes, config), describe(settings, sizes, config)
-    product_bytes = FULL if settings.training.precision == "fp32" else 2
+    narrow = product_bytes(settings.training)
     memory: dict[Strategy, Memory] = {}
     for strategy in STRATEGIES:
         if strategy != "single" and count == 1:
             continue
         world = 1 if strategy == "single" else count
-        memory[strategy] = training_memory(load, Rank("cuda", product_bytes, 1, 1, strategy, world, libraries=RUNTIME))
+        memory[strategy] = training_memory(load, Rank("cuda", narrow, 1, 1, strategy, world, libraries=RUNTIME))
     wanted: Strategy = "single" if count == 1 else "ddp"
     fitting = [name for name in (wanted, "fsdp") if name in memory and memory[name].total <= card.memory]
     chosen = fitting[0] if fitting else None
@@ -149,17 +150,17 @@ def plan_elsewhere(
         "waits_for_the_host": seconds == least,
         "memory": {name: described(one) for name, one in memory.items()},
         "strategy": chosen,
-        "advice": [] if chosen else advice(load, card, count, product_bytes),
+        "advice": [] if chosen else advice(load, card, count, narrow),
         "seconds": seconds,
         "tokens_per_second": facts["tokens"] * sizes.learned_share / seconds,
         "joules": seconds * card.watts * count,
     }
 
 
-def advice(load: Load, card: Accelerator, count: int, product_bytes: int) -> list[str]:
+def advice(load: Load, card: Accelerator, count: int, narrow: int) -> list[str]:
     """Overrides with which it fits onto a card after all; empty where nothing helps."""
     strategies: tuple[Strategy, ...] = ("ddp", "fsdp") if count > 1 else ("single",)
-    ranks = [Rank("cuda", product_bytes, 1, 1, strategy, count, libraries=RUNTIME) for strategy in strategies]
+    ranks = [Rank("cuda", narrow, 1, 1, strategy, count, libraries=RUNTIME) for strategy in strategies]
     for twice in (False, True):
         for parts in parts_of_batch(load.settings):
             changed = replace(load.settings, accumulation_steps=parts, activation_checkpointing=twice)

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
+from groundup.device import autocast_dtype, precision_on, products_in_tf32
 from groundup.model.transformer import Transformer
 from groundup.run.checkpoints import read_state
 from groundup.run.directory import RunDirectory
@@ -36,24 +36,24 @@ def find_reference(
     directory: RunDirectory,
     checkpoint: Path | None,
     batch_size: int,
-    dtype: torch.dtype | None,
+    precision: str,
     ranks: Ranks = ALONE,
 ) -> Reference:
     """Those that a run began with, or, of one that has no checkpoint yet, those of the model as it stands.
 
-    `dtype`: the format of training's matrix products under autocast. Answers that are trained on are read in it, since its
+    `precision`: the format of training's matrix products, as in the recipe. Answers that are trained on are read in it, since its
     rounding would pass for a preference (0.2 nats an answer of SmolLM2's); validation is in fp32, like every validation.
 
     Raises `CheckpointError` if a run that goes on has lost them.
     """
-    path = directory.path / REFERENCE_FILE
+    path, device = directory.path / REFERENCE_FILE, next(model.parameters()).device
 
     def compute() -> str:
-        tables = {
-            "train": reference_log_probabilities(model, data.training_batches(batch_size), dtype),
-            "validation": reference_log_probabilities(model, data.validation_batches(batch_size)),
-        }
-        return save_reference(path, tables)
+        dtype = autocast_dtype(precision, device)
+        with products_in_tf32(precision_on(device, precision) == "tf32"):
+            train = reference_log_probabilities(model, data.training_batches(batch_size), dtype)
+        validation = reference_log_probabilities(model, data.validation_batches(batch_size))
+        return save_reference(path, {"train": train, "validation": validation})
 
     sha256 = ranks.once(compute) if checkpoint is None else read_state(checkpoint)["reference"]
     tables = load_reference(path, sha256)

@@ -11,14 +11,14 @@ from typing import Any
 import torch
 
 from groundup.config import build, read_toml
-from groundup.device import autocast_dtype, describe_machine, pick_device, set_threads
+from groundup.device import describe_machine, pick_device, set_threads
 from groundup.errors import RunError
 from groundup.recipe.compose import compose
 from groundup.recipe.data import prepare_recipe
 from groundup.recipe.identity import code_sha256, library_versions, require_same_data
 from groundup.recipe.reference import REFERENCE_FILE, find_reference
 from groundup.recipe.settings import Recipe
-from groundup.recipe.train import starting_model
+from groundup.recipe.starting_model import starting_model
 from groundup.run.checkpoints import STATE_FILE, checkpoint_path, list_checkpoints, read_state, step_of
 from groundup.run.directory import EVENTS_FILE, MANIFEST_FILE, METRICS_FILE, RECIPE_FILE, RunDirectory
 from groundup.run.records import read_records
@@ -126,8 +126,8 @@ def _train(settings: Recipe, directory: RunDirectory, again: RunDirectory, begin
     files.model.to(device)
     reference = None
     if settings.training.objective == "preference" and isinstance(data, PreparedExamples):
-        dtype = autocast_dtype(settings.training.precision, device)
-        reference = find_reference(files.model, data, again, checkpoint, settings.evaluation.batch_size, dtype)
+        precision, at_once = settings.training.precision, settings.evaluation.batch_size
+        reference = find_reference(files.model, data, again, checkpoint, at_once, precision)
     manifest = directory.manifest()
     task = compose(settings, again, data, files, manifest["matmul_flops_per_second"], reference, None).task
     task = replace(task, show=lambda: None, settings=replace(task.settings, num_threads=manifest["num_threads"]))

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from groundup.config import write_toml
-from groundup.device import autocast_dtype, precision_name
+from groundup.device import precision_on
 from groundup.errors import CheckpointError
 from groundup.recipe.data import Prepared
 from groundup.recipe.identity import describe_run, fingerprint, require_same_base, require_same_data
@@ -68,7 +68,7 @@ def open_run(
 def _warn_of_other_bits(
     state: Mapping[str, Any], settings: Recipe, device: torch.device, ranks: Ranks, say: Say
 ) -> None:
-    precision = precision_name(autocast_dtype(settings.training.precision, device))
+    precision = precision_on(device, settings.training.precision)
     began, now = (state["device"], state.get("precision", precision)), (device.type, precision)
     if began != now:
         say(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -11,34 +10,27 @@ from typing import Any
 
 import torch
 
-from groundup.config import write_toml
-from groundup.device import autocast_dtype, matmul_flops_per_second, memory_bytes, precision_name, set_threads
-from groundup.errors import GenerationError, MachineError, RunError, SettingError, TrainingError
-from groundup.files import sha256_file
+from groundup.device import peak_flops_per_second, precision_on, set_threads
+from groundup.errors import GenerationError, SettingError, TrainingError
 from groundup.language_model import LanguageModel
-from groundup.model.adapter import weights_sha256
-from groundup.model.counts import parameter_counts
-from groundup.model.lora import adapter_parameters, add_lora, parameter_split
-from groundup.model.settings import TransformerConfig
-from groundup.model.transformer import Transformer
-from groundup.recipe.base import made_ready, open_base
-from groundup.recipe.base_tokenizer import base_path
+from groundup.model.lora import parameter_split
+from groundup.recipe.alike import require_alike, require_shared
 from groundup.recipe.compose import compose
 from groundup.recipe.data import Prepared, prepare_recipe
 from groundup.recipe.fine_tuning import settings_in_vain
 from groundup.recipe.finish import finish
-from groundup.recipe.identity import code_sha256, data_hashes, require_same_recipe
+from groundup.recipe.identity import require_same_recipe
 from groundup.recipe.memory_budget import parts_within_budget
 from groundup.recipe.precision import warn_of_slow_precision
 from groundup.recipe.private import privacy_of
 from groundup.recipe.promise import Promise
-from groundup.recipe.reference import find_reference
+from groundup.recipe.reference import Reference, find_reference
 from groundup.recipe.resume import open_run
 from groundup.recipe.save import ModelFiles
 from groundup.recipe.settings import Recipe, begun_texts, check_start, default_run, load_recipe, sources_folder
+from groundup.recipe.starting_model import starting_model
 from groundup.report.page import report_is_stale, write_report
-from groundup.run.checkpoints import STATE_FILE
-from groundup.run.directory import MANIFEST_FILE, METRICS_FILE, FollowedRun, RunDirectory
+from groundup.run.directory import METRICS_FILE, FollowedRun, RunDirectory
 from groundup.run.files import explain_os_errors
 from groundup.run.records import read_records
 from groundup.tokens.example_facts import describe_labels
@@ -46,13 +38,13 @@ from groundup.tokens.mixture import describe
 from groundup.tokens.prepare import PreparedData
 from groundup.tokens.prepared_examples import PreparedExamples
 from groundup.tokens.prepared_facts import describe_steps
-from groundup.tokens.tokenizer import Tokenizer
 from groundup.training.loop import Outcome
 from groundup.training.loop import train as train_loop
 from groundup.training.optimizers import trainable
-from groundup.training.privacy.plan import describe_privacy
+from groundup.training.privacy.plan import PrivacyPlan, describe_privacy
 from groundup.training.ranks import Ranks, joined
 from groundup.training.schedules import with_steps
+from groundup.training.step import Task
 
 Say = Callable[[str], None]
 
@@ -123,30 +115,19 @@ def _silent(text: str) -> None:
 def _train_locked(
     settings: Recipe, directory: RunDirectory, folder: Path, device: torch.device, ranks: Ranks, say: Say
 ) -> TrainedRun:
+    """The training of a run that is ours, from the text to the finished model."""
     begun = time.perf_counter()
-    for line in settings_in_vain(settings.training):
-        say(line)
-    data = ranks.one_before_the_others(lambda: prepare_recipe(settings, folder, say))
-    require_alike(settings, data, device, ranks)
-    more = describe(data.facts) if isinstance(data, PreparedData) else describe_labels(data.facts)
-    for line in (*describe_steps(data.facts), *more):
-        say(line)
-    steps = with_steps(settings.training, data.plan.num_rows).max_steps
-    privacy = privacy_of(settings.training, data)
-    for line in describe_privacy(privacy, steps) if privacy else ():
-        say(line)
-    files = starting_model(settings, data.tokenizer, folder)
-    model = files.model
-    ranks.require_same("the base's weights", files.base_sha256)
-    try:
-        LanguageModel(model, data.tokenizer).check_prompt(settings.training.sample_prompt)
-    except GenerationError as error:
-        raise SettingError("training.sample_prompt", settings.training.sample_prompt, str(error)) from error
+    precision_on(device, settings.training.precision)  # refused before anything is prepared
+
+    # 1. The text, and the network that begins.
+    data, privacy = _prepare(settings, folder, device, ranks, say)
+    files = _open_model(settings, data, folder, ranks)
+
+    # 2. The run: a new one, or an old one's newest checkpoint.
     set_threads(ranks.threads(settings.training.num_threads))
     parts = ranks.once(lambda: parts_within_budget(settings, directory, data, files, device, say, ranks))
     settings = replace(settings, training=replace(settings.training, accumulation_steps=parts))
-    dtype = autocast_dtype(settings.training.precision, device)
-    peak_flops = matmul_flops_per_second(device, dtype or torch.float32)
+    peak_flops = peak_flops_per_second(device, settings.training.precision)
 
     def begin() -> str:
         found = open_run(settings, directory, folder, data, files, device, peak_flops, privacy, say, ranks)
@@ -157,112 +138,114 @@ def _train_locked(
     require_shared(directory, checkpoint, ranks)
     if checkpoint is not None:
         files.load(checkpoint)
-    warn_of_slow_precision(settings.training, device, say)
-    if files.base and settings.training.warmup_steps >= steps:
-        say(
-            f"warning: the learning rate rises over training.warmup_steps = {settings.training.warmup_steps}, and there are "
-            f"{steps} steps: it never reaches its peak; lower the former"
-        )
-    say(f"{_size(files)}, {len(data.train.ids):,} training tokens, {device.type}; the run is in {directory.path}")
-    if settings.parallel.strategy != "fsdp" or settings.training.objective == "preference":
-        model.to(device)
-    ranks.send(trainable(model))  # the same from the first step on, whatever each machine's processor made of the seed
-    reference = None
-    if settings.training.objective == "preference" and isinstance(data, PreparedExamples):
-        reference = find_reference(model, data, directory, checkpoint, settings.evaluation.batch_size, dtype, ranks)
-    sharded = settings.parallel.strategy == "fsdp"
-    if sharded:
-        model.to("cpu")  # each block goes to the device by itself
-    shard_to = device if sharded else None
+    _say_what_begins(settings, directory, data, files, device, say)
+
+    # 3. The task: all on its device, and composed.
+    reference = _place(settings, directory, data, files, device, checkpoint, ranks)
+    shard_to = device if settings.parallel.strategy == "fsdp" else None
     composition = compose(settings, directory, data, files, peak_flops, reference, privacy, ranks, shard_to)
-    task = composition.task
-    promise = Promise(settings, directory, begun, resumed=checkpoint is not None)
+    task, promise = composition.task, Promise(settings, directory, begun, resumed=checkpoint is not None)
     if ranks.first:
         promise.memory(data, task, ranks)
         task = promise.telling_time(task)
-    try:
-        outcome = train_loop(task, checkpoint)
-    except TrainingError:
-        if not ranks.first:
-            ranks.wait()  # in vain: until the first, which came to the same, has told of it and is gone
-        write_report(directory.path)  # a picture of how it went wrong
-        raise
+
+    # 4. The steps, and what comes of them.
+    outcome = _take_steps(task, checkpoint)
 
     def keep_outcome() -> None:
         promise.keep(device, outcome.finished, outcome.progress.joules)
 
-    if ranks.first and outcome.finished:
-        model.to(device)
-        finish(settings, directory, files, composition, outcome, say, keep_outcome)
-        if files.base:
-            _say_if_in_vain(directory, outcome, settings.model.base, say)
-    elif ranks.first:
-        keep_outcome()
     if ranks.first:
+        if outcome.finished:
+            files.model.to(device)
+            finish(settings, directory, files, composition, outcome, say, keep_outcome)
+            if files.base:
+                _say_if_in_vain(directory, outcome, settings.model.base, say)
+        else:
+            keep_outcome()
         with explain_os_errors(directory.path):
             write_report(directory.path)
     ranks.part()  # who leaves before the first has told everything is taken for one that failed
     return TrainedRun(directory.path, outcome.stopped_because)
 
 
-def require_alike(settings: Recipe, data: Prepared, device: torch.device, ranks: Ranks) -> None:
-    """Raise `RunError` in all processes unless they train with the same code on the same, in the same way."""
-    if ranks.size == 1:
-        return
-    precision = precision_name(autocast_dtype(settings.training.precision, device))
-    ranks.require_same("the code of Groundup", code_sha256())
-    ranks.require_same("the prepared text", json.dumps([write_toml(settings), data_hashes(data)]))
-    ranks.require_same("the device or the precision", f"{device.type} {precision}")
+def _prepare(
+    settings: Recipe, folder: Path, device: torch.device, ranks: Ranks, say: Say
+) -> tuple[Prepared, PrivacyPlan | None]:
+    """The prepared text, the same in all processes, and how it is kept private; what there is to know of them is said."""
+    for line in settings_in_vain(settings.training):
+        say(line)
+    data = ranks.one_before_the_others(lambda: prepare_recipe(settings, folder, say))
+    require_alike(settings, data, device, ranks)
+    more = describe(data.facts) if isinstance(data, PreparedData) else describe_labels(data.facts)
+    for line in (*describe_steps(data.facts), *more):
+        say(line)
+    privacy = privacy_of(settings.training, data)
+    steps = with_steps(settings.training, data.plan.num_rows).max_steps
+    for line in describe_privacy(privacy, steps) if privacy else ():
+        say(line)
+    return data, privacy
 
 
-def require_shared(directory: RunDirectory, checkpoint: Path | None, ranks: Ranks) -> None:
-    """Raise `RunError` in all processes unless each of them sees the run that the first has begun, or the checkpoint that it goes on
-    from, and not an older copy."""
-    if ranks.largest(0 if directory.started else ranks.rank):
-        raise RunError(
-            f"{directory.path} is not there on every machine: name a folder that they share with --run DIR, since all go on from its "
-            "checkpoints"
+def _open_model(settings: Recipe, data: Prepared, folder: Path, ranks: Ranks) -> ModelFiles:
+    """The network that begins, which can write on after the recipe's prompt. Raises `SettingError` where it can't."""
+    files = starting_model(settings, data.tokenizer, folder)
+    ranks.require_same("the base's weights", files.base_sha256)
+    try:
+        LanguageModel(files.model, data.tokenizer).check_prompt(settings.training.sample_prompt)
+    except GenerationError as error:
+        raise SettingError("training.sample_prompt", settings.training.sample_prompt, str(error)) from error
+    return files
+
+
+def _say_what_begins(
+    settings: Recipe, directory: RunDirectory, data: Prepared, files: ModelFiles, device: torch.device, say: Say
+) -> None:
+    """How large it is and where, and what will be slow or in vain."""
+    warn_of_slow_precision(settings.training, device, say)
+    steps = with_steps(settings.training, data.plan.num_rows).max_steps
+    if files.base and settings.training.warmup_steps >= steps:
+        say(
+            f"warning: the learning rate rises over training.warmup_steps = {settings.training.warmup_steps}, and there are "
+            f"{steps} steps: it never reaches its peak; lower the former"
         )
-    file = directory.path / MANIFEST_FILE if checkpoint is None else checkpoint / STATE_FILE
-    ranks.require_same(f"{file}", sha256_file(file) if file.is_file() else "missing")
+    say(f"{_size(files)}, {len(data.train.ids):,} training tokens, {device.type}; the run is in {directory.path}")
 
 
-def starting_model(settings: Recipe, tokenizer: Tokenizer, folder: Path) -> ModelFiles:
-    """The network to be trained: a new one, or the base, whose weights stay as they are beside adapters."""
-    seed = settings.training.seed
-    if not settings.model.base:
-        config = with_vocabulary(settings.model.network(), tokenizer.vocab_size)
-        require_memory(config)
-        torch.manual_seed(seed)
-        return ModelFiles(Transformer(config), tokenizer)
-    base = open_base(settings, folder)
-    name, sha256 = base_path(settings.model.base, folder), weights_sha256(base.model)
-    model = made_ready(base, settings, tokenizer)
-    if settings.training.method == "full":
-        require_memory(model.config)
-        return ModelFiles(model, tokenizer, name, sha256)
-    _require_adapters(settings, base, tokenizer)
-    add_lora(model, settings.training.lora, seed)
-    return ModelFiles(model, tokenizer, name, sha256, settings.training.lora)
+def _place(
+    settings: Recipe,
+    directory: RunDirectory,
+    data: Prepared,
+    files: ModelFiles,
+    device: torch.device,
+    checkpoint: Path | None,
+    ranks: Ranks,
+) -> Reference | None:
+    """Put the network where it is trained, with the same weights in all processes; for pairs, what it thinks of them as it begins."""
+    sharded, pairs = settings.parallel.strategy == "fsdp", settings.training.objective == "preference"
+    if not sharded or pairs:
+        files.model.to(device)
+    ranks.send(
+        trainable(files.model)
+    )  # the same from the first step on, whatever each machine's processor made of the seed
+    reference = None
+    if pairs and isinstance(data, PreparedExamples):
+        at_once, precision = settings.evaluation.batch_size, settings.training.precision
+        reference = find_reference(files.model, data, directory, checkpoint, at_once, precision, ranks)
+    if sharded:
+        files.model.to("cpu")  # each block goes to the device by itself
+    return reference
 
 
-def _require_adapters(settings: Recipe, base: LanguageModel, tokenizer: Tokenizer) -> None:
-    """Raise `SettingError` where adapters would have to learn new tokens, `MachineError` where they can't fit into memory."""
-    if tokenizer.vocab_size > base.tokenizer.vocab_size:
-        name = "fim_rate" if settings.data.fim_rate else "language_tags"
-        raise SettingError(
-            f"data.{name}",
-            getattr(settings.data, name),
-            f"the tokenizer of {settings.model.base} lacks the tokens for it, and adapters can't learn new ones: leave it out, or "
-            'use training.method = "full"',
-        )
-    lora, there = settings.training.lora, memory_bytes()
-    needed = 16 * adapter_parameters(base.model.config, lora)
-    if needed > there > 0:
-        raise MachineError(
-            f"adapters of rank {lora.rank:,} need about {needed / 1e9:,.0f} GB to train, and this machine has "
-            f"{there / 1e9:,.0f} GB: lower training.lora.rank"
-        )
+def _take_steps(task: Task, checkpoint: Path | None) -> Outcome:
+    """The loop; where it fails, a report shows how."""
+    try:
+        return train_loop(task, checkpoint)
+    except TrainingError:
+        if not task.ranks.first:
+            task.ranks.wait()  # in vain: until the first, which came to the same, has told of it and is gone
+        write_report(task.run.path)  # a picture of how it went wrong
+        raise
 
 
 def _say_if_in_vain(directory: RunDirectory, outcome: Outcome, base: str, say: Say) -> None:
@@ -283,24 +266,3 @@ def _size(files: ModelFiles) -> str:
     if trainable == total:
         return f"{total:,} parameters"
     return f"{trainable:,} of {total:,} parameters are trained ({trainable / total:.2%})"
-
-
-def with_vocabulary(config: TransformerConfig, vocab_size: int) -> TransformerConfig:
-    """The network's settings with the tokenizer's vocabulary; an explicit size must have room for it."""
-    if 0 < config.vocab_size < vocab_size:
-        raise SettingError(
-            "model.vocab_size", config.vocab_size, f"the tokenizer has {vocab_size} tokens; use 0 to take its size"
-        )
-    return replace(config, vocab_size=config.vocab_size or vocab_size)
-
-
-def require_memory(config: TransformerConfig) -> None:
-    """Raise `MachineError` if the weights, their gradients and the optimizer's moments can't fit into memory."""
-    parameters, there = parameter_counts(config)["total"], memory_bytes()
-    needed = 16 * parameters
-    if needed > there > 0:
-        sizes = {name: getattr(config, name) for name in ("vocab_size", "d_model", "d_ff", "num_layers", "max_seq_len")}
-        raise MachineError(
-            f"a network of {parameters:,} parameters needs about {needed / 1e9:,.0f} GB to train, and this machine has "
-            f"{there / 1e9:,.0f} GB: lower one of {', '.join(f'model.{name} = {size}' for name, size in sizes.items())}"
-        )

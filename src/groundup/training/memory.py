@@ -1,50 +1,34 @@
 """How much memory a training takes, by kind, before it is begun: pure functions of the recipe's sizes. Imports no torch.
 
-What is counted is what the code keeps. A block's activations are those that its gradients need (Korthikanti et al. 2022, Reducing
-Activation Recomputation in Large Transformer Models, §4, count them for GPT's block on a GPU; ours differ by layout and format, and a
-test holds them to what autograd saves). Most memory is needed at one of a few moments, and what the kinds take then is told.
+What is counted is what the code keeps. Most memory is needed at one of a few moments, and what the kinds take then is told.
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from functools import partial
 from typing import Literal
 
 from groundup.model.counts import parameter_counts
-from groundup.model.lora_settings import LoraSettings
 from groundup.model.settings import TransformerConfig
+from groundup.training.activation_memory import FULL, inference_activation_bytes, training_activation_bytes
 from groundup.training.parallel_settings import Strategy
 from groundup.training.settings import TrainingSettings
 
-FULL = 4
-"""Bytes of a number in fp32: weights, gradients, moments and the residual stream."""
 LOGITS_AT_ONCE = {"cpu": 2**24, "cuda": 2**28}
 """As in objectives/token_loss.py: how many logits there are at a time."""
 LARGEST_KEPT = 30_000_000
 """As `LARGE_NETWORK` in training/step.py: parameters up to which the C library keeps what is freed."""
-HELD_IN_STEPS, HELD_IN_READING = 1.4, 2.2
+HELD_IN_STEPS, HELD_IN_READING = 1.8, 1.1
 """How many times as much as is in use at once is held where the C library keeps what is freed: chosen by eleven shapes, none of them among
 those that plans are held to (`python -m benchmarks.planning.run --fitted-on`)."""
 FEW_LOGITS = 2**18
 """As in objectives/language_model.py: up to so many are made all at once."""
 VALIDATION_TOKENS = 2**14
 """As in language_model/token_losses.py: at most so many tokens are read at once where nothing is learned."""
-FEED_FORWARD_NAMES = (
-    "gate_proj",
-    "up_proj",
-    "down_proj",
-    "c_fc",
-    "c_proj",
-    "feed_forward.input",
-    "feed_forward.output",
-)
-"""What the families call the matrices of the feed-forward network."""
 MESSAGE = 25 * 2**20
 """Bytes of gradients that travel at once, about."""
-QUERIES_AT_ONCE = 64
-"""As in model/attention_with_dropout.py."""
 
 
 @dataclass(frozen=True)
@@ -123,7 +107,40 @@ def training_memory(load: Load, rank: Rank) -> Memory:
 
 
 def training_moments(load: Load, rank: Rank) -> list[Memory]:
-    """The moments at which most memory may be needed: the loss, the end of the way back, the update, validation."""
+    """The moments at which most memory may be needed: the loss, the end of the way back, the update, validation, the end."""
+    sizes = _sizes(load, rank)
+    steps, (validation, end) = _step_moments(load, rank, sizes), _reading_moments(load, rank, sizes)
+    if rank.keeps_freed:
+        most = max(steps, key=lambda moment: moment.total)
+        again = (sizes.shards - 1) / rank.num_readers
+        validation, end = _beside(most, validation, again, validation), _beside(most, end, again, validation)
+    return [*steps, validation, end]
+
+
+@dataclass(frozen=True)
+class _Sizes:
+    """Bytes that are there at several moments, and what they follow from."""
+
+    shards: int
+    tokens: int
+    """That are read at once."""
+    length: int
+    """Of a row of them."""
+    predicted: int
+    """Of a shard's tokens, those that carry loss."""
+    trained: int
+    """Parameters."""
+    split: int
+    """Over how many processes weights, gradients and moments are dealt out."""
+    weights: int
+    gradients: int
+    """Of one shard."""
+    optimizer: int
+    room: int
+    """For logits, that stays from one step to the next."""
+
+
+def _sizes(load: Load, rank: Rank) -> _Sizes:
     config, settings, adapted = load.config, load.settings, load.adapter_parameters is not None
     length, rows = load.row_length or config.max_seq_len, rows_at_once(settings, rank.world_size)
     tokens, shards = rows * length, max(1, min(rank.num_shards, rows))
@@ -132,65 +149,100 @@ def training_moments(load: Load, rank: Rank) -> list[Memory]:
     trained = narrow if adapted else parameters
     split = rank.world_size if rank.strategy == "fsdp" else 1
     whole = _gathered(config) if split > 1 else 0
-    weights = FULL * (parameters + narrow) // split + whole
-    # Of weights that are gathered for a block and forgotten, too, autograd keeps the copies that its products read.
-    copies = 0 if rank.product_bytes == FULL else rank.product_bytes * _matrix_parameters(config)
-    gradients = FULL * trained // split + (0 if adapted else whole)
-    message = _message_bytes(config, trained) if rank.strategy == "ddp" and rank.world_size > 1 else 0
-    read = weights + (
-        FULL * (parameters + narrow) if split > 1 else 0
-    )  # the first process reads with the whole network
+    return _Sizes(
+        shards=shards,
+        tokens=tokens,
+        length=length,
+        predicted=predicted,
+        trained=trained,
+        split=split,
+        weights=FULL * (parameters + narrow) // split + whole,
+        gradients=FULL * trained // split + (0 if adapted else whole),
+        optimizer=FULL * _optimizer_numbers(config, settings, trained) // split,
+        room=shards * room_bytes(config, predicted, rank),
+    )
+
+
+def _step_moments(load: Load, rank: Rank, sizes: _Sizes) -> list[Memory]:
+    """The loss, the end of the way back, the update."""
+    config, settings, adapted, shards = load.config, load.settings, load.adapter_parameters is not None, sizes.shards
+    # Of weights that are gathered for a block and forgotten, too, autograd keeps the copies that its products read; of a block that is
+    # computed twice until its end.
+    copied = _matrix_parameters(config) // (config.num_layers if settings.activation_checkpointing else 1)
+    copies = 0 if rank.product_bytes == FULL else rank.product_bytes * copied
+    message = _message_bytes(config, sizes.trained) if rank.strategy == "ddp" and rank.world_size > 1 else 0
     embedding = FULL * config.vocab_size * config.d_model if config.tie_embeddings and not adapted else 0
     activations = training_activation_bytes(
         config,
-        tokens,
-        length,
+        sizes.tokens,
+        sizes.length,
         rank.product_bytes,
         own_generator=rank.device == "cpu" and not settings.compile,
         checkpointing=settings.activation_checkpointing,
         lora=settings.lora if adapted else None,
     )
-    room = shards * room_bytes(config, predicted, rank)
-    of_all = partial(
-        Memory, optimizer=FULL * _optimizer_numbers(config, settings, trained) // split, libraries=rank.libraries
-    )
+    logits = logits_bytes(config, sizes.predicted, rank, learns_projection=not adapted)
     held = HELD_IN_STEPS if rank.keeps_freed else 1.0
+    of_all = partial(Memory, optimizer=sizes.optimizer, libraries=rank.libraries)
     return [
         of_all(
             "the loss, before the way back",
-            weights=weights + shards * copies,
-            gradients=gradients if settings.accumulation_steps > 1 else 0,  # of the parts before
+            weights=sizes.weights + shards * copies,
+            gradients=sizes.gradients if settings.accumulation_steps > 1 else 0,  # of the parts before
             activations=round(held * activations),
-            logits=round(held * shards * logits_bytes(config, predicted, rank, learns_projection=not adapted)),
+            logits=round(held * shards * logits),
         ),
         of_all(
             "the end of the way back",
-            weights=weights + shards * copies,
-            gradients=message + shards * (gradients + embedding // split),  # a tied one's comes from two places
+            weights=sizes.weights + shards * copies,
+            # A tied embedding's gradient comes from two places.
+            gradients=message + shards * (sizes.gradients + embedding // sizes.split),
             activations=activations // config.num_layers,
-            logits=room,
+            logits=sizes.room,
         ),
         of_all(
             "the update",
-            weights=weights,
-            gradients=shards * gradients,
-            logits=room,
-            update=update_bytes(config, settings, rank) // split,
-        ),
-        of_all(
-            "validation",
-            weights=read,
-            gradients=shards * gradients,
-            **_reading(load, rank, room, load.evaluation_tokens),
-        ),
-        Memory(
-            "the end, when all that is held out is read",
-            weights=read,
-            gradients=gradients,
-            libraries=rank.libraries,
-            **_reading(load, rank, room, load.held_out),
+            weights=sizes.weights,
+            gradients=shards * sizes.gradients,
+            logits=sizes.room,
+            update=update_bytes(config, settings, rank) // sizes.split,
         ),
     ]
+
+
+def _reading_moments(load: Load, rank: Rank, sizes: _Sizes) -> tuple[Memory, Memory]:
+    """Validation, and the end, when all that is held out is read. Of a network that is dealt out the first process has all then."""
+    whole = FULL * (parameter_counts(load.config)["total"] + (load.adapter_parameters or 0)) if sizes.split > 1 else 0
+    of_both = partial(Memory, weights=sizes.weights + whole, libraries=rank.libraries)
+    room = 0 if rank.keeps_freed else sizes.room  # it is among what steps held
+    return (
+        of_both(
+            "validation",
+            gradients=sizes.shards * sizes.gradients,
+            optimizer=sizes.optimizer,
+            **_reading(load, rank, room, load.evaluation_tokens),
+        ),
+        of_both(
+            "the end, when all that is held out is read",
+            gradients=sizes.gradients,
+            **_reading(load, rank, room, load.held_out),
+        ),
+    )
+
+
+def _beside(steps: Memory, reading: Memory, share: float, validation: Memory) -> Memory:
+    """Reading, where the C library keeps what is freed. It has an arena for each thread, which others use once the thread has ended. Those
+    that read are other threads than those that take steps, so what these held stays beside it, and the arenas that steps' threads took
+    over from earlier readers have a share of what a validation takes."""
+    return replace(
+        reading,
+        weights=max(steps.weights, reading.weights),
+        gradients=steps.gradients,
+        optimizer=steps.optimizer,
+        activations=steps.activations + reading.activations + round(share * validation.activations),
+        logits=steps.logits + reading.logits + round(share * validation.logits),
+        update=steps.update,
+    )
 
 
 def _reading(load: Load, rank: Rank, room: int, num_tokens: int) -> dict[str, int]:
@@ -210,103 +262,6 @@ def _reading(load: Load, rank: Rank, room: int, num_tokens: int) -> dict[str, in
 def rows_at_once(settings: TrainingSettings, world_size: int = 1) -> int:
     """How many rows of a batch one rank reads at once."""
     return math.ceil(settings.batch_size / settings.accumulation_steps / world_size)
-
-
-def training_activation_bytes(
-    config: TransformerConfig,
-    num_tokens: int,
-    row_length: int,
-    product_bytes: int = FULL,
-    *,
-    own_generator: bool = True,
-    checkpointing: bool = False,
-    lora: LoraSettings | None = None,
-) -> int:
-    """What autograd keeps of `num_tokens` tokens in rows of `row_length`, logits aside.
-
-    `own_generator`: dropout draws from the threads' own generators, as on a CPU (model/attention_with_dropout.py), not from PyTorch's.
-    `checkpointing`: each block keeps its input alone, and all of it of one block at a time. `lora`: the weights are frozen, so
-    inputs are kept for the narrow matrices alone.
-    """
-    block = block_activation_bytes(config, row_length, product_bytes, own_generator=own_generator, lora=lora)
-    stream = FULL * config.d_model
-    ends = 2 * stream + (stream if config.norm == "rmsnorm" else 0) + (stream if config.dropout else 0)
-    blocks = config.num_layers * stream + block if checkpointing else config.num_layers * block
-    return round(num_tokens * (blocks + ends))
-
-
-def block_activation_bytes(
-    config: TransformerConfig,
-    row_length: int,
-    product_bytes: int = FULL,
-    *,
-    own_generator: bool = True,
-    lora: LoraSettings | None = None,
-) -> float:
-    """What autograd keeps of one token in one block, in rows of `row_length` tokens."""
-    width, narrow = config.d_model, product_bytes
-    query, key_value = config.num_heads * config.head_dim, config.num_kv_heads * config.head_dim
-    # Both norms: their input, which is the residual stream, one or two numbers a token, and, for the gain of a root-mean-square one, what
-    # it acts on.
-    kept: float = FULL * 2 * width + 2 * FULL * (2 if config.norm == "layernorm" else 1)
-    if config.norm == "rmsnorm" and lora is None:
-        kept += FULL * 2 * width
-    # What the four linear layers read: the norms' outputs, the heads' mix, the activation's. Frozen ones need none of it.
-    read = width + query + (width + config.d_ff if lora is None or _adapts_feed_forward(lora) else 0)
-    kept += narrow * read + (2 * read if lora is not None and lora.dropout else 0)
-    kept += _attention_bytes(config, row_length, narrow, query, key_value, own_generator)
-    if config.gated:  # gate and up, and the activated gate
-        kept += narrow * 3 * config.d_ff
-    elif config.activation != "relu":  # which needs its output alone
-        kept += narrow * config.d_ff
-    if config.dropout:
-        mask = narrow if own_generator else 1
-        kept += 2 * mask * width
-        if config.preset == "classic":
-            kept += (mask + (narrow if config.activation == "relu" else 0)) * config.d_ff
-    return kept
-
-
-def _adapts_feed_forward(lora: LoraSettings) -> bool:
-    """Whether the feed-forward matrices have narrow ones beside them, too."""
-    targets = (lora.targets,) if isinstance(lora.targets, str) else lora.targets
-    return any(each == "all-linear" or each.endswith(FEED_FORWARD_NAMES) for each in targets)
-
-
-def _attention_bytes(
-    config: TransformerConfig, row_length: int, narrow: int, query: int, key_value: int, own_generator: bool
-) -> float:
-    """Queries, keys and values on their ways, and what the attention keeps of its scores, a token."""
-    fused, kept = query + 2 * key_value, 0.0
-    grouped, rotated = key_value != query, config.position == "rope"
-    if config.qk_norm:  # their inputs, normalized forms, and a root mean square a head
-        kept += (FULL * fused if narrow == FULL else FULL * (query + key_value)) + FULL * (query + key_value)
-        kept += FULL * (config.num_heads + config.num_kv_heads)
-    if config.dropout and own_generator:
-        seen = row_length if config.sliding_window else _keys_seen(row_length)
-        return kept + narrow * 3 * query + (FULL + 2) * config.num_heads * seen
-    logsumexp = FULL * config.num_heads
-    if narrow != FULL and own_generator:  # on a CPU the attention is computed in fp32, of copies
-        return kept + FULL * 4 * query + logsumexp
-    if not rotated and not grouped and not config.qk_norm:
-        return kept + narrow * fused + logsumexp
-    if grouped:
-        return kept + narrow * 3 * query + logsumexp
-    return kept + narrow * 2 * query + (0 if config.qk_norm and narrow == FULL else narrow * fused) + logsumexp
-
-
-def _keys_seen(row_length: int) -> float:
-    """Of how many keys a query's scores are kept, on the mean: for some queries at a time, all keys up to the last of them."""
-    blocks, rest = divmod(row_length, QUERIES_AT_ONCE)
-    return (QUERIES_AT_ONCE**2 * blocks * (blocks + 1) / 2 + rest * row_length) / row_length
-
-
-def inference_activation_bytes(config: TransformerConfig, num_tokens: int, product_bytes: int = FULL) -> int:
-    """The most that is there at once where nothing is learned: the stream, and one block's widest products."""
-    query, key_value = config.num_heads * config.head_dim, config.num_kv_heads * config.head_dim
-    attention = query + 2 * key_value + 3 * query
-    feed_forward = config.d_ff * (4 if config.gated else 2)
-    return num_tokens * (2 * FULL * config.d_model + product_bytes * max(attention, feed_forward))
 
 
 def logits_bytes(config: TransformerConfig, num_predicted: int, rank: Rank, learns_projection: bool = True) -> int:

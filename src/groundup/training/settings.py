@@ -11,7 +11,7 @@ from groundup.training.privacy.settings import PrivateTrainingSettings
 
 Optimizer = Literal["adamw", "muon"]
 Schedule = Literal["cosine", "trapezoid", "linear", "constant"]
-Precision = Literal["auto", "fp32", "bf16", "fp16"]
+Precision = Literal["auto", "fp32", "tf32", "bf16", "fp16"]
 Objective = Literal["language_model", "instruction", "preference"]
 Method = Literal["full", "lora"]
 MOST_THREADS = 1024  # systems refuse to start many thousands, and not politely
@@ -96,7 +96,8 @@ class TrainingSettings:
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
     """Where to compute; auto takes a GPU if there is one."""
     precision: Precision = "auto"
-    """Number format of the matrix products; auto is bf16 where the device has units for it, else fp32. Weights stay fp32."""
+    """Number format of the matrix products; auto is bf16 where the device has units for it, else fp32. Weights stay fp32, and tf32 is fp32
+    whose products NVIDIA's cards, from Ampere on, round to 10 bits of mantissa."""
     num_threads: int = 0
     """CPU threads; 0 for one per core. A resumed run keeps its number."""
     compile: bool = False

@@ -13,7 +13,15 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from groundup.device import autocast_dtype, hand_back_freed_memory, keep_freed_memory, set_threads, to_device
+from groundup.device import (
+    autocast_dtype,
+    hand_back_freed_memory,
+    keep_freed_memory,
+    precision_on,
+    products_in_tf32,
+    set_threads,
+    to_device,
+)
 from groundup.model.counts import training_flops
 from groundup.model.transformer import Transformer
 from groundup.run.checkpoints import read_state
@@ -99,7 +107,10 @@ class Machinery:
     optimizer: Optimizer
     guard: StepGuard
     scaler: torch.amp.GradScaler | None
+    precision: str
+    """The number format of the matrix products: fp32, tf32, bf16 or fp16."""
     dtype: torch.dtype | None
+    """The same for autocast; None for fp32 and TF32."""
     shards: Shards
     num_threads: int
     peak_flops: float
@@ -148,6 +159,7 @@ def prepare_machinery(task: Task, resume_from: Path | None = None) -> Machinery:
         optimizer=Optimizer(task.model, settings, parts, dtype, task.ranks),
         guard=StepGuard(settings.spike_sigmas, device),
         scaler=torch.amp.GradScaler(device.type) if dtype == torch.float16 else None,
+        precision=precision_on(device, settings.precision),
         dtype=dtype,
         shards=Shards(task.model, network, parts, num_threads, task.ranks),
         num_threads=num_threads,
@@ -169,6 +181,7 @@ def _sharded_machinery(task: Task, device: torch.device, num_threads: int, dtype
         optimizer=Optimizer(task.model, settings, 1, dtype, task.ranks, sharded.rows),
         guard=StepGuard(settings.spike_sigmas, device),
         scaler=torch.amp.GradScaler(device.type) if dtype == torch.float16 else None,
+        precision=precision_on(device, settings.precision),
         dtype=dtype,
         shards=Shards(sharded.network, sharded.network, 1, num_threads, task.ranks),
         num_threads=num_threads,
@@ -195,8 +208,9 @@ def take_step(task: Task, machinery: Machinery, step: int, factor: float) -> Ste
     batch = to_device(rows, machinery.device)
     num_tokens = max(1, task.count_targets(rows))
     num_terms = max(1, task.count_terms(rows)) if task.count_terms is not None else num_tokens
-    means = _accumulate_gradients(task, machinery, step, batch, num_terms)
-    grad_norm = _update(task.settings, machinery, step, means[0], factor)
+    with products_in_tf32(machinery.precision == "tf32"):
+        means = _accumulate_gradients(task, machinery, step, batch, num_terms)
+        grad_norm = _update(task.settings, machinery, step, means[0], factor)
     num_rows, length = task.rows_read(rows)
     flops = training_flops(task.model.config, num_rows * length, length, num_tokens, machinery.adapter_parameters)
     return Step(means[0], grad_norm, num_tokens, flops, means[1:])
@@ -211,7 +225,8 @@ def _accumulate_gradients(task: Task, machinery: Machinery, step: int, batch: Te
     total = torch.zeros(1 + len(task.figure_names), device=device)
 
     def sums_of(network: nn.Module, rows: Tensor) -> Tensor:
-        with torch.autocast(device.type, machinery.dtype) if machinery.dtype else nullcontext():
+        # Without the cache: each weight is read once on the way there, and where blocks are computed twice their copies need not stay.
+        with torch.autocast(device.type, machinery.dtype, cache_enabled=False) if machinery.dtype else nullcontext():
             return task.loss_sum(network, rows)
 
     def backward(network: nn.Module, rows: Tensor) -> Tensor:

@@ -345,8 +345,8 @@ def told_to_stop(
 PHASES = {
     "data": ("groundup.recipe.train", "prepare_recipe", 1),
     "a step": ("groundup.training.loop", "take_step", 20),
-    "validation and samples": ("groundup.training.loop", "_evaluate_here", 4),
-    "saving": ("groundup.training.loop", "_save", 8),
+    "validation and samples": ("groundup.training.between_steps", "_evaluate_here", 4),
+    "saving": ("groundup.training.loop", "save", 8),
     "the last measurement": ("groundup.recipe.train", "finish", 1),
     "the page": ("groundup.recipe.train", "write_report", 1),
 }

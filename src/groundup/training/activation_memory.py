@@ -1,0 +1,122 @@
+"""How many bytes a network's blocks keep of each token: pure functions of its sizes. Imports no torch.
+
+A block's activations are those that its gradients need (Korthikanti et al. 2022, Reducing Activation Recomputation in Large Transformer
+Models, §4, count them for GPT's block on a GPU; ours differ by layout and format, and a test holds them to what autograd saves).
+"""
+
+from __future__ import annotations
+
+from groundup.model.lora_settings import LoraSettings
+from groundup.model.settings import TransformerConfig
+
+FULL = 4
+"""Bytes of a number in fp32: weights, gradients, moments and the residual stream."""
+FEED_FORWARD_NAMES = (
+    "gate_proj",
+    "up_proj",
+    "down_proj",
+    "c_fc",
+    "c_proj",
+    "feed_forward.input",
+    "feed_forward.output",
+)
+"""What the families call the matrices of the feed-forward network."""
+QUERIES_AT_ONCE = 64
+"""As in model/attention_with_dropout.py."""
+
+
+def training_activation_bytes(
+    config: TransformerConfig,
+    num_tokens: int,
+    row_length: int,
+    product_bytes: int = FULL,
+    *,
+    own_generator: bool = True,
+    checkpointing: bool = False,
+    lora: LoraSettings | None = None,
+) -> int:
+    """What autograd keeps of `num_tokens` tokens in rows of `row_length`, logits aside.
+
+    `own_generator`: dropout draws from the threads' own generators, as on a CPU (model/attention_with_dropout.py), not from PyTorch's.
+    `checkpointing`: each block keeps its input alone, and all of it of one block at a time. `lora`: the weights are frozen, so
+    inputs are kept for the narrow matrices alone.
+    """
+    block = block_activation_bytes(config, row_length, product_bytes, own_generator=own_generator, lora=lora)
+    stream = FULL * config.d_model
+    ends = 2 * stream + (stream if config.norm == "rmsnorm" else 0) + (stream if config.dropout else 0)
+    blocks = config.num_layers * stream + block if checkpointing else config.num_layers * block
+    return round(num_tokens * (blocks + ends))
+
+
+def block_activation_bytes(
+    config: TransformerConfig,
+    row_length: int,
+    product_bytes: int = FULL,
+    *,
+    own_generator: bool = True,
+    lora: LoraSettings | None = None,
+) -> float:
+    """What autograd keeps of one token in one block, in rows of `row_length` tokens."""
+    width, narrow = config.d_model, product_bytes
+    query, key_value = config.num_heads * config.head_dim, config.num_kv_heads * config.head_dim
+    # Both norms: their input, which is the residual stream, one or two numbers a token, and, for the gain of a root-mean-square one, what
+    # it acts on.
+    kept: float = FULL * 2 * width + 2 * FULL * (2 if config.norm == "layernorm" else 1)
+    if config.norm == "rmsnorm" and lora is None:
+        kept += FULL * 2 * width
+    # What the four linear layers read: the norms' outputs, the heads' mix, the activation's. Frozen ones need none of it.
+    read = width + query + (width + config.d_ff if lora is None or _adapts_feed_forward(lora) else 0)
+    kept += narrow * read + (2 * read if lora is not None and lora.dropout else 0)
+    kept += _attention_bytes(config, row_length, narrow, query, key_value, own_generator)
+    if config.gated:  # gate and up, and the activated gate
+        kept += narrow * 3 * config.d_ff
+    elif config.activation != "relu":  # which needs its output alone
+        kept += narrow * config.d_ff
+    if config.dropout:
+        mask = narrow if own_generator else 1
+        kept += 2 * mask * width
+        if config.preset == "classic":
+            kept += (mask + (narrow if config.activation == "relu" else 0)) * config.d_ff
+    return kept
+
+
+def _adapts_feed_forward(lora: LoraSettings) -> bool:
+    """Whether the feed-forward matrices have narrow ones beside them, too."""
+    targets = (lora.targets,) if isinstance(lora.targets, str) else lora.targets
+    return any(each == "all-linear" or each.endswith(FEED_FORWARD_NAMES) for each in targets)
+
+
+def _attention_bytes(
+    config: TransformerConfig, row_length: int, narrow: int, query: int, key_value: int, own_generator: bool
+) -> float:
+    """Queries, keys and values on their ways, and what the attention keeps of its scores, a token."""
+    fused, kept = query + 2 * key_value, 0.0
+    grouped, rotated = key_value != query, config.position == "rope"
+    if config.qk_norm:  # their inputs, normalized forms, and a root mean square a head
+        kept += (FULL * fused if narrow == FULL else FULL * (query + key_value)) + FULL * (query + key_value)
+        kept += FULL * (config.num_heads + config.num_kv_heads)
+    if config.dropout and own_generator:
+        seen = row_length if config.sliding_window else _keys_seen(row_length)
+        return kept + narrow * 3 * query + (FULL + 2) * config.num_heads * seen
+    logsumexp = FULL * config.num_heads
+    if narrow != FULL and own_generator:  # on a CPU the attention is computed in fp32, of copies
+        return kept + FULL * 4 * query + logsumexp
+    if not rotated and not grouped and not config.qk_norm:
+        return kept + narrow * fused + logsumexp
+    if grouped:
+        return kept + narrow * 3 * query + logsumexp
+    return kept + narrow * 2 * query + (0 if config.qk_norm and narrow == FULL else narrow * fused) + logsumexp
+
+
+def _keys_seen(row_length: int) -> float:
+    """Of how many keys a query's scores are kept, on the mean: for some queries at a time, all keys up to the last of them."""
+    blocks, rest = divmod(row_length, QUERIES_AT_ONCE)
+    return (QUERIES_AT_ONCE**2 * blocks * (blocks + 1) / 2 + rest * row_length) / row_length
+
+
+def inference_activation_bytes(config: TransformerConfig, num_tokens: int, product_bytes: int = FULL) -> int:
+    """The most that is there at once where nothing is learned: the stream, and one block's widest products."""
+    query, key_value = config.num_heads * config.head_dim, config.num_kv_heads * config.head_dim
+    attention = query + 2 * key_value + 3 * query
+    feed_forward = config.d_ff * (4 if config.gated else 2)
+    return num_tokens * (2 * FULL * config.d_model + product_bytes * max(attention, feed_forward))
