@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from groundup.language_model import sliced_scores
 from groundup.language_model.token_losses import TOKENS_AT_ONCE
 from groundup.model.attention_with_dropout import QUERIES_AT_ONCE
 from groundup.model.dropout import Dropout
@@ -120,6 +121,7 @@ def test_the_limits_are_those_of_the_code_that_they_are_copied_from() -> None:
     assert memory.LARGEST_KEPT == LARGE_NETWORK
     assert memory.FEW_LOGITS == FEW_LOGITS
     assert memory.LOGITS_AT_ONCE == {"cpu": LOGITS_AT_ONCE, "cuda": LOGITS_ON_A_GPU}
+    assert memory.VALIDATION_LOGITS == sliced_scores.LOGITS_AT_ONCE
     assert memory.VALIDATION_TOKENS == TOKENS_AT_ONCE
     assert activation_memory.QUERIES_AT_ONCE == QUERIES_AT_ONCE
 

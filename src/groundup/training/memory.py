@@ -18,6 +18,8 @@ from groundup.training.settings import TrainingSettings
 
 LOGITS_AT_ONCE = {"cpu": 2**24, "cuda": 2**28}
 """As in objectives/token_loss.py: how many logits there are at a time."""
+VALIDATION_LOGITS = 2**18
+"""As in language_model/sliced_scores.py, which validation's losses come of."""
 LARGEST_KEPT = 30_000_000
 """As `LARGE_NETWORK` in training/step.py: parameters up to which the C library keeps what is freed."""
 HELD_IN_STEPS, HELD_IN_READING = 1.8, 1.1
@@ -285,7 +287,7 @@ def room_bytes(config: TransformerConfig, num_predicted: int, rank: Rank) -> int
 
 def validation_logits_bytes(config: TransformerConfig, num_tokens: int) -> int:
     """Logits of some tokens, and their logarithms, where nothing is learned."""
-    return 2 * FULL * min(num_tokens * config.vocab_size, LOGITS_AT_ONCE["cpu"])
+    return 2 * FULL * min(num_tokens * config.vocab_size, VALIDATION_LOGITS)
 
 
 def update_bytes(config: TransformerConfig, settings: TrainingSettings, rank: Rank) -> int:
