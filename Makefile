@@ -46,6 +46,7 @@ install: .venv/.dev
 
 demo: .venv/.core
 	@$(BIN)/groundup train shakespeare --resume
+	@echo "        (after  source .venv/bin/activate, so that the shell finds groundup)"
 
 check: .venv/.dev
 	@$(BIN)/ruff format --check --quiet . || { echo "run: make format" >&2; exit 1; }

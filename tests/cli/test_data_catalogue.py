@@ -73,7 +73,7 @@ def test_a_text_is_verified_counted_and_written(
     get("notes")
     shown = capsys.readouterr().out
     assert "de 21, en 7" in shown
-    assert shown.endswith("groundup train shakespeare data.source=notes\n")
+    assert shown.endswith("groundup train shakespeare data.source=notes --run runs/notes\n")
 
 
 def test_nothing_is_overwritten(notes: CatalogueEntry, tmp_path: Path) -> None:
@@ -96,7 +96,7 @@ def test_conversations_are_written_as_rows(
     get("notes", output=tmp_path)
     row = {"id": "notes/one", "messages": messages, "source": "notes", "license": "MIT", "language": "en"}
     assert json.loads((tmp_path / "notes.jsonl").read_text()) == row
-    assert capsys.readouterr().out.endswith("groundup train instruct data.source=notes\n")
+    assert capsys.readouterr().out.endswith("groundup train instruct data.source=notes --run runs/notes\n")
 
 
 @pytest.mark.usefixtures("notes")

@@ -40,6 +40,7 @@ def test_figures_worked_by_hand() -> None:
     low, high = intervals["accuracy"].low, intervals["accuracy"].high
     assert (low, high) == pytest.approx((1 / 3, 1))  # the first document twice, the second twice
     bins = rows.calibration()
+    assert {type(value) for each in bins for value in each.values()} == {int, float}
     assert [(each["from"], each["tokens"]) for each in bins] == [(2 / 15, 1), (9 / 15, 2), (14 / 15, 1)]
     assert bins[1]["confidence"] == pytest.approx(0.63)
     assert bins[1]["accuracy"] == 0.5

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ from tests.model.test_gguf_file import network, write
 from tests.tokens.test_gguf_vocabulary import byte_pair_facts
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from groundup.errors import DataError, ModelError, TokenizerError
+from groundup.errors import DataError, MissingExtraError, ModelError, TokenizerError
 from groundup.language_model import LanguageModel
 from groundup.language_model.locate import find_model
 from groundup.model.directory import save_model
@@ -22,6 +23,13 @@ from groundup.model.directory import save_model
 @pytest.fixture(autouse=True)
 def own_cache(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("GROUNDUP_CACHE", str(tmp_path / "cache"))
+
+
+def test_nothing_is_fetched_that_could_not_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "gguf", None)
+    with pytest.raises(MissingExtraError, match=r"reading smollm2-135m-instruct .*pip install 'groundup\[gguf\]'"):
+        find_model("smollm2-135m-instruct")
+    assert not (tmp_path / "cache" / "archives").exists()
 
 
 def test_a_gguf_file_is_converted_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -59,6 +59,7 @@ def test_a_name_like_no_other_gets_a_list(tmp_path: Path, monkeypatch: pytest.Mo
     with pytest.raises(ModelError, match=r"; did you mean hf://owner/name\?$"):
         find_model("owner/name")
     make(tmp_path / "runs" / "shakespeare" / "manifest.json", tmp_path / "runs" / "other" / "manifest.json")
+    make(tmp_path / "runs" / "text" / "prepared.json")  # what `data prepare` wrote is no run
     with pytest.raises(ModelError, match=r"; runs here: runs/other, runs/shakespeare$"):
         find_model("xyz")
 

@@ -141,7 +141,7 @@ def get(
     print_table(table)
     if isinstance(entry, CatalogueEntry):
         recipe = "instruct" if entry.conversations else "shakespeare"
-        print(f"train on it with:  groundup train {recipe} data.source={entry.name}")
+        print(f"train on it with:  groundup train {recipe} data.source={entry.name} --run runs/{entry.name}")
 
 
 def _get_text(entry: CatalogueEntry, cache: Path, output: Path | None) -> dict[str, Any]:

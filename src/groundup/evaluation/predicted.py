@@ -73,8 +73,8 @@ class Predicted:
                 "from": number / BINS,
                 "to": (number + 1) / BINS,
                 "tokens": round(counted[number]),
-                "confidence": confidence[number] / counted[number],
-                "accuracy": right[number] / counted[number],
+                "confidence": float(confidence[number] / counted[number]),
+                "accuracy": float(right[number] / counted[number]),
             }
             for number in np.flatnonzero(counted).tolist()
         ]

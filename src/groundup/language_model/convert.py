@@ -13,7 +13,7 @@ from groundup.errors import ModelError, TokenizerError
 from groundup.files import sha256_file
 from groundup.text.cache import cache_directory, locked
 from groundup.text.catalogue import MODELS
-from groundup.text.fetch import fetch_model
+from groundup.text.fetch import fetch_model, is_fetched
 from groundup.text.remote import fetch_hub
 from groundup.tokens.existing import HUB_FILES as TOKENIZER_FILES
 
@@ -41,8 +41,16 @@ def tell(line: str) -> None:
 
 
 def directory_of_catalogue(name: str, say: Say = tell) -> Path:
-    """The directory of a model of the catalogue, fetched and converted once."""
-    return directory_of_gguf(fetch_model(MODELS[name], cache_directory(), say), say)
+    """The directory of a model of the catalogue, fetched and converted once.
+
+    Raises `MissingExtraError` before anything is fetched that couldn't be read without the gguf package.
+    """
+    entry, cache = MODELS[name], cache_directory()
+    if not is_fetched(entry, cache):
+        from groundup.model.gguf_file import require_gguf
+
+        require_gguf(name)
+    return directory_of_gguf(fetch_model(entry, cache, say), say)
 
 
 def directory_of_hub(name: str, say: Say = tell) -> Path:

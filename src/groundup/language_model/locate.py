@@ -68,7 +68,7 @@ def verify_as_written(directory: Path) -> None:
 def _hint(directory: Path) -> str:
     """What the user may have meant: among the runs of the working directory, or a text to train on."""
     folder = Path("runs")
-    names = sorted(run.name for run in folder.iterdir() if run.is_dir()) if folder.is_dir() else []
+    names = sorted(run.name for run in folder.iterdir() if RunDirectory(run).started) if folder.is_dir() else []
     close = difflib.get_close_matches(directory.name, names, n=1)
     if close:
         return f"; did you mean {folder / close[0]}?"

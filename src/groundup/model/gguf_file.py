@@ -5,6 +5,7 @@ Weights that are quantized are dequantized by the `gguf` package, one at a time.
 
 from __future__ import annotations
 
+import importlib.util
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -94,15 +95,20 @@ class GgufFile:
     """How many tensors are stored in which form, such as Q4_1."""
 
 
+def require_gguf(name: str) -> None:
+    """Raise `MissingExtraError` when the package that reads GGUF files isn't installed: before `name` is fetched, not after."""
+    if importlib.util.find_spec("gguf") is None:
+        raise MissingExtraError(f"reading {name}", "gguf")
+
+
 def read_gguf(path: Path) -> GgufFile:
     """Open a GGUF file; its weights are read when they are asked for.
 
     Raises `ModelError` for a file that is none, is damaged, or holds a network that we don't have, `MissingExtraError` without the package.
     """
-    try:
-        from gguf import GGUFReader
-    except ModuleNotFoundError:
-        raise MissingExtraError(f"reading {path.name}", "gguf") from None
+    require_gguf(path.name)
+    from gguf import GGUFReader
+
     if not path.is_file():
         raise ModelError(f"{path}: there is no such file; name a .gguf file")
     try:
