@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from groundup.errors import DataError
+from groundup.evaluation.student import quantile
 
 Statistic = Callable[[NDArray[np.float64]], float]
 
@@ -99,6 +100,23 @@ def mean_share(values: ArrayLike, statistic: Statistic = mean, seed: int = 0) ->
     return proportion(round(found.value * found.n), found.n) if found.value in (0.0, 1.0) else found
 
 
+def mean_of_few(values: NDArray[np.float64], lowest: float, highest: float) -> Interval:
+    """The mean of values (n,) that lie from `lowest` to `highest`, with Student's interval, cut there; NaN of a single value. For a few a
+    bootstrap's percentiles are too sure (Hesterberg 2015, §5).
+
+    Values that are all the same would make Student sure, as they make a bootstrap: there it is the interval of `mean_share`. So many may
+    be unlike these as `proportion` has it where none of n is, and each of them at either end.
+    """
+    found, n = float(values.mean()), len(values)
+    if n < 2:
+        return Interval(found, math.nan, math.nan, n)
+    if np.ptp(values) == 0:
+        unlike = proportion(0, n).high
+        return Interval(found, found - unlike * (found - lowest), found + unlike * (highest - found), n)
+    half = quantile(n - 1) * float(values.std(ddof=1)) / math.sqrt(n)
+    return Interval(found, max(lowest, found - half), min(highest, found + half), n)
+
+
 def paired(a: ArrayLike, b: ArrayLike, statistic: Statistic = mean, seed: int = 0, samples: int = 10_000) -> Paired:
     """Compare a figure of two models over the same rows: (n,) or (n, k) each, row i of both being the same item.
 
@@ -162,22 +180,9 @@ def middle(drawn: NDArray[np.float64], n: int) -> tuple[float, float]:
     known = drawn[~np.isnan(drawn)]
     if n < 2 or not len(known):
         return math.nan, math.nan
-    tail = math.erfc(math.sqrt(n / (n - 1) / 2) * _student(n - 1)) / 2
+    tail = math.erfc(math.sqrt(n / (n - 1) / 2) * quantile(n - 1)) / 2
     low, high = np.quantile(known, [tail, 1 - tail]).tolist()
     return low, high
-
-
-def _student(freedom: int) -> float:
-    """The 97.5 % quantile of Student's distribution, by the expansion of Fisher and Cornish (1960; Abramowitz and Stegun 26.7.5)."""
-    z = Z
-    terms = (
-        z,
-        (z**3 + z) / 4,
-        (5 * z**5 + 16 * z**3 + 3 * z) / 96,
-        (3 * z**7 + 19 * z**5 + 17 * z**3 - 15 * z) / 384,
-        (79 * z**9 + 776 * z**7 + 1482 * z**5 - 1920 * z**3 - 945 * z) / 92160,
-    )
-    return sum(term / float(freedom) ** power for power, term in enumerate(terms))
 
 
 def _draws(n: int, samples: int, generator: np.random.Generator) -> Iterator[NDArray[np.int64]]:
