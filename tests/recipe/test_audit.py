@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -122,6 +123,24 @@ def test_what_was_planted_often_is_exposed_and_what_was_never_seen_is_not(plante
     secrets = [canary.secret for canary in draw_canaries(load_recipe(str(planted)).data.canaries)]
     written = json.dumps(found["tables"]) + found["cannot_say"]
     assert not [secret for secret in secrets if re.search(rf"(?<![\d.]){secret}(?!\d)", written)]
+
+
+def test_an_audit_of_other_settings_leaves_what_was_found_before(planted: Path) -> None:
+    told: list[str] = []
+
+    def audited(*settings: str) -> dict[str, Any]:
+        audit(planted, ["canaries"], read_audit_settings(None, ["memorization.candidates=0", *settings]), told.append)
+        return read_measurements(RunDirectory(planted))
+
+    first = audited()["audits/canaries.json"]
+    assert not told
+    kept = audited("seed=1")
+    assert told == ["audits/canaries.json, measured with other settings, stays: this is kept as audits/canaries-2.json"]
+    assert kept["audits/canaries.json"] == first
+    assert kept["audits/canaries-2.json"]["settings"]["seed"] == 1
+    assert set(audited("fairness.continuations=9")) == set(kept)  # none of its settings, so it is the same again
+    assert set(audited("seed=1")) == set(kept)
+    (planted / "audits" / "canaries-2.json").unlink()
 
 
 def test_personal_data_that_was_read_often_comes_out_and_is_only_counted(planted: Path) -> None:
