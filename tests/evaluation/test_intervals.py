@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import astuple
 from itertools import product
 
 import numpy as np
@@ -107,9 +108,22 @@ def test_a_shares_interval_is_wilsons(successes: int, n: int) -> None:
 
 
 def test_a_share_of_none_or_all_is_not_taken_for_certain() -> None:
-    assert mean_share([0.0] * 16) == proportion(0, 16)
-    assert mean_share([[2, 2], [3, 3]], ratio) == proportion(2, 2)
+    for values, expected in (([0.0] * 16, proportion(0, 16)), ([1.0] * 7, proportion(7, 7)), ([0.0], proportion(0, 1))):
+        assert astuple(mean_share(values)) == pytest.approx(astuple(expected))
+    assert astuple(mean_share([[2, 2], [3, 3]], ratio)) == pytest.approx(astuple(proportion(2, 2)))
     assert mean_share([0.5, 0.0, 1.0], seed=3) == bootstrap([0.5, 0.0, 1.0], seed=3)
+
+
+def test_rows_that_are_all_alike_do_not_say_how_others_vary() -> None:
+    """By Wilson up to 27.75 % of others may be unlike ten of a kind; where a figure has ends, the interval counts those as lying there."""
+    unlike = stats.binomtest(0, 10).proportion_ci(method="wilson").high
+    sevenths = [[number / 7, number] for number in range(1, 11)]  # whose ratio is the same but for rounding
+    for found in (bootstrap([4.2] * 10), bootstrap(sevenths, ratio), paired([2.0] * 10, [1.0] * 10).difference):
+        assert math.isnan(found.low)
+        assert math.isnan(found.high)
+    ties, best = mean_share([0.5] * 10), mean_share([5.0] * 10, lowest=1, highest=5)
+    assert (ties.low, ties.high) == pytest.approx((0.5 - unlike / 2, 0.5 + unlike / 2))
+    assert (best.low, best.high) == pytest.approx((5 - 4 * unlike, 5))
 
 
 def test_the_interval_of_a_mean_is_scipys_within_what_can_be() -> None:
@@ -133,13 +147,12 @@ def test_few_exposures_hold_their_mean(n: int) -> None:
 
 
 def test_few_values_that_are_all_alike_are_not_taken_for_certain() -> None:
-    """None of ten is unlike them, so, by Wilson, up to 27.75 % may be, and each of these lie at either end."""
     unlike = stats.binomtest(0, 10).proportion_ci(method="wilson").high
     assert unlike == pytest.approx(0.2775, abs=5e-5)
     at_most, between = mean_of_few(np.full(10, 8.0), 0.0, 8.0), mean_of_few(np.full(10, 3.0), 1.0, 8.0)
     assert (at_most.value, at_most.low, at_most.high) == pytest.approx((8.0, 8.0 * (1 - unlike), 8.0))
     assert (between.low, between.high) == pytest.approx((3.0 - 2.0 * unlike, 3.0 + 5.0 * unlike))
-    assert mean_of_few(np.full(10, 0.0), 0.0, 1.0) == mean_share([0.0] * 10)
+    assert mean_of_few(np.zeros(10), 0.0, 1.0) == mean_share([0.0] * 10)
 
 
 def test_exposures_that_are_mostly_the_highest_hold_their_mean() -> None:

@@ -199,7 +199,7 @@ def test_the_command_prints_what_it_keeps(planted: Path) -> None:
     assert printed["personal_data"]["figures"]["texts_written"] == 2
     shown = CliRunner().invoke(app, ["audit", str(planted), "--only", "extraction,membership", *told])
     assert "This cannot say:" in shown.stdout
-    assert "(too few for an interval), n = 2" in shown.stdout
+    assert "(no interval), n = 2" in shown.stdout
     assert "what was held out is another part of the text" in shown.stderr
 
 
