@@ -156,6 +156,20 @@ def test_a_measurement_is_of_the_model_that_is_there(copy: Path) -> None:
     assert "model is not the model that was measured" in verify(copy)[-1].detail
 
 
+def test_a_measurement_that_is_written_anew_with_the_manifest_s_line_of_it_has_another_seal(copy: Path) -> None:
+    run = RunDirectory(copy)
+    file = write_measurement(run, "audits", "membership", {"auc": 0.9})
+    write_card(copy, copy / "model")
+    copy_evidence(copy, copy / "model")
+    seal = run.seal()
+    with_new_checksum(file, lambda measured: measured["figures"].update(auc=0.5))  # type: ignore[attr-defined]
+    measurements = {"audits/membership.json": sha256_file(file)}
+    with_new_checksum(copy / "manifest.json", lambda manifest: manifest.update(measurements=measurements))
+    told = {link.name: link.state for link in verify(copy)}
+    assert (told["audits/membership.json"], told["model/evidence"]) == ("whole", "other")
+    assert run.seal() != seal
+
+
 def test_a_measurement_that_was_renamed_brought_or_deleted_is_told(copy: Path) -> None:
     file = write_measurement(RunDirectory(copy), "audits", "membership", {"auc": 0.9})
     file.rename(copy / "audits" / "canaries.json")
