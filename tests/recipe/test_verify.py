@@ -13,7 +13,7 @@ from safetensors.numpy import load_file, save_file
 
 from groundup.errors import GroundupError, RunError
 from groundup.files import sha256_file
-from groundup.recipe.replay import replay
+from groundup.recipe.replay import Replay, replay
 from groundup.recipe.train import TrainedRun, train
 from groundup.recipe.verify import verify
 from groundup.report.card import write_card
@@ -84,6 +84,11 @@ def test_an_edited_manifest_is_found_with_its_checksum_and_without(copy: Path) -
 def test_a_manifest_that_is_written_anew_with_all_that_names_it_has_another_seal(run: TrainedRun, copy: Path) -> None:
     with_new_checksum(copy / "manifest.json", lambda manifest: manifest.update(created="2020-01-01"))
     assert RunDirectory(copy).seal() != RunDirectory(run.path).seal()
+
+
+def test_one_line_is_the_same_and_several_are() -> None:
+    assert str(Replay(20, 27, False, 1)) == "steps 21 to 27 trained again: 1 logged line is the same, bit for bit"
+    assert str(Replay(20, 40, True, 1)).endswith("the optimizer's state and 1 logged line are the same, bit for bit")
 
 
 def test_each_file_that_is_touched_is_named(copy: Path) -> None:
