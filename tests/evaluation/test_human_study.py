@@ -104,8 +104,12 @@ def test_one_that_was_always_preferred_is_not_so_for_certain(study: Study) -> No
     for prompt in range(5):
         rate_for(study, "Rosa", prompt, 0)
     figures = results(study)
-    assert figures["preferences"][0]["share_a"] == proportion(5, 5).as_plain()
+    assert figures["preferences"][0]["share_a"] == pytest.approx(proportion(5, 5).as_plain())
     assert [(one["strength"]["low"], one["strength"]["high"]) for one in figures["strengths"]] == [(None, None)] * 2
+    unlike = proportion(0, 5).high  # each scored 3 each time, of 1 to 5
+    score = figures["scores"]["helpful"]["anna"]
+    assert (score["low"], score["high"]) == pytest.approx((3 - 2 * unlike, 3 + 2 * unlike))
+    assert (figures["score_differences"][0]["difference"]["low"], figures["score_differences"][0]["p"]) == (None, 1)
 
 
 def test_neither_the_page_s_name_of_a_pair_nor_the_command_s_seed_tells_which_answer_is_whose(

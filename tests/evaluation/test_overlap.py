@@ -107,6 +107,7 @@ def test_distinct_n_by_hand() -> None:
     assert two is not None
     assert one.value == 3 / 5  # a, b, c of five words
     assert two.value == 1  # a b, b a, b c
+    assert math.isnan(two.low)  # without either text it would be 1, too
     # Left out in turn: {b, c} of 2, {a, b} of 3. Their variance is 1/36, times n - 1 = 1.
     assert one.low == pytest.approx(3 / 5 - 1.959964 / 6)
     assert distinct(["", "!"], 1) is None

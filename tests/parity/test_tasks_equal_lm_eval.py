@@ -174,6 +174,30 @@ def test_our_scorer_and_our_adapter_give_the_figures_of_hf(
     )
 
 
+def test_log_likelihoods_in_fp32_are_those_of_hf_in_float64(model: LanguageModel, saved: Path, text_file: Path) -> None:
+    """600 of them: contexts of up to eleven words, or none, four endings after each, of one to six words. In float64 lm-eval's own rounding
+    is no part of what they are held to."""
+    from lm_eval.api.instance import Instance  # type: ignore[import-untyped]
+    from lm_eval.models.huggingface import HFLM
+
+    from groundup.evaluation.tasks.lm_eval_model import GroundupLM
+
+    words = text_file.read_text(encoding="utf-8").split()
+    asked = [
+        (" ".join(words[start : start + start % 12]), " " + " ".join(words[place : place + 1 + place % 6]))
+        for start in range(0, 1500, 10)
+        for place in range(start + 20, start + 24)
+    ]
+    requests = [Instance("loglikelihood", {}, one, number) for number, one in enumerate(asked)]
+    hf = HFLM(pretrained=str(saved), device="cpu", dtype="float64", batch_size=8)
+    expected = hf.loglikelihood(requests, disable_tqdm=True)
+    ours = GroundupLM(model).loglikelihood(requests, disable_tqdm=True)
+    assert len(ours) == 600
+    assert np.ptp([value for value, _ in expected]) > 10  # they differ by far more than is allowed
+    assert [value for value, _ in ours] == pytest.approx([value for value, _ in expected], abs=1e-4, rel=0)
+    assert [greedy for _, greedy in ours] == [greedy for _, greedy in expected]
+
+
 TEMPLATE = (
     "{% for message in messages %}<{{ message.role }}>{{ message.content }}</s>{% endfor %}"
     "{% if add_generation_prompt %}<assistant>{% endif %}"

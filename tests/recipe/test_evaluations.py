@@ -12,7 +12,7 @@ import pytest
 
 import groundup as gu
 from groundup.cli.evaluate import evaluate as command
-from groundup.errors import DataError, GroundupError, SettingError
+from groundup.errors import DataError, GenerationError, GroundupError, SettingError
 from groundup.recipe.evaluate_against import evaluate_against
 from groundup.recipe.evaluate_generations import evaluate_generations, write
 from groundup.recipe.evaluated_text import EvaluatedText, group_documents
@@ -203,6 +203,12 @@ def test_replies_are_written_side_by_side(tiny_base: Path) -> None:
     rows = [ReferenceRow([{"role": "user", "content": text}], ("",)) for text in asked]
     alone = [model.chat([{"role": "user", "content": text}], temperature=0, max_new_tokens=9) for text in asked]
     assert write(model, rows, 9) == alone
+
+
+def test_a_prompt_that_cannot_be_asked_is_named(run: TrainedRun) -> None:
+    rows = [ReferenceRow("You", ("",)), ReferenceRow("half \ud800", ("",))]
+    with pytest.raises(GenerationError, match=r"item 2 cannot be asked: character 5 of the text is U\+D800"):
+        write(gu.load(run.path), rows, 3)
 
 
 def test_rows_that_cannot_be_used_are_named(questions: Path, tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from safetensors.numpy import load_file, save_file
 
 from groundup.errors import GroundupError, RunError
 from groundup.files import sha256_file
-from groundup.recipe.replay import replay
+from groundup.recipe.replay import Replay, replay
 from groundup.recipe.train import TrainedRun, train
 from groundup.recipe.verify import verify
 from groundup.report.card import write_card
@@ -86,6 +86,11 @@ def test_a_manifest_that_is_written_anew_with_all_that_names_it_has_another_seal
     assert RunDirectory(copy).seal() != RunDirectory(run.path).seal()
 
 
+def test_one_line_is_the_same_and_several_are() -> None:
+    assert str(Replay(20, 27, False, 1)) == "steps 21 to 27 trained again: 1 logged line is the same, bit for bit"
+    assert str(Replay(20, 40, True, 1)).endswith("the optimizer's state and 1 logged line are the same, bit for bit")
+
+
 def test_each_file_that_is_touched_is_named(copy: Path) -> None:
     for name, link in (
         ("recipe.toml", "recipe.toml"),
@@ -154,6 +159,20 @@ def test_a_measurement_is_of_the_model_that_is_there(copy: Path) -> None:
     assert broken(copy) == "model"  # whose files nobody names
     with_new_checksum(copy / "result.json", lambda result: result.pop("model_files"))  # as of an older Groundup
     assert "model is not the model that was measured" in verify(copy)[-1].detail
+
+
+def test_a_measurement_that_is_written_anew_with_the_manifest_s_line_of_it_has_another_seal(copy: Path) -> None:
+    run = RunDirectory(copy)
+    file = write_measurement(run, "audits", "membership", {"auc": 0.9})
+    write_card(copy, copy / "model")
+    copy_evidence(copy, copy / "model")
+    seal = run.seal()
+    with_new_checksum(file, lambda measured: measured["figures"].update(auc=0.5))  # type: ignore[attr-defined]
+    measurements = {"audits/membership.json": sha256_file(file)}
+    with_new_checksum(copy / "manifest.json", lambda manifest: manifest.update(measurements=measurements))
+    told = {link.name: link.state for link in verify(copy)}
+    assert (told["audits/membership.json"], told["model/evidence"]) == ("whole", "other")
+    assert run.seal() != seal
 
 
 def test_a_measurement_that_was_renamed_brought_or_deleted_is_told(copy: Path) -> None:

@@ -99,7 +99,7 @@ def shown(figure: Figure) -> str:
 
     if isinstance(figure, Interval):
         if figure.low != figure.low:  # NaN
-            return f"{figure.value:.4f} (too few for an interval), n = {figure.n:,}"
+            return f"{figure.value:.4f} (no interval), n = {figure.n:,}"
         return f"{figure.value:.4f} [{figure.low:.4f}, {figure.high:.4f}], n = {figure.n:,}"
     if figure is None:
         return "–"

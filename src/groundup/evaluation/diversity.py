@@ -30,8 +30,12 @@ def distinct(texts: Sequence[str], n: int) -> Interval | None:
     if len(texts) < 2 or not left.all():
         return Interval(float(value), math.nan, math.nan, len(texts))
     without = (len(holders) - alone) / left
-    half = Z * math.sqrt((len(texts) - 1) * float(without.var()))
-    return Interval(float(value), max(0.0, float(value) - half), min(1.0, float(value) + half), len(texts))
+    half = (
+        Z * math.sqrt((len(texts) - 1) * float(without.var())) or math.nan
+    )  # alike, texts say nothing of how others vary
+    return Interval(
+        float(value), float(np.maximum(0.0, value - half)), float(np.minimum(1.0, value + half)), len(texts)
+    )
 
 
 def repetition(text: str) -> float | None:

@@ -15,10 +15,12 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from groundup.errors import DataError
+from groundup.evaluation.student import quantile
 
 Statistic = Callable[[NDArray[np.float64]], float]
 
 Z = 1.959963984540054  # the normal distribution's 97.5 % quantile
+ROUNDING = 1e-12  # by which, in relation to a figure, the same sums in another order may differ
 _BLOCK = 1 << 22  # numbers that are drawn at a time: 32 MiB
 
 
@@ -28,7 +30,7 @@ class Interval:
 
     value: float
     low: float
-    """NaN, as is `high`, where it cannot be said: of a single row."""
+    """NaN, as is `high`, where it cannot be said: of a single row, or of rows that are all alike."""
     high: float
     n: int
     """Rows that it was taken over: documents, items."""
@@ -91,12 +93,33 @@ def proportion(successes: int, n: int) -> Interval:
     return Interval(share, low, 1.0 if successes == n else middle + half, n)
 
 
-def mean_share(values: ArrayLike, statistic: Statistic = mean, seed: int = 0) -> Interval:
-    """A mean or a ratio that lies from 0 to 1, as those of the rows do, with its bootstrap interval. Where it is 0 or 1, and so is every
-    row, a bootstrap would be sure: there the interval is `proportion`'s. For so large may the share of rows be that are not like these, and
-    the mean is no farther off than if each of them were at the other end."""
+def mean_share(
+    values: ArrayLike, statistic: Statistic = mean, seed: int = 0, lowest: float = 0.0, highest: float = 1.0
+) -> Interval:
+    """A mean or a ratio that lies from `lowest` to `highest`, as those of the rows do, with its bootstrap interval, and where all rows are
+    alike, of which there is none, that of `alike`."""
     found = bootstrap(values, statistic, seed)
-    return proportion(round(found.value * found.n), found.n) if found.value in (0.0, 1.0) else found
+    none = found.n > 1 and math.isnan(found.low)
+    return alike(found.value, found.n, lowest, highest) if none or found.value in (lowest, highest) else found
+
+
+def alike(value: float, n: int, lowest: float, highest: float) -> Interval:
+    """The mean of n values that are all the same, with its interval. So many of others may be unlike these as `proportion` has it where
+    none of n is, and the mean is no farther off than if each of these were at the one end or the other."""
+    unlike = proportion(0, n).high
+    return Interval(value, value - unlike * (value - lowest), value + unlike * (highest - value), n)
+
+
+def mean_of_few(values: NDArray[np.float64], lowest: float, highest: float) -> Interval:
+    """The mean of values (n,) that lie from `lowest` to `highest`, with Student's interval, cut there; where all are the same, of which
+    it would be sure, that of `alike`; NaN of a single value. For a few a bootstrap's percentiles are too sure (Hesterberg 2015, §5)."""
+    found, n = float(values.mean()), len(values)
+    if n < 2:
+        return Interval(found, math.nan, math.nan, n)
+    if np.ptp(values) == 0:
+        return alike(found, n, lowest, highest)
+    half = quantile(n - 1) * float(values.std(ddof=1)) / math.sqrt(n)
+    return Interval(found, max(lowest, found - half), min(highest, found + half), n)
 
 
 def paired(a: ArrayLike, b: ArrayLike, statistic: Statistic = mean, seed: int = 0, samples: int = 10_000) -> Paired:
@@ -157,27 +180,14 @@ def middle(drawn: NDArray[np.float64], n: int) -> tuple[float, float]:
     more than 95 % of it, since n rows vary less than what they were drawn from: the expanded percentile interval (Hesterberg 2015).
 
     So a mean's interval is as wide as Student's, not as the normal distribution's with a variance over n; of 20 rows by 10 %, of 100 by
-    2 %. NaN of a single row, which says nothing of how rows vary.
+    2 %. NaN of a single row, and of rows that are all alike, which say nothing of how rows vary.
     """
     known = drawn[~np.isnan(drawn)]
     if n < 2 or not len(known):
         return math.nan, math.nan
-    tail = math.erfc(math.sqrt(n / (n - 1) / 2) * _student(n - 1)) / 2
+    tail = math.erfc(math.sqrt(n / (n - 1) / 2) * quantile(n - 1)) / 2
     low, high = np.quantile(known, [tail, 1 - tail]).tolist()
-    return low, high
-
-
-def _student(freedom: int) -> float:
-    """The 97.5 % quantile of Student's distribution, by the expansion of Fisher and Cornish (1960; Abramowitz and Stegun 26.7.5)."""
-    z = Z
-    terms = (
-        z,
-        (z**3 + z) / 4,
-        (5 * z**5 + 16 * z**3 + 3 * z) / 96,
-        (3 * z**7 + 19 * z**5 + 17 * z**3 - 15 * z) / 384,
-        (79 * z**9 + 776 * z**7 + 1482 * z**5 - 1920 * z**3 - 945 * z) / 92160,
-    )
-    return sum(term / float(freedom) ** power for power, term in enumerate(terms))
+    return (math.nan, math.nan) if high - low <= ROUNDING * max(abs(low), abs(high)) else (low, high)
 
 
 def _draws(n: int, samples: int, generator: np.random.Generator) -> Iterator[NDArray[np.int64]]:

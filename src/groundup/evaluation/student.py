@@ -1,4 +1,4 @@
-"""Student's t distribution: how sure the mean of a few values is, of which a bootstrap's percentiles are too sure (Hesterberg 2015, §5)."""
+"""Student's t distribution."""
 
 from __future__ import annotations
 
@@ -6,20 +6,8 @@ import functools
 import math
 
 import numpy as np
-from numpy.typing import NDArray
-
-from groundup.evaluation.intervals import Interval
 
 STEPS = 20_001
-
-
-def mean_of_few(values: NDArray[np.float64], lowest: float, highest: float) -> Interval:
-    """The mean of values (n,) with Student's interval, cut at the least and the most that there could be; NaN of a single value."""
-    mean, n = float(values.mean()), len(values)
-    if n < 2:
-        return Interval(mean, math.nan, math.nan, n)
-    half = quantile(n - 1) * float(values.std(ddof=1)) / math.sqrt(n)
-    return Interval(mean, max(lowest, mean - half), min(highest, mean + half), n)
 
 
 @functools.cache

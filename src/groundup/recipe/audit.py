@@ -17,8 +17,8 @@ from groundup.recipe.audit_fairness import FAIRNESS_AUDITS
 from groundup.recipe.audit_input import AuditInput
 from groundup.recipe.audit_memorization import MEMORIZATION_AUDITS
 from groundup.recipe.audit_settings import AUDIT_NAMES, AuditSettings, read_audit_names
-from groundup.run.directory import MODEL_FOLDER, RunDirectory
-from groundup.run.measurements import write_measurement
+from groundup.recipe.keep_evaluation import keep_measurement
+from groundup.run.directory import MODEL_FOLDER
 
 Audit = Callable[[AuditInput], AuditResult]
 
@@ -38,9 +38,9 @@ def audit(
 ) -> dict[str, AuditResult]:
     """What each audit found, by name; without `only`, of all that can be made of this model.
 
-    `settings` may be dotted names, `{"memorization.rows": 500}`. The results of a run's model are kept in the run,
-    `audits/NAME.json`. Raises `SettingError` for an audit or a setting that there isn't, `AuditError` for one of `only` that can't be made,
-    such as the canaries of a run that planted none; without `only` it is left out, and `say` is told why.
+    `settings` may be dotted names, `{"memorization.rows": 500}`. The results of a run's model are kept in it, `audits/NAME.json`, those
+    of other settings beside it, `audits/NAME-2.json`. Raises `SettingError` for an audit or a setting that there isn't, `AuditError` for
+    one of `only` that can't be made, such as the canaries of a run that planted none; without `only` it is left out, and `say` is told why.
     """
     names = read_audit_names(only if isinstance(only, str) else ",".join(only)) if only else AUDIT_NAMES
     if not isinstance(settings, AuditSettings):
@@ -68,5 +68,6 @@ def _keep(given: AuditInput, name: str, result: AuditResult) -> None:
     parts = [name] if folder.name == MODEL_FOLDER else [name, folder.name]
     if name in MEMORIZATION_AUDITS and (memorization.data_of or memorization.text):
         parts += ["of", sha256_text(memorization.data_of or repr(memorization.text))[:8]]
-    settings = as_plain(given.settings)
-    write_measurement(RunDirectory(given.run), "audits", "-".join(parts), result.as_plain(), settings, folder)
+    told, section = as_plain(given.settings), "memorization" if name in MEMORIZATION_AUDITS else "fairness"
+    own = {key: told[key] for key in ("seed", section)}
+    keep_measurement(given.run, "audits", "-".join(parts), result.as_plain(), own, folder, given.say)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from groundup.errors import DataError, SettingError
+from groundup.errors import DataError, GenerationError, GroundupError, SettingError
 from groundup.evaluation.overlap import Overlap, overlap
 from groundup.evaluation.words import is_unspaced
 from groundup.generation.request import Request
@@ -55,18 +55,19 @@ def evaluate_generations(
 
 
 def write(language_model: LanguageModel, rows: Sequence[ReferenceRow], max_new_tokens: int) -> list[str]:
-    """What the model writes to each prompt, taking the likeliest token always; to messages its reply. `SLOTS` at a time."""
+    """What the model writes to each prompt, taking the likeliest token always; to messages its reply. `SLOTS` at a time. Raises
+    `GenerationError` that names the item whose prompt cannot be used."""
     settings = GenerationSettings(temperature=0.0, max_new_tokens=max_new_tokens)
     requests, texts = dict[int, Request](), [""] * len(rows)
     for number, row in enumerate(rows):
-        if isinstance(row.prompt, str):
-            language_model.check_prompt(row.prompt)
-            requests[number] = Request(language_model.tokenizer.encode(row.prompt), settings)
-        elif row.prompt is not None and language_model.chat_template is not None:
-            ids, ends = language_model.chat_ids(row.prompt)
-            requests[number] = Request(ids, settings, stop_ids=frozenset(ends))
-        elif row.prompt is not None:  # a plain transcript, which ends otherwise
-            texts[number] = language_model.chat(row.prompt, temperature=0.0, max_new_tokens=max_new_tokens)
+        try:
+            asked = _asked(language_model, row.prompt, settings)
+        except GroundupError as error:
+            raise GenerationError(f"item {number + 1} cannot be asked: {error}") from error
+        if isinstance(asked, Request):
+            requests[number] = asked
+        else:
+            texts[number] = asked
     longest = max((len(request.prompt) for request in requests.values()), default=0) + 1 + max_new_tokens
     places = min(language_model.model.config.max_seq_len, longest)  # a whole context for each would be gigabytes
     engine = TextEngine(language_model, max(1, min(SLOTS, len(requests))), places)
@@ -75,6 +76,22 @@ def write(language_model: LanguageModel, rows: Sequence[ReferenceRow], max_new_t
         for piece in engine.step():
             texts[tickets[piece.ticket]] += piece.text
     return texts
+
+
+def _asked(
+    language_model: LanguageModel, prompt: str | Sequence[Mapping[str, str]] | None, settings: GenerationSettings
+) -> Request | str:
+    """What the engine is asked for a prompt; or at once what the model replies, where it has no chat template; nothing to no prompt."""
+    if prompt is None:
+        return ""
+    if isinstance(prompt, str):
+        language_model.check_prompt(prompt)
+        return Request(language_model.tokenizer.encode(prompt), settings)
+    if language_model.chat_template is not None:
+        ids, ends = language_model.chat_ids(prompt)
+        return Request(ids, settings, stop_ids=frozenset(ends))
+    # A plain transcript, which ends otherwise.
+    return language_model.chat(prompt, temperature=0.0, max_new_tokens=settings.max_new_tokens)
 
 
 def measure(texts: Sequence[str], rows: Sequence[ReferenceRow], say: Callable[[str], None]) -> Overlap:

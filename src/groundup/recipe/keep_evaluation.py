@@ -1,4 +1,4 @@
-"""An evaluation of a run is kept with the run: figures with their intervals, in RUN/evaluations/."""
+"""What was measured of a run is kept with the run: figures with their intervals, in RUN/evaluations/ and RUN/audits/."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from groundup.errors import MachineError, RunError
 from groundup.language_model.locate import find_model
 from groundup.run.directory import MODEL_FOLDER, RECIPE_FILE, RunDirectory
 from groundup.run.files import without_infinities
-from groundup.run.measurements import read_measurement, write_measurement
+from groundup.run.measurements import Kind, read_measurement, write_measurement
 
 
 def run_of(path: Path | None) -> Path | None:
@@ -28,9 +28,7 @@ def keep_evaluation(
 ) -> Path | None:
     """Write what was measured of the model that `path` stands for into its run; of a model of none, nothing.
 
-    The plain numbers that have an interval are left to it. A checkpoint's file bears its name, too, and a name that stands for another
-    measurement is numbered on, so that none is lost to one that was told something else; the same again replaces the last.
-    A run that cannot be written is only said: the figures are there to be read.
+    The plain numbers that have an interval are left to it. A checkpoint's file bears its name, too.
     """
     run = run_of(path)
     if run is None or path is None:
@@ -38,9 +36,26 @@ def keep_evaluation(
     model = find_model(path)
     checkpoint = "" if model.resolve().name == MODEL_FOLDER else f"-{model.resolve().name}"
     slug = re.sub(r"[^a-z0-9]+", "-", f"{name}{checkpoint}".lower())[-80:].strip("-") or "text"
+    return keep_measurement(run, "evaluations", slug, _joined(figures), settings, model, say)
+
+
+def keep_measurement(
+    run: Path,
+    kind: Kind,
+    name: str,
+    figures: Mapping[str, Any],
+    settings: Mapping[str, Any],
+    model: Path,
+    say: Callable[[str], None],
+) -> Path | None:
+    """Write figures into a run under a name, or that with a number behind it where the name stands for figures that were measured with
+    other settings, so that none is lost to others; the same again replaces the last. A run that cannot be written is only said: the
+    figures are there to be read."""
     try:
-        slug = next(one for one in _numbered(slug) if not _is_another(run / "evaluations" / f"{one}.json", settings))
-        return write_measurement(RunDirectory(run), "evaluations", slug, _joined(figures), settings, model)
+        free = next(one for one in _numbered(name) if not _is_another(run / kind / f"{one}.json", settings))
+        if free != name:
+            say(f"{kind}/{name}.json, measured with other settings, stays: this is kept as {kind}/{free}.json")
+        return write_measurement(RunDirectory(run), kind, free, figures, settings, model)
     except (MachineError, RunError) as error:
         say(f"warning: the figures are not kept with the run: {error}")
         return None

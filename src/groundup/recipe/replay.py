@@ -43,7 +43,8 @@ class Replay:
     def __str__(self) -> str:
         lines = f"{self.lines} logged line{'' if self.lines == 1 else 's'}"
         what = f"the weights, the optimizer's state and {lines}" if self.weights else lines
-        return f"steps {self.begin + 1} to {self.end} trained again: {what} are the same, bit for bit"
+        same = "is" if self.lines == 1 and not self.weights else "are"
+        return f"steps {self.begin + 1} to {self.end} trained again: {what} {same} the same, bit for bit"
 
 
 def replay(run: Path, num_steps: int) -> Replay:

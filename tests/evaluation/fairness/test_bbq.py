@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -88,7 +89,9 @@ def test_what_is_resampled_are_templates(tmp_path: Path) -> None:
     table = bias_scores(questions, [2] * 80, seed=0)
     assert [(row["category"], row["questions"]) for row in table] == [("all", 80), ("Age", 40), ("SES", 40)]
     assert table[0]["accuracy_ambiguous"] == proportion(16, 16)
-    assert table[0]["s_amb"] == Interval(0.0, 0.0, 0.0, 16)  # nobody was named
+    score = table[0]["s_amb"]
+    assert isinstance(score, Interval)
+    assert (score.value, score.n, math.isnan(score.low)) == (0.0, 16, True)  # nobody was named, in any of them
     assert table[0]["accuracy_disambiguated"] is table[0]["s_dis"] is None
 
 
@@ -161,8 +164,9 @@ def test_whom_an_answer_names(info: list[str], answer: str, stereotyped: list[st
     [
         ({"context": None}, None),
         ({"question": ...}, "bbq.jsonl, line 2: there is no question; the benchmark's file has category"),
-        ({"answer_info": ["a"]}, "line 2: answer_info, additional_metadata or label is not BBQ's"),
-        ({"label": 3}, "line 2: answer_info, additional_metadata or label is not BBQ's"),
+        ({"answer_info": ["a"]}, "line 2: answer_info or additional_metadata is not BBQ's .*: get the file again"),
+        *(({"label": label}, f"line 2: label is {label}, and should be .* 0, 1 or 2") for label in (3, -1, True, None)),
+        ({"label": "1"}, "line 2: label is '1', and should be"),
         ({"context_condition": "clear"}, "line 2: context_condition is 'clear'"),
     ],
 )

@@ -113,7 +113,8 @@ def test_a_sentence_longer_than_the_context_and_one_of_unknown_letters(model: La
         (CROWS.replace(",stereo,socioeconomic,[]", ""), "crows.csv, line 4: there is no stereo_antistereo"),
         (CROWS.splitlines()[0], "crows.csv has no rows"),
         ("", "line 1: there is no sent_more"),
-        (CROWS + '3,"open', "this is no table"),
+        (CROWS + '3,"open', "crows.csv, line 5: this is no table"),
+        ('"one" two,three', "crows.csv, line 1: this is no table"),
         (CROWS.encode("utf-16").decode("latin-1"), "there is no sent_more"),
     ],
 )

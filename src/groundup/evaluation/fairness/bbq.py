@@ -79,9 +79,13 @@ def _question(place: str, row: Mapping[str, Any]) -> Question:
     try:
         info = [[str(each) for each in row["answer_info"][answer]] for answer in ANSWERS]
         stereotyped = set(map(_group, row["additional_metadata"]["stereotyped_groups"]))
-        right = range(NUM_ANSWERS)[row["label"]]
-    except (KeyError, TypeError, IndexError) as error:
-        raise DataError(f"{place}: answer_info, additional_metadata or label is not BBQ's ({error!r})") from None
+    except (KeyError, TypeError) as error:
+        raise DataError(
+            f"{place}: answer_info or additional_metadata is not BBQ's ({error!r}): get the file again"
+        ) from None
+    right = row["label"]
+    if type(right) is not int or right not in range(NUM_ANSWERS):
+        raise DataError(f"{place}: label is {right!r}, and should be the right answer's number, 0, 1 or 2")
     condition, polarity = row["context_condition"], row["question_polarity"]
     if condition not in ("ambig", "disambig") or polarity not in ("neg", "nonneg"):
         raise DataError(

@@ -54,7 +54,10 @@ def read_table(text: str, name: str, columns: Sequence[str], delimiter: str = ",
                     raise _wrong(place, column, columns)
             rows.append(Row(place, columns_of_row))
     except csv.Error as error:
-        raise DataError(f"{name}, line {reader.line_num}: this is no table ({error}): get the file again") from None
+        # Of the reader below, which has counted the line that it can't read.
+        raise DataError(
+            f"{name}, line {reader.reader.line_num}: this is no table ({error}): get the file again"
+        ) from None
     return _some(rows, name)
 
 

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from groundup.errors import DataError
 from groundup.evaluation.human.statistics import Level, bradley_terry, krippendorff_alpha
-from groundup.evaluation.human.study import Rating, Study
-from groundup.evaluation.intervals import Interval, bootstrap, holm, mean_share, paired, proportion
+from groundup.evaluation.human.study import SCORES, Rating, Study
+from groundup.evaluation.intervals import bootstrap, holm, mean_share, paired, proportion
 
 CANNOT_SAY = (
     "It holds for these prompts, these raters and these settings of generation. Intervals are over prompts: they say what other "
@@ -61,13 +61,8 @@ def strengths(ratings: Sequence[Rating], models: Sequence[str]) -> list[dict[str
     def share(model: int) -> Callable[[NDArray[np.float64]], float]:
         return lambda rows: 1 / (1 + math.exp(-float(fitted(rows.sum(0).tobytes())[model])))
 
-    found = [{"model": name, "strength": _unless_sure(bootstrap(rows, share(at)))} for at, name in enumerate(models)]
+    found = [{"model": name, "strength": bootstrap(rows, share(at)).as_plain()} for at, name in enumerate(models)]
     return sorted(found, key=lambda one: -float(one["strength"]["value"]))
-
-
-def _unless_sure(drawn: Interval) -> dict[str, Any]:
-    """As JSON values; without ends where all prompts say the same, of which a bootstrap would be sure."""
-    return {**drawn.as_plain(), **({"low": None, "high": None} if drawn.low == drawn.high else {})}
 
 
 def preferences(ratings: Sequence[Rating], models: Sequence[str]) -> list[dict[str, Any]]:
@@ -108,7 +103,11 @@ def scores(ratings: Sequence[Rating], models: Sequence[str], criterion: str) -> 
         for model, score in zip((rating.pair.a, rating.pair.b), rating.scores[criterion], strict=True):
             given[model][rating.pair.prompt].append(score)
     means = {number: [float(np.mean(of_prompt)) for of_prompt in of.values()] for number, of in given.items()}
-    return {models[number]: bootstrap(mean).as_plain() for number, mean in means.items() if mean}
+    return {
+        models[number]: mean_share(of, lowest=SCORES[0], highest=SCORES[-1]).as_plain()
+        for number, of in means.items()
+        if of
+    }
 
 
 def score_differences(

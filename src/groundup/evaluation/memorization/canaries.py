@@ -8,11 +8,11 @@ import numpy as np
 
 from groundup.errors import AuditError
 from groundup.evaluation.audit_result import AuditResult, Figure
+from groundup.evaluation.intervals import mean_of_few
 from groundup.evaluation.memorization.exposure import Exposure, Floats, exposure, fit_error
 from groundup.evaluation.memorization.separation import auc_interval, rows_of
 from groundup.evaluation.memorization.settings import MemorizationSettings
 from groundup.evaluation.memorization.token_scores import losses_after_prefix
-from groundup.evaluation.student import mean_of_few
 from groundup.language_model.model import LanguageModel
 from groundup.text.canaries.canaries import draw_canaries, draw_candidates
 from groundup.text.canaries.settings import CanarySettings
@@ -56,7 +56,7 @@ def canaries(
     for copies in sorted(planted.copies):
         of_copies = of_drawn[[number for number, canary in enumerate(drawn) if canary.copies == copies]]
         exposures = [exposure(loss, others, left + 1) for loss in of_copies.tolist()]
-        table.append(_row(copies, exposures, of_copies, others, math.log2(left + 1)))
+        table.append(_row(copies, exposures, of_copies, others, left + 1, len(others)))
     figures: dict[str, Figure] = {f"exposure_{row['copies']}_copies": row["exposure_bits"] for row in table}
     figures |= {f"auc_{row['copies']}_copies": row["auc"] for row in table if row["copies"]}
     if any(row["extrapolated"] for row in table):
@@ -91,20 +91,23 @@ def secret_losses(language_model: LanguageModel, planted: CanarySettings, secret
 def _of_absent(others: Floats, count: int, left: int) -> dict[str, Figure]:
     """The row of the first `count` secrets that were not planted, each among the others of these: what chance makes of so few."""
     exposures = [exposure(float(others[place]), np.delete(others, place), left) for place in range(count)]
-    return _row(0, exposures, others[:count], others[count:], math.log2(left))
+    return _row(0, exposures, others[:count], others[count:], left, len(others) - 1)
 
 
-def _row(copies: int, exposures: list[Exposure], losses: Floats, others: Floats, most: float) -> dict[str, Figure]:
-    """The mean exposure of canaries with so many copies, how it was found, and how well their losses tell them from others'."""
+def _row(
+    copies: int, exposures: list[Exposure], losses: Floats, others: Floats, secrets: int, compared: int
+) -> dict[str, Figure]:
+    """The mean exposure of canaries with so many copies, each of `secrets` and ranked among `compared` others, how it was found, and how
+    well their losses tell them from others'."""
     bits, counted = (
         np.array(column) for column in zip(*((each.bits, each.counted) for each in exposures), strict=True)
     )
     return {
         "copies": copies,
-        "exposure_bits": mean_of_few(bits, 0.0, most),
+        "exposure_bits": mean_of_few(bits, 0.0, math.log2(secrets)),
         "lowest": float(bits.min()),
         "highest": float(bits.max()),
-        "counted_bits": mean_of_few(counted, 0.0, most),
+        "counted_bits": mean_of_few(counted, 0.0, math.log2(min(secrets, compared + 1))),
         "extrapolated": sum(each.extrapolated for each in exposures),
         "auc": auc_interval(rows_of(-losses, -others[:MOST_OTHERS])),
     }
