@@ -25,20 +25,22 @@ def export(form: str, quantize: str) -> tuple[Path, dict[str, Any]]:
     return output, json.loads((output / "parity.json").read_text(encoding="utf-8"))
 
 
-print("                                          largest     same   perplexity")
-print("export          kB   run by                 error   choice     moves by")
-ways = {}
+print("            share of                      largest     same   perplexity")
+print("export     the bytes   run by               error   choice     moves by")
+ways, size_of = {}, {}
 for form, quantize in (("onnx", ""), ("onnx", "int8"), ("onnx", "int4"), ("gguf", "int8")):
     output, certificate = export(form, quantize)
     ways[form, quantize] = {way["way"]: way for way in certificate["ways"]}
     program = "ONNX Runtime" if form == "onnx" else "llama.cpp"
-    rows = [(f"{form} {quantize}", f"{certificate['bytes'] / 1000:.0f}", program)]
+    size_of[form, quantize] = certificate["bytes"]
+    rows = [(f"{form} {quantize}", f"{certificate['bytes'] / size_of['onnx', '']:.0%}", program)]
     if not quantize:
         rows = [("none", "", "batched engine"), *rows]
     for what, size, name in rows:
         way = ways[form, quantize][name]
-        figures = f"{way['max_error']:10.1f}{way['greedy_agreement']:9.0%}{abs(way['perplexity_change']):13.1%}"
-        print(f"{what:10}{size:>8}   {name:16}{figures}")
+        error = f"{way['max_error']:.1f}" if way["max_error"] < 0.5 else "over 0.5"
+        figures = f"{error:>10}{way['greedy_agreement']:9.0%}{abs(way['perplexity_change']):13.1%}"
+        print(f"{what:10}{size:>10}   {name:14}{figures}")
 print(f"\n{output.name}/ holds {', '.join(sorted(path.name for path in output.iterdir()))}")
 
 assert ways["onnx", ""]["ONNX Runtime"]["max_error"] < 1e-3
