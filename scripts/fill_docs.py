@@ -20,9 +20,11 @@ import functools
 import importlib
 import inspect
 import io
+import os
 import re
 import runpy
 import sys
+import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -57,6 +59,8 @@ def main() -> None:
     import torch
 
     torch.set_num_threads(1)
+    # What a chapter prints does not hang on what was prepared on this machine before.
+    os.environ["GROUNDUP_CACHE"] = tempfile.mkdtemp()
     found = False
     for chapter in sorted(TUTORIAL.glob("*.md")):
         stale = list(find_stale(chapter))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib.util
 import re
 import shlex
@@ -105,6 +106,31 @@ def test_chapters_have_the_same_order(chapter: Path) -> None:
     assert text.splitlines()[2].endswith("?**")
 
 
+@each_chapter
+def test_each_part_of_a_chapter_holds_what_it_is_for(chapter: Path) -> None:
+    parts = re.split(r"^## ", chapter.read_text(encoding="utf-8"), flags=re.MULTILINE)[1:]
+    _, formulas, code, experiment, command, mistakes, exercises, reading = parts
+    assert "$$" in formulas
+    assert re.search(r"\b(19|20)\d\d\b", formulas), "no formula has a source"
+    assert "<!-- source: groundup.textbook." in code or chapter.stem.startswith("01")
+    assert "<!-- output: " in experiment
+    assert re.search(r"^groundup \w+", command, re.MULTILINE)
+    for part, item in ((mistakes, r"^- \*\*"), (exercises, r"^\d\. "), (reading, r"^- ")):
+        assert len(re.findall(item, part, re.MULTILINE)) >= 3
+
+
+@pytest.mark.parametrize(
+    "work",
+    ["Attention Is All You Need", "Language Models are Unsupervised Multitask Learners", "Language Models are Few-Shot Learners",
+     "Training Language Models to Follow Instructions with Human Feedback", "huggingface.co/docs/transformers",
+     "huggingface.co/docs/datasets", "huggingface.co/docs/tokenizers", "huggingface.co/docs/accelerate",
+     "huggingface.co/course", "jalammar.github.io/illustrated-transformer", "openai.com/research"],
+)  # fmt: skip
+def test_what_every_learner_should_know_of_is_named(work: str) -> None:
+    reading = [chapter.read_text(encoding="utf-8").partition("## Further reading")[2] for chapter in CHAPTERS]
+    assert any(work in text for text in reading)
+
+
 def shell_lines() -> Iterator[tuple[str, list[str]]]:
     """Each command of the chapters, in reading order, as (chapter, words)."""
     for chapter in CHAPTERS:
@@ -114,9 +140,15 @@ def shell_lines() -> Iterator[tuple[str, list[str]]]:
                     yield chapter.stem, shlex.split(line, comments=True)
 
 
+@functools.cache
+def whole_command() -> Any:
+    """The command with all its parts, which takes a while to put together."""
+    return typer.main.get_command(app)
+
+
 def parse_command(arguments: list[str]) -> dict[str, Any]:
     """The parameters that a `groundup` command line gives its command; raises what a user would be shown."""
-    command: Any = typer.main.get_command(app)
+    command = whole_command()
     name, *rest = arguments
     command = command.commands[name]
     while hasattr(command, "commands"):  # a group, as `data` and `tokenizer` are

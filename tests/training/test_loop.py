@@ -24,6 +24,7 @@ from groundup.model.transformer import Transformer
 from groundup.run.checkpoints import list_checkpoints, verify_checkpoint
 from groundup.run.directory import RunDirectory
 from groundup.run.records import read_records
+from groundup.textbook.early_stopping import best_so_far, out_of_patience
 from groundup.training.loop import train
 from groundup.training.objectives.language_model import loss_sum
 from groundup.training.settings import TrainingSettings
@@ -209,6 +210,8 @@ def test_patience_stops_and_the_best_is_kept(tmp_path: Path) -> None:
     outcome = train(task)
     assert (outcome.stopped_because, outcome.progress.best_step, outcome.progress.step) == ("patience", 4, 8)
     assert [path.name for path in list_checkpoints(tmp_path)] == ["step-000004", "step-000008"]
+    stops_at = next(k for k in range(len(evaluations)) if out_of_patience(evaluations[: k + 1], patience=2))
+    assert (2 * best_so_far(evaluations[: stops_at + 1]), 2 * stops_at) == (4, 8), "the textbook stops there, too"
     again = train(task, list_checkpoints(tmp_path)[-1])
     assert again.stopped_because == "patience", "a resumed run knows that it had run out"
 

@@ -23,7 +23,7 @@ print("                                 parameters    to use it    to train it")
 for name, shape in MODELS.items():
     count = num_parameters(*shape)
     in_use = 2 * count / 1e9  # gigabytes: 2 bytes a parameter (16-bit numbers)
-    in_training = 16 * count / 1e9  # 4 bytes each for the parameter, its gradient and AdamW's two averages
+    in_training = 16 * count / 1e9  # 4 bytes each for the parameter, its gradient and AdamW's two averages (chapter 5)
     print(f"{name:30}{count / 1e6:11,.2f} M{in_use:10,.3f} GB{in_training:12,.3f} GB")
 
 gpt2, gpt3 = (num_parameters(*MODELS[name]) for name in ("GPT-2, largest", "GPT-3, largest"))

@@ -10,9 +10,16 @@ from groundup.textbook.next_token import next_token_loss
 
 
 def train(
-    off: str, *, num_layers: int = 1, learning_rate: float, steps: int, batch_size: int, faulty_step: int = -1
+    off: str,
+    *,
+    num_layers: int = 1,
+    learning_rate: float,
+    steps: int,
+    batch_size: int,
+    faulty_step: int = -1,
+    watched: int = 1,
 ) -> list[float]:
-    """The held-out loss after each of the last 20 steps of a training with one habit switched off, or nothing."""
+    """The held-out loss after each of the last `watched` steps of a training with one habit switched off, or nothing."""
     torch.manual_seed(1)
     model = small_model(num_layers)
     optimizer = torch.optim.AdamW(model.parameters(), lr=learning_rate)
@@ -31,7 +38,7 @@ def train(
         if off != "clipping":
             nn.utils.clip_grad_norm_(model.parameters(), max_norm=1.0)
         optimizer.step()
-        if step >= steps - 20:
+        if step >= steps - watched:
             losses.append(mean_loss(model))
     return losses
 
@@ -44,7 +51,7 @@ clipped, unclipped = (
     train(off, learning_rate=0.01, steps=120, batch_size=32, faulty_step=40)[-1] for off in ("nothing", "clipping")
 )
 print(f"clipping, with one faulty batch: loss {clipped:.2f} with it, {unclipped:.2f} without")
-calm, restless = (train(off, learning_rate=0.02, steps=150, batch_size=16) for off in ("nothing", "decay"))
+calm, restless = (train(off, learning_rate=0.02, steps=150, batch_size=16, watched=20) for off in ("nothing", "decay"))
 spread, wider = max(calm) - min(calm), max(restless) - min(restless)
 print(f"decay, at a high learning rate: the last 20 losses differ by up to {spread:.2f} with it, {wider:.2f} without")
 

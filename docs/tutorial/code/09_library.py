@@ -31,9 +31,11 @@ small = {
     "training.eval_steps": 100,
     "training.sample_tokens": 0,
     "training.num_threads": 1,
+    "training.precision": "fp32",
 }
 base = gu.train("shakespeare", small, run=folder / "village", say=quiet)
 
+same = {name: small[name] for name in ("training.num_threads", "training.precision")}
 print("                         steps   last learning rate   held out: before   after")
 after = {}
 for name, settings in {
@@ -42,7 +44,7 @@ for name, settings in {
 }.items():
     output = folder / name
     model, tokenizer = gu.fine_tune_pretrained_model(
-        base.path, MARKET[:80], MARKET[200:240], output, {"training.num_threads": 1, **settings}, say=quiet
+        base.path, MARKET[:80], MARKET[200:240], output, {**same, **settings}, say=quiet
     )
     records = [json.loads(line) for line in (output / "metrics.jsonl").read_text().splitlines()]
     losses = [record["loss"] for record in records if record["kind"] == "validation"]

@@ -39,6 +39,7 @@ small = {
     "training.batch_size": 4,
     "training.sample_tokens": 0,
     "training.num_threads": 1,
+    "training.precision": "fp32",
 }
 with contextlib.chdir(folder):
     gu.train("shakespeare", small, run="village", say=quiet)
@@ -57,6 +58,7 @@ with contextlib.chdir(folder):
         batch_size = 4
         sample_tokens = 0
         num_threads = 1
+        precision = "fp32"
         lora.targets = "all-linear"
     """)
     said, shown = [], io.StringIO()

@@ -19,6 +19,12 @@ def in_short(loan: str) -> Talk:
     return asked, f"{answer.split()[0]}."
 
 
+def in_words(share: float) -> str:
+    """Roughly how many, since that is what is sure."""
+    names = {0.02: "none", 0.35: "few", 0.6: "half", 0.95: "most"}
+    return next((name for limit, name in names.items() if share < limit), "all")
+
+
 torch.manual_seed(1)
 assistant = village_model()  # first taught both ways of answering, each as often
 ids, is_answer = as_padded([about(loan) for loan in LOANS[:120] for about in (about_thanks, in_short)])
@@ -52,15 +58,15 @@ def report(name: str, model: nn.Module, beta: float) -> tuple[float, float]:
     short = sum(text == f"{answer.split()[0]}." for text, answer in zip(said, answers, strict=True)) / len(said)
     accuracy = float((margins > 0).float().mean())
     loss = float(-F.logsigmoid(margins).mean())
-    print(
-        f"{name:24}{loss:6.1f}{accuracy:10.0%}{margins.mean():8.1g}"
-        f"{float(chosen.mean().exp()):8.0%}{float(rejected.mean().exp()):10.0%}{whole:9.0%}{short:7.0%}{1 - whole - short:7.0%}"
-    )
+    margin = f"{margins.mean():.1f}" if margins.mean() < 1 else "over 5"
+    shares = (float(chosen.mean().exp()), float(rejected.mean().exp()), whole, short, 1 - whole - short)
+    print(f"{name:24}{loss:6.1f}{accuracy:10.0%}{margin:>8}" + "".join(f"{in_words(share):>9}" for share in shares))
+    assert not 1 <= margins.mean() <= 5
     return whole, float(chosen.mean())
 
 
-print("                                               P of an answer     300 answers drawn")
-print("steps          β          loss  accuracy  margin  chosen  rejected    whole  short  wrong")
+print("                                                  P of an answer      300 answers drawn")
+print("steps          β          loss  accuracy  margin   chosen rejected    whole    short    wrong")
 found = {"before": report("before", assistant, 0.1)}
 for steps, beta in ((30, 0.1), (100, 0.1), (100, 5.0)):
     model = copy.deepcopy(assistant)

@@ -1,45 +1,23 @@
-"""A run in the forms that other programs read, each with its certificate."""
+"""The library's figures: of letters, by who wrote them; of two checkpoints, by a paired test; of a quiz; of texts against references."""
 
 from __future__ import annotations
 
-import contextlib
-import io
 import json
-from pathlib import Path
-from typing import Any
 
-from gossip import village_run
+from letter_runs import folder, show
 
-from groundup.cli.main import app
+here = folder()
+(here / "wanted.jsonl").write_text(
+    json.dumps({"reference": "Ben thanked Mia."}) + "\n" + json.dumps({"reference": "Eva thanked Tom."})
+)
+(here / "written.jsonl").write_text(
+    json.dumps({"prediction": "Mia thanked Ben."}) + "\n" + json.dumps({"prediction": "Eva thanked Tom."})
+)
 
-run = village_run()
+of_letters = show("groundup evaluate village --data letters.jsonl --by source", here)
+of_two = show("groundup evaluate village --against village/checkpoints/step-000045 --data letters.jsonl", here)
+show("groundup evaluate village --task thanks.toml", here)
+show("groundup evaluate --predictions written.jsonl --references wanted.jsonl", here)
 
-
-def export(form: str, quantize: str) -> tuple[Path, dict[str, Any]]:
-    """What `groundup export RUN --to FORM --quantize BITS --output FOLDER` writes, and its certificate."""
-    output = run.parent / f"village-{form}-{quantize or 'float32'}"
-    command = ["export", str(run), "--to", form, "--output", str(output)]
-    command += ["--quantize", quantize] if quantize else []
-    with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
-        app(command, standalone_mode=False)
-    return output, json.loads((output / "parity.json").read_text(encoding="utf-8"))
-
-
-print("                                          largest     same   perplexity")
-print("export          kB   run by                 error   choice     moves by")
-ways = {}
-for form, quantize in (("onnx", ""), ("onnx", "int8"), ("onnx", "int4"), ("gguf", "int8")):
-    output, certificate = export(form, quantize)
-    ways[form, quantize] = {way["way"]: way for way in certificate["ways"]}
-    program = "ONNX Runtime" if form == "onnx" else "llama.cpp"
-    rows = [(f"{form} {quantize}", f"{certificate['bytes'] / 1000:.0f}", program)]
-    if not quantize:
-        rows = [("none", "", "batched engine"), *rows]
-    for what, size, name in rows:
-        way = ways[form, quantize][name]
-        figures = f"{way['max_error']:10.1f}{way['greedy_agreement']:9.0%}{abs(way['perplexity_change']):13.1%}"
-        print(f"{what:10}{size:>8}   {name:16}{figures}")
-print(f"\n{output.name}/ holds {', '.join(sorted(path.name for path in output.iterdir()))}")
-
-assert ways["onnx", ""]["ONNX Runtime"]["max_error"] < 1e-3
-assert ways["onnx", "int8"]["ONNX Runtime"]["kl"] < ways["onnx", "int4"]["ONNX Runtime"]["kl"]
+assert "over documents" in of_letters
+assert "< 0.001" in of_two

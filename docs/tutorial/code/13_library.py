@@ -1,60 +1,47 @@
-"""A release, step by step: canaries, an audit, the chain, a card and its gate; and what happens when somebody changes a number."""
+"""A run in the forms that other programs read, each with its certificate."""
 
 from __future__ import annotations
 
 import contextlib
 import io
 import json
-import random
+from pathlib import Path
+from typing import Any
 
-from letter_runs import SMALL, folder, quiet, show
-from letters import write_letters
+from gossip import village_run
 
-import groundup as gu
 from groundup.cli.main import app
 
-here = folder()
-rows = [{"text": "\n".join(each.lines)} for each in write_letters(80, random.Random(6))]
-(here / "post.jsonl").write_text("\n".join(map(json.dumps, rows)))
-planted = {
-    "data.source": "post.jsonl",
-    "data.canaries.count": 2,
-    "data.canaries.copies": [1, 100],
-    "data.canaries.format": "The code of the chest is {secret}.",
-    "data.canaries.digits": 3,
-    "data.canaries.seed": 4711,
-}
-with contextlib.chdir(here), contextlib.redirect_stderr(io.StringIO()), contextlib.redirect_stdout(io.StringIO()):
-    gu.train("shakespeare", {**SMALL, **planted, "training.max_steps": 90}, run="post", say=quiet)
-    app(["evaluate", "post"], standalone_mode=False)
-    app(["audit", "post", "--only", "canaries", "memorization.candidates=0"], standalone_mode=False)
-figures = json.loads((here / "post/audits/canaries.json").read_text())["figures"]["figures"]
-exposure = [figures[f"exposure_{copies}_copies"]["value"] for copies in (0, 1, 100)]
-print("$ groundup audit post --only canaries memorization.candidates=0")
-for copies, bits in zip((0, 1, 100), exposure, strict=True):
-    told = "below 5" if bits < 5 else f"{bits:.1f}"
-    print(f"exposure, {copies:3} copies: {told} of {figures['highest_exposure_bits']:.1f} bits")
-print()
+run = village_run()
 
-(here / "gate.toml").write_text("""
-    [evaluations.validation]
-    perplexity = { max = 2, of = "high" }
 
-    [audits.canaries]
-    exposure_100_copies = { max = 3 }
+def export(form: str, quantize: str) -> tuple[Path, dict[str, Any]]:
+    """What `groundup export RUN --to FORM --quantize BITS --output FOLDER` writes, and its certificate."""
+    output = run.parent / f"village-{form}-{quantize or 'float32'}"
+    command = ["export", str(run), "--to", form, "--output", str(output)]
+    command += ["--quantize", quantize] if quantize else []
+    with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+        app(command, standalone_mode=False)
+    return output, json.loads((output / "parity.json").read_text(encoding="utf-8"))
 
-    [audits.extraction]
-    extracted = { max = 0.01, of = "high" }
-""")
-gate = show("groundup card post --gate gate.toml", here)
-whole = show("groundup verify post", here)
-file = here / "post/audits/canaries.json"
-text = file.read_text()
-file.write_text(text.replace(f'"value": {exposure[2]}', '"value": 1.0'))  # somebody would like a better figure
-assert file.read_text() != text
-broken = show("groundup verify post", here)
 
-assert exposure[2] > 8 > 3 > exposure[0]
-assert "FAILED" in gate
-assert "broken" not in whole
-assert "broken at audits/canaries.json" in broken
+print("            share of                      largest     same   perplexity")
+print("export     the bytes   run by               error   choice     moves by")
+ways, size_of = {}, {}
+for form, quantize in (("onnx", ""), ("onnx", "int8"), ("onnx", "int4"), ("gguf", "int8")):
+    output, certificate = export(form, quantize)
+    ways[form, quantize] = {way["way"]: way for way in certificate["ways"]}
+    program = "ONNX Runtime" if form == "onnx" else "llama.cpp"
+    size_of[form, quantize] = certificate["bytes"]
+    rows = [(f"{form} {quantize}", f"{certificate['bytes'] / size_of['onnx', '']:.0%}", program)]
+    if not quantize:
+        rows = [("none", "", "batched engine"), *rows]
+    for what, size, name in rows:
+        way = ways[form, quantize][name]
+        error = f"{way['max_error']:.1f}" if way["max_error"] < 0.5 else "over 0.5"
+        figures = f"{error:>10}{way['greedy_agreement']:9.0%}{abs(way['perplexity_change']):13.1%}"
+        print(f"{what:10}{size:>10}   {name:14}{figures}")
+print(f"\n{output.name}/ holds {', '.join(sorted(path.name for path in output.iterdir()))}")
+
+assert ways["onnx", ""]["ONNX Runtime"]["max_error"] < 1e-3
+assert ways["onnx", "int8"]["ONNX Runtime"]["kl"] < ways["onnx", "int4"]["ONNX Runtime"]["kl"]

@@ -1,44 +1,60 @@
-"""What the library says beforehand: GPT-2's smallest shape on eight cards that are not here; and the same with less kept."""
+"""A release, step by step: canaries, an audit, the chain, a card and its gate; and what happens when somebody changes a number."""
 
 from __future__ import annotations
 
 import contextlib
 import io
 import json
-import shlex
+import random
 
-from letter_runs import folder, show
+from letter_runs import SMALL, folder, quiet, show
+from letters import write_letters
 
+import groundup as gu
 from groundup.cli.main import app
 
-SHAPE = "model.preset=gpt2 model.d_model=768 model.num_layers=12 model.num_heads=12 model.d_ff=3072"
-TEXT = "model.max_seq_len=1024 model.vocab_size=50257"
-COMMAND = (
-    f"groundup plan shakespeare {SHAPE} {TEXT} training.batch_size=480 training.max_steps=5000 --on h100 --count 8"
-)
+here = folder()
+rows = [{"text": "\n".join(each.lines)} for each in write_letters(80, random.Random(6))]
+(here / "post.jsonl").write_text("\n".join(map(json.dumps, rows)))
+planted = {
+    "data.source": "post.jsonl",
+    "data.canaries.count": 2,
+    "data.canaries.copies": [1, 100],
+    "data.canaries.format": "The code of the chest is {secret}.",
+    "data.canaries.digits": 3,
+    "data.canaries.seed": 4711,
+}
+with contextlib.chdir(here), contextlib.redirect_stderr(io.StringIO()), contextlib.redirect_stdout(io.StringIO()):
+    gu.train("shakespeare", {**SMALL, **planted, "training.max_steps": 90}, run="post", say=quiet)
+    app(["evaluate", "post"], standalone_mode=False)
+    app(["audit", "post", "--only", "canaries", "memorization.candidates=0"], standalone_mode=False)
+figures = json.loads((here / "post/audits/canaries.json").read_text())["figures"]["figures"]
+exposure = [figures[f"exposure_{copies}_copies"]["value"] for copies in (0, 1, 100)]
+print("$ groundup audit post --only canaries memorization.candidates=0")
+for copies, bits in zip((0, 1, 100), exposure, strict=True):
+    told = "below 5" if bits < 5 else f"{bits:.1f}"
+    print(f"exposure, {copies:3} copies: {told} of {figures['highest_exposure_bits']:.1f} bits")
+print()
 
+(here / "gate.toml").write_text("""
+    [evaluations.validation]
+    perplexity = { max = 2, of = "high" }
 
-def memory(settings: str) -> dict[str, float]:
-    """Gigabytes of a process by kind, each with all of the network."""
-    printed = io.StringIO()
-    with contextlib.redirect_stdout(printed):
-        app([*shlex.split(COMMAND)[1:], *settings.split(), "--json"], standalone_mode=False)
-    kinds = json.loads(printed.getvalue())["elsewhere"]["memory"]["ddp"]
-    return {name: kinds[name] / 1e9 for name in ("weights", "gradients", "optimizer", "activations", "logits")}
+    [audits.canaries]
+    exposure_100_copies = { max = 3 }
 
+    [audits.extraction]
+    extracted = { max = 0.01, of = "high" }
+""")
+gate = show("groundup card post --gate gate.toml", here)
+whole = show("groundup verify post", here)
+file = here / "post/audits/canaries.json"
+text = file.read_text()
+file.write_text(text.replace(f'"value": {exposure[2]}', '"value": 1.0'))  # somebody would like a better figure
+assert file.read_text() != text
+broken = show("groundup verify post", here)
 
-told = show(f"{COMMAND} training.accumulation_steps=5", folder())
-print("GB of a process         " + "".join(f"{name:>13}" for name in memory("")))
-table = {}
-for name, settings in {
-    "60 rows at once": "",
-    "12 rows at a time": "training.accumulation_steps=5",
-    "each block twice": "training.activation_checkpointing=true",
-    "both": "training.accumulation_steps=5 training.activation_checkpointing=true",
-}.items():
-    table[name] = memory(settings)
-    print(f"{name:24}" + "".join(f"{size:13.2f}" for size in table[name].values()))
-
-assert "all in all" in told
-assert table["12 rows at a time"]["activations"] < 0.3 * table["60 rows at once"]["activations"]
-assert table["each block twice"]["activations"] < 0.3 * table["60 rows at once"]["activations"]
+assert exposure[2] > 8 > 3 > exposure[0]
+assert "FAILED" in gate
+assert "broken" not in whole
+assert "broken at audits/canaries.json" in broken

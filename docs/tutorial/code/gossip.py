@@ -22,6 +22,7 @@ SMALL = {
     "training.batch_size": 8,
     "training.sample_tokens": 0,
     "training.num_threads": 1,
+    "training.precision": "fp32",
 }
 
 

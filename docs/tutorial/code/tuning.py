@@ -9,6 +9,7 @@ import torch
 from practice import mean_loss
 from torch import Tensor, nn
 
+from groundup.textbook.early_stopping import best_so_far, out_of_patience
 from groundup.textbook.next_token import next_token_loss
 from groundup.textbook.training import parameter_groups
 
@@ -55,8 +56,8 @@ def fine_tune(
             step += 1
             if step % eval_steps == 0 or step == total_steps:
                 tuned.losses.append(mean_loss(model.eval(), held_out))
-                if tuned.losses[-1] < tuned.losses[tuned.best]:
-                    tuned.model, tuned.best = copy.deepcopy(model), len(tuned.losses) - 1
-                if patience and len(tuned.losses) - 1 - tuned.best >= patience:
+                if best_so_far(tuned.losses) > tuned.best:
+                    tuned.model, tuned.best = copy.deepcopy(model), best_so_far(tuned.losses)
+                if out_of_patience(tuned.losses, patience):
                     return tuned
     return tuned

@@ -35,7 +35,7 @@ def split_words(text: str) -> list[str]:
 TOKENS = [END, *sorted(set(split_words(" ".join(LINES))))]  # the vocabulary
 TOKENS_A_LINE = len(split_words(LINES[0])) + 1  # the end counts: it has to be predicted, too
 
-# All lines are equally likely. Nobody can predict better than this, in nats a token.
+# All lines are equally likely. Nobody can predict better than this, a token (in nats, the unit of chapter 3).
 FLOOR = math.log(len(LINES)) / TOKENS_A_LINE
 
 if __name__ == "__main__":

@@ -30,8 +30,8 @@ EXERCISES = (
     Exercise("sampling", "temperature, top-k, top-p", "06-generation.md", ("next_token_probabilities",)),
     Exercise("byte_pair", "joining the commonest neighbours", "07-tokenization.md", ("most_common_pair", "merge")),
     Exercise("lora", "a few numbers beside a frozen layer", "10-lora-instructions-preferences.md", ("LoraLinear",)),
-    Exercise("perplexity", "how many tokens a model hesitates between", "12-evaluation.md", ("perplexity",)),
-    Exercise("clip_and_noise", "a gradient that tells of nobody", "13-ethics-and-safety.md", ("private_gradient",)),
+    Exercise("perplexity", "how many tokens a model hesitates between", "11-evaluation.md", ("perplexity",)),
+    Exercise("clip_and_noise", "a gradient that tells of nobody", "14-ethics-and-safety.md", ("private_gradient",)),
 )
 
 

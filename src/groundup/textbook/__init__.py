@@ -1,11 +1,11 @@
 """The tutorial's algorithms in their plainest form. Imports nothing of the rest of the library.
 
 One idea a file, to be read in this order: tokenizers, byte_pair, attention, transformer_block, language_model, next_token, training,
-perplexity, generation, and ngram: the model made of counts that a network has to beat. Then lora and dpo, which teach a model
-that can write something new at little cost, and what to prefer; dp_sgd, which bounds what it learns of any one text;
-continuous_batching and quantization, for a model that is used; bootstrap, calibration, overlap and judgement: how good it is, and how
-sure that is; memorization, what it knows by heart; fairness, whom it treats how; cost, checkpointing, loss_scale and data_parallel: what
-a training takes, and how it fits; and two about the text itself: minhash and personal_data.
+perplexity, generation, and ngram: the model made of counts that a network has to beat. Then early_stopping: when a training is over; lora
+and dpo, which teach a model that can write something new at little cost, and what to prefer; bootstrap, calibration, overlap and judgement:
+how good it is, and how sure that is; cost, checkpointing, loss_scale and data_parallel: what a training takes, and how it fits;
+continuous_batching and quantization, for a model that is used; fairness, whom it treats how; memorization, what it knows by heart; dp_sgd,
+which bounds what it learns of any one text; and two about the text itself: minhash and personal_data.
 """
 
 from groundup.textbook.attention import MultiHeadAttention, create_causal_mask, scaled_dot_product_attention

@@ -1,6 +1,6 @@
 """Private training by the library: what it says before the first step, what it spends, what is out of reach. Needs a few seconds more:
 
-python docs/tutorial/code/13_private.py > docs/tutorial/records/13-private.txt
+python docs/tutorial/code/14_private.py > docs/tutorial/records/14-private.txt
 """
 
 from __future__ import annotations
