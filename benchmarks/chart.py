@@ -57,15 +57,15 @@ def bar_chart(chart: BarChart, bars: Sequence[Bar]) -> str:
     def x(value: float) -> str:
         return f"{left + value * scale:.1f}"
 
-    parts = [_text(16, 24, chart.title, "title")]
+    parts = [text(16, 24, chart.title, "title")]
     for tick, label in zip(ticks, tick_labels(ticks), strict=True):
-        parts.append(_line(x(tick), TOP - 4, x(tick), bottom, "grid"))
-        parts.append(_text(x(tick), bottom + 15, label, "quiet", "middle"))
+        parts.append(line(x(tick), TOP - 4, x(tick), bottom, "grid"))
+        parts.append(text(x(tick), bottom + 15, label, "quiet", "middle"))
     for number, bar in enumerate(bars):
         parts += _bar(bar, TOP + ROW * number + ROW / 2, left, x)
     if chart.base is not None:
-        parts.append(_line(x(chart.base), TOP - 4, x(chart.base), bottom, "one"))
-    parts.append(_text(left, height - 8, chart.axis, "quiet"))
+        parts.append(line(x(chart.base), TOP - 4, x(chart.base), bottom, "one"))
+    parts.append(text(left, height - 8, chart.axis, "quiet"))
     said = "; ".join(f"{bar.name}: {figure(bar.value)}" for bar in bars)
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" role="img" viewBox="0 0 {WIDTH:g} {height:g}" width="{WIDTH:g}">'
@@ -79,16 +79,16 @@ def _bar(bar: Bar, y: float, left: float, x: Callable[[float], str]) -> list[str
     kind = "ours" if bar.ours else "theirs"
     length = float(x(bar.value)) - left
     parts = [
-        _text(left - 8, y + 4, bar.name, "", "end"),
+        text(left - 8, y + 4, bar.name, "", "end"),
         f'<rect class="{kind}" x="{left:g}" y="{y - BAR / 2:g}" width="{max(length, 1):.1f}" height="{BAR:g}" rx="2"/>',
     ]
     end = bar.value
     if bar.whisker:
         low, high = bar.whisker
         end = max(end, high)
-        parts.append(_line(x(low), y, x(high), y, "whisker"))
-        parts += [_line(x(value), y - 4, x(value), y + 4, "whisker") for value in (low, high)]
-    parts.append(_text(float(x(end)) + 7, y + 4, figure(bar.value), ""))
+        parts.append(line(x(low), y, x(high), y, "whisker"))
+        parts += [line(x(value), y - 4, x(value), y + 4, "whisker") for value in (low, high)]
+    parts.append(text(float(x(end)) + 7, y + 4, figure(bar.value), ""))
     return parts
 
 
@@ -97,10 +97,12 @@ def figure(value: float) -> str:
     return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
 
 
-def _text(x: float | str, y: float, words: str, kind: str, anchor: str = "start") -> str:
+def text(x: float | str, y: float, words: str, kind: str, anchor: str = "start") -> str:
+    """Words at a place, of a class of `STYLE`."""
     shown = f' class="{kind}"' if kind else ""
     return f'<text{shown} x="{x}" y="{y:g}" text-anchor="{anchor}">{escape(words)}</text>'
 
 
-def _line(x1: str, y1: float, x2: str, y2: float, kind: str) -> str:
+def line(x1: str, y1: float, x2: str, y2: float, kind: str) -> str:
+    """A straight line, of a class of `STYLE`."""
     return f'<line class="{kind}" x1="{x1}" y1="{y1:g}" x2="{x2}" y2="{y2:g}"/>'
