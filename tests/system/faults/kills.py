@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import faulthandler
 import os
 import random
 import shutil
 import signal
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -195,8 +196,11 @@ def start_pair(ground: Ground, run: Path, resume: bool) -> list[Child]:
 
 
 def short_last_words() -> None:
-    """Called in a child: whose peer is gone waits a moment for that one's reason, and no more, so that a hundred kills take minutes."""
+    """Called in a child: whose peer is gone waits a moment for that one's reason, and no more, so that a hundred kills take minutes. And
+    asked by a signal it says where it is."""
     import groundup.training.ranks as ranks
+
+    faulthandler.register(signal.SIGUSR1)
 
     ranks.LAST_WORDS = 0.2
 
@@ -208,9 +212,12 @@ def _kill_pair(ground: Ground, run: Path, resume: bool, random_: random.Random) 
     alive = [pair[rank].alive() for rank in which]
     for rank in which:
         pair[rank].signal(signal.SIGKILL)
+    waiting = _end_who_waits_to_meet(pair)
     codes = [child.wait(60) for child in pair]
     for child in pair:
         _no_orphans(child)
+    if waiting:
+        return "before they had met"
     if not any(alive) or codes == [0, 0]:
         return "came too late"
     for child, code in zip(pair, codes, strict=True):
@@ -220,6 +227,22 @@ def _kill_pair(ground: Ground, run: Path, resume: bool, random_: random.Random) 
             require_one_sentence(child.said(), "another one has ended")
     names = " and ".join(f"rank {rank}" for rank in sorted(which))
     return f"{names}, {aim}"
+
+
+def _end_who_waits_to_meet(pair: Sequence[Child]) -> bool:
+    """A process waits a day for one that dies before they have met, since nobody tells it: whoever starts both, torchrun or our own
+    command, ends it. Here this is done where it says itself that it is there; whether it was. Elsewhere none may wait."""
+    deadline = time.monotonic() + 15
+    while any(child.alive() for child in pair) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    left = [child for child in pair if child.alive()]
+    for child in left:
+        child.signal(signal.SIGUSR1)
+        time.sleep(1)
+        if not any(place in child.said() for place in ("rendezvous", "init_process_group")):
+            return False
+        child.signal(signal.SIGKILL)
+    return bool(left)
 
 
 def _wait_for_aim(ground: Ground, run: Path, child: Child, random_: random.Random) -> str:
