@@ -12,7 +12,11 @@ from tests.docs.test_tutorial import CHAPTERS, DOCS, ROOT, parse_command
 from groundup.recipe.settings import shipped_recipes
 
 README = ROOT / "README.md"
-PAGES = [README, *sorted(DOCS.glob("*.md"))]
+PAGES = [
+    README,
+    *sorted(DOCS.glob("*.md")),
+    *sorted(DOCS.glob("projects/[!p]*.md")),
+]  # Python's have texts of several lines
 PROGRAM = re.compile(r"^ *(?:\.venv/bin/)?groundup (.+)$")
 
 
