@@ -35,14 +35,15 @@ from groundup.training.step import Task, prepare_machinery, take_step
 
 Optimizer = Literal["adamw", "muon"]
 SHAPE: dict[str, Any] = {"vocab_size": 7, "d_model": 16, "num_layers": 2, "num_heads": 2, "max_seq_len": 8}
-# Of the network above: calls of Python functions, and tensors' memory asked for.
+# Of the network above: calls of Python functions (three more since a step is within what TF32 is switched on by), and tensors' memory
+# asked for.
 LIMITS: dict[tuple[Preset, Optimizer, Precision], tuple[int, int]] = {
-    ("gpt2", "adamw", "fp32"): (383, 263),
-    ("llama", "adamw", "fp32"): (364, 370),
-    ("qwen3", "muon", "fp32"): (402, 596),
+    ("gpt2", "adamw", "fp32"): (386, 263),
+    ("llama", "adamw", "fp32"): (367, 370),
+    ("qwen3", "muon", "fp32"): (405, 596),
 }
 if has_bf16_units(torch.device("cpu")):  # elsewhere it is emulated, which takes what it takes
-    LIMITS["qwen3", "muon", "bf16"] = (435, 801)
+    LIMITS["qwen3", "muon", "bf16"] = (438, 801)
 
 
 def make_step(

@@ -208,7 +208,7 @@ def take_step(task: Task, machinery: Machinery, step: int, factor: float) -> Ste
     batch = to_device(rows, machinery.device)
     num_tokens = max(1, task.count_targets(rows))
     num_terms = max(1, task.count_terms(rows)) if task.count_terms is not None else num_tokens
-    with products_in_tf32(machinery.precision == "tf32"):
+    with products_in_tf32() if machinery.precision == "tf32" else nullcontext():
         means = _accumulate_gradients(task, machinery, step, batch, num_terms)
         grad_norm = _update(task.settings, machinery, step, means[0], factor)
     num_rows, length = task.rows_read(rows)
