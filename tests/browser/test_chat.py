@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from playwright.sync_api import Browser, Page, Request, Route, expect
 from tests.browser.server import PATIENCE, Server, wait_until
 from torch import Tensor
@@ -30,12 +31,13 @@ def chat(page: Page) -> Page:
 
 
 def slow(language_model: LanguageModel) -> LanguageModel:
-    """The same, at leisure: a reply that isn't done when something happens to it."""
+    """The same, at leisure and without an end: a reply that isn't done when something happens to it."""
     step = last_logits(language_model.model)
+    ends = torch.tensor(language_model.chat_ids([{"role": "user", "content": "Go on"}])[1])
 
     def forward(ids: Tensor, cache: KVCache) -> Tensor:
         time.sleep(0.05)
-        return step(ids, cache)
+        return step(ids, cache).index_fill(-1, ends, float("-inf"))
 
     other = LanguageModel(language_model.model, language_model.tokenizer)
     other.forward = forward

@@ -12,6 +12,7 @@ from typing import Any
 
 import torch
 
+from groundup.device import give_back_freed_memory
 from groundup.errors import TrainingError
 from groundup.run.checkpoints import list_checkpoints, prune_checkpoints, read_state, write_checkpoint
 from groundup.training.checkpoint_parts import load_optimizer, write_parts
@@ -33,13 +34,16 @@ def evaluate(
 ) -> Progress:
     """Measure the model and let it write; with `counts`, keep the best and patience. The first process does, and tells the others.
 
-    A stop leaves that, and it stays due.
+    A stop leaves that, and it stays due. Shards rest meanwhile. The memory that it took is given back: the next step would only add to it.
     """
-    with machinery.sharded.as_whole() if machinery.sharded is not None else nullcontext():
+    with machinery.shards.at_rest(), machinery.sharded.as_whole() if machinery.sharded is not None else nullcontext():
         if task.ranks.size == 1:
-            return _evaluate_here(task, progress, display, tensorboard, stop, counts)
-        found = task.ranks.once(lambda: asdict(_evaluate_here(task, progress, display, tensorboard, stop, counts)))
-        return Progress(**found)
+            progress = _evaluate_here(task, progress, display, tensorboard, stop, counts)
+        else:
+            found = task.ranks.once(lambda: asdict(_evaluate_here(task, progress, display, tensorboard, stop, counts)))
+            progress = Progress(**found)
+    give_back_freed_memory()
+    return progress
 
 
 def _evaluate_here(

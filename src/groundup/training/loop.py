@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from groundup.device import give_back_freed_memory, peak_flops_per_second
+from groundup.device import peak_flops_per_second
 from groundup.errors import TrainingError
 from groundup.run.checkpoints import prune_checkpoints, read_state
 from groundup.training.between_steps import evaluate, restore, save, stop_if_not_finite, tell_of_spikes
@@ -73,7 +73,7 @@ def train(task: Task, resume_from: Path | None = None, until: int | None = None)
         if (
             progress.step == 0 or progress.evaluation_due
         ):  # an untrained model, to compare with, or what a stop left out
-            progress = _look(task, machinery, progress, display, tensorboard, stop, counts=progress.step > 0)
+            progress = evaluate(task, machinery, progress, display, tensorboard, stop, counts=progress.step > 0)
         if progress.evaluation_due:  # a stop already; what there is to save is saved
             return _stopped(task, progress, stop.received)
         if _out_of_patience(task, progress):
@@ -95,7 +95,7 @@ def train(task: Task, resume_from: Path | None = None, until: int | None = None)
             # 5. Validation, a sample, the best so far.
             best_before = progress.best_step
             if due.evaluate:
-                progress = _look(task, machinery, progress, display, tensorboard, stop)
+                progress = evaluate(task, machinery, progress, display, tensorboard, stop)
             if progress.evaluation_due:
                 save(task, machinery, progress)
                 return _stopped(task, progress, stop.received)
@@ -132,22 +132,6 @@ def _begin(task: Task, machinery: Machinery, resume_from: Path | None) -> Progre
 
 def _out_of_patience(task: Task, progress: Progress) -> bool:
     return 0 < task.settings.patience <= progress.evaluations_without_best
-
-
-def _look(
-    task: Task,
-    machinery: Machinery,
-    progress: Progress,
-    display: TrainingProgress,
-    tensorboard: Any,
-    stop: StopRequest,
-    counts: bool = True,
-) -> Progress:
-    """Validation and a sample, while the shards rest; its memory is given back, which the next step would only add to."""
-    with machinery.shards.at_rest():
-        progress = evaluate(task, machinery, progress, display, tensorboard, stop, counts)
-    give_back_freed_memory()
-    return progress
 
 
 def _due_after(task: Task, step: int, last_step: int, until: int | None, stop: StopRequest) -> Due:
