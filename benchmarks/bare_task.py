@@ -29,4 +29,5 @@ def bare_task(model: Transformer, settings: TrainingSettings, batch: Callable[[i
         save_model=lambda path: None,
         peak_flops=1.0,
         fingerprint={},
+        recordable=True,
     )

@@ -13,7 +13,7 @@ from torch import Tensor
 from groundup.device import has_tf32_units, products_in_tf32, to_device
 from groundup.model.settings import PRESETS, Preset, preset_config
 from groundup.model.transformer import KVCache, Transformer
-from groundup.training.objectives import language_model
+from groundup.training.objectives import language_model, token_loss_on_a_gpu
 from groundup.training.objectives.language_model import loss_sum, marked_loss_sum
 from groundup.training.objectives.token_loss import cross_entropy_sum
 from groundup.training.privacy.row_gradients import RowGradients
@@ -105,13 +105,15 @@ def test_the_loss_and_its_gradients_are_the_cpus(
             assert_close(one, other)
 
 
-@pytest.mark.parametrize("compiled", [False, True])
+@pytest.mark.parametrize("by_kernel", [False, True])
 @pytest.mark.parametrize("bias", [False, True])
 @pytest.mark.parametrize(("dtype", "most"), [(torch.float32, 1e-5), (torch.bfloat16, 2e-2), (torch.float16, 3e-3)])
 def test_the_loss_in_each_format_is_near_that_in_fp64(
-    dtype: torch.dtype, most: float, bias: bool, compiled: bool, cuda: torch.device, monkeypatch: pytest.MonkeyPatch
+    dtype: torch.dtype, most: float, bias: bool, by_kernel: bool, cuda: torch.device, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("groundup.training.objectives.token_loss.LOGITS_ON_A_GPU", 100 * VOCABULARY)
+    monkeypatch.setattr(token_loss_on_a_gpu, "LOGITS_ON_A_GPU", 100 * VOCABULARY)
+    if not by_kernel:
+        monkeypatch.setattr(token_loss_on_a_gpu, "loss_by", lambda device, dtype: token_loss_on_a_gpu.loss_in_place)
     draw = torch.Generator().manual_seed(3)
     hidden, weight = (torch.randn(n, 64, generator=draw) for n in (300, VOCABULARY))
     offset = torch.randn(VOCABULARY, generator=draw) if bias else None
@@ -122,14 +124,42 @@ def test_the_loss_in_each_format_is_near_that_in_fp64(
     expected.backward()  # type: ignore[no-untyped-call]
     given = [None if each is None else each.to(cuda).requires_grad_() for each in (hidden, weight, offset)]
     with torch.autocast("cuda", dtype, enabled=dtype != torch.float32):
-        asked: list[Any] = [*given, targets.to(cuda), compiled]
+        asked: list[Any] = [*given, targets.to(cuda)]
         found = cross_entropy_sum(*asked)
     found.backward()  # type: ignore[no-untyped-call]
-    assert float(found) == pytest.approx(float(expected), rel=most)
+    assert float(found.detach()) == pytest.approx(float(expected.detach()), rel=most)
     for one, other in zip(given, exact, strict=True):
         if one is not None and other is not None and one.grad is not None and other.grad is not None:
             apart = (one.grad.cpu().double() - other.grad).norm() / other.grad.norm()
             assert apart < most
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])
+@pytest.mark.parametrize("width", [3, 64, 4096, 5000, 50304])
+def test_the_kernel_is_the_plain_loss(width: int, dtype: torch.dtype, cuda: torch.device) -> None:
+    """Rows narrower and wider than what it reads at a time, among them large scores and places that are none."""
+    draw = torch.Generator().manual_seed(5)
+    scores = (torch.randn(37, width, generator=draw) * 8).to(cuda, dtype)
+    scores[3], scores[4, :2] = -2e4, 3e4
+    scores[:, width - 1] = -torch.inf
+    targets = torch.randint(width - 1, (37,), generator=draw).to(cuda)
+    exact = scores.double().requires_grad_()
+    expected = torch.nn.functional.cross_entropy(exact, targets, reduction="sum")
+    expected.backward()  # type: ignore[no-untyped-call]
+    found = token_loss_on_a_gpu.loss_by(cuda, dtype)(scores, targets)
+    assert float(found) == pytest.approx(float(expected.detach()), rel=1e-5)
+    assert exact.grad is not None
+    torch.testing.assert_close(scores.double(), exact.grad, rtol=max(2e-5, 2 * torch.finfo(dtype).eps), atol=2e-6)
+
+
+@pytest.mark.parametrize("bad", [torch.nan, torch.inf])
+def test_the_kernel_hides_no_score_that_is_not_finite(bad: float, cuda: torch.device) -> None:
+    scores = torch.zeros(2, 9000, device=cuda)
+    scores[1, 8500] = bad
+    loss = token_loss_on_a_gpu.loss_by(cuda, torch.float32)(scores, torch.tensor([0, 1], device=cuda))
+    assert not loss.isfinite()
+    assert not scores[1].isfinite().all()
+    assert scores[0].isfinite().all()
 
 
 @EVERY_PRESET

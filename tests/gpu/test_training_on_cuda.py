@@ -90,6 +90,9 @@ def test_in_tf32_the_losses_are_near_and_nothing_stays_set(
     assert found["tf32"] != found["fp32"]
 
 
+@pytest.mark.filterwarnings(
+    "ignore:Synchronization debug mode"
+)  # it doesn't see all that wait, as PyTorch says each time
 @pytest.mark.parametrize("optimizer", ["muon", "adamw"])
 @pytest.mark.parametrize("precision", ["fp32", "tf32", "bf16", "fp16"])
 def test_a_step_never_waits_for_the_card(precision: str, optimizer: str, cuda: torch.device) -> None:

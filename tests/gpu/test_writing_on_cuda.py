@@ -67,7 +67,7 @@ def test_likelihoods_are_the_cpus(preset: Preset, cuda: torch.device) -> None:
     for ours, theirs in zip(log_likelihoods(on_card, asked), log_likelihoods(model, asked), strict=True):
         assert ours.value == pytest.approx(theirs.value, abs=1e-3)
         assert ours.greedy == theirs.greedy
-    found, expected = (asdict(score_tokens(one, rows.numpy(), opening=[1, 2])) for one in (on_card, model))
+    found, expected = (asdict(score_tokens(one, rows[:, 2:].numpy(), opening=[1, 2])) for one in (on_card, model))
     for name, values in found.items():
         assert values == pytest.approx(expected[name], abs=1e-3), name
     ends = [[*rows[0, :10].tolist(), *rows[n, 10:15].tolist()] for n in range(20)]

@@ -79,7 +79,7 @@ def test_only_what_is_trained_has_a_gradient_the_one_of_a_network_that_is_traine
 
     model, rows = partly_frozen(), torch.from_numpy(batch(0))
     with Shards(model, model, shards, shards) as threads:
-        threads.run(backward, rows, "1:0:0")
+        threads.run(backward, rows)
         for network in threads.networks[1:]:
             assert isinstance(network, Transformer)
             assert network.token_embedding.weight is model.token_embedding.weight  # frozen: the very same

@@ -147,7 +147,7 @@ def test_threads_share_marked_rows(shards: int, packing: Packing) -> None:
     expected = gradients(model, marked_loss_sum(model, batch))
     model.zero_grad()
     with Shards(model, model, shards, shards) as threads:
-        loss = threads.run(backward, batch, "1:0:0")
+        loss = threads.run(backward, batch)
     torch.testing.assert_close(loss, marked_loss_sum(model, batch).detach())
     found = [parameter.grad for parameter in model.parameters() if parameter.grad is not None]
     torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-4)

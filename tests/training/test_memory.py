@@ -34,7 +34,8 @@ from groundup.training.memory import (
     validation_logits_bytes,
 )
 from groundup.training.objectives.language_model import FEW_LOGITS
-from groundup.training.objectives.token_loss import LOGITS_AT_ONCE, LOGITS_ON_A_GPU
+from groundup.training.objectives.token_loss import LOGITS_AT_ONCE
+from groundup.training.objectives.token_loss_on_a_gpu import LOGITS_ON_A_GPU
 from groundup.training.optimizers import Optimizer
 from groundup.training.settings import TrainingSettings
 from groundup.training.step import LARGE_NETWORK
@@ -168,11 +169,17 @@ def test_a_graphics_cards_memory_is_that_which_was_measured() -> None:
             dropout=0.0,
             **shape,
         )
-        settings = TrainingSettings(batch_size=one["batch_size"], optimizer="adamw")
-        estimated = training_memory(Load(network, settings, sample_tokens=0), Rank("cuda", 2)).total / 1e6
         for row in one["rows"]:
             if row["name"].startswith("Groundup, "):
-                assert estimated == pytest.approx(row["peak_memory_mb"], rel=0.05)
+                compiled = row["name"].endswith("compiled")
+                settings = TrainingSettings(batch_size=one["batch_size"], optimizer="adamw", compile=compiled)
+                estimated = training_memory(Load(network, settings, sample_tokens=0), Rank("cuda", 2)).total / 1e6
+                held = row["peak_memory_mb"]
+                if (
+                    one["batch_size"] == 32
+                ):  # measured when the logits of both slices were held at once, where now one's are
+                    held -= 2 * one["batch_size"] * one["shape"]["context"] * shape["vocab_size"] / 2 / 1e6
+                assert estimated == pytest.approx(held, rel=0.05)
 
 
 def test_what_makes_it_less() -> None:

@@ -40,7 +40,8 @@ def backward(network: nn.Module, rows: Tensor) -> Tensor:
 def gradients(model: Transformer, rows: Tensor, shards: int, seed: str = "1:0:0") -> tuple[Tensor, list[Tensor]]:
     model.zero_grad()
     with Shards(model, model, shards, shards) as threads:
-        loss = threads.run(backward, rows, seed)
+        threads.seed(seed)
+        loss = threads.run(backward, rows)
     return loss, [parameter.grad.clone() for parameter in model.parameters() if parameter.grad is not None]
 
 
@@ -73,7 +74,8 @@ def test_what_is_drawn_after_a_block_was_computed_again_is_what_would_have_been_
         model = make_model(dropout=0.3)
         model.activation_checkpointing = twice
         with Shards(model, model, 1, 1) as threads:
-            threads.run(backward, rows, "1:0:0")
+            threads.seed("1:0:0")
+            threads.run(backward, rows)
             left.append(threads.generators[0].get_state())
     assert torch.equal(*left)
 
@@ -101,7 +103,7 @@ def test_each_row_is_read_once_by_a_thread_with_its_own_number_of_threads(rows: 
 
     torch.set_num_threads(2)  # as a training of two threads has it before its steps
     with Shards(model, model, 2, 2) as threads:
-        threads.run(note, rows, "1:0:0")
+        threads.run(note, rows)
     assert sorted(count for count, _, _ in seen) == [2, 3]
     assert len({name for _, name, _ in seen}) == 2
     assert {number for _, _, number in seen} == {1}
@@ -129,7 +131,8 @@ def test_an_updates_parts_in_threads_give_what_they_give_in_turn(rule: Literal["
         model = make_model("qwen3")
         optimizer = Optimizer(model, TrainingSettings(optimizer=rule, weight_decay=0.0), num_parts)
         with Shards(model, model, 2, 2) as threads:
-            threads.run(backward, rows, "1:0:0")
+            threads.seed("1:0:0")
+            threads.run(backward, rows)
             optimizer.step(1.0, torch.zeros(()), threads.each if threaded else in_turn)
         results[num_parts, threaded] = [parameter.detach().clone() for parameter in model.parameters()]
     assert all(map(torch.equal, results[2, False], results[2, True]))
@@ -146,7 +149,7 @@ def test_an_error_in_a_thread_is_raised_where_it_is_waited_for(rows: Tensor) -> 
 
     model = make_model()
     with pytest.raises(FloatingPointError, match="in a thread"), Shards(model, model, 2, 2) as threads:
-        threads.run(fail, rows, "1:0:0")
+        threads.run(fail, rows)
 
 
 def test_weights_are_shared_and_an_update_reaches_every_network(rows: Tensor) -> None:

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
-
 import pytest
 import torch
 import torch.nn.functional as F
@@ -12,7 +9,7 @@ from torch import Tensor
 
 from groundup.model.settings import preset_config
 from groundup.model.transformer import Transformer
-from groundup.training.objectives import language_model, token_loss
+from groundup.training.objectives import language_model, token_loss, token_loss_on_a_gpu
 from groundup.training.objectives.language_model import loss_sum, marked_loss_sum
 from groundup.training.objectives.token_loss import cross_entropy_sum
 
@@ -155,19 +152,28 @@ def test_the_objectives_are_the_same_either_way(marked: bool, tied: bool, monkey
     torch.testing.assert_close(results[1], results[0])
 
 
-@pytest.mark.parametrize("by", [token_loss._loss_and_gradient, token_loss._loss_and_gradient_at_once])
+@pytest.mark.parametrize("at_once", [2 * 64, 2**30])
 @pytest.mark.parametrize("biased", [False, True])
-def test_the_way_of_a_gpu_is_the_plain_one_too(biased: bool, by: Callable[..., Any], tensors: list[Tensor]) -> None:
-    """Its rows are filled up to an aligned width; here on the CPU, in fp32 (in fewer bits on a card: tests/gpu)."""
-    hidden, weight, bias = tensors
-    offset = bias if biased else None
-    logits = F.linear(hidden, weight, offset).requires_grad_()
-    expected = F.cross_entropy(logits, targets(), reduction="sum")
+def test_the_way_of_a_gpu_is_the_plain_one_too(
+    biased: bool, at_once: int, tensors: list[Tensor], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its rows are filled up to an aligned width, and gradients take the place of logits; here on the CPU, in fp32 (in fewer bits, and by
+    a kernel, on a card: tests/gpu)."""
+    monkeypatch.setattr(token_loss_on_a_gpu, "LOGITS_ON_A_GPU", at_once)
+    monkeypatch.setattr(token_loss_on_a_gpu, "LOGARITHMS", 64)
+    hidden, weight = (tensor.requires_grad_() for tensor in tensors[:2])
+    bias = tensors[2].requires_grad_() if biased else None
+    expected = F.cross_entropy(F.linear(hidden, weight, bias), targets(), reduction="sum")
     expected.backward()  # type: ignore[no-untyped-call]
-    given = token_loss._aligned(weight, torch.float32)
-    assert given.shape == (token_loss.ALIGNED, D)
-    scores = token_loss._scores_on_a_gpu(hidden, given, offset, V)
-    loss, gradient = by(scores, targets())
+    with torch.no_grad():
+        assert token_loss_on_a_gpu.aligned(weight, torch.float32).shape == (64, D)
+        wanted = token_loss_on_a_gpu.Wanted(hidden=True, weight=True, bias=biased)
+        loss, found = token_loss_on_a_gpu.on_a_gpu(hidden, weight, bias, targets(), torch.float32, wanted)
+        _, none = token_loss_on_a_gpu.on_a_gpu(
+            hidden, weight, bias, targets(), torch.float32, token_loss_on_a_gpu.Wanted(False, False, False)
+        )
     torch.testing.assert_close(loss, expected.detach())
-    torch.testing.assert_close(gradient[:, :V], logits.grad)
-    assert not gradient[:, V:].any()
+    assert none == (None, None, None)
+    for gradient, parameter in zip(found, (hidden, weight, bias), strict=True):
+        if parameter is not None:
+            torch.testing.assert_close(gradient, parameter.grad)

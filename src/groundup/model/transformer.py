@@ -294,7 +294,7 @@ class Transformer(nn.Module):
             x = x + self.position_embedding(positions)
         else:
             rotation = self.rotation(positions, x.dtype)
-        x = self.dropout(x)
+        x = residual_stream(self.dropout(x))
         for layer, block in enumerate(self.blocks):
             seen = mask if layer < self.config.first_windowed_layer else windowed
             causal = seen is None and T > 1
@@ -305,6 +305,14 @@ class Transformer(nn.Module):
         if cache is not None:
             cache.lengths = [length + T for length in cache.lengths]
         return self.final_norm(x)  # type: ignore[no-any-return]  # (B, T, D)
+
+
+def residual_stream(x: Tensor) -> Tensor:
+    """What the blocks add to, in the format that it is kept in: on a CUDA card in bf16 where the products are, since what lies between
+    them waits for memory there, and fp32 is twice as much of it (docs/gpu.md). Elsewhere as it came."""
+    if x.is_cuda and torch.is_autocast_enabled("cuda") and torch.get_autocast_dtype("cuda") == torch.bfloat16:
+        return x.to(torch.bfloat16)
+    return x
 
 
 def make_norm(config: TransformerConfig) -> nn.Module:

@@ -14,8 +14,10 @@ COMPILED, EAGER = 0.40, 0.32
 `training.compile` and without. Steps of 124M and 350M parameters reached 37 to 42 % and 29 to 36 % on one H100 (docs/gpu.md); PaLM 46 % on
 6,144 TPUs (its table 3), Llama 3 405B 38 to 43 % on 8,192 to 16,384 H100 (Dubey et al. 2024, table 4)."""
 LAYER_SECONDS = 3e-3
-"""What a layer of a step that isn't compiled takes at the least, forward and back, however small it is: the card waits for the host, which
-asks for one kernel after the other. Small networks took 4 ms a layer on an H100, those of 124M parameters 3 (docs/gpu.md)."""
+"""What a layer of a step takes at the least, forward and back, that is neither compiled nor recorded, however small it is: the card waits
+for the host, which asks for one kernel after the other. Small networks took 4 ms a layer on an H100, those of 124M parameters 3."""
+RECORDED_LAYER_SECONDS = 0.6e-3
+"""The same of a step that is recorded (training/recorded_step.py). Three layers took 1.6 ms on an H200, with all else (docs/gpu.md)."""
 
 
 @dataclass(frozen=True)
@@ -89,6 +91,14 @@ def reached_flops(card: Accelerator, training: TrainingSettings) -> float:
         advice = f"{card.name} has no units for it that PyTorch takes; use auto or fp32"
         raise SettingError("training.precision", training.precision, advice)
     return peak * (COMPILED if training.compile else EAGER)
+
+
+def layer_seconds(training: TrainingSettings, packing: str, count: int) -> float:
+    """What a layer takes at the least on so many cards; 0 of what is compiled."""
+    if training.compile:
+        return 0.0
+    plain = training.objective == "language_model" and packing == "stream"
+    return RECORDED_LAYER_SECONDS if plain and training.steps_alike and count == 1 else LAYER_SECONDS
 
 
 def product_bytes(training: TrainingSettings) -> int:

@@ -9,7 +9,7 @@ from typing import Any
 from groundup.device import memory_bytes
 from groundup.errors import SettingError
 from groundup.model.settings import TransformerConfig
-from groundup.recipe.accelerators import LAYER_SECONDS, Accelerator, product_bytes
+from groundup.recipe.accelerators import Accelerator, layer_seconds, product_bytes
 from groundup.recipe.expected_memory import RUNTIME, load_of, rank_here
 from groundup.recipe.memory_budget import RESERVE
 from groundup.recipe.settings import Recipe
@@ -56,8 +56,8 @@ def shape_for(
     given = min(memory or math.inf, there)
     limit = given if card else (1 - RESERVE) * given
     flops = math.inf if minutes is None else FOR_STEPS * 60 * minutes * flops_per_second
-    waits = card is not None and not settings.training.compile
-    a_layer = LAYER_SECONDS * flops_per_second if waits else 0.0
+    waits = 0.0 if card is None else layer_seconds(settings.training, settings.data.packing, count)
+    a_layer = waits * flops_per_second
     found = find_shape(config, load.settings, rank, flops=flops, memory=limit, flops_a_layer=a_layer)
     if found is None:
         if (needed := smallest_memory(config, load.settings, rank)) > limit:

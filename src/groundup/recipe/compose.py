@@ -116,7 +116,7 @@ def compose(
 def text_parts(training: TrainingSettings, data: PreparedData) -> dict[str, Any]:
     """Language modelling: every token of a text is predicted."""
     if not data.has_marks:
-        return {"loss_sum": loss_sum, "batch": partial(step_batch, training, data)}
+        return {"loss_sum": loss_sum, "batch": partial(step_batch, training, data), "recordable": True}
     return {"loss_sum": marked_loss_sum, "batch": partial(step_batch, training, data), "count_targets": count_targets}
 
 

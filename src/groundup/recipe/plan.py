@@ -16,7 +16,7 @@ from groundup.model.adapter_config import is_adapter
 from groundup.model.counts import forward_flops, parameter_counts, training_flops
 from groundup.model.directory import read_config
 from groundup.model.settings import TransformerConfig
-from groundup.recipe.accelerators import LAYER_SECONDS, Accelerator, product_bytes, reached_flops
+from groundup.recipe.accelerators import Accelerator, layer_seconds, product_bytes, reached_flops
 from groundup.recipe.base_tokenizer import base_path
 from groundup.recipe.data import Prepared, found_prepared
 from groundup.recipe.expected_memory import RUNTIME, adapters_of, described, load_of, rank_here
@@ -140,7 +140,7 @@ def plan_elsewhere(
     fitting = [name for name in (wanted, "fsdp") if name in memory and memory[name].total <= card.memory]
     chosen = fitting[0] if fitting else None
     reached = count * reached_flops(card, settings.training)
-    launching = 0.0 if settings.training.compile else config.num_layers * LAYER_SECONDS
+    launching = config.num_layers * layer_seconds(settings.training, settings.data.packing, count)
     least = facts["max_steps"] * settings.training.accumulation_steps * launching
     seconds = max(least, (facts["flops"] + facts["flops_computed_twice"]) / reached)
     return {

@@ -10,7 +10,7 @@ from groundup.model.lora_settings import LoraSettings
 from groundup.model.settings import TransformerConfig
 
 FULL = 4
-"""Bytes of a number in fp32: weights, gradients, moments and the residual stream."""
+"""Bytes of a number in fp32: weights, gradients, moments and, on a CPU, the residual stream."""
 FEED_FORWARD_NAMES = (
     "gate_proj",
     "up_proj",
@@ -34,15 +34,18 @@ def training_activation_bytes(
     own_generator: bool = True,
     checkpointing: bool = False,
     lora: LoraSettings | None = None,
+    stream_bytes: int = FULL,
 ) -> int:
     """What autograd keeps of `num_tokens` tokens in rows of `row_length`, logits aside.
 
-    `own_generator`: dropout draws from the threads' own generators, as on a CPU (model/attention_with_dropout.py), not from PyTorch's.
-    `checkpointing`: each block keeps its input alone, and all of it of one block at a time. `lora`: the weights are frozen, so
-    inputs are kept for the narrow matrices alone.
+    `stream_bytes`: of a number of the residual stream as the norms keep it. `own_generator`: dropout draws from the threads' own
+    generators, as on a CPU (model/attention_with_dropout.py), not from PyTorch's. `checkpointing`: each block keeps its input alone, and
+    all of it of one block at a time. `lora`: the weights are frozen, so inputs are kept for the narrow matrices alone.
     """
-    block = block_activation_bytes(config, row_length, product_bytes, own_generator=own_generator, lora=lora)
-    stream = FULL * config.d_model
+    block = block_activation_bytes(
+        config, row_length, product_bytes, own_generator=own_generator, lora=lora, stream_bytes=stream_bytes
+    )
+    stream = stream_bytes * config.d_model
     ends = 2 * stream + (stream if config.norm == "rmsnorm" else 0) + (stream if config.dropout else 0)
     blocks = config.num_layers * stream + block if checkpointing else config.num_layers * block
     return round(num_tokens * (blocks + ends))
@@ -55,15 +58,16 @@ def block_activation_bytes(
     *,
     own_generator: bool = True,
     lora: LoraSettings | None = None,
+    stream_bytes: int = FULL,
 ) -> float:
     """What autograd keeps of one token in one block, in rows of `row_length` tokens."""
     width, narrow = config.d_model, product_bytes
     query, key_value = config.num_heads * config.head_dim, config.num_kv_heads * config.head_dim
     # Both norms: their input, which is the residual stream, one or two numbers a token, and, for the gain of a root-mean-square one, what
     # it acts on.
-    kept: float = FULL * 2 * width + 2 * FULL * (2 if config.norm == "layernorm" else 1)
+    kept: float = stream_bytes * 2 * width + 2 * FULL * (2 if config.norm == "layernorm" else 1)
     if config.norm == "rmsnorm" and lora is None:
-        kept += FULL * 2 * width
+        kept += stream_bytes * 2 * width
     # What the four linear layers read: the norms' outputs, the heads' mix, the activation's. Frozen ones need none of it.
     read = width + query + (width + config.d_ff if lora is None or _adapts_feed_forward(lora) else 0)
     kept += narrow * read + (2 * read if lora is not None and lora.dropout else 0)

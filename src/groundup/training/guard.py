@@ -29,14 +29,14 @@ class StepGuard:
         self.not_finite = torch.zeros((), dtype=torch.int64, device=device)
         self.first_not_finite = torch.full((), -1, dtype=torch.int64, device=device)
 
-    def check(self, step: int, loss: Tensor, grad_norm: Tensor, overflow: Tensor | None = None) -> Tensor:
-        """A device scalar: 1 if this step's update is to be skipped, else 0.
+    def check(self, step: int | Tensor, loss: Tensor, grad_norm: Tensor, overflow: Tensor | None = None) -> Tensor:
+        """A device scalar: 1 if this step's update is to be skipped, else 0. What is remembered stays in its places.
 
         `overflow`: whether the gradient only outgrew a number format with a loss scale, which is skipped but no fault.
         """
         excused = torch.zeros_like(loss, dtype=torch.bool) if overflow is None else overflow
         bad = ~(torch.isfinite(loss) & (torch.isfinite(grad_norm) | excused))
-        self.first_not_finite = torch.where(bad & (self.not_finite == 0), step, self.first_not_finite)
+        self.first_not_finite.copy_(torch.where(bad & (self.not_finite == 0), step, self.first_not_finite))
         self.not_finite += bad
         if self.sigmas == 0:
             return (bad | excused).float()
@@ -49,11 +49,11 @@ class StepGuard:
         spike = high & ~bad & ~excused & (seen >= FULL_ENOUGH) & (self.just_skipped == 0)
         skip = (bad | excused | spike).float()
         place = torch.arange(WINDOW, device=now.device) == self.taken % WINDOW
-        self.window = torch.where(place & (skip == 0), now[:, None], self.window)
+        self.window.copy_(torch.where(place & (skip == 0), now[:, None], self.window))
         self.taken += skip == 0
-        self.just_skipped = spike.float()
+        self.just_skipped.copy_(spike)
         self.spikes += spike
-        self.last_spike = torch.where(spike, step, self.last_spike)
+        self.last_spike.copy_(torch.where(spike, step, self.last_spike))
         return skip
 
     def state(self) -> dict[str, Any]:

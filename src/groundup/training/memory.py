@@ -16,8 +16,8 @@ from groundup.training.activation_memory import FULL, inference_activation_bytes
 from groundup.training.parallel_settings import Strategy
 from groundup.training.settings import TrainingSettings
 
-LOGITS_AT_ONCE = {"cpu": 2**24, "cuda": 2**28}
-"""As in objectives/token_loss.py: how many logits there are at a time."""
+LOGITS_AT_ONCE = {"cpu": 2**24, "cuda": 2**30}
+"""As in objectives/token_loss.py and token_loss_on_a_gpu.py: how many logits there are at a time."""
 VALIDATION_LOGITS = 2**18
 """As in language_model/sliced_scores.py, which validation's losses come of."""
 LARGEST_KEPT = 30_000_000
@@ -182,6 +182,8 @@ def _step_moments(load: Load, rank: Rank, sizes: _Sizes) -> list[Memory]:
         own_generator=rank.device == "cpu" and not settings.compile,
         checkpointing=settings.activation_checkpointing,
         lora=settings.lora if adapted else None,
+        # On a card the stream is in the products' format; what isn't compiled normalizes, and keeps, a copy in fp32.
+        stream_bytes=rank.product_bytes if rank.device == "cuda" and settings.compile else FULL,
     )
     logits = logits_bytes(config, sizes.predicted, rank, learns_projection=not adapted)
     held = HELD_IN_STEPS if rank.keeps_freed else 1.0
@@ -267,14 +269,16 @@ def rows_at_once(settings: TrainingSettings, world_size: int = 1) -> int:
 
 
 def logits_bytes(config: TransformerConfig, num_predicted: int, rank: Rank, learns_projection: bool = True) -> int:
-    """What the loss of so many tokens takes: some logits at a time in fp32 and in the products' format, and the gradients that are made
-    with them, of the hidden states and of the output projection."""
+    """What the loss of so many tokens takes: some logits at a time in fp32 and in the products' format, on a card in that alone, and the
+    gradients that are made with them, of the hidden states and of the output projection."""
     every = num_predicted * config.vocab_size
     at_once = min(every, LOGITS_AT_ONCE[rank.device])
+    if rank.device == "cuda":  # in equal parts
+        at_once = math.ceil(every / math.ceil(every / at_once))
     if every <= FEW_LOGITS:
         return 3 * FULL * every
     narrow = 0 if rank.product_bytes == FULL else rank.product_bytes
-    scores = (FULL + 2 * narrow) * at_once
+    scores = (rank.product_bytes if rank.device == "cuda" else FULL + 2 * narrow) * at_once
     gradients = FULL * config.d_model * (num_predicted + (config.vocab_size if learns_projection else 0))
     return scores + gradients + narrow * config.vocab_size * config.d_model
 

@@ -106,7 +106,7 @@ class Muon:
         self.parts = self.parts_of_ranks[ranks.rank]
 
     @torch.no_grad()
-    def step(self, lr: float, skip: Tensor, each: Each = in_turn) -> None:
+    def step(self, lr: float | Tensor, skip: Tensor, each: Each = in_turn) -> None:
         """One step. Where the device scalar `skip` is 1, neither weights nor momentum change (no wait for the host)."""
         gradients = [parameter.grad for parameter in self.parameters if parameter.grad is not None]
         assert len(gradients) == len(self.parameters), "every matrix takes part in the loss"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -79,7 +79,8 @@ class Optimizer:
             ]
             for names in dealt
         ]
-        self.fused = next(iter(named.values())).device.type in FUSED_DEVICES
+        device = next(iter(named.values())).device.type
+        self.fused, self.on_cuda = device in FUSED_DEVICES, device == "cuda"
 
     @property
     def adamw_groups(self) -> list[AdamWGroup]:
@@ -90,16 +91,25 @@ class Optimizer:
         """All trainable parameters, as `torch.amp.GradScaler` looks for them."""
         return [{"params": group.parameters} for group in self.adamw_groups] + [{"params": self.muon.parameters}]
 
-    def step(self, factor: float, skip: Tensor, each: Each = in_turn) -> None:
-        """Update all weights, each learning rate at this share of its peak. `each` may call the parts in threads of their own.
+    def step(self, factor: float | Tensor, skip: Tensor, each: Each = in_turn, shrink: Tensor | None = None) -> None:
+        """Update all weights, each learning rate at this share of its peak: a number, or a scalar on their card.
+
+        `shrink`, a device scalar, is what all gradients are multiplied with first. `each` may call the parts in threads of their own.
 
         Where the device scalar `skip` is 1 nothing changes, moments and counters included; where AdamW has fused kernels,
         without a wait for the host.
         """
 
+        divisor = None
+        if shrink is not None and self.on_cuda:  # there AdamW's kernel divides as it reads them
+            scale_gradients(self.muon.parameters, shrink)
+            divisor = 1 / shrink
+        elif shrink is not None:
+            scale_gradients([parameter for group in self.param_groups for parameter in group["params"]], shrink)
+
         def adamw_part(part: list[AdamWGroup]) -> None:
             for group in part:
-                group.step(self.settings, self.settings.learning_rate * factor, skip if self.fused else None)
+                group.step(self.settings, self.settings.learning_rate * factor, skip if self.fused else None, divisor)
 
         if self.fused or not skip.item():
             each(adamw_part, self.adamw_parts)
@@ -159,8 +169,10 @@ class AdamWGroup:
         self.steps = [torch.zeros((), device=device) for device in devices]
 
     @torch.no_grad()
-    def step(self, settings: TrainingSettings, lr: float, skip: Tensor | None) -> None:
-        """One step; with `skip` the fused kernels, which leave everything as it was where it is 1."""
+    def step(
+        self, settings: TrainingSettings, lr: float | Tensor, skip: Tensor | None, divisor: Tensor | None = None
+    ) -> None:
+        """One step; with `skip` the fused kernels, which leave everything as it was where it is 1. They divide gradients by `divisor`."""
         gradients = [parameter.grad for parameter in self.parameters if parameter.grad is not None]
         if not gradients:
             return
@@ -174,6 +186,7 @@ class AdamWGroup:
             self.steps,
             fused=skip is not None,
             foreach=False,
+            grad_scale=divisor,
             found_inf=skip,
             amsgrad=False,
             beta1=settings.beta1,
@@ -197,6 +210,8 @@ def gradient_norm(parameters: list[nn.Parameter]) -> Tensor:
     return norm
 
 
-def scale_gradients(parameters: list[nn.Parameter], factor: Tensor) -> None:
+def scale_gradients(parameters: Sequence[Tensor], factor: Tensor) -> None:
     """Multiply every gradient with a device scalar."""
-    torch._foreach_mul_([parameter.grad for parameter in parameters if parameter.grad is not None], factor)
+    gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
+    if gradients:
+        torch._foreach_mul_(gradients, factor)

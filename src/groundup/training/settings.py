@@ -174,6 +174,14 @@ class TrainingSettings:
         if self.privacy.on:
             self._check_private()
 
+    @property
+    def steps_alike(self) -> bool:
+        """Whether nothing in a step is decided by the host or comes several times: then it may be recorded (training/recorded_step.py).
+        A loss scale is decided so, and so are a later part's seed, what is drawn again for activations that are computed twice, and private
+        training's noise."""
+        parts = self.accumulation_steps > 1 or self.activation_checkpointing
+        return not parts and not self.privacy.on and self.precision != "fp16"
+
     def _check_private(self) -> None:
         """Raise `SettingError` for what would mix the gradients of rows, or do by them what no noise hides."""
         for name, usual, why in (

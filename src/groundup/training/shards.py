@@ -110,14 +110,16 @@ class Shards:
             wait(others)  # none may go on writing when the caller has an error
         return first + [other.result() for other in others]
 
-    def run(self, backward: Backward, rows: Tensor, seed: str) -> Tensor:
-        """Add the gradient of this process's share of `rows` (B, …) to the model's; the sum of what `backward` gives. Dropout follows from
-        `seed` alone."""
-        own = slice(self.first_place, self.first_place + len(self.networks))
-        seeds = [step_seed(f"{seed}:{place}") for place in range(own.start, own.stop)]
+    def seed(self, text: str) -> None:
+        """Let all that is drawn next, by dropout, follow from this text alone."""
+        seeds = [step_seed(f"{text}:{self.first_place + place}") for place in range(len(self.networks))]
         self.default_generator.manual_seed(seeds[0])  # for what draws from none of ours
         for generator, own_seed in zip(self.generators, seeds, strict=True):
             generator.manual_seed(own_seed)
+
+    def run(self, backward: Backward, rows: Tensor) -> Tensor:
+        """Add the gradient of this process's share of `rows` (B, …) to the model's; the sum of what `backward` gives."""
+        own = slice(self.first_place, self.first_place + len(self.networks))
         for parameters in self.parameters[1:]:
             for parameter in parameters:
                 parameter.grad = None

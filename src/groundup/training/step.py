@@ -27,11 +27,12 @@ from groundup.model.transformer import Transformer
 from groundup.run.checkpoints import read_state
 from groundup.run.directory import RunDirectory
 from groundup.training.guard import StepGuard
-from groundup.training.optimizers import Optimizer, gradient_norm, scale_gradients, trainable
+from groundup.training.optimizers import Optimizer, gradient_norm, trainable
 from groundup.training.privacy.plan import PrivacyPlan
 from groundup.training.privacy.randomness import secret_seed
 from groundup.training.privacy.steps import PrivateSteps
 from groundup.training.ranks import ALONE, Ranks
+from groundup.training.recorded_step import Recorder
 from groundup.training.settings import TrainingSettings
 from groundup.training.shards import Shards, num_shards
 
@@ -95,6 +96,8 @@ class Task:
     """With FSDP the device of this process, over which and the others' the weights are dealt out; the model stays where it is."""
     save_part: SavePart | None = None
     """Writes some of the model's weights, by name, as one of several files; with FSDP."""
+    recordable: bool = False
+    """Whether `loss_sum` is the same operations for all batches of one shape, whatever their numbers, and never waits for the device."""
     privacy: PrivacyPlan | None = None
     """How the gradient is made private. It asks for marked rows, (B, L+1), and for a `loss_sum` of all logits where all is trained."""
 
@@ -118,9 +121,23 @@ class Machinery:
     """Those that are trained."""
     adapter_parameters: int | None
     """How many there are beside frozen weights; None if all weights are trained."""
+    recorder: Recorder | None = None
+    """Of steps on a CUDA card, where they can be recorded."""
+    places: tuple[Tensor, Tensor] | None = None
+    """On a card, where the step's number and its share of the learning rates stand."""
     privacy: PrivateSteps | None = None
     sharded: ShardedNetwork | None = None
     spikes_told: int = 0
+
+
+class Now(NamedTuple):
+    """Which step it is. What a recorded step reads of that stands on the device."""
+
+    step: int
+    number: int | Tensor
+    """The same; on a card a scalar there, in the same place at each step."""
+    factor: float | Tensor
+    """Of each learning rate's peak; on a card likewise."""
 
 
 class Step(NamedTuple):
@@ -166,8 +183,14 @@ def prepare_machinery(task: Task, resume_from: Path | None = None) -> Machinery:
         peak_flops=task.peak_flops,
         parameters=parameters,
         adapter_parameters=sum(parameter.numel() for parameter in parameters) if frozen else None,
+        recorder=Recorder(device) if _can_be_recorded(task, device) else None,
         privacy=PrivateSteps(task.privacy) if task.privacy else None,
     )
+
+
+def _can_be_recorded(task: Task, device: torch.device) -> bool:
+    """On a card, where nothing travels between processes."""
+    return device.type == "cuda" and task.recordable and task.settings.steps_alike and task.ranks.size == 1
 
 
 def _sharded_machinery(task: Task, device: torch.device, num_threads: int, dtype: torch.dtype | None) -> Machinery:
@@ -208,12 +231,40 @@ def take_step(task: Task, machinery: Machinery, step: int, factor: float) -> Ste
     batch = to_device(rows, machinery.device)
     num_tokens = max(1, task.count_targets(rows))
     num_terms = max(1, task.count_terms(rows)) if task.count_terms is not None else num_tokens
-    with products_in_tf32() if machinery.precision == "tf32" else nullcontext():
-        means = _accumulate_gradients(task, machinery, step, batch, num_terms)
-        grad_norm = _update(task.settings, machinery, step, means[0], factor)
+    compute = partial(_compute, task, machinery, _now(machinery, step, factor), num_terms)
+    _seed(task, machinery, step, part=0)
+    if machinery.recorder is not None:
+        means, grad_norm = machinery.recorder.run(compute, batch)
+    else:
+        means, grad_norm = compute(batch)
     num_rows, length = task.rows_read(rows)
     flops = training_flops(task.model.config, num_rows * length, length, num_tokens, machinery.adapter_parameters)
     return Step(means[0], grad_norm, num_tokens, flops, means[1:])
+
+
+def _now(machinery: Machinery, step: int, factor: float) -> Now:
+    if machinery.device.type != "cuda":
+        return Now(step, step, factor)
+    if machinery.places is None:
+        machinery.places = (
+            torch.zeros((), dtype=torch.int64, device=machinery.device),
+            torch.zeros((), device=machinery.device),
+        )
+    number, share = machinery.places
+    return Now(step, number.fill_(step), share.fill_(factor))  # in order with what is computed there, without a wait
+
+
+def _compute(task: Task, machinery: Machinery, now: Now, num_terms: int, batch: Tensor) -> tuple[Tensor, Tensor]:
+    """All that the device does: gradients and update. The means of loss and figures, (1 + F,), and the norm before clipping."""
+    with products_in_tf32() if machinery.precision == "tf32" else nullcontext():
+        means = _accumulate_gradients(task, machinery, now.step, batch, num_terms)
+        return means, _update(task.settings, machinery, now, means[0])
+
+
+def _seed(task: Task, machinery: Machinery, step: int, part: int) -> None:
+    """What a part's dropout follows from."""
+    text = f"{task.settings.seed}:{step}:{part}" if machinery.privacy is None else secret_seed()
+    machinery.shards.seed(text)
 
 
 def _accumulate_gradients(task: Task, machinery: Machinery, step: int, batch: Tensor, num_terms: int) -> Tensor:
@@ -245,8 +296,9 @@ def _accumulate_gradients(task: Task, machinery: Machinery, step: int, batch: Te
     private = machinery.privacy
     way_back = backward if private is None else partial(private.backward, sums_of, num_terms)
     for part, rows in enumerate(batch.chunk(settings.accumulation_steps)):
-        seed = f"{settings.seed}:{step}:{part}" if private is None else secret_seed()
-        total += machinery.shards.run(way_back, rows, seed)
+        if part > 0:
+            _seed(task, machinery, step, part)
+        total += machinery.shards.run(way_back, rows)
     if private is not None:
         private.finish(machinery.parameters, len(machinery.shards.networks), machinery.shards.each)
     if sharded is not None:
@@ -266,7 +318,7 @@ def _nothing_read(network: nn.Module, total: Tensor) -> Tensor:
     return torch.zeros_like(total) if len(total) > 1 else torch.zeros_like(total[0])
 
 
-def _update(settings: TrainingSettings, machinery: Machinery, step: int, loss: Tensor, factor: float) -> Tensor:
+def _update(settings: TrainingSettings, machinery: Machinery, now: Now, loss: Tensor) -> Tensor:
     """Clip, decide whether all of it is finite, step (masked where it isn't). Returns the norm before clipping, on the device."""
     optimizer, scaler = machinery.optimizer, machinery.scaler
     if scaler is not None:
@@ -274,14 +326,14 @@ def _update(settings: TrainingSettings, machinery: Machinery, step: int, loss: T
     grad_norm = gradient_norm(machinery.parameters)
     if machinery.sharded is not None:
         grad_norm = _norm_everywhere(machinery.sharded.ranks, grad_norm, scaler, optimizer)
-    if settings.max_grad_norm:
-        scale_gradients(machinery.parameters, (settings.max_grad_norm / (grad_norm + 1e-6)).clamp(max=1.0))
+    limit = settings.max_grad_norm
+    shrink = (limit / (grad_norm + 1e-6)).clamp(max=1.0) if limit else None
     if scaler is not None:
         # In fp16 an overflowing gradient is a matter of the loss scale, not of the model: skipped, but no fault.
-        skip = machinery.guard.check(step, loss, grad_norm, overflow=~torch.isfinite(grad_norm))
+        skip = machinery.guard.check(now.number, loss, grad_norm, overflow=~torch.isfinite(grad_norm))
     else:
-        skip = machinery.guard.check(step, loss, grad_norm)
-    optimizer.step(factor, skip, machinery.shards.each)
+        skip = machinery.guard.check(now.number, loss, grad_norm)
+    optimizer.step(now.factor, skip, machinery.shards.each, shrink)
     if scaler is not None:
         scaler.update()
     return grad_norm

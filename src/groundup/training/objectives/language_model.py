@@ -53,7 +53,7 @@ def _of_logits(logits: Tensor, targets: Tensor) -> Tensor:
 def _of_hidden(model: nn.Module, hidden: Tensor, targets: Tensor) -> Tensor:
     """Of hidden states (N, D) where something is learned, and their targets (N): some logits at a time."""
     output: nn.Linear = model.output_projection  # type: ignore[assignment]
-    return cross_entropy_sum(hidden, output.weight, output.bias, targets, compiled=hasattr(model, "_orig_mod"))
+    return cross_entropy_sum(hidden, output.weight, output.bias, targets)
 
 
 def count_targets(batch: NDArray[np.int64]) -> int:

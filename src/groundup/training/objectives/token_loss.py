@@ -11,36 +11,29 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Callable, Iterator
-from functools import cache
+from collections.abc import Iterator
 from itertools import pairwise
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from groundup.training.objectives.token_loss_on_a_gpu import Gradients, Wanted, on_a_gpu
+
 LOGITS_AT_ONCE = 2**24
 """How many numbers of logits there may be at a time: few enough to be little memory, 64 MB, and enough for a fast product."""
-LOGITS_ON_A_GPU = 2**28
-"""There a product is fast only of many tokens at once: 0.5 GB in bf16, and 1 GB of their logarithms. Compiled, which writes none of
-these, twice as many."""
-ALIGNED = 64  # numbers: a GPU's matrix units read rows that begin at such places several times as fast
 
 
-def cross_entropy_sum(
-    hidden: Tensor, weight: Tensor, bias: Tensor | None, targets: Tensor, compiled: bool = False
-) -> Tensor:
+def cross_entropy_sum(hidden: Tensor, weight: Tensor, bias: Tensor | None, targets: Tensor) -> Tensor:
     """-Σ log softmax(h Wᵀ + b)[target], in nats, over hidden states (N, D) with the projection (V, D) and their targets (N).
 
     What `F.cross_entropy` gives of all logits, to rounding, and so are the gradients, of those arguments that want one. They are
     computed on the way there, so the way back can be gone once. Under autocast the products are in its format, the softmax in fp32.
-    With `compiled` a GPU's softmax is one kernel, which takes some seconds to make.
     """
     device = hidden.device.type
     dtype = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else hidden.dtype
-    return _CrossEntropySum.apply(hidden, weight, bias, targets, dtype, torch.is_grad_enabled(), compiled)  # type: ignore[no-any-return,no-untyped-call]
+    return _CrossEntropySum.apply(hidden, weight, bias, targets, dtype, torch.is_grad_enabled())  # type: ignore[no-any-return,no-untyped-call]
 
 
 class _Rooms(threading.local):
@@ -81,36 +74,14 @@ class _CrossEntropySum(torch.autograd.Function):
         targets: Tensor,
         dtype: torch.dtype,
         learning: bool,
-        compiled: bool,
     ) -> Tensor:
-        of_hidden, of_weight, of_bias = (
-            torch.zeros_like(argument) if argument is not None and wanted and learning else None
-            for argument, wanted in zip((hidden, weight, bias), ctx.needs_input_grad, strict=False)
-        )
-        full = torch.promote_types(hidden.dtype, torch.float32)
-        total = torch.zeros((), dtype=full, device=hidden.device)
-        vocab_size, on_cpu = len(weight), hidden.device.type == "cpu"
-        at_once = LOGITS_AT_ONCE if on_cpu else LOGITS_ON_A_GPU * (1 + compiled)
+        of_hidden, of_weight, of_bias = (needed and learning for needed in ctx.needs_input_grad[:3])
+        wanted = Wanted(of_hidden, of_weight, of_bias)
         with torch.autocast(hidden.device.type, enabled=False):
-            narrow_weight = weight.to(dtype) if on_cpu else _aligned(weight, dtype)
-            for some in _slices(len(hidden), vocab_size, at_once):
-                narrow = hidden[some].to(dtype)
-                if on_cpu:
-                    loss, scores = _on_a_cpu(narrow, narrow_weight, bias, targets[some], full)
-                else:
-                    scores = _scores_on_a_gpu(narrow, narrow_weight, bias, vocab_size)
-                    loss, scores = (_compiled() if compiled else _loss_and_gradient)(scores, targets[some])
-                total += loss
-                if of_bias is not None:
-                    of_bias += scores[:, :vocab_size].sum(dim=0, dtype=full)
-                gradient = scores.to(dtype)
-                if of_hidden is not None:
-                    of_hidden[some] = gradient @ narrow_weight
-                if of_weight is not None and narrow_weight.dtype == of_weight.dtype and on_cpu:
-                    of_weight.addmm_(gradient.t(), narrow)
-                elif of_weight is not None:
-                    of_weight += (gradient.t() @ narrow)[:vocab_size]
-        ctx.gradients = (of_hidden, of_weight, of_bias)
+            if hidden.device.type == "cpu":
+                total, ctx.gradients = _on_a_cpu(hidden, weight, bias, targets, dtype, wanted)
+            else:
+                total, ctx.gradients = on_a_gpu(hidden, weight, bias, targets, dtype, wanted)
         return total
 
     @staticmethod
@@ -124,18 +95,44 @@ class _CrossEntropySum(torch.autograd.Function):
             None,
             None,
             None,
-            None,
         )
 
 
-def _slices(num_tokens: int, vocab_size: int, at_once: int) -> Iterator[slice]:
+def _on_a_cpu(
+    hidden: Tensor, weight: Tensor, bias: Tensor | None, targets: Tensor, dtype: torch.dtype, wanted: Wanted
+) -> tuple[Tensor, Gradients]:
+    """The summed loss and the gradients that are wanted, the products in `dtype`."""
+    full = torch.promote_types(hidden.dtype, torch.float32)
+    of_hidden, of_weight, of_bias = (
+        torch.zeros_like(argument) if argument is not None and needed else None
+        for argument, needed in zip((hidden, weight, bias), wanted, strict=True)
+    )
+    total = torch.zeros((), dtype=full)
+    narrow_weight = weight.to(dtype)
+    for some in _slices(len(hidden), len(weight)):
+        narrow = hidden[some].to(dtype)
+        loss, scores = _loss_and_gradient(narrow, narrow_weight, bias, targets[some], full)
+        total += loss
+        if of_bias is not None:
+            of_bias += scores.sum(dim=0, dtype=full)
+        gradient = scores.to(dtype)
+        if of_hidden is not None:
+            of_hidden[some] = gradient @ narrow_weight
+        if of_weight is not None and dtype == of_weight.dtype:
+            of_weight.addmm_(gradient.t(), narrow)
+        elif of_weight is not None:
+            of_weight += gradient.t() @ narrow
+    return total, (of_hidden, of_weight, of_bias)
+
+
+def _slices(num_tokens: int, vocab_size: int) -> Iterator[slice]:
     """Equal parts of the tokens, as few as keep each one's logits below the limit."""
-    parts = -(-num_tokens * vocab_size // at_once)
+    parts = -(-num_tokens * vocab_size // LOGITS_AT_ONCE)
     bounds = [num_tokens * part // max(1, parts) for part in range(parts + 1)]
     yield from (slice(start, end) for start, end in pairwise(bounds) if end > start)
 
 
-def _on_a_cpu(
+def _loss_and_gradient(
     narrow: Tensor, weight: Tensor, bias: Tensor | None, targets: Tensor, full: torch.dtype
 ) -> tuple[Tensor, Tensor]:
     """The loss of some tokens, and its gradient with respect to their logits (n, V), in full precision."""
@@ -157,37 +154,3 @@ def _loss_of_scores(scores: Tensor, targets: Tensor) -> Tensor:
     of_targets = logs.gather(1, targets[:, None])  # (n, 1)
     torch.exp(logs, out=scores).scatter_add_(1, targets[:, None], torch.full_like(of_targets, -1.0))
     return -of_targets.sum()
-
-
-def _aligned(weight: Tensor, dtype: torch.dtype) -> Tensor:
-    """The projection (V, D) in another format, with rows of zeros behind it up to a multiple of `ALIGNED`."""
-    return F.pad(weight.to(dtype), (0, 0, 0, -len(weight) % ALIGNED))
-
-
-def _scores_on_a_gpu(narrow: Tensor, weight: Tensor, bias: Tensor | None, vocab_size: int) -> Tensor:
-    """Logits (n, W) in the format of the products: a GPU waits for its memory here, so none of four bytes are written."""
-    scores = narrow @ weight.t()
-    scores[:, vocab_size:] = -math.inf  # a place beyond the vocabulary is never the next token
-    if bias is not None:
-        scores[:, :vocab_size] += bias
-    return scores
-
-
-def _loss_and_gradient(scores: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
-    """Of logits (n, W) and targets (n): the summed loss, and the probabilities less 1 at the target, rounded after that."""
-    logs = torch.log_softmax(scores, dim=-1, dtype=torch.promote_types(scores.dtype, torch.float32))
-    of_targets = logs.gather(1, targets[:, None])  # (n, 1)
-    gradient = torch.exp(logs, out=scores)
-    return -of_targets.sum(), gradient.scatter_(1, targets[:, None], (of_targets.exp() - 1).to(scores.dtype))
-
-
-def _loss_and_gradient_at_once(scores: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
-    """The same with a comparison in each place, which is much by itself and nothing within one kernel."""
-    logs = torch.log_softmax(scores, dim=-1, dtype=torch.promote_types(scores.dtype, torch.float32))
-    is_target = torch.arange(scores.shape[1], device=scores.device) == targets[:, None]  # (n, W)
-    return -logs.gather(1, targets[:, None]).sum(), (logs.exp() - is_target.to(logs.dtype)).to(scores.dtype)
-
-
-@cache
-def _compiled() -> Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]:
-    return torch.compile(_loss_and_gradient_at_once)

@@ -1,0 +1,120 @@
+"""A step that was recorded is the ordinary one: the same weights, to the bit, whatever changes from step to step."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from benchmarks.bare_task import bare_task
+
+from groundup.model.settings import preset_config
+from groundup.model.transformer import Transformer
+from groundup.training.recorded_step import MOST_SHAPES, ORDINARY
+from groundup.training.settings import TrainingSettings
+from groundup.training.step import Machinery, Step, prepare_machinery, take_step
+
+pytestmark = pytest.mark.gpu
+SHAPE = {"vocab_size": 97, "d_model": 64, "num_layers": 2, "num_heads": 2, "max_seq_len": 32}
+STEPS = 16
+
+
+def rows(step: int, lengths: tuple[int, ...] = (33,)) -> np.ndarray:
+    """Others at each step, and for a while of each length."""
+    length = lengths[min(step, STEPS - 1) * len(lengths) // STEPS]
+    return np.random.default_rng(step).integers(0, 97, (4, length))
+
+
+def trained(
+    cuda: torch.device, recorded: bool, lengths: tuple[int, ...] = (33,), dropout: float = 0.1, **settings: Any
+) -> tuple[list[torch.Tensor], list[Step], Machinery]:
+    torch.manual_seed(0)
+    model = Transformer(preset_config("qwen3", dropout=dropout, **SHAPE)).to(cuda)
+    training = TrainingSettings(**{"batch_size": 4, "precision": "bf16", **settings})
+    machinery = prepare_machinery(bare_task(model, training, lambda step: rows(step, lengths)))
+    assert machinery.recorder is not None
+    if not recorded:
+        machinery.recorder = None
+    task = bare_task(model, training, lambda step: rows(step, lengths))
+    with machinery.shards:
+        steps = [take_step(task, machinery, step, 1.0 - step / STEPS) for step in range(STEPS)]
+    return [parameter.detach().clone() for parameter in model.parameters()], steps, machinery
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"optimizer": "muon"},
+        {"optimizer": "adamw", "precision": "fp32"},
+        {"optimizer": "adamw", "precision": "tf32", "max_grad_norm": 0.0},
+        {"optimizer": "muon", "spike_sigmas": 3.0, "lengths": (17, 33)},
+    ],
+    ids=str,
+)
+def test_it_is_the_ordinary_step(changed: dict[str, Any], cuda: torch.device) -> None:
+    weights, steps, machinery = trained(cuda, True, **changed)
+    assert machinery.recorder is not None
+    assert len(machinery.recorder.recordings) == len(changed.get("lengths", (33,)))
+    expected, ordinary, _ = trained(cuda, False, **changed)
+    for one, other in zip(steps, ordinary, strict=True):
+        assert (float(one.loss), float(one.grad_norm)) == (float(other.loss), float(other.grad_norm))
+    assert all(torch.equal(one, other) for one, other in zip(weights, expected, strict=True))
+
+
+def test_compiled_it_is_the_ordinary_step_but_for_rounding(cuda: torch.device) -> None:
+    """What PyTorch's compiler makes of the embeddings' way back adds up in whichever order blocks come."""
+    changed: dict[str, Any] = {"optimizer": "adamw", "precision": "bf16", "compile": True, "dropout": 0.0}
+    weights, _, machinery = trained(cuda, True, **changed)
+    assert machinery.recorder is not None
+    assert machinery.recorder.recordings
+    for one, other in zip(weights, trained(cuda, False, **changed)[0], strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-3, atol=1e-4)
+
+
+def test_each_step_draws_anew(cuda: torch.device) -> None:
+    """With one batch and no learning, dropout alone makes the losses differ."""
+    _, steps, machinery = trained(cuda, True, dropout=0.5, optimizer="adamw", learning_rate=1e-12)
+    assert machinery.recorder is not None
+    assert machinery.recorder.recordings
+    assert len({float(step.loss) for step in steps[ORDINARY + 1 :]}) == STEPS - ORDINARY - 1
+
+
+def test_a_loss_that_is_not_finite_is_found_out_in_a_recorded_step(cuda: torch.device) -> None:
+    torch.manual_seed(0)
+    model = Transformer(preset_config("qwen3", dropout=0.0, **SHAPE)).to(cuda)
+    training = TrainingSettings(batch_size=4, precision="bf16", optimizer="muon")
+    task = bare_task(model, training, rows)
+    machinery = prepare_machinery(task)
+    with machinery.shards:
+        for step in range(ORDINARY + 2):
+            take_step(task, machinery, step, 1.0)
+        with torch.no_grad():
+            model.final_norm.weight[0] = torch.nan  # type: ignore[operator]
+        before = [parameter.detach().clone() for parameter in model.parameters()]
+        take_step(task, machinery, ORDINARY + 2, 1.0)
+    assert (int(machinery.guard.not_finite), int(machinery.guard.first_not_finite)) == (1, ORDINARY + 2)
+    for one, other in zip(model.parameters(), before, strict=True):
+        torch.testing.assert_close(one.detach(), other, rtol=0, atol=0, equal_nan=True)
+
+
+def test_more_shapes_than_are_recorded_are_taken_as_ever(cuda: torch.device) -> None:
+    torch.manual_seed(0)
+    model = Transformer(preset_config("qwen3", dropout=0.0, **SHAPE)).to(cuda)
+    training = TrainingSettings(batch_size=4, precision="bf16", optimizer="adamw")
+    task = bare_task(model, training, lambda step: rows(step)[:, : 9 + step % (MOST_SHAPES + 2)])
+    machinery = prepare_machinery(task)
+    with machinery.shards:
+        steps = [take_step(task, machinery, step, 1.0) for step in range((ORDINARY + 3) * (MOST_SHAPES + 2))]
+    assert machinery.recorder is not None
+    assert len(machinery.recorder.recordings) == MOST_SHAPES
+    assert all(step.loss.isfinite() for step in steps)
+
+
+@pytest.mark.parametrize(
+    "changed", [{"precision": "fp16"}, {"accumulation_steps": 2}, {"activation_checkpointing": True}], ids=str
+)
+def test_what_the_host_decides_is_not_recorded(changed: dict[str, Any], cuda: torch.device) -> None:
+    model = Transformer(preset_config("qwen3", dropout=0.0, **SHAPE)).to(cuda)
+    task = bare_task(model, TrainingSettings(**{"batch_size": 4, "precision": "bf16", **changed}), rows)
+    assert prepare_machinery(task).recorder is None
