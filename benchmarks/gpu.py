@@ -4,7 +4,8 @@
     python -m benchmarks.gpu --variants --cases 124M:12 --output build/gpu-variants.json
 
 All are in one process, and take their turns: so many steps of each, then of the next, for some rounds. nanoGPT's way is written anew in
-`plain_gpt.py`: GPT-2's network without biases, bf16 under autocast, fused AdamW, the gradient clipped, batches from pinned memory.
+`plain_gpt.py`: GPT-2's network without biases, bf16 under autocast, fused AdamW, the gradient clipped, batches from pinned memory. Of the
+first case both are measured with GPT-2's biases, too, where the networks are the same to the letter.
 With `--variants`, beside the compiled ones, ours with one thing changed in each (`gpu_variants.py`), and none that isn't compiled.
 """
 
@@ -50,6 +51,8 @@ SHEETS = {
 }
 """Dense bf16 operations a second that a card's datasheet promises, by what the driver calls it: the same chip on a PCIe card is slower."""
 CUDA = torch.device("cuda")
+PLAIN = "nanoGPT's way"
+BIASED = "with GPT-2's biases, compiled"
 Step = Callable[[], torch.Tensor]
 
 
@@ -101,6 +104,14 @@ def our_steps(
             yield taken.loss
 
 
+def plain(
+    shape: dict[str, int], data: np.ndarray, rows: int, compiled: bool, bias: bool = False
+) -> Iterator[torch.Tensor]:
+    """The steps of nanoGPT's way."""
+    torch.manual_seed(1)
+    return plain_steps(PlainGPT(VOCABULARY, CONTEXT, **shape, bias=bias).to(CUDA), data, rows, compiled, LOGGED)
+
+
 def network_of(preset: Preset, shape: dict[str, int], **fields: Any) -> TransformerConfig:
     """A network of a shape; of `classic` without biases and with the norm before, nanoGPT's (but for the norms' own biases)."""
     common = {"vocab_size": VOCABULARY, "max_seq_len": CONTEXT, "dropout": 0.0, "activation": "gelu"}
@@ -137,21 +148,18 @@ def measure(contenders: list[Contender], rounds: int, steps: int) -> None:
 def measure_shape(
     name: str, rows: int, biased: bool, variants: bool, rounds: int, steps: int, warm_up: int, peak: float
 ) -> dict[str, Any]:
-    """The table of one shape; `biased`: with GPT-2's own network beside nanoGPT's; `variants`: with those of ours."""
+    """The table of one shape; `biased`: with GPT-2's own network, too; `variants`: with those of ours."""
     shape, data = SHAPES[name], tokens()
     same = network_of("classic", shape, norm_position="pre", tie_embeddings=True, bias="none")
-    networks = {"Groundup": same, "Groundup gpt2, with GPT-2's biases": network_of("gpt2", shape)}
-    if not biased:
-        networks.popitem()
     contenders = []
     for compiled in (True,) if variants else (False, True):
         how = "compiled" if compiled else "eager"
-        torch.manual_seed(1)
-        plain = PlainGPT(VOCABULARY, CONTEXT, **shape).to(CUDA)
-        contenders.append(contender(f"nanoGPT's way, {how}", plain_steps(plain, data, rows, compiled, LOGGED), warm_up))
-        for called, network in networks.items():
-            ours = our_steps(network, data, rows, compile=compiled)
-            contenders.append(contender(f"{called}, {how}", ours, warm_up))
+        contenders.append(contender(f"{PLAIN}, {how}", plain(shape, data, rows, compiled), warm_up))
+        contenders.append(contender(f"Groundup, {how}", our_steps(same, data, rows, compile=compiled), warm_up))
+    if biased:
+        contenders.append(contender(f"{PLAIN}, {BIASED}", plain(shape, data, rows, compiled=True, bias=True), warm_up))
+        ours = our_steps(network_of("gpt2", shape), data, rows, compile=True)
+        contenders.append(contender(f"Groundup, {BIASED}", ours, warm_up))
     for called, variant in VARIANTS.items() if variants else ():
         ours = our_steps(same, data, rows, variant, compile=True)
         contenders.append(contender(f"Groundup, compiled: {called}", ours, warm_up))
@@ -159,7 +167,7 @@ def measure_shape(
     measure(contenders, rounds, steps)
     num_tokens = rows * CONTEXT
     flops = training_flops(config, num_tokens, CONTEXT)
-    base = next(one for one in contenders if one.name == "nanoGPT's way, compiled")
+    bases = {one.name: one.seconds for one in contenders if one.name.startswith(PLAIN)}
     sheet = sheet_flops()
     table = []
     for one in contenders:
@@ -167,7 +175,11 @@ def measure_shape(
         table.append(
             {
                 "name": one.name,
-                **compared(base.seconds, one.seconds, "times_compiled_nanogpt"),
+                **compared(
+                    bases[f"{PLAIN}, {BIASED if BIASED in one.name else 'compiled'}"],
+                    one.seconds,
+                    "times_compiled_nanogpt",
+                ),
                 "tokens_per_second": round(num_tokens / seconds),
                 "mfu_of_datasheet": None if sheet is None else round(flops / seconds / sheet, 4),
                 "mfu_of_measured_peak": round(flops / seconds / peak, 4),

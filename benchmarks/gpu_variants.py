@@ -13,7 +13,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from groundup.model.dropout import Dropout
 from groundup.model.transformer import Transformer
 from groundup.training.step import LossSum, Machinery, Task
 
@@ -30,6 +29,8 @@ class Variant:
     settings: dict[str, Any] = field(default_factory=dict)
     one_batch: bool = False
     """Made once, so that the host has nothing to do with it."""
+    recorded: bool = True
+    """Or each operation of it is asked for by itself."""
 
     def of_task(self, task: Task) -> Task:
         """The same task, its batches and its loss changed."""
@@ -41,6 +42,7 @@ class Variant:
         """Compile what this variant runs, in its way."""
         network: Any = torch.compile(self.network(machinery.shards.model), mode=self.mode)
         machinery.shards.networks[0] = network
+        machinery.recorder = machinery.recorder if self.recorded else None
 
 
 class WithLoss(nn.Module):
@@ -55,19 +57,6 @@ class WithLoss(nn.Module):
         return F.cross_entropy(logits.flatten(0, 1).float(), batch[:, 1:].flatten(), reduction="sum")
 
 
-class NarrowStream(Dropout):
-    """In the place of the embeddings' dropout it hands on the residual stream in bf16: what the blocks add to it is in bf16, too."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        return x.to(torch.bfloat16)
-
-
-def narrow_stream(model: Transformer) -> Transformer:
-    """Half as much to read and to write between the products, which takes a quarter of a step."""
-    model.dropout = NarrowStream(0.0)
-    return model
-
-
 def of_batch(network: nn.Module, batch: Tensor) -> Tensor:
     """The loss of a network that computes it itself."""
     return network(batch)  # type: ignore[no-any-return]
@@ -75,8 +64,7 @@ def of_batch(network: nn.Module, batch: Tensor) -> Tensor:
 
 VARIANTS = {
     "the loss inside the graph": Variant(network=WithLoss, loss_sum=of_batch),
-    "a residual stream in bf16": Variant(network=narrow_stream),
-    "both": Variant(network=lambda model: WithLoss(narrow_stream(model)), loss_sum=of_batch),
+    "not recorded": Variant(recorded=False),
     "max-autotune-no-cudagraphs": Variant(mode="max-autotune-no-cudagraphs"),
     "no clipping": Variant(settings={"max_grad_norm": 0.0}),
     "one batch, made once": Variant(one_batch=True),

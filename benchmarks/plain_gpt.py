@@ -10,26 +10,15 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 
-class Norm(nn.Module):
-    """Layer normalization without a bias."""
-
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        self.weight = nn.Parameter(torch.ones(width))
-
-    def forward(self, x: Tensor) -> Tensor:
-        return F.layer_norm(x, self.weight.shape, self.weight, None, 1e-5)
-
-
 class Layer(nn.Module):
     """Attention, then two linear layers, each behind a norm and added to the stream."""
 
-    def __init__(self, width: int, num_heads: int) -> None:
+    def __init__(self, width: int, num_heads: int, bias: bool) -> None:
         super().__init__()
         self.num_heads = num_heads
-        self.norms = nn.ModuleList([Norm(width), Norm(width)])
-        self.qkv, self.mix = nn.Linear(width, 3 * width, bias=False), nn.Linear(width, width, bias=False)
-        self.up, self.down = nn.Linear(width, 4 * width, bias=False), nn.Linear(4 * width, width, bias=False)
+        self.norms = nn.ModuleList([nn.LayerNorm(width, bias=bias), nn.LayerNorm(width, bias=bias)])
+        self.qkv, self.mix = nn.Linear(width, 3 * width, bias=bias), nn.Linear(width, width, bias=bias)
+        self.up, self.down = nn.Linear(width, 4 * width, bias=bias), nn.Linear(4 * width, width, bias=bias)
 
     def forward(self, x: Tensor) -> Tensor:
         B, T, D = x.shape
@@ -43,13 +32,16 @@ class Layer(nn.Module):
 
 
 class PlainGPT(nn.Module):
-    """Token ids (B, T) and the next ones to their mean cross-entropy, over all logits at once."""
+    """Token ids (B, T) and the next ones to their mean cross-entropy, over all logits at once. With `bias` it is GPT-2's network to the
+    letter, else nothing in it has one, norms included."""
 
-    def __init__(self, vocab_size: int, context: int, num_layers: int, num_heads: int, d_model: int) -> None:
+    def __init__(
+        self, vocab_size: int, context: int, num_layers: int, num_heads: int, d_model: int, bias: bool = False
+    ) -> None:
         super().__init__()
         self.tokens, self.places = nn.Embedding(vocab_size, d_model), nn.Embedding(context, d_model)
-        self.layers = nn.ModuleList(Layer(d_model, num_heads) for _ in range(num_layers))
-        self.norm, self.head = Norm(d_model), nn.Linear(d_model, vocab_size, bias=False)
+        self.layers = nn.ModuleList(Layer(d_model, num_heads, bias) for _ in range(num_layers))
+        self.norm, self.head = nn.LayerNorm(d_model, bias=bias), nn.Linear(d_model, vocab_size, bias=False)
         self.head.weight = self.tokens.weight
         for parameter in self.parameters():
             if parameter.ndim == 2:

@@ -152,8 +152,6 @@ def test_a_variant_of_a_step_on_a_card_computes_the_same(name: str, monkeypatch:
         with machinery.shards:
             losses.append([float(take_step(task, machinery, step, 1.0).loss) for step in range(2)])
     assert losses[1] == pytest.approx(losses[0], rel=2e-3)
-    narrow = any(isinstance(module, gpu_variants.NarrowStream) for module in model.modules())
-    assert narrow == ("bf16" in name or name == "both")
 
 
 @pytest.mark.parametrize(
