@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import functools
 import importlib.util
+import json
 import re
 import shlex
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -23,6 +25,7 @@ from groundup.recipe.metrics import read_metric_names
 from groundup.recipe.settings import load_recipe
 from groundup.serving.settings import ServingSettings
 from groundup.text.catalogue import MODELS
+from groundup.text.conversations import kind_of_row
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
@@ -56,7 +59,7 @@ def test_blocks_are_what_their_files_hold_and_print(chapter: Path) -> None:
 def test_no_code_and_no_output_is_typed_by_hand(chapter: Path) -> None:
     text = chapter.read_text(encoding="utf-8")
     fences = [match[1] for match in FENCE.finditer(text)]
-    assert set(fences) <= {"python", "text", "sh"}
+    assert set(fences) <= {"python", "toml", "text", "sh"}
     assert sum(kind != "sh" for kind in fences) == len(fill_docs.BLOCK.findall(text))
 
 
@@ -73,9 +76,11 @@ def test_a_figure_in_the_prose_was_printed(chapter: Path) -> None:
 
 def test_every_code_file_belongs_to_a_chapter() -> None:
     named = {
-        name for chapter in CHAPTERS for name in re.findall(r"code/(\w+\.py) -->", chapter.read_text(encoding="utf-8"))
+        name
+        for chapter in CHAPTERS
+        for name in re.findall(r"code/(\w+\.(?:py|toml)) -->", chapter.read_text(encoding="utf-8"))
     }
-    assert {path.name for path in (DOCS / "tutorial" / "code").glob("*.py")} == named
+    assert {path.name for path in (DOCS / "tutorial" / "code").glob("*.*") if path.suffix in (".py", ".toml")} == named
 
 
 def test_the_contents_list_every_chapter_in_order() -> None:
@@ -169,6 +174,25 @@ def parse_command(arguments: list[str]) -> dict[str, Any]:
     return parameters
 
 
+def test_asking_where_no_server_is_says_what_to_start() -> None:
+    asking = DOCS / "tutorial" / "code" / "asking.py"
+    told = subprocess.run(
+        [sys.executable, asking, "JULIET:", "http://127.0.0.1:9"], capture_output=True, text=True, check=False
+    )
+    assert told.returncode == 1
+    assert "Traceback" not in told.stderr
+    assert told.stderr.startswith("http://127.0.0.1:9 gives no text (")
+    assert "groundup serve runs/first" in told.stderr
+
+
+def test_the_rows_for_preferences_are_read_as_such() -> None:
+    rows = [json.loads(line) for line in fill_docs.run(DOCS / "tutorial" / "code" / "pairs.py").splitlines()]
+    assert len(rows) == 120
+    for row in rows:
+        assert row["chosen"].startswith(row["rejected"].removesuffix("."))
+        assert kind_of_row(row) == "preference"
+
+
 @pytest.fixture
 def root_with_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A place to run commands from that looks like the repository's root to them, with a `runs` of its own."""
@@ -198,7 +222,7 @@ def test_commands_are_accepted_and_use_runs_that_were_trained() -> None:
     runs: set[str] = set()
     for chapter, (program, *arguments) in shell_lines():
         if program == "python":
-            assert (ROOT / arguments[0]).is_file(), chapter
+            assert arguments[0] == "-c" or (ROOT / arguments[0]).is_file(), chapter
             continue
         assert program == "groundup", chapter
         parameters = parse_command(arguments)
