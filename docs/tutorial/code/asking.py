@@ -35,5 +35,5 @@ if __name__ == "__main__":
         for piece in stream(server, prompt, max_tokens=200):
             print(piece, end="", flush=True)
     except urllib.error.URLError as error:
-        sys.exit(f"{server} gives no text ({error.reason}): begin in another terminal with  groundup serve runs/first")
+        sys.exit(f"{server} gives no text ({error.reason}); one without keys starts with  groundup serve runs/first")
     print()
