@@ -31,7 +31,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
 TUTORIAL = ROOT / "docs" / "tutorial"
-LANGUAGES = {"file": "python", "source": "python", "output": "text", "record": "text"}
+LANGUAGES = {"source": "python", "output": "text", "record": "text"}  # of a file, its ending says it
 
 BLOCK = re.compile(r"<!-- (file|output|record|source): (\S+) -->\n```\w*\n(.*?)```\n", re.DOTALL)
 FIGURE = re.compile(r"<!-- figure: (\S+) -->\n!\[[^\]]*\]\((\S+)\)")
@@ -94,7 +94,8 @@ def rewrite(chapter: Path, stale: list[Stale]) -> None:
     def fill(match: re.Match[str]) -> str:
         kind, names, shown = match.groups()
         filled = right.get((kind, names), shown)
-        return f"<!-- {kind}: {names} -->\n```{LANGUAGES[kind]}\n{filled}```\n"
+        language = {".py": "python", ".toml": "toml"}[Path(names).suffix] if kind == "file" else LANGUAGES[kind]
+        return f"<!-- {kind}: {names} -->\n```{language}\n{filled}```\n"
 
     text = chapter.read_text(encoding="utf-8")
     filled = BLOCK.sub(fill, text)

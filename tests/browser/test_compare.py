@@ -9,7 +9,7 @@ import pytest
 import uvicorn
 from playwright.sync_api import Browser, Page, expect
 from tests.browser.server import PATIENCE, wait_until
-from tests.browser.test_looks import CONTRASTS
+from tests.browser.test_looks import CONTRASTS, PHONE, TOO_SMALL
 
 from groundup.evaluation.human.study import Study
 from groundup.serving.comparing import create_comparing_app
@@ -148,3 +148,15 @@ def test_it_fits_a_phone_and_can_be_read(page: Page, scheme: str) -> None:
     assert page.evaluate("document.documentElement.scrollWidth") <= 360
     page.get_by_label("left, helpful: 4 of 5").click()
     assert all(contrast >= 4.5 for contrast, _ in page.evaluate(CONTRASTS))
+
+
+def test_a_finger_finds_what_it_may_tap(browser: Browser, address: str) -> None:
+    context = browser.new_context(base_url=address, viewport=PHONE, has_touch=True, is_mobile=True)
+    context.set_default_timeout(PATIENCE)
+    page = context.new_page()
+    begin(page, "Tamar")
+    assert page.evaluate(TOO_SMALL) == []
+    right = "all => Math.max(...all.map(each => each.getBoundingClientRect().right - each.closest('.score').getBoundingClientRect().right))"
+    assert page.locator(".score span").evaluate_all(right) <= 0
+    assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
+    context.close()

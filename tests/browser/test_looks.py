@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Literal
 
 import pytest
@@ -31,6 +31,12 @@ QUESTION, ANSWER = (
     {"role": "assistant", "shown": 0, "versions": VERSIONS},
 )
 TALK = {"id": "aa", "title": "A talk", "system": "", "changed": 1, "messages": [QUESTION, ANSWER]}
+
+# What a finger may tap, and is less than 44 pixels wide or high: a range's whole height counts, tokens may be as narrow as their text.
+TOO_SMALL = """() => [...document.querySelectorAll('button, a, input, textarea, select, .score span, .choice span')]
+  .filter(each => each.checkVisibility({visibilityProperty: true}) && !each.closest('.skip, .said, .only-read'))
+  .filter(each => each.offsetHeight < 44 || each.offsetWidth < (each.matches('.token') ? 32 : 44))
+  .map(each => each.outerHTML.slice(0, 90))"""
 
 # Every text with what lies behind it: (contrast after WCAG 2.2, §1.4.3, text), for what is visible and no picture.
 CONTRASTS = """() => {
@@ -102,6 +108,27 @@ def test_a_phone_scrolls_one_way_only(page: Page, show: Show) -> None:
     tiny = "all => all.filter(each => Math.min(each.offsetWidth, each.offsetHeight) < 24).map(each => each.outerHTML)"
     small = page.locator("button:visible, a.icon:visible").evaluate_all(tiny)
     assert small == []  # WCAG 2.2, §2.5.8
+
+
+@pytest.fixture
+def touched(browser: Browser, server: Server) -> Iterator[Page]:
+    """A page on a phone that has no mouse."""
+    context = browser.new_context(base_url=server.url, viewport=PHONE, has_touch=True, is_mobile=True)
+    context.set_default_timeout(PATIENCE)
+    yield context.new_page()
+    context.close()
+
+
+@PAGES
+def test_a_finger_finds_what_it_may_tap(touched: Page, show: Show) -> None:
+    show(touched)
+    assert touched.evaluate(TOO_SMALL) == []
+    for panel in ("conversations", "settings") if show is with_talk else ():
+        touched.locator(f"#toggle-{panel}").tap()
+        expect(touched.locator(f"#{panel}")).to_be_visible()
+        assert touched.evaluate(TOO_SMALL) == []
+        touched.keyboard.press("Escape")
+    assert touched.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
 
 
 def test_panels_lie_over_a_phones_page_and_escape_closes_them(page: Page) -> None:
@@ -181,12 +208,8 @@ def test_the_field_is_as_wide_as_what_is_said_and_nothing_lies_on_it(page: Page,
         assert above["y"] + above["height"] <= box["y"]
 
 
-def test_where_nothing_hovers_every_conversation_shows_how_to_delete_it(browser: Browser, server: Server) -> None:
-    context = browser.new_context(base_url=server.url, viewport=PHONE, has_touch=True, is_mobile=True)
-    context.set_default_timeout(PATIENCE)
-    page = context.new_page()
-    with_talk(page)
-    page.keyboard.press("Alt+n")
-    page.locator("#toggle-conversations").tap()
-    expect(page.locator("#list .icon")).to_have_css("opacity", "1")
-    context.close()
+def test_where_nothing_hovers_every_conversation_shows_how_to_delete_it(touched: Page) -> None:
+    with_talk(touched)
+    touched.keyboard.press("Alt+n")
+    touched.locator("#toggle-conversations").tap()
+    expect(touched.locator("#list .icon")).to_have_css("opacity", "1")

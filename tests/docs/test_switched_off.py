@@ -30,6 +30,7 @@ class Switch:
 
 SWITCHES = (
     Switch(1, "context: perplexity", "01_counting", ("1", 1), ("0", 1), 8),
+    Switch(1, "shorter contexts: perplexity", "01_counting", ("8", 2), ("8", 1), 8),
     Switch(2, "a query: the lender's weight", "02_lookup", ("head 1:", 0), ("a query of length 0", 0), -0.6),
     Switch(2, "the scale: the softmax's slope", "02_scale", ("1024", 2), ("1024", 5), -0.6),
     Switch(2, "the sums: how alike tokens become", "02_sums", ("8", 0), ("8", 1), 0.6),

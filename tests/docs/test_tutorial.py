@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import functools
 import importlib.util
+import json
 import re
 import shlex
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -23,6 +25,7 @@ from groundup.recipe.metrics import read_metric_names
 from groundup.recipe.settings import load_recipe
 from groundup.serving.settings import ServingSettings
 from groundup.text.catalogue import MODELS
+from groundup.text.conversations import kind_of_row
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
@@ -56,7 +59,7 @@ def test_blocks_are_what_their_files_hold_and_print(chapter: Path) -> None:
 def test_no_code_and_no_output_is_typed_by_hand(chapter: Path) -> None:
     text = chapter.read_text(encoding="utf-8")
     fences = [match[1] for match in FENCE.finditer(text)]
-    assert set(fences) <= {"python", "text", "sh"}
+    assert set(fences) <= {"python", "toml", "text", "sh"}
     assert sum(kind != "sh" for kind in fences) == len(fill_docs.BLOCK.findall(text))
 
 
@@ -73,9 +76,11 @@ def test_a_figure_in_the_prose_was_printed(chapter: Path) -> None:
 
 def test_every_code_file_belongs_to_a_chapter() -> None:
     named = {
-        name for chapter in CHAPTERS for name in re.findall(r"code/(\w+\.py) -->", chapter.read_text(encoding="utf-8"))
+        name
+        for chapter in CHAPTERS
+        for name in re.findall(r"code/(\w+\.(?:py|toml)) -->", chapter.read_text(encoding="utf-8"))
     }
-    assert {path.name for path in (DOCS / "tutorial" / "code").glob("*.py")} == named
+    assert {path.name for path in (DOCS / "tutorial" / "code").glob("*.*") if path.suffix in (".py", ".toml")} == named
 
 
 def test_the_contents_list_every_chapter_in_order() -> None:
@@ -98,8 +103,6 @@ def test_chapters_have_the_same_order(chapter: Path) -> None:
     text = chapter.read_text(encoding="utf-8")
     headings = re.findall(r"^## (.+)$", text, re.MULTILINE)
     wanted = ["The idea", "The formula", "The code", "The experiment", "The same with Groundup", "goes wrong"]
-    if chapter.stem.startswith("01"):
-        wanted[2] = "The text"  # the whole code of the counting model is its experiment
     assert len(headings) == 8
     assert all(part in heading for part, heading in zip([*wanted, "Exercises", "Further"], headings, strict=True))
     assert text.startswith(f"# {int(chapter.name[:2])}. ")
@@ -112,11 +115,12 @@ def test_each_part_of_a_chapter_holds_what_it_is_for(chapter: Path) -> None:
     _, formulas, code, experiment, command, mistakes, exercises, reading = parts
     assert "$$" in formulas
     assert re.search(r"\b(19|20)\d\d\b", formulas), "no formula has a source"
-    assert "<!-- source: groundup.textbook." in code or chapter.stem.startswith("01")
+    assert "<!-- source: groundup.textbook." in code
     assert "<!-- output: " in experiment
     assert re.search(r"^groundup \w+", command, re.MULTILINE)
-    for part, item in ((mistakes, r"^- \*\*"), (exercises, r"^\d\. "), (reading, r"^- ")):
+    for part, item in ((mistakes, r"^- \*\*"), (reading, r"^- ")):
         assert len(re.findall(item, part, re.MULTILINE)) >= 3
+    assert re.findall(r"^\d\. ", exercises, re.MULTILINE) == ["1. ", "2. ", "3. "]
 
 
 @pytest.mark.parametrize(
@@ -170,6 +174,25 @@ def parse_command(arguments: list[str]) -> dict[str, Any]:
     return parameters
 
 
+def test_asking_where_no_server_is_says_what_to_start() -> None:
+    asking = DOCS / "tutorial" / "code" / "asking.py"
+    told = subprocess.run(
+        [sys.executable, asking, "JULIET:", "http://127.0.0.1:9"], capture_output=True, text=True, check=False
+    )
+    assert told.returncode == 1
+    assert "Traceback" not in told.stderr
+    assert told.stderr.startswith("http://127.0.0.1:9 gives no text (")
+    assert "groundup serve runs/first" in told.stderr
+
+
+def test_the_rows_for_preferences_are_read_as_such() -> None:
+    rows = [json.loads(line) for line in fill_docs.run(DOCS / "tutorial" / "code" / "pairs.py").splitlines()]
+    assert len(rows) == 120
+    for row in rows:
+        assert row["chosen"].startswith(row["rejected"].removesuffix("."))
+        assert kind_of_row(row) == "preference"
+
+
 @pytest.fixture
 def root_with_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A place to run commands from that looks like the repository's root to them, with a `runs` of its own."""
@@ -199,7 +222,7 @@ def test_commands_are_accepted_and_use_runs_that_were_trained() -> None:
     runs: set[str] = set()
     for chapter, (program, *arguments) in shell_lines():
         if program == "python":
-            assert (ROOT / arguments[0]).is_file(), chapter
+            assert arguments[0] == "-c" or (ROOT / arguments[0]).is_file(), chapter
             continue
         assert program == "groundup", chapter
         parameters = parse_command(arguments)

@@ -8,6 +8,8 @@ from collections import Counter, defaultdict
 
 from village import END, FLOOR, HELD_OUT_LINES, TOKENS, TRAINING_LINES, split_words
 
+from groundup.textbook import NgramModel
+
 Counts = dict[tuple[str, ...], Counter[str]]  # context -> how often each word came next
 
 
@@ -36,6 +38,16 @@ def perplexity(counts: Counts, lines: list[str], size: int) -> float:
     return math.exp(-sum(math.log(probability(counts, *pair)) for pair in pairs) / len(pairs))
 
 
+def numbers(line: str) -> list[int]:
+    return [TOKENS.index(word) for word in (*split_words(line), END)]
+
+
+def textbook_perplexity(model: NgramModel, lines: list[str]) -> float:
+    """The same measure, of the model that asks shorter contexts, too."""
+    pairs = [(ids[:place], token) for ids in map(numbers, lines) for place, token in enumerate(ids)]
+    return math.exp(-sum(math.log(model.probability(*pair)) for pair in pairs) / len(pairs))
+
+
 def write(counts: Counts, size: int, rng: random.Random, most: int = 14) -> str:
     words = [END] * size
     while len(words) < size + most:
@@ -46,15 +58,17 @@ def write(counts: Counts, size: int, rng: random.Random, most: int = 14) -> str:
     return " ".join(word for word in words if word != END).replace(" .", ".")
 
 
-print("words before   perplexity on")
-print(" looked at     training lines   held-out lines")
-measured = {}
+print("words before   perplexity on                     the textbook's, on")
+print(" looked at     training lines   held-out lines   held-out lines")
+measured, smoothed = {}, {}
 for size in (0, 1, 2, 4, 8):
     counts = count(TRAINING_LINES, size)
     measured[size] = perplexity(counts, HELD_OUT_LINES, size)
-    print(f"{size:6}{perplexity(counts, TRAINING_LINES, size):18.2f}{measured[size]:17.2f}")
-print(f"a blind guess {len(TOKENS):10.2f}{len(TOKENS):17.2f}")
-print(f"the best possible {math.exp(FLOOR):6.2f}{math.exp(FLOOR):17.2f}")
+    model = NgramModel(map(numbers, TRAINING_LINES), len(TOKENS), order=size + 1)
+    smoothed[size] = textbook_perplexity(model, HELD_OUT_LINES)
+    print(f"{size:6}{perplexity(counts, TRAINING_LINES, size):18.2f}{measured[size]:17.2f}{smoothed[size]:17.2f}")
+for name, value in (("a blind guess", len(TOKENS)), ("the best possible", math.exp(FLOOR))):
+    print(f"{name:17}{value:7.2f}{value:17.2f}{value:17.2f}")
 
 for size in (0, 1, 4):
     rng, counts = random.Random(11), count(TRAINING_LINES, size)
@@ -64,3 +78,4 @@ for size in (0, 1, 4):
 
 assert measured[0] > 3 * measured[1]  # switch the context off, and most of what the model knew is gone
 assert measured[8] > measured[4] > math.exp(FLOOR)  # yet a longer one does not help for ever
+assert measured[8] > 3 * smoothed[8] > 3 * math.exp(FLOOR)  # what a shorter one knows mends most of it, not all

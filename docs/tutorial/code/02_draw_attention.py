@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import torch
-from drawing import BLUE, INK, ORANGE, box, sheet, text
+from drawing import BLUE, ORANGE, box, sheet, text
 
 from groundup.textbook import scaled_dot_product_attention
 
@@ -33,7 +33,7 @@ for row, (word, score, weight) in enumerate(zip(WORDS, scores.tolist(), weights.
 bottom = TOP + len(WORDS) * ROW
 body += [
     text(280, bottom + 14, f"sum {float(weights.sum()):.0f}"),
-    text(480, bottom + 14, "their sum: mostly what 'Mia' says", color=INK),
+    text(640, bottom + 14, "their sum: mostly what 'Mia' says", "end"),
 ]
 print(
     sheet(

@@ -2,22 +2,11 @@
 
 from __future__ import annotations
 
-import tempfile
 from pathlib import Path
 
 from groundup.serving.guard.guard import load_guard
 
-folder = Path(tempfile.mkdtemp())
-(folder / "words.txt").write_text("wretch\n")
-(folder / "guard.toml").write_text("""
-    [output]
-    words = "redact"
-    personal_data = "redact"
-
-    [words]
-    files = ["words.txt"]
-""")
-guard = load_guard(folder / "guard.toml")
+guard = load_guard(Path(__file__).with_name("guard.toml"))
 TEXT = "Mia wrote to ben@village.example: that wretch Leo kept my kite."
 PIECES = [TEXT[start : start + 4] for start in range(0, len(TEXT), 4)]
 

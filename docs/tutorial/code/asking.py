@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from http.client import HTTPResponse
@@ -28,6 +29,11 @@ def stream(server: str, prompt: str, **settings: object) -> Iterator[str]:
 
 
 if __name__ == "__main__":
-    for piece in stream("http://127.0.0.1:8000", *sys.argv[1:2], max_tokens=200):
-        print(piece, end="", flush=True)
+    prompt = sys.argv[1] if len(sys.argv) > 1 else "JULIET:"
+    server = sys.argv[2] if len(sys.argv) > 2 else "http://127.0.0.1:8000"
+    try:
+        for piece in stream(server, prompt, max_tokens=200):
+            print(piece, end="", flush=True)
+    except urllib.error.URLError as error:
+        sys.exit(f"{server} gives no text ({error.reason}); one without keys starts with  groundup serve runs/first")
     print()

@@ -123,7 +123,7 @@ def same(one: object, other: Tensor, tolerance: float = 1e-5) -> bool:
 def hint_for(value: object, right: Tensor, mistakes: Sequence[tuple[Tensor, str]], otherwise: str) -> str:
     """Nothing if the value is right; else the hint of the mistake that gives just this value, or `otherwise`."""
     if not isinstance(value, Tensor):
-        return f"it should give a tensor, and gave {type(value).__name__}: does it end with a return?"
+        return f"it should give a tensor, and gave {_instead(value)}"
     if same(value, right):
         return ""
     for wrong, hint in mistakes:
@@ -134,6 +134,10 @@ def hint_for(value: object, right: Tensor, mistakes: Sequence[tuple[Tensor, str]
     if value.isnan().any() and not right.isnan().any():
         return f"there is NaN in the result. {otherwise}"
     return otherwise
+
+
+def _instead(value: object) -> str:
+    return "None: does it end with a return?" if value is None else f"what Python calls {type(value).__name__}"
 
 
 def gradient_hint(function: Callable[..., Tensor], *inputs: Tensor) -> str:

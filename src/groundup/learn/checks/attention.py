@@ -62,6 +62,10 @@ def _right_without_a_mask(attempt: Attempt) -> str:
             "the root is of the number of keys, and should be of K, the width of a query",
         ),
         (
+            _weighted(scores / math.sqrt(3), value),
+            "the root is of the number of queries, and should be of K, the width of a query",
+        ),
+        (
             _weighted(scores, value) / 2,
             "the scaling comes too late: divide the scores by the root of K before the softmax, not the result",
         ),
@@ -86,7 +90,8 @@ def _mask_hides(attempt: Attempt) -> str:
     hidden = mask == -torch.inf
     weights = torch.softmax(scores, dim=-1)
     mistakes = [
-        (weights @ value, "the mask is not used: add it to the scores before the softmax"),
+        (weights @ value, "the mask changes nothing: add it to the scores before the softmax"),
+        (_weighted(scores * mask, value), "the mask is multiplied with the scores: add it to them"),
         (
             weights.masked_fill(hidden, 0.0) @ value,
             "the mask comes after the softmax, so the rest of each row sums to less than 1: add it before",

@@ -43,7 +43,7 @@ def _from_the_left(attempt: Attempt) -> str:
 
 
 def _edges(attempt: Attempt) -> str:
-    for ids, right in (([], []), ([1], [1]), ([2, 1], [2, 1]), ([2, 1, 2], [2, 9])):
+    for ids, right in (([], []), ([1], [1]), ([2, 1], [2, 1]), ([2, 1, 2], [2, 9]), ([11, 2], [11, 2])):
         hint = _differs(attempt["merge"](list(ids), (1, 2), 9), right, [], f"{ids} with 9 for (1, 2) is {right}")
         if hint:
             return hint
@@ -80,6 +80,13 @@ def _counts(attempt: Attempt) -> str:
     )
 
 
+def _all_neighbours(attempt: Attempt) -> str:
+    words = {(6, 4, 5): 2, (7, 4, 5): 2, (1, 2): 3}
+    overlooked = "(4, 5) was overlooked: in (6, 4, 5) there are two pairs, (6, 4) and (4, 5), which share the 4"
+    otherwise = "of {(6, 4, 5): 2, (7, 4, 5): 2, (1, 2): 3} the commonest pair is (4, 5)"
+    return _differs(attempt["most_common_pair"](words), (4, 5), [((1, 2), overlooked)], otherwise)
+
+
 def _within_a_word(attempt: Attempt) -> str:
     return _differs(
         attempt["most_common_pair"]({(7, 8, 7, 8): 2, (1, 2): 3}),
@@ -90,12 +97,14 @@ def _within_a_word(attempt: Attempt) -> str:
 
 
 def _ties(attempt: Attempt) -> str:
-    words = {(6, 4): 2, (3, 9): 2, (3, 7): 2}
+    words = {(5, 4): 2, (6, 1): 2, (3, 9): 2, (3, 7): 2, (4, 8): 2}
     mistakes = [
         (
-            (6, 4),
+            (5, 4),
             "of equally common pairs it took the first that it met: take the smaller one, whatever the order of the words",
         ),
+        ((4, 8), "of equally common pairs it took the last that it met: take the smaller one"),
+        ((6, 1), "of equally common pairs it took the largest: take the smallest"),
         ((3, 9), "of equally common pairs it compared the first ids alone: compare the tuples"),
     ]
     return _differs(
@@ -117,6 +126,7 @@ CHECKS = (
     Check("merge: short lists, and its input stays", _edges),
     Check("merge: taken apart again it is what it was", _nothing_is_lost),
     Check("most_common_pair: as often as its words occur", _counts),
+    Check("most_common_pair: all neighbours within a word", _all_neighbours),
     Check("most_common_pair: twice in one word counts twice", _within_a_word),
     Check("most_common_pair: of equals the smallest", _ties),
     Check("most_common_pair: None where there is none", _none),

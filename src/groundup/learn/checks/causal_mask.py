@@ -14,6 +14,10 @@ def _by_hand(attempt: Attempt) -> str:
     right = torch.tensor([[0.0, -INF, -INF], [0.0, 0.0, -INF], [0.0, 0.0, 0.0]])
     if isinstance(found, torch.Tensor) and found.dtype == torch.bool:
         return "it is a matrix of True and False: what is added to the scores has to be numbers, 0 and -inf"
+    if isinstance(found, torch.Tensor) and found.isnan().any():
+        return (
+            "there is NaN in it: 0 times -inf is NaN, so don't multiply by -inf; put it where it belongs (masked_fill)"
+        )
     mistakes = [
         (
             right.T,
@@ -26,17 +30,22 @@ def _by_hand(attempt: Attempt) -> str:
         ),
         (torch.ones(3, 3).tril(), "these are ones and zeros: a score is hidden by -inf, and left alone by 0"),
         (torch.ones(3, 3).triu(1), "these are ones and zeros: a score is hidden by -inf, and left alone by 0"),
+        (-right, "the sign is wrong: +inf would give all the weight to what must not be seen"),
         (
-            torch.full((3, 3), -1e9).triu(1),
-            "-1e9 is nearly enough; -inf gives a weight of exactly 0, in every number format",
+            right.minimum(right.T),
+            "each token sees itself alone: it may look at those before it, too; below the diagonal stands 0",
         ),
     ]
-    return hint_for(
-        found,
-        right,
-        mistakes,
-        "for a length of 3 it is not the matrix of the story: 0 times -inf, by the way, is NaN, so don't multiply by -inf",
-    )
+    if isinstance(found, torch.Tensor) and found.shape == (3, 3) and _large_instead_of_infinite(found):
+        return f"{found[0, 1]:.3g} is nearly enough; -inf gives a weight of exactly 0, in every number format"
+    otherwise = "for a length of 3 it is not the matrix of the story: 0 on the diagonal and below it, -inf above"
+    return hint_for(found, right, mistakes, otherwise)
+
+
+def _large_instead_of_infinite(found: torch.Tensor) -> bool:
+    """Whether it is the right mask but for a large negative number where -inf belongs."""
+    hidden = torch.ones(3, 3).triu(1) == 1
+    return bool((found[~hidden] == 0).all() and ((found[hidden] > -INF) & (found[hidden] <= -1000)).all())
 
 
 def _other_lengths(attempt: Attempt) -> str:

@@ -52,6 +52,10 @@ def _long_rows_are_scaled(attempt: Attempt) -> str:
             "the length is the root of the sum of squares, not the sum of absolute values",
         ),
         (
+            (rows / (rows**2).sum(dim=1, keepdim=True).clamp(min=1)).sum(dim=0),
+            "the length is the root of the sum of squares, and the root is missing",
+        ),
+        (
             (rows / rows.norm().clamp(min=1)).sum(dim=0),
             "all rows were scaled by one length, that of all of them together: each has its own (dim=1)",
         ),
@@ -102,6 +106,10 @@ def _noise(attempt: Attempt) -> str:
     if found.shape != (20_000,):
         return hint_for(found, torch.zeros(20_000), [], "")
     spread, right = float(found.std()), 1.5 * 2.0 / 10
+    if abs(float(found.mean())) > 0.05 * spread:
+        if spread < 0.01 * right:
+            return "one number was drawn for all N: each of the N gets its own"
+        return "the noise is not around 0: normal numbers are, torch.randn"
     wrong = {
         0.0: "no noise was added",
         1.5
@@ -113,7 +121,10 @@ def _noise(attempt: Attempt) -> str:
         / 10: "the spread is the root of what it should be: randn has the spread 1, and is multiplied with σ · C",
     }
     if abs(spread - right) < 0.03 * right:
-        return ""
+        far = float((found.abs() > 2 * right).float().mean())  # of normal numbers 4.6 % lie beyond two deviations
+        return (
+            "" if 0.03 < far < 0.06 else "the noise has the right spread, and is not normal: draw it with torch.randn"
+        )
     told = [hint for size, hint in wrong.items() if abs(spread - size) < 0.03 * max(size, 0.01)]
     return (
         told[0]

@@ -16,6 +16,7 @@ def _blind_guess(attempt: Attempt) -> str:
     right = torch.tensor(math.log(8))
     mistakes = [
         (torch.full((4,), math.log(8)), "this is the loss of each row: what is wanted is their mean, one number"),
+        (right / 8, "it is divided by the number of scores, N · V: divide by the number of rows"),
         (4 * right, "this is the sum over the rows: divide it by how many there are"),
         (-right, "it is negative: a probability is below 1, so its logarithm is below 0; turn the sign"),
         (right / math.log(2), "this is in bits: what is wanted is in nats, the natural logarithm"),
@@ -40,6 +41,10 @@ def _numbers(attempt: Attempt) -> str:
             "each row is charged for all rows' targets: pick one column a row, with gather or [arange(N), targets]",
         ),
         (-likely.mean(), "each row is charged for all tokens: only the probability of its target counts"),
+        (
+            F.cross_entropy(logits, targets, ignore_index=0),
+            "rows whose target is 0 are left out: 0 is a token like any other, and -100 is none",
+        ),
         (-logits[torch.arange(5), targets].mean(), "the scores are used as they are: subtract each row's logsumexp"),
     ]
     return hint_for(
@@ -51,8 +56,8 @@ def _numbers(attempt: Attempt) -> str:
 
 
 def _large_scores(attempt: Attempt) -> str:
-    logits = torch.tensor([[1000.0, 0.0, -1000.0], [-1000.0, 1000.0, 0.0]])
-    for targets in (torch.tensor([0, 1]), torch.tensor([1, 0])):
+    logits = torch.tensor([[1000.0, 0.0, -1000.0], [-1000.0, 1000.0, 0.0], [-1000.0, -1001.0, -1002.0]])
+    for targets in (torch.tensor([0, 1, 0]), torch.tensor([1, 0, 2])):
         right = F.cross_entropy(logits, targets)
         found = attempt["cross_entropy"](logits, targets)
         if isinstance(found, Tensor) and not found.isfinite().all():

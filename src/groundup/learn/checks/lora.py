@@ -67,6 +67,7 @@ def _change(attempt: Attempt) -> str:
             (old, "A and B change nothing: add their product"),
             (old + change, "the scale is missing: α / r"),
             (old + ALPHA * change, "the change is multiplied with α: it should be α / r"),
+            (old + ALPHA / RANK**0.5 * change, "the scale is α / √r, which is another method: here it is α / r"),
             (old + RANK / ALPHA * change, "the scale is r / α, and should be α / r"),
             (ALPHA / RANK * change, "the old layer's part is missing"),
             (ALPHA / RANK * (old + change), "the scale is for the change alone, not for the old layer's part"),
@@ -103,6 +104,9 @@ def _merged(attempt: Attempt) -> str:
         return hint
     if not torch.equal(linear.weight, weight) or not same(layer(x), wanted):
         return "merged() changed the layer itself: write into a new nn.Linear"
+    kept = {parameter.data_ptr() for parameter in layer.parameters()}
+    if any(parameter.data_ptr() in kept for parameter in merged.parameters()):
+        return "merged() shares numbers with the layer, so training one would change the other: copy them"
     return ""
 
 

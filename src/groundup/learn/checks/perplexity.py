@@ -54,6 +54,7 @@ def _blind(attempt: Attempt) -> str:
     mistakes = [
         (loss, "this is the loss: perplexity is exp of it"),
         (math.exp(-loss), "this is 1 / perplexity: the loss is -ln P, so mind the sign"),
+        (math.exp(loss / math.log(2)), "this is exp of a loss in bits: exp wants nats, the natural logarithm"),
         (2**loss, "this is 2 to the power of the loss: a loss in nats wants exp"),
         (math.exp(loss * (len(TEXTS[0]) - 1) / len(TEXTS[0])), FEWER),
     ]
@@ -68,6 +69,11 @@ def _one_text(attempt: Attempt) -> str:
         (of_itself.mean().exp(), ITSELF),
         (of_itself[1:].mean().exp(), ITSELF),
         (of_itself[:-1].mean().exp(), ITSELF),
+        (
+            _losses(model, text[::-1]).mean().exp(),
+            "each token is asked for the one before it: the logits at t are for the token at t + 1",
+        ),
+        (losses[1:].mean().exp(), "the second token is left out: only the first has nothing before it"),
         (losses.sum().exp(), "this is exp of the sum: divide by the number of predicted tokens first"),
         (
             losses.exp().mean(),

@@ -12,9 +12,14 @@ PROBABILITIES = torch.tensor([0.05, 0.4, 0.15, 0.3, 0.1])
 LOGITS = PROBABILITIES.log() + 3.0
 
 
+def _run(attempt: Attempt, **settings: float) -> object:
+    """What it makes of scores of its own, so that one that writes into them spoils no other check."""
+    return attempt[WANTED](LOGITS.clone(), **settings)
+
+
 def _temperature(attempt: Attempt) -> str:
     hint = hint_for(
-        attempt[WANTED](LOGITS),
+        _run(attempt),
         PROBABILITIES,
         [(LOGITS, "the scores come back as they are: a softmax makes probabilities of them")],
         "with a temperature of 1 it is the softmax of the scores",
@@ -34,7 +39,7 @@ def _temperature(attempt: Attempt) -> str:
         (PROBABILITIES, "the temperature changes nothing"),
     ]
     return hint_for(
-        attempt[WANTED](LOGITS, temperature=0.5),
+        _run(attempt, temperature=0.5),
         right,
         mistakes,
         "with a temperature of 0.5 it is softmax(logits / 0.5)",
@@ -72,7 +77,7 @@ def _top_k(attempt: Attempt) -> str:
         ),
     ]
     return hint_for(
-        attempt[WANTED](LOGITS, top_k=2),
+        _run(attempt, top_k=2),
         _kept(1, 3),
         mistakes,
         "with top_k = 2 only the two likeliest keep their probability",
@@ -80,9 +85,7 @@ def _top_k(attempt: Attempt) -> str:
 
 
 def _top_k_too_large(attempt: Attempt) -> str:
-    return hint_for(
-        attempt[WANTED](LOGITS, top_k=99), PROBABILITIES, [], "a top_k above the number of tokens is no limit"
-    )
+    return hint_for(_run(attempt, top_k=99), PROBABILITIES, [], "a top_k above the number of tokens is no limit")
 
 
 def _top_p(attempt: Attempt) -> str:
@@ -97,7 +100,7 @@ def _top_p(attempt: Attempt) -> str:
         (_kept(0, 1, 2), "the sum runs over the tokens in their own order: sort them by probability first"),
     ]
     return hint_for(
-        attempt[WANTED](LOGITS, top_p=0.75),
+        _run(attempt, top_p=0.75),
         _kept(1, 3, 2),
         mistakes,
         "with top_p = 0.75 the tokens of 0.4, 0.3 and 0.15 stay",
@@ -106,12 +109,12 @@ def _top_p(attempt: Attempt) -> str:
 
 def _never_empty(attempt: Attempt) -> str:
     hint = hint_for(
-        attempt[WANTED](LOGITS, top_p=0.01),
+        _run(attempt, top_p=0.01),
         _kept(1),
         [],
         "with a small top_p the likeliest token still stays: it is the one that reaches p",
     )
-    return hint or hint_for(attempt[WANTED](LOGITS, top_p=1.0), PROBABILITIES, [], "with top_p = 1 all stay")
+    return hint or hint_for(_run(attempt, top_p=1.0), PROBABILITIES, [], "with top_p = 1 all stay")
 
 
 def _together(attempt: Attempt) -> str:
@@ -120,7 +123,7 @@ def _together(attempt: Attempt) -> str:
         (_kept(1, 3, 2), "top_p counts the probabilities from before top_k: make what top_k has left sum to 1 first"),
     ]
     return hint_for(
-        attempt[WANTED](LOGITS, top_k=3, top_p=0.8),
+        _run(attempt, top_k=3, top_p=0.8),
         right,
         mistakes,
         "after top_k = 3 the tokens have 0.47, 0.35 and 0.18: the first two reach 0.8",
