@@ -12,7 +12,7 @@ from groundup.model.transformer import Transformer
 from groundup.run.directory import RunDirectory
 from groundup.training.objectives.language_model import loss_sum
 from groundup.training.settings import TrainingSettings
-from groundup.training.step import Task
+from groundup.training.task import Task
 
 
 def bare_task(model: Transformer, settings: TrainingSettings, batch: Callable[[int], np.ndarray]) -> Task:

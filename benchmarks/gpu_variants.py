@@ -14,7 +14,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from groundup.model.transformer import Transformer
-from groundup.training.step import LossSum, Machinery, Task
+from groundup.training.step import Machinery
+from groundup.training.task import LossSum, Task
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,8 @@ from groundup.tokens.plan import cut_rows, make_plan, training_batch
 from groundup.training.optimizers import Optimizer
 from groundup.training.schedules import learning_rate_factor
 from groundup.training.settings import TrainingSettings
-from groundup.training.step import Machinery, Task, prepare_machinery, take_step
+from groundup.training.step import Machinery, prepare_machinery, take_step
+from groundup.training.task import Task
 
 SHA256 = "86c4e6aa9db7c042ec79f339dcb96d42b0075e16b8fc2e86bf0ca57e2dc565ed"
 

@@ -23,7 +23,7 @@ from groundup.run.directory import RunDirectory
 from groundup.training.loop import train
 from groundup.training.objectives.language_model import count_targets, loss_sum, marked_loss_sum
 from groundup.training.settings import TrainingSettings
-from groundup.training.step import LossSum, Task, num_predicted
+from groundup.training.task import LossSum, Task, num_predicted
 
 STEPS, RATE, DECAY, WARMUP = 10, 2e-3, 0.1, 3
 BETAS, MOST_NORM = (0.9, 0.999), 0.5

@@ -44,7 +44,7 @@ from groundup.training.objectives.preference import (
 from groundup.training.parallel_settings import ParallelSettings
 from groundup.training.ranks import ALONE, Ranks, joined
 from groundup.training.settings import PreferenceSettings, TrainingSettings
-from groundup.training.step import Task
+from groundup.training.task import Task
 
 Batch = Callable[[int], NDArray[np.int64]]
 V = 11

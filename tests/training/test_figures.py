@@ -17,7 +17,7 @@ from groundup.run.directory import RunDirectory
 from groundup.training.loop import train
 from groundup.training.objectives.language_model import loss_sum
 from groundup.training.settings import TrainingSettings
-from groundup.training.step import Task
+from groundup.training.task import Task
 
 BATCH = np.random.default_rng(0).integers(0, 7, (4, 9))
 

@@ -23,7 +23,8 @@ from groundup.training.objectives.language_model import loss_sum
 from groundup.training.optimizers import Optimizer, trainable
 from groundup.training.settings import TrainingSettings
 from groundup.training.shards import Shards
-from groundup.training.step import Task, prepare_machinery, take_step
+from groundup.training.step import prepare_machinery, take_step
+from groundup.training.task import Task
 
 TRAINED = ("position_embedding.weight", "blocks.1.attention.qkv.weight", "blocks.1.attention.qkv.bias")
 SETTINGS = TrainingSettings(

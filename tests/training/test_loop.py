@@ -28,7 +28,8 @@ from groundup.textbook.early_stopping import best_so_far, out_of_patience
 from groundup.training.loop import train
 from groundup.training.objectives.language_model import loss_sum
 from groundup.training.settings import TrainingSettings
-from groundup.training.step import Task, prepare_machinery
+from groundup.training.step import prepare_machinery
+from groundup.training.task import Task
 
 QUICK: dict[str, Any] = {
     "max_steps": 8,

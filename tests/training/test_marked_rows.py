@@ -23,7 +23,8 @@ from groundup.tokens.plan import SamplePlan, Windows, training_batch
 from groundup.training.objectives.language_model import count_targets, loss_sum, marked_loss_sum
 from groundup.training.settings import TrainingSettings
 from groundup.training.shards import Shards
-from groundup.training.step import LossSum, Task, prepare_machinery, take_step
+from groundup.training.step import prepare_machinery, take_step
+from groundup.training.task import LossSum, Task
 
 END, PAD, LENGTH = 0, 1, 12
 EVERY_PRESET = pytest.mark.parametrize("preset", get_args(Preset))

@@ -35,7 +35,8 @@ from groundup.training.objectives.preference import (
 )
 from groundup.training.reference_file import load_reference, save_reference
 from groundup.training.settings import PreferenceSettings, TrainingSettings
-from groundup.training.step import Task, prepare_machinery, take_step
+from groundup.training.step import prepare_machinery, take_step
+from groundup.training.task import Task
 
 V = 31
 PAIRS = random_pairs(8, V)

@@ -31,7 +31,8 @@ from groundup.run.directory import RunDirectory
 from groundup.tokens.plan import make_plan, training_batch
 from groundup.training.objectives.language_model import loss_sum
 from groundup.training.settings import Precision, TrainingSettings
-from groundup.training.step import Task, prepare_machinery, take_step
+from groundup.training.step import prepare_machinery, take_step
+from groundup.training.task import Task
 
 Optimizer = Literal["adamw", "muon"]
 SHAPE: dict[str, Any] = {"vocab_size": 7, "d_model": 16, "num_layers": 2, "num_heads": 2, "max_seq_len": 8}

@@ -42,7 +42,7 @@ from groundup.training.privacy.plan import PrivacyPlan
 from groundup.training.ranks import ALONE, Ranks
 from groundup.training.schedules import with_steps
 from groundup.training.settings import TrainingSettings
-from groundup.training.step import Task
+from groundup.training.task import Task
 
 FIGURES = ("loss", "perplexity", "bits_per_byte", "tokens")
 

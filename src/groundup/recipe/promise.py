@@ -22,7 +22,7 @@ from groundup.run.directory import METRICS_FILE, RunDirectory
 from groundup.run.records import read_records
 from groundup.training.memory import training_memory
 from groundup.training.ranks import Ranks
-from groundup.training.step import Task
+from groundup.training.task import Task
 
 
 class Promise:

@@ -13,7 +13,8 @@ from groundup.recipe.data import Prepared
 from groundup.recipe.save import ModelFiles
 from groundup.recipe.settings import Recipe
 from groundup.tokens.prepare import PreparedData
-from groundup.training.step import Machinery, Task
+from groundup.training.step import Machinery
+from groundup.training.task import Task
 
 SHARE_OF_PEAK = 0.4
 """Of the peak of matrix products what a step is taken to reach before any was taken."""

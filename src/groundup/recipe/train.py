@@ -44,7 +44,7 @@ from groundup.training.optimizers import trainable
 from groundup.training.privacy.plan import PrivacyPlan, describe_privacy
 from groundup.training.ranks import Ranks, joined
 from groundup.training.schedules import with_steps
-from groundup.training.step import Task
+from groundup.training.task import Task
 
 Say = Callable[[str], None]
 

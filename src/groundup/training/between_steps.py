@@ -18,9 +18,10 @@ from groundup.run.checkpoints import list_checkpoints, prune_checkpoints, read_s
 from groundup.training.checkpoint_parts import load_optimizer, write_parts
 from groundup.training.progress import TrainingProgress
 from groundup.training.settings import TrainingSettings
-from groundup.training.step import Machinery, Task
+from groundup.training.step import Machinery
 from groundup.training.stop import StoppedAtOnce, StopRequest
 from groundup.training.stretch import Progress
+from groundup.training.task import Task
 
 
 def evaluate(

@@ -20,7 +20,8 @@ from groundup.run.checkpoints import (
     optimizer_files,
     temporary_checkpoint,
 )
-from groundup.training.step import Machinery, Task
+from groundup.training.step import Machinery
+from groundup.training.task import Task
 
 
 def write_parts(task: Task, machinery: Machinery, step: int, directory: Path | None = None) -> None:

@@ -16,9 +16,10 @@ from groundup.training.between_steps import evaluate, restore, save, stop_if_not
 from groundup.training.privacy.accountant import num_steps
 from groundup.training.progress import TrainingProgress
 from groundup.training.schedules import learning_rate_factor
-from groundup.training.step import Machinery, Step, Task, prepare_machinery, take_step
+from groundup.training.step import Machinery, Step, prepare_machinery, take_step
 from groundup.training.stop import StopRequest
 from groundup.training.stretch import Progress, Stretch
+from groundup.training.task import Task
 
 
 @dataclass(frozen=True)

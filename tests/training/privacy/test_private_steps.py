@@ -26,7 +26,8 @@ from groundup.training.objectives.language_model import count_targets, marked_lo
 from groundup.training.privacy.plan import PrivacyPlan
 from groundup.training.privacy.randomness import add_gaussian_noise, draw_rows
 from groundup.training.settings import TrainingSettings
-from groundup.training.step import Task, prepare_machinery, take_step
+from groundup.training.step import prepare_machinery, take_step
+from groundup.training.task import Task
 
 SHAPE = {"vocab_size": 11, "d_model": 16, "num_layers": 1, "num_heads": 2, "max_seq_len": 8}
 PLAN = PrivacyPlan(100, 4, noise_multiplier=0.0, clip_norm=0.05, delta=1e-3, epsilon=math.inf, accountant="rdp")
