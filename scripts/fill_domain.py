@@ -104,8 +104,8 @@ def run_line(figures: dict[str, Any]) -> str:
     minutes = [run["seconds"] / 60 for run in figures["runs"]]
     return (
         f"{first['steps']:,} steps, {first['tokens']:,} tokens, in {min(minutes):.1f} to {max(minutes):.1f} minutes on "
-        f"{first['num_threads']} threads, in {first['precision']}. {first['trainable']:,} of {first['parameters']:,} "
-        f"parameters are learned."
+        f"{first['num_threads']} threads, in {first['precision']}. {first['trainable']:,} numbers are learned "
+        f"beside the {first['parameters']:,} of the base."
     )
 
 

@@ -167,7 +167,7 @@ def run_line(figures: dict[str, Any]) -> str:
     run = figures["run"]
     return (
         f"{run['steps']:,} steps, {run['tokens']:,} tokens, in {run['seconds'] / 60:.1f} minutes on {run['num_threads']} threads, "
-        f"in {run['precision']}. {run['trainable']:,} of {run['parameters']:,} parameters are learned."
+        f"in {run['precision']}. {run['trainable']:,} numbers are learned beside the {run['parameters']:,} of the base."
     )
 
 

@@ -154,7 +154,9 @@ def _read(file: Path) -> dict[str, Any]:
 BITS = "bits per byte of held-out text; lower is better"
 PROJECTS = {
     "shakespeare": Project("1/4,1/2,1", play, lambda: None, "bits_per_byte", BITS),
-    "python-code": Project("1/32", code, whole_code, "bits_per_byte", BITS),
-    "multilingual": Project("1/16", languages, whole_languages, "bits_per_byte", BITS),
-    "domain": Project("1/8", domain, whole_domain, "domain", "perplexity of held-out documents; lower is better"),
+    "python-code": Project("1/32,1/8", code, whole_code, "bits_per_byte", BITS),
+    "multilingual": Project("1/16,1/4", languages, whole_languages, "bits_per_byte", BITS),
+    "domain": Project(
+        "1/8,1/4,1/2", domain, whole_domain, "domain", "perplexity of held-out documents; lower is better"
+    ),
 }

@@ -12,11 +12,8 @@ from tests.docs.test_tutorial import CHAPTERS, DOCS, ROOT, parse_command
 from groundup.recipe.settings import shipped_recipes
 
 README = ROOT / "README.md"
-PAGES = [
-    README,
-    *sorted(DOCS.glob("*.md")),
-    *sorted(DOCS.glob("projects/[!p]*.md")),
-]  # Python's have texts of several lines
+PROJECTS = sorted(DOCS.glob("projects/[!p]*.md"))  # Python's have texts of several lines
+PAGES = [README, *sorted(DOCS.glob("*.md")), *PROJECTS]
 PROGRAM = re.compile(r"^ *(?:\.venv/bin/)?groundup (.+)$")
 
 
@@ -49,12 +46,19 @@ def test_words_behind_a_command_are_found(line: str) -> None:
         check(words)
 
 
-def test_no_run_is_begun_twice() -> None:
-    """Whoever types the README's commands, and then the course's, never names a run that is there already."""
-    begun = ["runs/shakespeare"]  # by `make demo`
-    for page in [README, *CHAPTERS]:
+def begun(pages: list[Path]) -> list[str]:
+    """The runs that the pages' commands begin, besides that of `make demo`."""
+    runs = ["runs/shakespeare"]
+    for page in pages:
         for words in commands(page.read_text(encoding="utf-8")):
             if words[0] == "train" and "--resume" not in words:
-                begun.append(words[words.index("--run") + 1] if "--run" in words else f"runs/{words[1]}")
-    assert {run for run in begun if begun.count(run) > 1} == set()
-    assert len(begun) > 20
+                runs.append(words[words.index("--run") + 1] if "--run" in words else f"runs/{words[1]}")
+    return runs
+
+
+def test_no_run_is_begun_twice() -> None:
+    """Whoever types the README's commands, and then the course's or the projects', never names a run that is there already."""
+    course, projects = begun([README, *CHAPTERS]), begun([README, *PROJECTS])
+    assert {run for runs in (course, projects) for run in runs if runs.count(run) > 1} == set()
+    assert len(course) > 20
+    assert len(projects) > len(begun([README])) + 10
