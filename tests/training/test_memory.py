@@ -173,13 +173,25 @@ def test_a_graphics_cards_memory_is_that_which_was_measured() -> None:
             if row["name"].startswith("Groundup, "):
                 compiled = row["name"].endswith("compiled")
                 settings = TrainingSettings(batch_size=one["batch_size"], optimizer="adamw", compile=compiled)
-                estimated = training_memory(Load(network, settings, sample_tokens=0), Rank("cuda", 2)).total / 1e6
+                of_steps = training_moments(Load(network, settings, sample_tokens=0), Rank("cuda", 2))[:3]
+                estimated = max(moment.total for moment in of_steps) / 1e6
                 held = row["peak_memory_mb"]
                 if (
                     one["batch_size"] == 32
                 ):  # measured when the logits of both slices were held at once, where now one's are
                     held -= 2 * one["batch_size"] * one["shape"]["context"] * shape["vocab_size"] / 2 / 1e6
                 assert estimated == pytest.approx(held, rel=0.05)
+
+
+def test_what_a_recorded_step_holds_stays_at_validation() -> None:
+    load = Load(preset_config("qwen3", num_layers=2, **SIZES), TrainingSettings(batch_size=8))
+    recorded, ordinary = (
+        training_moments(replace(load, settings=replace(load.settings, precision=precision)), Rank("cuda", 2))
+        for precision in ("bf16", "fp16")
+    )
+    most, (reading, end) = max(recorded[:3], key=lambda moment: moment.total), ordinary[3:]
+    assert recorded[3].total == most.total + reading.activations + reading.logits + reading.cache
+    assert recorded[4] == end  # what is recorded is gone with the training
 
 
 def test_what_makes_it_less() -> None:

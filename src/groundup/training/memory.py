@@ -116,6 +116,8 @@ def training_moments(load: Load, rank: Rank) -> list[Memory]:
         most = max(steps, key=lambda moment: moment.total)
         again = (sizes.shards - 1) / rank.num_readers
         validation, end = _beside(most, validation, again, validation), _beside(most, end, again, validation)
+    elif _is_recorded(load, rank):  # what its places are in stays until training ends
+        validation = _beside(max(steps, key=lambda moment: moment.total), validation, 0.0, validation)
     return [*steps, validation, end]
 
 
@@ -234,10 +236,16 @@ def _reading_moments(load: Load, rank: Rank, sizes: _Sizes) -> tuple[Memory, Mem
     )
 
 
+def _is_recorded(load: Load, rank: Rank) -> bool:
+    """Whether steps are recorded on a card (training/recorded_step.py)."""
+    plain = load.settings.objective == "language_model" and load.learned_share == 1
+    return rank.device == "cuda" and rank.world_size == 1 and plain and load.settings.steps_alike
+
+
 def _beside(steps: Memory, reading: Memory, share: float, validation: Memory) -> Memory:
-    """Reading, where the C library keeps what is freed. It has an arena for each thread, which others use once the thread has ended. Those
-    that read are other threads than those that take steps, so what these held stays beside it, and the arenas that steps' threads took
-    over from earlier readers have a share of what a validation takes."""
+    """Reading, where what steps held is still there. The C library, where it keeps what is freed, has an arena for each thread, which
+    others use once the thread has ended. Those that read are other threads than those that take steps, so what these held stays beside it,
+    and the arenas that steps' threads took over from earlier readers have a share of what a validation takes."""
     return replace(
         reading,
         weights=max(steps.weights, reading.weights),
