@@ -110,6 +110,7 @@ def test_how_fast_it_is_elsewhere_follows_from_the_format_the_compiler_and_the_h
     for changed, steps in (
         ("training.precision=fp16", 2000),
         ("data.packing=best_fit", 2000),
+        ("data.document_attention=own", 2000),
         ("training.accumulation_steps=2", 4000),
     ):
         one_by_one = planned(capsys, "shakespeare", [changed], on="h100")

@@ -29,6 +29,7 @@ from groundup.training.memory import (
     Load,
     Rank,
     cache_bytes,
+    logits_bytes,
     training_memory,
     training_moments,
     validation_logits_bytes,
@@ -192,6 +193,19 @@ def test_what_a_recorded_step_holds_stays_at_validation() -> None:
     most, (reading, end) = max(recorded[:3], key=lambda moment: moment.total), ordinary[3:]
     assert recorded[3].total == most.total + reading.activations + reading.logits + reading.cache
     assert recorded[4] == end  # what is recorded is gone with the training
+    packed = training_moments(replace(load, rows_are_text_alone=False), Rank("cuda", 2))
+    assert packed == ordinary
+
+
+def test_a_cards_stream_is_in_bf16_alone_and_no_tokens_to_learn_make_no_logits() -> None:
+    config = preset_config("qwen3", num_layers=2, **SIZES)
+    bf16, fp16 = (
+        training_moments(Load(config, TrainingSettings(compile=True, precision=precision)), Rank("cuda", 2))[0]
+        for precision in ("bf16", "fp16")
+    )
+    tokens, kept = TrainingSettings().batch_size * LENGTH, 2 * 4 + 3  # norms' inputs, and what their gains act on
+    assert fp16.activations - bf16.activations == 2 * kept * tokens * config.d_model
+    assert logits_bytes(config, 0, Rank("cuda", 2)) == logits_bytes(config, 0, Rank()) == 0
 
 
 def test_what_makes_it_less() -> None:

@@ -6,6 +6,7 @@ import difflib
 from dataclasses import dataclass
 
 from groundup.errors import SettingError
+from groundup.text.settings import DataSettings
 from groundup.training.activation_memory import FULL
 from groundup.training.settings import TrainingSettings
 
@@ -93,11 +94,11 @@ def reached_flops(card: Accelerator, training: TrainingSettings) -> float:
     return peak * (COMPILED if training.compile else EAGER)
 
 
-def layer_seconds(training: TrainingSettings, packing: str, count: int) -> float:
+def layer_seconds(training: TrainingSettings, data: DataSettings, count: int) -> float:
     """What a layer takes at the least on so many cards; 0 of what is compiled."""
     if training.compile:
         return 0.0
-    plain = training.objective == "language_model" and packing == "stream"
+    plain = training.objective == "language_model" and data.rows_are_text_alone
     return RECORDED_LAYER_SECONDS if plain and training.steps_alike and count == 1 else LAYER_SECONDS
 
 

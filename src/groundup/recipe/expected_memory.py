@@ -47,6 +47,7 @@ def load_of(settings: Recipe, sizes: Sizes, config: TransformerConfig) -> Load:
         evaluation_tokens=min(settings.evaluation.max_tokens or sizes.held_out, sizes.held_out),
         held_out=sizes.held_out,
         sample_tokens=training.sample_tokens,
+        rows_are_text_alone=settings.data.rows_are_text_alone,
     )
 
 

@@ -140,7 +140,7 @@ def plan_elsewhere(
     fitting = [name for name in (wanted, "fsdp") if name in memory and memory[name].total <= card.memory]
     chosen = fitting[0] if fitting else None
     reached = count * reached_flops(card, settings.training)
-    launching = config.num_layers * layer_seconds(settings.training, settings.data.packing, count)
+    launching = config.num_layers * layer_seconds(settings.training, settings.data, count)
     least = facts["max_steps"] * settings.training.accumulation_steps * launching
     seconds = max(least, (facts["flops"] + facts["flops_computed_twice"]) / reached)
     return {

@@ -68,6 +68,11 @@ class DataSettings:
     canaries: CanarySettings = field(default_factory=CanarySettings)
     """Made-up secrets that are planted, to measure later whether they were learned by heart."""
 
+    @property
+    def rows_are_text_alone(self) -> bool:
+        """Whether a row of text is as many ids as every other and nothing beside them: no padding, and not each token's document."""
+        return self.packing == "stream" and self.document_attention == "all"
+
     def __post_init__(self) -> None:
         sources = (self.source,) if isinstance(self.source, str) else self.source
         require(

@@ -101,6 +101,8 @@ class Load:
     """Tokens that the end reads; 0: more than the threads read at once."""
     sample_tokens: int = 200
     """How long the text is that is written at a validation."""
+    rows_are_text_alone: bool = True
+    """Whether rows of text have neither padding nor each token's document beside them (`text.settings.DataSettings`)."""
 
 
 def training_memory(load: Load, rank: Rank) -> Memory:
@@ -176,6 +178,7 @@ def _step_moments(load: Load, rank: Rank, sizes: _Sizes) -> list[Memory]:
     copies = 0 if rank.product_bytes == FULL else rank.product_bytes * copied
     message = _message_bytes(config, sizes.trained) if rank.strategy == "ddp" and rank.world_size > 1 else 0
     embedding = FULL * config.vocab_size * config.d_model if config.tie_embeddings and not adapted else 0
+    narrow_stream = rank.device == "cuda" and settings.compile and settings.precision != "fp16"
     activations = training_activation_bytes(
         config,
         sizes.tokens,
@@ -184,8 +187,8 @@ def _step_moments(load: Load, rank: Rank, sizes: _Sizes) -> list[Memory]:
         own_generator=rank.device == "cpu" and not settings.compile,
         checkpointing=settings.activation_checkpointing,
         lora=settings.lora if adapted else None,
-        # On a card the stream is in the products' format; what isn't compiled normalizes, and keeps, a copy in fp32.
-        stream_bytes=rank.product_bytes if rank.device == "cuda" and settings.compile else FULL,
+        # On a card the stream is in bf16 where the products are; what isn't compiled normalizes, and keeps, a copy in fp32.
+        stream_bytes=rank.product_bytes if narrow_stream else FULL,
     )
     logits = logits_bytes(config, sizes.predicted, rank, learns_projection=not adapted)
     held = HELD_IN_STEPS if rank.keeps_freed else 1.0
@@ -238,7 +241,7 @@ def _reading_moments(load: Load, rank: Rank, sizes: _Sizes) -> tuple[Memory, Mem
 
 def _is_recorded(load: Load, rank: Rank) -> bool:
     """Whether steps are recorded on a card (training/recorded_step.py)."""
-    plain = load.settings.objective == "language_model" and load.learned_share == 1
+    plain = load.settings.objective == "language_model" and load.rows_are_text_alone
     return rank.device == "cuda" and rank.world_size == 1 and plain and load.settings.steps_alike
 
 
@@ -280,11 +283,11 @@ def logits_bytes(config: TransformerConfig, num_predicted: int, rank: Rank, lear
     """What the loss of so many tokens takes: some logits at a time in fp32 and in the products' format, on a card in that alone, and the
     gradients that are made with them, of the hidden states and of the output projection."""
     every = num_predicted * config.vocab_size
+    if every <= FEW_LOGITS:
+        return 3 * FULL * every
     at_once = min(every, LOGITS_AT_ONCE[rank.device])
     if rank.device == "cuda":  # in equal parts
         at_once = math.ceil(every / math.ceil(every / at_once))
-    if every <= FEW_LOGITS:
-        return 3 * FULL * every
     narrow = 0 if rank.product_bytes == FULL else rank.product_bytes
     scores = (rank.product_bytes if rank.device == "cuda" else FULL + 2 * narrow) * at_once
     gradients = FULL * config.d_model * (num_predicted + (config.vocab_size if learns_projection else 0))
