@@ -177,3 +177,18 @@ def test_the_way_of_a_gpu_is_the_plain_one_too(
     for gradient, parameter in zip(found, (hidden, weight, bias), strict=True):
         if parameter is not None:
             torch.testing.assert_close(gradient, parameter.grad)
+
+
+def test_a_kernel_that_cannot_be_made_is_told_of_and_done_without() -> None:
+    def unmade(scores: Tensor, targets: Tensor) -> Tensor:
+        raise RuntimeError("Failed to find C compiler.\nPlease specify via CC environment variable.")
+
+    def made(scores: Tensor, targets: Tensor) -> Tensor:
+        return token_loss_on_a_gpu.loss_in_place(scores, targets)
+
+    cpu = torch.device("cpu")
+    assert token_loss_on_a_gpu.where_it_works(made, cpu) is made
+    with pytest.warns(
+        UserWarning, match=r"Triton could not make it \(Failed to find C compiler\.\); install a C compiler"
+    ):
+        assert token_loss_on_a_gpu.where_it_works(unmade, cpu) is token_loss_on_a_gpu.loss_in_place

@@ -8,6 +8,7 @@ Shapes: N tokens, n of them, D model, V vocabulary, W the same filled up to whol
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Callable, Iterator
 from functools import cache
 from importlib.util import find_spec
@@ -99,7 +100,7 @@ def scores_of(narrow: Tensor, weight: Tensor, bias: Tensor | None, vocab_size: i
 
 
 def loss_by(device: torch.device, dtype: torch.dtype) -> LossInPlace:
-    """How the loss is computed there: by one kernel where Triton is, which PyTorch for CUDA brings along on Linux; fp64 plainly."""
+    """How the loss is computed there: by one kernel where Triton works, which PyTorch for CUDA brings along on Linux; fp64 plainly."""
     return _by_kernel() if device.type == "cuda" and dtype != torch.float64 and find_spec("triton") else loss_in_place
 
 
@@ -107,7 +108,23 @@ def loss_by(device: torch.device, dtype: torch.dtype) -> LossInPlace:
 def _by_kernel() -> LossInPlace:
     from groundup.training.objectives import token_loss_kernel
 
-    return token_loss_kernel.loss_in_place
+    return where_it_works(token_loss_kernel.loss_in_place, torch.device("cuda"))
+
+
+def where_it_works(kernel: LossInPlace, device: torch.device) -> LossInPlace:
+    """The kernel, tried once there; with a warning the plain way where it can't be made: Triton asks for a C compiler and Python's headers,
+    which slim machines lack, and knows newer cards only."""
+    try:
+        kernel(torch.zeros(1, ALIGNED, device=device), torch.zeros(1, dtype=torch.int64, device=device))
+    except Exception as error:  # Triton's own, its compiler's, the C compiler's
+        why = str(error).strip().partition("\n")[0] or type(error).__name__
+        warnings.warn(
+            f"the loss is computed without its kernel, and more slowly: Triton could not make it ({why}); "
+            "install a C compiler and Python's headers, on Debian gcc and python3-dev",
+            stacklevel=2,
+        )
+        return loss_in_place
+    return kernel
 
 
 def loss_in_place(scores: Tensor, targets: Tensor) -> Tensor:
