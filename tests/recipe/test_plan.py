@@ -226,11 +226,12 @@ def test_here_some_steps_are_taken_and_nothing_is_left(
     assert here["tokens_per_second"] > 0
     assert list(tmp_path.iterdir()) == [source]
     monkeypatch.setattr("groundup.cli.plan.QUIET", 1.1)
-    plan(str(tiny_recipe), [f"data.source={source}"], minutes=1000.0)
+    plan(str(tiny_recipe), [f"data.source={source}"], minutes=100.0)
     shown = capsys.readouterr().out
     assert "assumed: a vocabulary of 100" in shown
     assert "others were at work: the steps got " in shown
     assert "largest for this budget (time):" in shown
+    assert ", by steps of its own; memory " in shown
     overrides = shown.split("groundup train ")[1].split()[1:]
     load_recipe(str(tiny_recipe), overrides)  # they are settings that there are
 
