@@ -73,8 +73,8 @@ def main() -> None:
         rows = [{"way": way, **compared(seconds[base], own, "times_as_fast")} for way, own in seconds.items()]
         show(f"a training step, {shape}", COLUMNS, rows, {})
         tables[shape] = {"base": base, "rows": rows, "left_out": {}}
-    facts = {"rounds": options.rounds, "steps": options.steps, "tables": tables}
-    write(options.output, "benchmarks.processes", before, facts)
+        facts = {"rounds": options.rounds, "steps": options.steps, "tables": tables}
+        write(options.output, "benchmarks.processes", before, facts)  # after each, since the larger one takes long
 
 
 if __name__ == "__main__":

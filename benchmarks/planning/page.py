@@ -1,4 +1,4 @@
-"""The tables of docs/planning.md, made from results/planning.json, planning-shakespeare.json and planning-brief.json.
+"""The tables of docs/planning.md, made from results/planning.json, planning-shakespeare.json, planning-budget.json and planning-brief.json.
 
 .venv/bin/python -m benchmarks.planning.page
 """
@@ -17,15 +17,19 @@ from groundup.report.pages import duration, size
 ROOT = Path(__file__).parents[2]
 RESULT, PAGE = ROOT / "benchmarks" / "results" / "planning.json", ROOT / "docs" / "planning.md"
 SHAKESPEARE = ROOT / "benchmarks" / "results" / "planning-shakespeare.json"
+BUDGET = ROOT / "benchmarks" / "results" / "planning-budget.json"
 BRIEF = ROOT / "benchmarks" / "results" / "planning-brief.json"
 SECTION = re.compile(r"(<!-- table: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
 def filled(page: str) -> str:
     """The page with its tables as the results have them."""
-    result, shakespeare, brief = (json.loads(path.read_text(encoding="utf-8")) for path in (RESULT, SHAKESPEARE, BRIEF))
+    result, shakespeare, budget, brief = (
+        json.loads(path.read_text(encoding="utf-8")) for path in (RESULT, SHAKESPEARE, BUDGET, BRIEF)
+    )
     tables = {
         "shakespeare": lambda: shakespeare_rows(shakespeare),
+        "budget": lambda: budget_rows(budget),
         "errors": lambda: errors(result),
         "summary": lambda: summary(result),
         "brief": lambda: brief_rows(brief),
@@ -102,6 +106,23 @@ def shakespeare_rows(found: Mapping[str, Any]) -> str:
         ["trained", duration(prepared["seconds"]), size(prepared["bytes"])],
     ]
     return table(["", "time", "memory"], rows)
+
+
+def budget_rows(found: Mapping[str, Any]) -> str:
+    """The network that was found for so many minutes, and its training."""
+    rows = []
+    for row in found["rows"]:
+        pairs = [
+            (row["planned_seconds_of_steps"], row["seconds_of_steps"], duration),
+            (row["planned_bytes"], row["bytes"], size),
+            (row["planned_again_seconds"], row["seconds"], duration),
+            (row["planned_again_bytes"], row["bytes"], size),
+        ]
+        told = [f"{shown(planned)} / {shown(taken)} ({signed(planned / taken - 1)})" for planned, taken, shown in pairs]
+        rows.append([f"`--minutes {row['minutes']:g}`", f"{row['parameters']:,}", *told])
+    head = ["asked for", "parameters", "steps: said / taken", "memory: said / taken"]
+    head += ["in all: by its own plan / taken", "memory: by its own plan / taken"]
+    return table(head, rows)
 
 
 def brief_rows(brief: Mapping[str, Any]) -> str:

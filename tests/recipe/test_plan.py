@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import math
+import threading
+from collections.abc import Callable
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
@@ -14,10 +16,11 @@ import groundup as gu
 from groundup.cli.plan import plan
 from groundup.cli.runs import runs
 from groundup.errors import DataError, SettingError
-from groundup.recipe import expected_memory
+from groundup.recipe import compose, expected_memory
 from groundup.recipe.accelerators import ACCELERATORS, EAGER, LAYER_SECONDS, RECORDED_LAYER_SECONDS, find_accelerator
 from groundup.recipe.budget import check_minutes
-from groundup.recipe.measured import Measured
+from groundup.recipe.measure import measure_validation
+from groundup.recipe.measured import Measured, Reading
 from groundup.recipe.plan import time_and_memory
 from groundup.recipe.settings import load_recipe
 from groundup.recipe.shapes import find_shape
@@ -224,18 +227,54 @@ def test_here_some_steps_are_taken_and_nothing_is_left(
     assert here["tokens_per_second"] > 0
     assert list(tmp_path.iterdir()) == [source]
     monkeypatch.setattr("groundup.cli.plan.QUIET", 1.1)
-    plan(str(tiny_recipe), [f"data.source={source}"], minutes=1000.0)
+    plan(str(tiny_recipe), [f"data.source={source}"], minutes=100.0)
     shown = capsys.readouterr().out
     assert "assumed: a vocabulary of 100" in shown
     assert "others were at work: the steps got " in shown
     assert "largest for this budget (time):" in shown
+    assert ", by steps of its own; memory " in shown
     overrides = shown.split("groundup train ")[1].split()[1:]
     load_recipe(str(tiny_recipe), overrides)  # they are settings that there are
 
 
+def reads(monkeypatch: pytest.MonkeyPatch, command: Callable[[], object]) -> list[tuple[int, bool]]:
+    """What a command reads of what is held out: at most how many tokens (0: all), and whether the threads were there that take steps."""
+    seen: list[tuple[int, bool]] = []
+
+    def watched(model: Any, data: Any, batch_size: int, max_tokens: int) -> Any:
+        steps_threads = any(thread.name.startswith("shard") for thread in threading.enumerate())
+        seen.append((max_tokens, steps_threads))
+        return measure_validation(model, data, batch_size, max_tokens)
+
+    monkeypatch.setattr(compose, "measure_validation", watched)
+    command()
+    return seen
+
+
+def test_a_plan_holds_what_training_does_at_the_same_moments(
+    tiny_recipe: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    changes = ["training.num_threads=2", "training.max_steps=20"]
+    trained = reads(monkeypatch, lambda: gu.train(tiny_recipe, changes, run=tmp_path / "run", say=lambda line: None))
+    assert trained == [(200, False), (200, True), (200, True), (0, False)]
+    monkeypatch.setattr("groundup.recipe.plan.SECONDS", 2.0)
+    planned_reads = reads(monkeypatch, lambda: plan(str(tiny_recipe), changes))
+    # Little is read beside what steps hold, and all that the threads ever hold when these are gone.
+    assert planned_reads[:2] == [(200, False), (200, True)]
+    assert planned_reads[2][0] > 200
+    assert not any(beside for _, beside in planned_reads[2:])
+
+
+def test_reading_takes_as_long_as_the_thread_that_reads_most() -> None:
+    reading = Reading(first=2.0, further=1.0, readers=2, batch_tokens=100)
+    # One batch that is not full, one a thread, and two threads that read five batches each.
+    assert [reading.seconds(tokens) for tokens in (50, 200, 1000)] == [100, 200, 200 + 400]
+
+
 def test_of_pairs_the_base_reads_all_first() -> None:
     numbers = {each.name: 1 for each in fields(Measured)}
-    measured = Measured(**{**numbers, "evaluation_token": 0.01, "readers": 2, "batch_tokens": 100, "watts": None})  # type: ignore[arg-type]
+    reading = Reading(0.01, 0.01, readers=2, batch_tokens=100)
+    measured = Measured(**{**numbers, "evaluation": reading, "end": reading, "watts": None})  # type: ignore[arg-type]
     sizes = Sizes(vocab_size=9, rows=300, row_length=20.0, longest_row=30, learned_share=0.5, held_out=1000)
     usual, pairs = (load_recipe("instruct", [f"training.objective={name}"]) for name in ("instruction", "preference"))
     opening = [time_and_memory(each, 10, sizes, measured)["seconds_by_part"]["opening"] for each in (usual, pairs)]

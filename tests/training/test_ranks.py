@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import multiprocessing
 import socket
 from pathlib import Path
@@ -225,6 +226,9 @@ def test_settings_in_vain_are_refused() -> None:
         ParallelSettings(processes=2)
     with pytest.raises(SettingError, match=r"processes = -1: use a whole number of at most 1024, or 0"):
         ParallelSettings("ddp", processes=-1)
+    for minutes in (0, -1, math.inf, math.nan):
+        with pytest.raises(SettingError, match=r"meeting_minutes = .*: use a number above 0, up to 1440"):
+            ParallelSettings("ddp", meeting_minutes=minutes)
 
 
 def test_one_process_by_itself_needs_nobody() -> None:

@@ -79,6 +79,7 @@ def plan(
     if settings.model.base and (minutes is not None or most is not None):
         raise SettingError("model.base", settings.model.base, "its shape is given: leave out --minutes and --memory")
     found = {"recipe": recipe, "overrides": overrides or [], **describe(settings, sizes, config)}
+    rank = budget.rank_of_any_size(settings.training, config, card, count)
     if card is not None:
         found["elsewhere"] = plan_elsewhere(settings, sizes, config, card, count)
         speed = found["elsewhere"]["reached_flops"]
@@ -92,7 +93,15 @@ def plan(
             raise SettingError(
                 "model", recipe, "it is too large for this machine to measure its speed: begin with a smaller one"
             )
-        found["shape_for_budget"] = budget.shape_for(settings, sizes, config, minutes, most, speed, card, count)
+        shape = budget.shape_for(settings, sizes, config, minutes, most, speed, rank, card)
+        if card is None and minutes is not None:
+            for last in (False, True):
+                own = load_recipe(recipe, [*(overrides or []), *shape["overrides"]])
+                shape, speed = budget.timed_here(shape, own, folder)
+                if last or shape["seconds"] <= 60 * minutes:
+                    break
+                shape = budget.shape_for(settings, sizes, config, minutes, most, speed, rank)
+        found["shape_for_budget"] = shape
     if as_json:
         print(json.dumps(found))
     else:
@@ -132,7 +141,8 @@ def _show(found: Mapping[str, Any]) -> None:
     if "shape_for_budget" in found:
         shape = found["shape_for_budget"]
         print(f"\nlargest for this budget ({shape['limited_by']}): {count(shape['parameters'])} parameters")
-        print(f"  steps {duration(shape['seconds_of_steps'])}, memory {size(shape['memory_bytes'])}")
+        whole = f", all in all {duration(shape['seconds'])}, by steps of its own" if "seconds" in shape else ""
+        print(f"  steps {duration(shape['seconds_of_steps'])}{whole}; memory {size(shape['memory_bytes'])}, worked out")
         for line in shape["notes"]:
             print(f"  {line}")
         print(f"  groundup train {shlex.join([found['recipe'], *found['overrides'], *shape['overrides']])}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from groundup.device import memory_bytes
@@ -12,11 +13,13 @@ from groundup.model.settings import TransformerConfig
 from groundup.recipe.accelerators import Accelerator, layer_seconds, product_bytes
 from groundup.recipe.expected_memory import RUNTIME, load_of, rank_here
 from groundup.recipe.memory_budget import RESERVE
+from groundup.recipe.plan import find_sizes, plan_here
 from groundup.recipe.settings import Recipe
 from groundup.recipe.shapes import TOKENS_A_PARAMETER, Shape, find_shape, smallest_memory
 from groundup.recipe.sizes import Sizes
 from groundup.report.pages import size
 from groundup.training.memory import Rank
+from groundup.training.parallel_settings import Strategy
 from groundup.training.settings import TrainingSettings
 
 FOR_STEPS = 0.8
@@ -38,25 +41,19 @@ def shape_for(
     minutes: float | None,
     memory: float | None,
     flops_per_second: float,
+    rank: Rank,
     card: Accelerator | None = None,
-    count: int = 1,
 ) -> dict[str, Any]:
     """The shape, what it takes, and the overrides that train it. Raises `SettingError` where nothing fits.
 
-    `flops_per_second`: what a training's products reach, here as it was measured of the recipe's own network.
+    `flops_per_second`: what a training's products reach, here as it was measured.
     """
     load = load_of(settings, sizes, config)
-    if card is None:
-        rank, there = _rank_of_any_size(load.settings, config), memory_bytes() or math.inf
-    else:
-        rank = Rank(
-            "cuda", product_bytes(settings.training), 1, 1, "fsdp" if count > 1 else "single", count, libraries=RUNTIME
-        )
-        there = card.memory
+    there = card.memory if card is not None else memory_bytes() or math.inf
     given = min(memory or math.inf, there)
     limit = given if card else (1 - RESERVE) * given
     flops = math.inf if minutes is None else FOR_STEPS * 60 * minutes * flops_per_second
-    waits = 0.0 if card is None else layer_seconds(settings.training, settings.data, count)
+    waits = 0.0 if card is None else layer_seconds(settings.training, settings.data, rank.world_size)
     a_layer = waits * flops_per_second
     found = find_shape(config, load.settings, rank, flops=flops, memory=limit, flops_a_layer=a_layer)
     if found is None:
@@ -71,10 +68,25 @@ def shape_for(
     }
 
 
-def _rank_of_any_size(training: TrainingSettings, config: TransformerConfig) -> Rank:
-    """This process, whose C library keeps what small networks free; `find_shape` knows which are."""
+def rank_of_any_size(
+    training: TrainingSettings, config: TransformerConfig, card: Accelerator | None = None, count: int = 1
+) -> Rank:
+    """One of so many cards, or else this process as it is before any step, whose C library keeps what small networks free; `find_shape`
+    knows which are small."""
+    if card is not None:
+        strategy: Strategy = "fsdp" if count > 1 else "single"
+        return Rank("cuda", product_bytes(training), 1, 1, strategy, count, libraries=RUNTIME)
     rank = rank_here(training, config)
     return replace(rank, keeps_freed=rank.device == "cpu")
+
+
+def timed_here(found: dict[str, Any], settings: Recipe, folder: Path) -> tuple[dict[str, Any], float]:
+    """A shape that was found, with the time that it takes by some steps of its own, which are slower than a larger network's for their
+    arithmetic; and the operations a second that they reach. `settings`: the recipe with the shape's overrides."""
+    sizes, data = find_sizes(settings, folder)
+    plan = plan_here(settings, folder, sizes, data)
+    steps = plan["seconds_by_part"]["steps"]
+    return {**found, "seconds": plan["seconds"], "seconds_of_steps": steps}, plan["flops_per_second"]
 
 
 def told(found: Shape, settings: Recipe, sizes: Sizes) -> dict[str, Any]:
@@ -107,5 +119,5 @@ def fitting_here(settings: Recipe, sizes: Sizes, config: TransformerConfig) -> l
     """Overrides of the largest network that this machine's memory holds, for a recipe that it doesn't hold."""
     load = load_of(settings, sizes, config)
     kept = replace(load.settings, accumulation_steps=load.settings.batch_size)
-    found = find_shape(config, kept, _rank_of_any_size(kept, config), memory=(1 - RESERVE) * memory_bytes())
+    found = find_shape(config, kept, rank_of_any_size(kept, config), memory=(1 - RESERVE) * memory_bytes())
     return found.overrides(settings.training) if found else []

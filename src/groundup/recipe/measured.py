@@ -6,6 +6,25 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
+class Reading:
+    """What reading held-out text takes, with several threads side by side."""
+
+    first: float
+    """Seconds of one thread for each token of its first batch, whose memory comes fresh from the system."""
+    further: float
+    """And of the batches after that."""
+    readers: int
+    """How many threads there are."""
+    batch_tokens: int
+    """How many tokens each reads at once."""
+
+    def seconds(self, num_tokens: int) -> float:
+        """To read so many tokens: what the thread takes that reads most, which the others wait for."""
+        first = min(num_tokens, self.batch_tokens)
+        return self.first * first + self.further * max(0.0, num_tokens / self.readers - self.batch_tokens)
+
+
+@dataclass(frozen=True)
 class Measured:
     """What the parts of a training take on this machine: seconds, bytes, joules."""
 
@@ -15,18 +34,17 @@ class Measured:
     """The mean of all steps."""
     first_step: float
     """More than that, once: what is made at the first step."""
-    evaluation_token: float
-    """Of one thread that reads a batch of validation's windows."""
-    readers: int
-    """How many threads read side by side."""
-    batch_tokens: int
-    """How many tokens each reads at once."""
-    evaluation: float
-    """The rest of an evaluation: the sample that is written, and the report."""
+    evaluation: Reading
+    """Of what is held out, as much as is read between steps."""
+    report: float
+    """A report."""
     sample_token: float
+    """Each further token of a text."""
     checkpoint: float
+    end: Reading
+    """Of all that is held out, once the steps are taken."""
     finish: float
-    """The end, but for its evaluation and its sample: the best checkpoint is verified, read, copied and described."""
+    """The rest of the end, but for its sample: the best checkpoint is verified, read, copied and described."""
     flops: float
     """Of a mean step."""
     tokens: float
@@ -42,12 +60,3 @@ class Measured:
     """Whether something was too long to be measured whole."""
     measuring: float
     """Seconds that all of this took."""
-
-    def evaluating(self, num_tokens: int) -> float:
-        """Seconds to read so many held-out tokens."""
-        return self.evaluation_token * busiest_reads(num_tokens, self.readers, self.batch_tokens)
-
-
-def busiest_reads(num_tokens: int, readers: int, batch_tokens: int) -> float:
-    """How many of so many tokens that thread reads which the others wait for: a batch, or, of many batches, its share."""
-    return min(num_tokens, batch_tokens) if num_tokens <= readers * batch_tokens else num_tokens / readers

@@ -209,15 +209,15 @@ def time_and_memory(settings: Recipe, max_steps: int, sizes: Sizes, measured: Me
         read_before = round(2 * sizes.rows * sizes.row_length) + held_out
     at_steps = {*range(training.eval_steps, max_steps + 1, training.eval_steps), max_steps}
     saved = {*range(training.save_steps, max_steps + 1, training.save_steps)} | at_steps  # each is taken to be the best
-    of_evaluation = measured.evaluating(min(held_out, settings.evaluation.max_tokens or held_out))
+    of_evaluation = measured.evaluation.seconds(min(held_out, settings.evaluation.max_tokens or held_out))
     sample = training.sample_tokens * measured.sample_token
     parts = {
-        "opening": measured.opening + measured.evaluating(read_before),
+        "opening": measured.opening + measured.end.seconds(read_before),
         "steps": max_steps * measured.step + measured.first_step,
-        "evaluations": (len(at_steps) + 1) * (of_evaluation + sample) + len(at_steps) * measured.evaluation,
+        "evaluations": (len(at_steps) + 1) * (of_evaluation + sample) + len(at_steps) * measured.report,
         "checkpoints": len(saved) * measured.checkpoint,
         "finish": measured.finish
-        + measured.evaluating(held_out)
+        + measured.end.seconds(held_out)
         + settings.generation.max_new_tokens * measured.sample_token,
     }
     return {

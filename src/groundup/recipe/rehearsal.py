@@ -13,7 +13,6 @@ from groundup.recipe.data import Prepared
 from groundup.recipe.save import ModelFiles
 from groundup.recipe.settings import Recipe
 from groundup.tokens.prepare import PreparedData
-from groundup.training.step import Machinery
 from groundup.training.task import Task
 
 SHARE_OF_PEAK = 0.4
@@ -22,13 +21,13 @@ SHARE_OF_PEAK = 0.4
 
 @dataclass(frozen=True)
 class Rehearsal:
-    """A recipe's training, ready for its first step."""
+    """A recipe's training, composed."""
 
     settings: Recipe
     data: Prepared
     files: ModelFiles
     composition: Composition
-    machinery: Machinery
+    num_threads: int
     device: torch.device
     seconds: float
     """How long all of it may take, about."""
@@ -52,7 +51,7 @@ class Rehearsal:
     @property
     def readers(self) -> int:
         """How many threads read validation's windows side by side."""
-        return self.machinery.num_threads if self.device.type == "cpu" else 1
+        return self.num_threads if self.device.type == "cpu" else 1
 
     @property
     def batch_tokens(self) -> int:
@@ -61,10 +60,15 @@ class Rehearsal:
 
     @property
     def held_out(self) -> int:
-        """How many tokens an evaluation of all that is held out reads."""
+        """How many tokens are held out, all of which the end reads."""
         if isinstance(self.data, PreparedData):
             return len(self.data.validation.ids)
         return int(self.data.validation.lengths.sum())
+
+    @property
+    def evaluated(self) -> int:
+        """How many of them are read between steps."""
+        return min(self.settings.evaluation.max_tokens or self.held_out, self.held_out)
 
 
 def timed(function: Callable[[], object]) -> float:

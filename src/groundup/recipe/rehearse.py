@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import tempfile
 import time
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -19,24 +19,18 @@ from groundup.device import give_back_freed_memory, peak_bytes, peak_flops_per_s
 from groundup.recipe.compose import compose
 from groundup.recipe.data import Prepared
 from groundup.recipe.expected_memory import rank_here
-from groundup.recipe.measured import Measured
+from groundup.recipe.measured import Measured, Reading
 from groundup.recipe.private import privacy_of
 from groundup.recipe.reference import Reference
 from groundup.recipe.rehearsal import Rehearsal, timed
-from groundup.recipe.rehearse_between import (
-    checkpoint_bytes,
-    read_validation,
-    sample_token,
-    save_and_read,
-    write_sample,
-)
-from groundup.recipe.rehearse_steps import take_steps
+from groundup.recipe.rehearse_between import Saved, publish, read, read_back, sample_token, save, write_sample
+from groundup.recipe.rehearse_steps import Steps, take_steps
 from groundup.recipe.resume import open_run
 from groundup.recipe.save import ModelFiles
 from groundup.recipe.settings import Recipe
 from groundup.run.directory import RunDirectory
 from groundup.tokens.prepared_examples import PreparedExamples
-from groundup.training.memory import Load, Rank, training_memory
+from groundup.training.memory import Load, training_memory
 from groundup.training.schedules import with_steps
 from groundup.training.step import prepare_machinery
 
@@ -50,7 +44,7 @@ def rehearse(
     seconds: float = 15.0,
     opened: float = 0.0,
 ) -> Measured:
-    """Take some steps of a recipe's training, and what comes between them, in about so many seconds.
+    """Take some steps of a recipe's training, and what comes between and after them, in about so many seconds.
 
     `load`: what the memory is worked out from where not all of it can be seen here. `opened`: seconds that it has taken
     already to open data and model. Nothing is kept.
@@ -59,27 +53,48 @@ def rehearse(
     rank = rank_here(settings.training, files.model.config, sum(one.nbytes for one in files.model.parameters()))
     with tempfile.TemporaryDirectory(prefix="groundup-plan-") as folder:
         rehearsal = _prepare(settings, data, files, device, Path(folder) / "run", seconds, begun)
-        opening = opened + time.perf_counter() - begun
-        with rehearsal.machinery.shards:
-            return _measure(rehearsal, load, rank, opening)
+        during = _train(rehearsal)
+        end = _finish(rehearsal, during.saved)
+    peak = peak_bytes(device)
+    cut = during.steps.cut or end.cut
+    if cut and device.type == "cpu":
+        peak = max(peak, training_memory(load, rank).total)  # what the whole would take
+    return Measured(
+        opening=opened + during.begun - begun,
+        step=during.steps.seconds,
+        first_step=during.steps.first,
+        evaluation=during.evaluation,
+        report=end.report,
+        sample_token=during.sample_token,
+        checkpoint=during.saved.seconds,
+        end=end.reading,
+        finish=end.rest + end.report + during.first_times,
+        flops=during.steps.flops,
+        tokens=during.steps.tokens,
+        peak_flops=rehearsal.task.peak_flops,
+        peak_bytes=peak,
+        watts=during.steps.watts,
+        cores_share=during.steps.cores_share,
+        cut=cut,
+        measuring=time.perf_counter() - begun,
+    )
 
 
 def _prepare(
     settings: Recipe, data: Prepared, files: ModelFiles, device: torch.device, path: Path, seconds: float, begun: float
 ) -> Rehearsal:
-    """A run in `path` that is ready for its first step, as `train` makes one."""
+    """A training in `path` that is composed, as `train` makes one."""
     directory = RunDirectory(path)
     directory.path.mkdir()
     training = with_steps(settings.training, data.plan.num_rows)
     settings = replace(settings, training=training)
-    set_threads(training.num_threads)
+    num_threads = set_threads(training.num_threads)
     peak = peak_flops_per_second(device, training.precision)
     privacy = privacy_of(training, data)
     open_run(settings, directory, Path(), data, files, device, peak, privacy, lambda line: None)
     files.model.to(device)
     composition = compose(settings, directory, data, files, peak, _reference(data, training.objective), privacy)
-    machinery = prepare_machinery(composition.task)
-    return Rehearsal(settings, data, files, composition, machinery, device, seconds, begun)
+    return Rehearsal(settings, data, files, composition, num_threads, device, seconds, begun)
 
 
 def _reference(data: Prepared, objective: str) -> Reference | None:
@@ -91,42 +106,57 @@ def _reference(data: Prepared, objective: str) -> Reference | None:
     return Reference(train, validation, "")
 
 
-def _measure(rehearsal: Rehearsal, load: Load, rank: Rank, opening: float) -> Measured:
-    """Everything once, in the order that training does it."""
-    task, device = rehearsal.task, rehearsal.device
-    files_bytes = checkpoint_bytes(rehearsal)
-    read_validation(rehearsal, 0.05)  # what training does first, and what is loaded by it
-    warm_sample = write_sample(rehearsal, 2)
-    give_back_freed_memory()
-    steps = take_steps(rehearsal)
-    report_first = timed(task.show)
-    of_token, read_tokens = read_validation(rehearsal, min(0.25, 0.55 * rehearsal.left / rehearsal.seconds))
-    sample = sample_token(rehearsal)
-    give_back_freed_memory()
-    report = timed(task.show)
-    most = peak_bytes(device)
-    cut = steps.cut or read_tokens < min(rehearsal.held_out, rehearsal.readers * rehearsal.batch_tokens)
-    beyond = training_memory(load, rank).total if cut and device.type == "cpu" else 0  # what the whole would take
-    checkpoint, finish = save_and_read(rehearsal, files_bytes)
-    if rehearsal.files.lora is not None:
-        most = max(most, peak_bytes(device))
-    return Measured(
-        opening=opening,
-        step=steps.seconds,
-        first_step=steps.first,
-        evaluation_token=of_token,
-        readers=rehearsal.readers,
-        batch_tokens=rehearsal.batch_tokens,
-        evaluation=report,
-        sample_token=sample,
-        checkpoint=checkpoint,
-        finish=finish + report + report_first + warm_sample,
-        flops=steps.flops,
-        tokens=steps.tokens,
-        peak_flops=rehearsal.machinery.peak_flops,
-        peak_bytes=max(most, beyond),
-        watts=steps.watts,
-        cores_share=steps.cores_share,
-        cut=cut,
-        measuring=time.perf_counter() - rehearsal.begun,
-    )
+@dataclass(frozen=True)
+class _During:
+    """What was found while the threads were there that take steps."""
+
+    begun: float
+    """When all was ready for the first evaluation."""
+    steps: Steps
+    evaluation: Reading
+    sample_token: float
+    saved: Saved
+    first_times: float
+    """Seconds of what is slower when it is first done: a sample, a report."""
+
+
+def _train(rehearsal: Rehearsal) -> _During:
+    """What training's loop does, once and in its order. Its machinery is gone at the end, as the loop's is."""
+    task, machinery = rehearsal.task, prepare_machinery(rehearsal.task)
+    begun = time.perf_counter()
+    with machinery.shards:
+        with machinery.shards.at_rest():
+            read(rehearsal, rehearsal.evaluated, 0.05)
+            first_sample = write_sample(rehearsal, 2)
+        give_back_freed_memory()
+        steps = take_steps(rehearsal, machinery)
+        with machinery.shards.at_rest():
+            evaluation, _ = read(rehearsal, rehearsal.evaluated, min(0.1, 0.2 * rehearsal.left / rehearsal.seconds))
+            sample = sample_token(rehearsal)
+        give_back_freed_memory()
+        saved = save(rehearsal, machinery)
+        return _During(begun, steps, evaluation, sample, saved, first_sample + timed(task.show))
+
+
+@dataclass(frozen=True)
+class _End:
+    """What was found once they were gone."""
+
+    reading: Reading
+    rest: float
+    """Seconds of the rest."""
+    report: float
+    cut: bool
+    """Whether less was read than makes every thread hold as much memory as it ever will."""
+
+
+def _finish(rehearsal: Rehearsal, saved: Saved) -> _End:
+    """What comes once the steps are taken: the best checkpoint is read and measured on all that is held out, and published."""
+    verified = read_back(rehearsal, saved)
+    every, share = rehearsal.held_out, min(0.15, 0.4 * rehearsal.left / rehearsal.seconds)
+    reading, num_tokens = read(rehearsal, every, share)
+    write_sample(rehearsal, 2)
+    published = publish(rehearsal, saved)
+    report = timed(rehearsal.task.show)
+    cut = num_tokens < min(every, rehearsal.readers * rehearsal.batch_tokens)
+    return _End(reading, verified + published, report, cut)

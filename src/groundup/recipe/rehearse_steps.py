@@ -12,7 +12,8 @@ from groundup.energy import EnergyMeter
 from groundup.model.counts import training_flops
 from groundup.recipe.rehearsal import SHARE_OF_PEAK, Rehearsal
 from groundup.tokens.prepared_examples import PreparedExamples
-from groundup.training.step import take_step
+from groundup.training.recorded_step import ORDINARY
+from groundup.training.step import Machinery, take_step
 
 LONGEST_STEP = 4.0  # seconds, by the machine's peak: a longer step is cut
 MOST_STEPS = 400
@@ -54,27 +55,29 @@ class Taken:
     seconds: list[float]
     flops: list[int]
     cut: bool
+    unlike: int = 1
+    """How many of the first are not like the rest: on a card those that are taken before one is recorded, and the recording."""
 
     @property
     def seconds_an_operation(self) -> float:
-        """Of all but the first, where there are more."""
-        begin = 1 if len(self.seconds) > 1 else 0
+        """Of all that are alike, where there are more than others."""
+        begin = self.unlike if len(self.seconds) > self.unlike else len(self.seconds) - 1
         return sum(self.seconds[begin:]) / sum(self.flops[begin:])
 
 
-def take_steps(rehearsal: Rehearsal) -> Steps:
+def take_steps(rehearsal: Rehearsal, machinery: Machinery) -> Steps:
     """Some of each kind of step, in half of the time that is left."""
-    kinds = _kinds_of_steps(rehearsal)
+    kinds = _kinds_of_steps(rehearsal, machinery)
     meter, budget = EnergyMeter(card_uuid(rehearsal.device)), 0.5 * rehearsal.left / len(kinds)
     joules: list[float | None] = []
     taken: list[Taken] = []
     worked = time.process_time()
     for kind in kinds:
         meter.read()
-        taken.append(_steps_of(rehearsal, kind, budget))
+        taken.append(_steps_of(rehearsal, machinery, kind, budget))
         joules.append(meter.read())
     spent = sum(sum(one.seconds) for one in taken)
-    worked = (time.process_time() - worked) / (spent * len(rehearsal.machinery.shards.networks))
+    worked = (time.process_time() - worked) / (spent * len(machinery.shards.networks))
     known = [each for each in joules if each is not None]
     rates, begun = [one.seconds_an_operation for one in taken], taken[0]
     more = begun.seconds[0] - rates[0] * begun.flops[0] if len(begun.seconds) > 1 else 0.0
@@ -89,11 +92,11 @@ def take_steps(rehearsal: Rehearsal) -> Steps:
     )
 
 
-def _steps_of(rehearsal: Rehearsal, kind: Kind, budget: float) -> Taken:
-    """Steps of a kind for about so many seconds, and two at least where these are not too long."""
+def _steps_of(rehearsal: Rehearsal, machinery: Machinery, kind: Kind, budget: float) -> Taken:
+    """Steps of a kind for about so many seconds, and one at least, where these are not too long, that is like the rest."""
     task, settings, end = rehearsal.task, rehearsal.task.settings, time.perf_counter() + budget
     whole = task.batch(kind.start)
-    cut = _cut(rehearsal, whole)
+    cut = _cut(rehearsal, machinery, whole)
     shortened = cut.size < whole.size
     if shortened:
 
@@ -101,54 +104,58 @@ def _steps_of(rehearsal: Rehearsal, kind: Kind, budget: float) -> Taken:
             return cut
 
         task = replace(task, batch=cut_batch)
+    unlike = 1 if machinery.recorder is None else ORDINARY + 1
     seconds: list[float] = []
     flops: list[int] = []
-    while len(seconds) < 2 or (time.perf_counter() < end and len(seconds) < MOST_STEPS):
+    while len(seconds) <= unlike or (time.perf_counter() < end and len(seconds) < MOST_STEPS):
         if len(seconds) == 1 and seconds[0] > 0.8 * budget:
             break
         step = (kind.start + len(seconds)) % settings.max_steps
         start = time.perf_counter()
-        taken = take_step(task, rehearsal.machinery, step, SMALL_FACTOR)
-        if step % settings.logging_steps == 0 or len(seconds) < 3:
+        taken = take_step(task, machinery, step, SMALL_FACTOR)
+        if step % settings.logging_steps == 0 or len(seconds) < unlike + 2:
             taken.loss.item()
             synchronize(rehearsal.device)
         seconds.append(time.perf_counter() - start)
         flops.append(taken.flops)
-    return Taken(seconds, flops, shortened)
+    return Taken(seconds, flops, shortened, unlike)
 
 
-def _kinds_of_steps(rehearsal: Rehearsal) -> list[Kind]:
+def _kinds_of_steps(rehearsal: Rehearsal, machinery: Machinery) -> list[Kind]:
     """Shorter rows at first, if the recipe has them, then whole ones."""
     training = rehearsal.task.settings
     begin = round(training.length_warmup_fraction * training.max_steps)
     ranges = [each for each in ((0, begin), (begin, training.max_steps)) if each[0] < each[1]]
-    return [Kind(start, (end - start) / training.max_steps, *_mean_of(rehearsal, start, end)) for start, end in ranges]
+    return [
+        Kind(start, (end - start) / training.max_steps, *_mean_of(rehearsal, machinery, start, end))
+        for start, end in ranges
+    ]
 
 
-def _mean_of(rehearsal: Rehearsal, start: int, end: int) -> tuple[float, float]:
+def _mean_of(rehearsal: Rehearsal, machinery: Machinery, start: int, end: int) -> tuple[float, float]:
     """Operations and learned tokens of a mean step: all are alike, or, where rows have lengths of their own, some are looked at."""
     unlike = isinstance(rehearsal.data, PreparedExamples) or rehearsal.settings.data.packing == "documents"
     some = min(end - start, BATCHES_LOOKED_AT) if unlike else 1
     batches = (rehearsal.task.batch(start + (end - start) * place // some) for place in range(some))
-    found = [_counted(rehearsal, batch) for batch in batches]
+    found = [_counted(rehearsal, machinery, batch) for batch in batches]
     return float(np.mean([flops for flops, _ in found])), float(np.mean([tokens for _, tokens in found]))
 
 
-def _counted(rehearsal: Rehearsal, rows: np.ndarray) -> tuple[int, int]:
+def _counted(rehearsal: Rehearsal, machinery: Machinery, rows: np.ndarray) -> tuple[int, int]:
     """Operations and learned tokens of a step of these rows."""
     task = rehearsal.task
     num_rows, length = task.rows_read(rows)
     learned = max(1, task.count_targets(rows))
-    adapters = rehearsal.machinery.adapter_parameters
+    adapters = machinery.adapter_parameters
     return training_flops(task.model.config, num_rows * length, length, learned, adapters), learned
 
 
-def _cut(rehearsal: Rehearsal, rows: np.ndarray) -> np.ndarray:
+def _cut(rehearsal: Rehearsal, machinery: Machinery, rows: np.ndarray) -> np.ndarray:
     """Fewer rows, and then shorter ones, where a step of all of them would take too long."""
-    most = LONGEST_STEP * SHARE_OF_PEAK * rehearsal.machinery.peak_flops
-    fewest = len(rehearsal.machinery.shards.networks) * rehearsal.task.settings.accumulation_steps
-    while _counted(rehearsal, rows)[0] > most and len(rows) // 2 >= fewest:
+    most = LONGEST_STEP * SHARE_OF_PEAK * machinery.peak_flops
+    fewest = len(machinery.shards.networks) * rehearsal.task.settings.accumulation_steps
+    while _counted(rehearsal, machinery, rows)[0] > most and len(rows) // 2 >= fewest:
         rows = rows[: len(rows) // 2]
-    while _counted(rehearsal, rows)[0] > 4 * most and rows.shape[-1] > 34:
+    while _counted(rehearsal, machinery, rows)[0] > 4 * most and rows.shape[-1] > 34:
         rows = rows[..., : (rows.shape[-1] - 1) // 2 + 1]
     return rows

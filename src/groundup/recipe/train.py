@@ -82,7 +82,7 @@ def train(
     """
     settings = load_recipe(str(recipe), overrides)
     folder = Path(run) if run else None
-    with joined(settings.parallel, settings.training.device) as (ranks, device):
+    with joined(settings.parallel, settings.training.device, say) as (ranks, device):
         if ranks.first:
             directory = check_start(str(recipe), settings, folder, resume)
         else:

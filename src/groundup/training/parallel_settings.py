@@ -11,6 +11,7 @@ from groundup.config import require
 
 Strategy = Literal["single", "ddp", "fsdp"]
 MOST_PROCESSES = 1024
+A_DAY = 24 * 60
 LAUNCHED = "GROUNDUP_LAUNCHED"
 """The launcher's process, set in those that it started; it says for them what ended them."""
 
@@ -24,10 +25,14 @@ class ParallelSettings:
     but each holds only some rows of every weight, of its gradient and of what the optimizer keeps (PyTorch's fully_shard)."""
     processes: int = 0
     """Processes to start on this machine, unless torchrun has started them; 0 for one per GPU."""
+    meeting_minutes: float = 30.0
+    """How long they wait for each other at the start. It is not known of one that doesn't come whether it is late or has died."""
 
     def __post_init__(self) -> None:
         advice = f"use a whole number of at most {MOST_PROCESSES}, or 0 for one per GPU"
         require(0 <= self.processes <= MOST_PROCESSES, "parallel.processes", self.processes, advice)
+        minutes = self.meeting_minutes
+        require(0 < minutes <= A_DAY, "parallel.meeting_minutes", minutes, f"use a number above 0, up to {A_DAY}")
         advice = 'set parallel.strategy = "ddp", or "fsdp", to train with several processes'
         require(self.processes <= 1 or self.strategy != "single", "parallel.processes", self.processes, advice)
 

@@ -7,7 +7,6 @@ gloo on CPUs, over NCCL between GPUs.
 from __future__ import annotations
 
 import gc
-import itertools
 import json
 import os
 import time
@@ -21,21 +20,21 @@ from typing import TypeVar
 import torch
 import torch.distributed as dist
 from torch import Tensor
-from torch._C._distributed_c10d import PrefixStore
-from torch.distributed.rendezvous import rendezvous
+from torch.distributed.distributed_c10d import _set_pg_timeout
 
 from groundup.cores import available_cores
 from groundup.device import end_with_parent, pick_device
 from groundup.errors import MachineError, PeerLostError, RunError, SettingError
+from groundup.training.meeting import Say, meet
 from groundup.training.parallel_settings import LAUNCHED, ParallelSettings, is_started_by_torchrun
 
 T = TypeVar("T")
 AT_ONCE = 25 * 2**20
 """Bytes that travel in one message, about: long enough to be quick, short enough to be little memory (DDP's buckets are as large)."""
 PATIENCE = timedelta(hours=24)
-"""How long a process waits for the others. One that has died is noticed at once; one that validates or saves may take long."""
+"""How long a process waits for the others once they have met. One that has died is noticed at once; one that validates or saves may take
+long."""
 LAST_WORDS = 5.0  # seconds
-TRAININGS = itertools.count()
 
 
 @dataclass(frozen=True)
@@ -179,11 +178,14 @@ def _unpack(flat: Tensor, tensors: list[Tensor]) -> None:
 
 
 @contextmanager
-def joined(settings: ParallelSettings, device_name: str = "auto") -> Iterator[tuple[Ranks, torch.device]]:
+def joined(
+    settings: ParallelSettings, device_name: str = "auto", say: Say = print
+) -> Iterator[tuple[Ranks, torch.device]]:
     """While the block lasts, this process is one of those that train together; its place among them, and its device.
 
     Raises `SettingError` where the recipe and the way it was started don't fit, `MachineError` where there are fewer GPUs than
-    processes, and `PeerLostError` when another process ends, after that one had time to say why.
+    processes, `TrainingError` where not all have come in time, and `PeerLostError` when another process ends, after that one had time
+    to say why.
     """
     started = is_started_by_torchrun()
     size = int(os.environ["WORLD_SIZE"]) if started else 1
@@ -210,15 +212,14 @@ def joined(settings: ParallelSettings, device_name: str = "auto") -> Iterator[tu
     if not ranks.first:
         warnings.simplefilter("ignore")  # the first says the same
     try:
-        store, _, _ = next(rendezvous("env://", timeout=PATIENCE))
         dist.init_process_group(
             "cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo",
-            # A script may train twice; torchrun's store then still has the addresses of the first time, under the same names.
-            store=PrefixStore(f"training-{next(TRAININGS)}", store),
+            store=meet(rank, size, settings.meeting_minutes, say),
             rank=rank,
             world_size=size,
-            timeout=PATIENCE,
+            timeout=timedelta(minutes=settings.meeting_minutes),  # one may end while they connect
         )
+        _set_pg_timeout(PATIENCE)
         share = max(1, available_cores() // ranks.local_size)
         yield replace(ranks, cores=ranks.smallest(share)), device
     except RuntimeError as error:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import faulthandler
 import os
 import random
 import shutil
 import signal
 import socket
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -134,7 +133,7 @@ def _no_orphans(child: Child) -> None:
 
 # Two processes.
 
-TOGETHER = ["parallel.strategy=ddp", "parallel.processes=2"]
+TOGETHER = ["parallel.strategy=ddp", "parallel.processes=2", "parallel.meeting_minutes=0.3"]
 
 
 def kill_two_processes(
@@ -196,11 +195,8 @@ def start_pair(ground: Ground, run: Path, resume: bool) -> list[Child]:
 
 
 def short_last_words() -> None:
-    """Called in a child: whose peer is gone waits a moment for that one's reason, and no more, so that a hundred kills take minutes. And
-    asked by a signal it says where it is."""
+    """Called in a child: whose peer is gone waits a moment for that one's reason, and no more, so that a hundred kills take minutes."""
     import groundup.training.ranks as ranks
-
-    faulthandler.register(signal.SIGUSR1)
 
     ranks.LAST_WORDS = 0.2
 
@@ -212,37 +208,21 @@ def _kill_pair(ground: Ground, run: Path, resume: bool, random_: random.Random) 
     alive = [pair[rank].alive() for rank in which]
     for rank in which:
         pair[rank].signal(signal.SIGKILL)
-    waiting = _end_who_waits_to_meet(pair)
     codes = [child.wait(60) for child in pair]
     for child in pair:
         _no_orphans(child)
-    if waiting:
-        return "before they had met"
     if not any(alive) or codes == [0, 0]:
         return "came too late"
     for child, code in zip(pair, codes, strict=True):
         require(code in (-9, 0, 1), f"a rank ended with {code}: {child.said()[-800:]}")
         require("Traceback" not in child.said(), child.said()[-1500:])
-        if code == 1:
+        if code == 1 and " has waited " not in child.said():
             require_one_sentence(child.said(), "another one has ended")
+        elif code == 1:
+            require_one_sentence(child.said(), "0.3 minutes for process")
+            return "before they had met"
     names = " and ".join(f"rank {rank}" for rank in sorted(which))
     return f"{names}, {aim}"
-
-
-def _end_who_waits_to_meet(pair: Sequence[Child]) -> bool:
-    """A process waits a day for one that dies before they have met, since nobody tells it: whoever starts both, torchrun or our own
-    command, ends it. Here this is done where it says itself that it is there; whether it was. Elsewhere none may wait."""
-    deadline = time.monotonic() + 15
-    while any(child.alive() for child in pair) and time.monotonic() < deadline:
-        time.sleep(0.02)
-    left = [child for child in pair if child.alive()]
-    for child in left:
-        child.signal(signal.SIGUSR1)
-        time.sleep(1)
-        if not any(place in child.said() for place in ("rendezvous", "init_process_group")):
-            return False
-        child.signal(signal.SIGKILL)
-    return bool(left)
 
 
 def _wait_for_aim(ground: Ground, run: Path, child: Child, random_: random.Random) -> str:

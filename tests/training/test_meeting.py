@@ -1,0 +1,79 @@
+"""Processes that meet before they train: all come, one is late, one never comes, one dies when it has come. Over real sockets."""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+
+import pytest
+
+from groundup.errors import PeerLostError, TrainingError
+from groundup.training import meeting
+from groundup.training import ranks as ranks_module
+from groundup.training.meeting import meet
+from groundup.training.parallel_settings import ParallelSettings
+from groundup.training.ranks import joined
+
+
+@pytest.fixture
+def address(monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    monkeypatch.setenv("MASTER_ADDR", "127.0.0.1")
+    monkeypatch.setenv("MASTER_PORT", str(port))
+    monkeypatch.delenv("TORCHELASTIC_USE_AGENT_STORE", raising=False)
+    monkeypatch.setattr(meeting, "TRAININGS", iter([0] * 9))  # each of these threads stands for a process of its own
+    monkeypatch.setattr(meeting, "TURN", 0.2)  # seconds
+
+
+@pytest.mark.usefixtures("address")
+@pytest.mark.parametrize(("late", "speaks"), [(2, 0), (0, 1)])
+def test_one_that_is_late_is_named_and_waited_for(late: int, speaks: int) -> None:
+    said: dict[int, list[str]] = {rank: [] for rank in range(3)}
+    stores = {}
+
+    def come(rank: int) -> None:
+        stores[rank] = meet(rank, 3, 1, said[rank].append)
+
+    threads = {rank: threading.Thread(target=come, args=(rank,)) for rank in range(3)}
+    for rank in {0, 1, 2} - {late}:
+        threads[rank].start()
+    deadline = time.monotonic() + 30
+    while not said[speaks] and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert not stores, "nobody goes on without it"
+    threads[late].start()
+    for thread in threads.values():
+        thread.join(30)
+    assert said[speaks][0] == f"process {speaks} of 3 waits for process {late}: 0 of 1 minutes"
+    assert late == 0 or not said[1] + said[2], "once the first is there, it speaks for all"
+    stores[1].set("word", "heard")
+    assert [store.get("word") for store in stores.values()] == [b"heard"] * 3
+
+
+@pytest.mark.usefixtures("address")
+@pytest.mark.parametrize(("rank", "missing"), [(0, "processes 1, 2, 3, 4, 5 and 2 more"), (3, "process 0")])
+def test_who_does_not_come_in_time_is_named(rank: int, missing: str) -> None:
+    begun = time.monotonic()
+    with pytest.raises(
+        TrainingError, match=rf"^process {rank} of 8 has waited 0.01 minutes for {missing}: look whether"
+    ):
+        meet(rank, 8, 0.01, lambda line: None)
+    assert 0.6 <= time.monotonic() - begun < 30
+
+
+@pytest.mark.usefixtures("address")
+def test_one_that_goes_when_all_have_met_is_not_waited_for_a_day(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in {"RANK": "0", "WORLD_SIZE": "2", "LOCAL_RANK": "0", "LOCAL_WORLD_SIZE": "2"}.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(ranks_module, "LAST_WORDS", 0.0)
+    other = threading.Thread(target=meet, args=(1, 2, 1, print))  # and never says where it can be reached
+    other.start()
+    begun = time.monotonic()
+    with pytest.raises(PeerLostError, match="process 0 of 2 stopped, since another one has ended"):  # noqa: SIM117
+        with joined(ParallelSettings("ddp", meeting_minutes=0.05), "cpu"):
+            pass
+    assert time.monotonic() - begun < 60
+    other.join(30)
