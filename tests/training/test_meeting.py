@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import threading
 import time
 
 import pytest
 
-from groundup.errors import PeerLostError, TrainingError
+from groundup.errors import MachineError, PeerLostError, SettingError, TrainingError
 from groundup.training import meeting
 from groundup.training import ranks as ranks_module
 from groundup.training.meeting import meet
@@ -77,3 +78,32 @@ def test_one_that_goes_when_all_have_met_is_not_waited_for_a_day(monkeypatch: py
             pass
     assert time.monotonic() - begun < 60
     other.join(30)
+
+
+@pytest.mark.usefixtures("address")
+@pytest.mark.parametrize("port", ["", "x", "0", "65536"])
+def test_a_port_that_is_none_is_refused(port: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MASTER_PORT", port)
+    with pytest.raises(
+        SettingError, match=f"^MASTER_PORT = '{port}': set it in all processes' environment to one port"
+    ):
+        meet(1, 2, 1, print)
+
+
+@pytest.mark.usefixtures("address")
+def test_a_port_that_is_taken_is_named() -> None:
+    with socket.socket() as other:
+        other.bind(("0.0.0.0", int(os.environ["MASTER_PORT"])))
+        other.listen()
+        with pytest.raises(MachineError, match=r"^process 0 of 2 can't listen at port \d+ \(MASTER_PORT\)"):
+            meet(0, 2, 1, print)
+
+
+@pytest.mark.usefixtures("address")
+@pytest.mark.parametrize("rank", ["2", "-1"])
+def test_a_number_that_is_no_place_among_them_is_refused(rank: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RANK", rank)
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    with pytest.raises(SettingError, match=f"^RANK = {rank}: .*from 0 to 1: WORLD_SIZE is 2"):  # noqa: SIM117
+        with joined(ParallelSettings("ddp"), "cpu"):
+            pass

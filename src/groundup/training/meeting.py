@@ -12,8 +12,9 @@ import time
 from collections.abc import Callable, Sequence
 
 from torch._C._distributed_c10d import PrefixStore, Store, TCPStore
+from torch.distributed import DistNetworkError
 
-from groundup.errors import TrainingError
+from groundup.errors import MachineError, SettingError, TrainingError
 
 Say = Callable[[str], None]
 TURN = 60.0
@@ -48,7 +49,8 @@ class Waiting:
 
 
 def meet(rank: int, size: int, minutes: float, say: Say) -> Store:
-    """The store of all processes, once all have come to it. Raises `TrainingError` that names who has not come in time."""
+    """The store of all processes, once all have come to it. Raises `TrainingError` that names who has not come in time, and `SettingError`
+    or `MachineError` where none can come."""
     waiting = Waiting(rank, size, minutes, say)
     # A script may train twice; torchrun's store then still has what was there the first time, under the same names.
     store = PrefixStore(f"training-{next(TRAININGS)}", _common_store(waiting))
@@ -60,12 +62,28 @@ def meet(rank: int, size: int, minutes: float, say: Say) -> Store:
 
 
 def _common_store(waiting: Waiting) -> TCPStore:
-    """The store at MASTER_ADDR and MASTER_PORT, which torchrun holds, or the first process does."""
-    host, port = os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"])
+    """The store at MASTER_ADDR and MASTER_PORT, which torchrun holds, or the first process does. Raises `SettingError` for no port, and
+    `MachineError` where another program listens there."""
+    host, port = os.environ["MASTER_ADDR"], _port()
     holds_it = waiting.rank == 0 and os.environ.get("TORCHELASTIC_USE_AGENT_STORE") != "True"
     while not holds_it and not _is_open(host, port):
         waiting.for_these([0])
-    return TCPStore(host, port, waiting.size, holds_it, wait_for_workers=False, multi_tenant=True)
+    try:
+        return TCPStore(host, port, waiting.size, holds_it, wait_for_workers=False, multi_tenant=True)
+    except DistNetworkError as error:
+        if not holds_it:  # who held it has just ended
+            raise
+        raise MachineError(
+            f"process {waiting.rank} of {waiting.size} can't listen at port {port} (MASTER_PORT), perhaps since another training does: "
+            "give all of them another port"
+        ) from error
+
+
+def _port() -> int:
+    given = os.environ.get("MASTER_PORT", "")
+    if given.isdecimal() and 0 < int(given) < 2**16:
+        return int(given)
+    raise SettingError("MASTER_PORT", given, "set it in all processes' environment to one port, from 1 to 65535")
 
 
 def _is_open(host: str, port: int) -> bool:

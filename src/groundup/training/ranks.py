@@ -207,6 +207,10 @@ def joined(
     if LAUNCHED in os.environ and not end_with_parent(int(os.environ[LAUNCHED])):
         raise PeerLostError("the command that started this process has ended; go on with --resume")
     rank, local_rank = int(os.environ["RANK"]), int(os.environ.get("LOCAL_RANK", "0"))
+    if not 0 <= rank < size:
+        raise SettingError(
+            "RANK", rank, f"give each process one of its own, from 0 to {size - 1}: WORLD_SIZE is {size}"
+        )
     ranks = Ranks(rank, size, local_rank, int(os.environ.get("LOCAL_WORLD_SIZE", "1")))
     device = _own_device(device_name, ranks)
     if not ranks.first:
