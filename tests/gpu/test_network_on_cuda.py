@@ -146,7 +146,9 @@ def test_the_kernel_is_the_plain_loss(width: int, dtype: torch.dtype, cuda: torc
     exact = scores.double().requires_grad_()
     expected = torch.nn.functional.cross_entropy(exact, targets, reduction="sum")
     expected.backward()  # type: ignore[no-untyped-call]
-    found = token_loss_on_a_gpu.loss_by(cuda, dtype)(scores, targets)
+    kernel = token_loss_on_a_gpu.loss_by(cuda, dtype)
+    assert kernel is not token_loss_on_a_gpu.loss_in_place, "it could not be made"
+    found = kernel(scores, targets)
     assert float(found) == pytest.approx(float(expected.detach()), rel=1e-5)
     assert exact.grad is not None
     torch.testing.assert_close(scores.double(), exact.grad, rtol=max(2e-5, 2 * torch.finfo(dtype).eps), atol=2e-6)
