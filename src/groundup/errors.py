@@ -43,7 +43,7 @@ class CheckpointError(RunError):
 
 
 class TrainingError(GroundupError):
-    """Training cannot go on: the loss or its gradient is not finite."""
+    """Training cannot go on: the loss or its gradient is not finite, or not all processes have come."""
 
 
 class PeerLostError(GroundupError):
