@@ -53,7 +53,7 @@ def shape_for(
     given = min(memory or math.inf, there)
     limit = given if card else (1 - RESERVE) * given
     flops = math.inf if minutes is None else FOR_STEPS * 60 * minutes * flops_per_second
-    waits = 0.0 if card is None else layer_seconds(settings.training, settings.data.packing, count)
+    waits = 0.0 if card is None else layer_seconds(settings.training, settings.data.packing, rank.world_size)
     a_layer = waits * flops_per_second
     found = find_shape(config, load.settings, rank, flops=flops, memory=limit, flops_a_layer=a_layer)
     if found is None:
