@@ -119,7 +119,7 @@ def test_how_fast_it_is_elsewhere_follows_from_the_format_the_compiler_and_the_h
         one_by_one = planned(capsys, "shakespeare", [changed], on="h100")
         assert one_by_one["elsewhere"]["seconds"] == pytest.approx(steps * 3 * LAYER_SECONDS)
     plan("shakespeare", [], on="h100")
-    assert "Small networks wait for the host" in capsys.readouterr().out
+    assert "Small networks don't fill a card" in capsys.readouterr().out
 
 
 def test_what_does_not_fit_is_told_with_what_would(capsys: pytest.CaptureFixture[str]) -> None:

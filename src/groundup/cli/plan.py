@@ -191,7 +191,7 @@ def _show_elsewhere(elsewhere: Mapping[str, Any]) -> None:
     ]
     print_table(_table((f"{number} × {card['name']}", ""), rows))
     print(
-        "Small networks wait for the host between kernels: the time is what their layers took on a card at the least (docs/gpu.md)."
+        "Small networks don't fill a card: the time is what their layers took on one at the least (docs/gpu.md)."
         if elsewhere["waits_for_the_host"]
         else f"The time takes each card to reach {elsewhere['reached_flops'] / number / 1e12:.3g} TFLOP/s, the share of its datasheet that "
         "ours reached on an H100 (docs/gpu.md): it is no measurement of this card."

@@ -17,7 +17,7 @@ from groundup.training.parallel_settings import Strategy
 from groundup.training.settings import TrainingSettings
 
 LOGITS_AT_ONCE = {"cpu": 2**24, "cuda": 2**30}
-"""As in objectives/token_loss.py and token_loss_on_a_gpu.py: how many logits there are at a time."""
+"""As in objectives/token_loss.py and token_loss_on_a_gpu.py: how many logits there are at a time, on a card of two bytes each."""
 VALIDATION_LOGITS = 2**18
 """As in language_model/sliced_scores.py, which validation's losses come of."""
 LARGEST_KEPT = 30_000_000
@@ -286,8 +286,9 @@ def logits_bytes(config: TransformerConfig, num_predicted: int, rank: Rank, lear
     if every <= FEW_LOGITS:
         return 3 * FULL * every
     at_once = min(every, LOGITS_AT_ONCE[rank.device])
-    if rank.device == "cuda":  # in equal parts
-        at_once = math.ceil(every / math.ceil(every / at_once))
+    if rank.device == "cuda":  # in equal parts, of half as many where each has four bytes
+        most = 2 * LOGITS_AT_ONCE["cuda"] // rank.product_bytes
+        at_once = math.ceil(every / math.ceil(every / most))
     narrow = 0 if rank.product_bytes == FULL else rank.product_bytes
     scores = (rank.product_bytes if rank.device == "cuda" else FULL + 2 * narrow) * at_once
     gradients = FULL * config.d_model * (num_predicted + (config.vocab_size if learns_projection else 0))

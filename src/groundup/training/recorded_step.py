@@ -8,7 +8,6 @@ places in memory; so whatever changes from step to step, the batch, the learning
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -17,8 +16,6 @@ from torch import Tensor
 
 ORDINARY = 3
 """Steps of a shape that are taken as ever before one is recorded: kernels are chosen and compiled in these."""
-MOST_SHAPES = 4
-"""Of batches, that are recorded: a graph keeps its places, and is made in the time of some steps."""
 Compute = Callable[[Tensor], tuple[Tensor, Tensor]]
 """All that the device does in a step: of a batch (B, …) the means of loss and figures, and the gradient's norm."""
 
@@ -34,7 +31,7 @@ class Recording(NamedTuple):
 
 
 class Recorder:
-    """Takes steps, and records those whose shape comes again.
+    """Takes steps, and records one whose shape comes again and again; of another shape it begins anew.
 
     What it is given has to be the same operations for every batch of one shape, never wait for the host, and draw from PyTorch's default
     generator alone, which is seeded before each step. All of it runs on a stream of its own, as recording asks for.
@@ -42,22 +39,28 @@ class Recorder:
 
     def __init__(self, device: torch.device) -> None:
         self.stream = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
-        self.pool = torch.cuda.graph_pool_handle()  # one for all: only one of them is at work at a time
-        self.taken: Counter[tuple[int, ...]] = Counter()
-        self.recordings: dict[tuple[int, ...], Recording] = {}
+        self.shape: tuple[int, ...] = ()
+        self.taken = 0
+        self.recording: Recording | None = None
 
     def run(self, compute: Compute, batch: Tensor) -> tuple[Tensor, Tensor]:
         """What `compute` gives of the batch; that it stays the same function for batches of one shape is up to the caller."""
-        shape = tuple(batch.shape)
-        recording = self.recordings.get(shape)
-        if recording is None:
-            self.taken[shape] += 1
-            if self.taken[shape] <= ORDINARY or len(self.recordings) == MOST_SHAPES:
-                return self._ordinary(compute, batch)
-            recording = self.recordings[shape] = self._record(compute, batch)
-        recording.batch.copy_(batch)
-        recording.graph.replay()
-        return recording.means.clone(), recording.grad_norm.clone()  # the next one writes to the same places
+        if tuple(batch.shape) != self.shape:
+            self._begin(tuple(batch.shape))
+        if self.recording is None and self.taken < ORDINARY:
+            self.taken += 1
+            return self._ordinary(compute, batch)
+        if self.recording is None:
+            self.recording = self._record(compute, batch)
+        self.recording.batch.copy_(batch)
+        self.recording.graph.replay()
+        return self.recording.means.clone(), self.recording.grad_norm.clone()  # the next one writes to the same places
+
+    def _begin(self, shape: tuple[int, ...]) -> None:
+        """With another shape: what the last one's places are in, a step's memory, is needed for it."""
+        if self.recording is not None:
+            torch.cuda.synchronize(self.stream.device)
+        self.shape, self.taken, self.recording = shape, 0, None
 
     def _ordinary(self, compute: Compute, batch: Tensor) -> tuple[Tensor, Tensor]:
         now = torch.cuda.current_stream(batch.device)
@@ -70,6 +73,6 @@ class Recorder:
     def _record(self, compute: Compute, batch: Tensor) -> Recording:
         """Nothing is computed by that; the first replay is the step."""
         graph, place = torch.cuda.CUDAGraph(), batch.clone()
-        with torch.cuda.graph(graph, pool=self.pool, stream=self.stream):
+        with torch.cuda.graph(graph, stream=self.stream):
             means, grad_norm = compute(place)
         return Recording(graph, place, means, grad_norm)

@@ -170,6 +170,7 @@ def take_step(task: Task, machinery: Machinery, step: int, factor: float) -> Ste
     num_tokens = max(1, task.count_targets(rows))
     num_terms = max(1, task.count_terms(rows)) if task.count_terms is not None else num_tokens
     compute = partial(_compute, task, machinery, _now(machinery, step, factor), num_terms)
+    machinery.optimizer.zero_grad()  # before one is recorded, which needs their memory
     _seed(task, machinery, step, part=0)
     if machinery.recorder is not None:
         means, grad_norm = machinery.recorder.run(compute, batch)
@@ -208,7 +209,6 @@ def _seed(task: Task, machinery: Machinery, step: int, part: int) -> None:
 def _accumulate_gradients(task: Task, machinery: Machinery, step: int, batch: Tensor, num_terms: int) -> Tensor:
     """Gradients of the batch's mean loss, or private ones in their place, part by part; that loss and the figures' means, (1 + F,)."""
     settings, device, sharded = task.settings, machinery.device, machinery.sharded
-    machinery.optimizer.zero_grad()
     if sharded is not None:
         sharded.zero_grad()
     total = torch.zeros(1 + len(task.figure_names), device=device)

@@ -19,7 +19,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 LOGITS_ON_A_GPU = 2**30
-"""How many numbers of logits there may be at a time: 2 GB in bf16."""
+"""How many numbers of logits there may be at a time, of two bytes each: 2 GB; of four bytes half as many."""
 LOGARITHMS = 2**27
 """How many of them are in fp32 at a time, where there is no kernel that keeps them to itself: 0.5 GB."""
 ALIGNED = 64  # numbers: a GPU's matrix units read rows that begin at such places several times as fast
@@ -55,7 +55,7 @@ def on_a_gpu(
     of_bias = torch.zeros_like(bias) if bias is not None and wanted.bias else None
     narrow, narrow_weight = hidden.to(dtype), aligned(weight, dtype)
     loss_of, width = loss_by(hidden.device, dtype), len(narrow_weight)
-    for some in slices(len(hidden), LOGITS_ON_A_GPU // width):
+    for some in slices(len(hidden), 2 * LOGITS_ON_A_GPU // (width * dtype.itemsize)):
         scores = scores_of(narrow[some], narrow_weight, bias, len(weight))
         total += loss_of(scores, targets[some])
         # What were logits is their gradient now.
