@@ -8,7 +8,7 @@ import platform
 import resource
 import signal
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -117,21 +117,33 @@ def begin_thread(num_threads: int) -> None:
     torch.set_num_threads(num_threads)
 
 
-def map_in_threads(function: Callable[[T], R], items: Sequence[T], device: torch.device) -> list[R]:
+def map_in_threads(
+    function: Callable[[T], R],
+    items: Sequence[T],
+    device: torch.device,
+    done: Callable[[T], object] = lambda item: None,
+) -> list[R]:
     """`function` of every item, as `map`; on a CPU side by side, in as many threads as PyTorch would split one operation over.
 
     Each item is computed in one thread alone, so its bits hang on nothing but itself, and on a busy machine no thread waits
-    for another after each operation. Gradients are off.
+    for another after each operation. Gradients are off. `done` is told of each item when it and all before it are through.
     """
 
     @torch.inference_mode()  # which holds for one thread only
     def call(item: T) -> R:
         return function(item)
 
+    def told(results: Iterable[R]) -> list[R]:
+        found = []
+        for item, result in zip(items, results, strict=True):
+            found.append(result)
+            done(item)
+        return found
+
     if device.type != "cpu":
-        return [call(item) for item in items]
+        return told(map(call, items))
     with ThreadPoolExecutor(torch.get_num_threads(), "reader", begin_thread, (1,)) as pool:
-        return list(pool.map(call, items))
+        return told(pool.map(call, items))
 
 
 def keep_freed_memory() -> None:

@@ -15,7 +15,9 @@ from groundup.config import from_dotted
 from groundup.errors import DataError, MachineError, RunError, SettingError, TrainingError
 from groundup.model.adapter import load_adapter
 from groundup.model.directory import load_model, save_model
+from groundup.model.lora_settings import LoraSettings
 from groundup.recipe.base_tokenizer import tokenizer_of_base
+from groundup.recipe.fine_tuning import settings_in_vain
 from groundup.recipe.settings import Recipe, build_recipe, load_recipe
 from groundup.run.listing import list_runs
 from groundup.training.schedules import with_steps
@@ -288,6 +290,19 @@ def test_a_context_that_is_no_number_is_left_to_whoever_opens_the_model(
     (base / "config.json").write_text(json.dumps({**config, "n_positions": True}))
     overrides = {"model.base": str(base), "model.max_seq_len": 64}
     assert tokenizer_of_base(load_recipe(str(recipe), overrides), tmp_path).vocab_size
+
+
+def test_another_method_leaves_aside_what_the_recipe_says_for_its_own() -> None:
+    """A learning rate for adapters would ruin a whole model."""
+    full = load_recipe("domain", ["training.method=full"]).training
+    assert (full.learning_rate, full.lora) == (5e-5, LoraSettings())
+    assert not list(settings_in_vain(full))
+    assert full.warmup_steps == load_recipe("domain").training.warmup_steps
+    said = load_recipe("domain", {"training.method": "full", "training.learning_rate": 3e-5}).training
+    assert said.learning_rate == 3e-5
+    same = load_recipe("domain", ["training.method=lora"])
+    assert same == load_recipe("domain")
+    assert same.training.learning_rate == 1e-3
 
 
 def test_steps_that_are_asked_for_count_before_epochs_that_stand_there(

@@ -142,7 +142,7 @@ def test_packing_tells_what_it_loses(tmp_path: Path) -> None:
         "cut_documents_share": pytest.approx(1 / 6),
     }
     assert describe(data.facts) == [
-        "best-fit packing: 9 rows, 15.28% of them padding; 16.67% of the documents are longer than a row, and cut"
+        "best-fit packing: 9 rows, 15.28% of them padding; 16.67% of the documents are longer than a row, and go on in further ones"
     ]
     with pytest.raises(
         DataError, match=r"the training text makes 9 rows, fewer than training.batch_size = 10: lower it"

@@ -11,6 +11,7 @@ import typer
 
 from groundup.cli.generate import MODEL_HELP
 from groundup.cli.loading import loading
+from groundup.cli.under_way import under_way
 from groundup.recipe.audit_settings import AUDIT_NAMES, read_audit_names, read_audit_settings
 
 if TYPE_CHECKING:
@@ -56,7 +57,8 @@ def audit(
     with loading():
         from groundup.recipe.audit import audit as audit_model
 
-    results = audit_model(model, names, wanted, say=lambda text: print(f"groundup: {text}", file=sys.stderr))
+    with under_way() as begin:
+        results = audit_model(model, names, wanted, lambda text: print(f"groundup: {text}", file=sys.stderr), begin)
     if as_json:
         import json
 

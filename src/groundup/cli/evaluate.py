@@ -15,6 +15,7 @@ from groundup.cli.evaluate_tables import print_comparison, print_figures
 from groundup.cli.evaluate_tasks import print_tasks
 from groundup.cli.generate import MODEL_HELP
 from groundup.cli.loading import loading
+from groundup.cli.under_way import under_way
 from groundup.errors import SettingError
 from groundup.recipe.metrics import DEFAULT_METRICS, read_metric_names
 
@@ -158,7 +159,9 @@ def _print_written(
     with loading():
         from groundup.recipe.evaluate_generations import evaluate_generations
     assert references is not None, "require_one_way has seen to it"
-    print_figures(evaluate_generations(model, references, predictions, say=_say, **new_tokens), as_json)
+    with under_way() as begin:
+        found = evaluate_generations(model, references, predictions, say=_say, begin=begin, **new_tokens)
+    print_figures(found, as_json)
 
 
 def _print_against(
@@ -173,7 +176,8 @@ def _print_against(
     """Two models, by a paired test."""
     with loading():
         from groundup.recipe.evaluate_against import evaluate_against
-    found = evaluate_against(model, against, data, window or 0, references, say=_say, **new_tokens)
+    with under_way() as begin:
+        found = evaluate_against(model, against, data, window or 0, references, say=_say, begin=begin, **new_tokens)
     print_comparison(found, model, against, as_json)
 
 
@@ -183,7 +187,9 @@ def _print_text(
     """How well a model predicts a text."""
     with loading():
         from groundup.recipe.evaluate import evaluate as evaluate_model
-    print_figures(evaluate_model(model, data, names, _say, window or 0, by), as_json)
+    with under_way() as begin:
+        found = evaluate_model(model, data, names, _say, window or 0, by, begin)
+    print_figures(found, as_json)
 
 
 def _require_no_figures(given: Mapping[str, object]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 
 from groundup.cli.loading import loading
+from groundup.cli.under_way import under_way
 
 NUM_SAMPLES = 50
 
@@ -15,7 +16,10 @@ def print_languages(model: str, num_samples: int | None, as_json: bool) -> None:
     with loading():
         from groundup.recipe.evaluate_languages import as_plain, evaluate_languages
 
-    figures = evaluate_languages(model, num_samples, say=lambda text: print(f"groundup: {text}", file=sys.stderr))
+    with under_way() as begin:
+        figures = evaluate_languages(
+            model, num_samples, lambda text: print(f"groundup: {text}", file=sys.stderr), begin
+        )
     if as_json:
         import json
 

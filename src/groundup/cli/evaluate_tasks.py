@@ -8,6 +8,7 @@ from pathlib import Path
 
 from groundup.cli.evaluate_tables import print_comparison, print_json
 from groundup.cli.loading import loading
+from groundup.cli.under_way import under_way
 from groundup.errors import SettingError
 from groundup.evaluation.tasks.settings import read_task
 
@@ -27,14 +28,16 @@ def print_tasks(model: str, files: Sequence[Path], as_json: bool, against: str |
         from groundup.recipe.evaluate_tasks import compare_on_tasks, evaluate_tasks
 
     if against is not None:
-        compared = compare_on_tasks(model, against, tasks, _say)
+        with under_way() as begin:
+            compared = compare_on_tasks(model, against, tasks, _say, begin)
         if as_json:
             print_json(compared)
             return
         for figures in compared.values():
             print_comparison(figures, model, against, as_json=False)
         return
-    results = evaluate_tasks(model, tasks, _say)
+    with under_way() as begin:
+        results = evaluate_tasks(model, tasks, _say, begin)
     if as_json:
         of_figures = {result.task: {name: one.as_plain() for name, one in result.figures.items()} for result in results}
         print_json({result.task: {"kind": result.kind, **of_figures[result.task]} for result in results})

@@ -6,14 +6,19 @@ import json
 import shlex
 import time
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from groundup.cli.loading import loading
+from groundup.errors import SettingError
 
 if TYPE_CHECKING:
     from rich.table import Table
+
+    from groundup.recipe.accelerators import Accelerator
+    from groundup.recipe.settings import Recipe
 
 QUIET = 0.75
 """Of the time of as many cores as there are threads, what steps get on a machine that does nothing else, at the least."""
@@ -50,7 +55,6 @@ def plan(
         groundup plan my-recipe.toml --on h100 --count 8
     """
     from groundup.config import read_bytes
-    from groundup.errors import SettingError
     from groundup.recipe.accelerators import find_accelerator
     from groundup.recipe.settings import default_run, load_recipe, sources_folder
     from groundup.run.directory import RunDirectory
@@ -58,13 +62,7 @@ def plan(
 
     settings = load_recipe(recipe, overrides or [])
     card = find_accelerator(on) if on else None
-    if count < 1 or (count > 1 and card is None):
-        advice = "use a whole number of at least 1" if count < 1 else "it goes with --on, which names an accelerator"
-        raise SettingError("--count", count, advice)
-    rows = settings.training.batch_size // settings.training.accumulation_steps
-    if count > rows:
-        advice = f"a part of a batch has {rows} rows, and each card reads one: use at most so many, or a larger training.batch_size"
-        raise SettingError("--count", count, advice)
+    _check_count(count, settings, card)
     folder = sources_folder(recipe, RunDirectory(default_run(recipe)))
     check_sources(settings.data, folder)
     with loading():
@@ -76,7 +74,8 @@ def plan(
     started = time.process_time()
     sizes, data = find_sizes(settings, folder)
     config = find_config(settings, folder, sizes.vocab_size)
-    if settings.model.base and (minutes is not None or most is not None):
+    asked = minutes is not None or most is not None
+    if settings.model.base and asked:
         raise SettingError("model.base", settings.model.base, "its shape is given: leave out --minutes and --memory")
     found = {"recipe": recipe, "overrides": overrides or [], **describe(settings, sizes, config)}
     rank = budget.rank_of_any_size(settings.training, config, card, count)
@@ -88,24 +87,37 @@ def plan(
         speed = found["here"].get("flops_per_second", 0.0)
         if found["here"]["too_large"]:
             found["here"]["fits"] = budget.fitting_here(settings, sizes, config)
-    if minutes is not None or most is not None:
-        if not speed:
-            raise SettingError(
-                "model", recipe, "it is too large for this machine to measure its speed: begin with a smaller one"
-            )
-        shape = budget.shape_for(settings, sizes, config, minutes, most, speed, rank, card)
+    if asked and not speed:
+        advice = "it is too large for this machine to measure its speed: begin with a smaller one"
+        raise SettingError("model", recipe, advice)
+    if asked:
+        shape_for = partial(budget.shape_for, settings, sizes, config, minutes, most, rank=rank, card=card)
         if card is None and minutes is not None:
-            for last in (False, True):
-                own = load_recipe(recipe, [*(overrides or []), *shape["overrides"]])
-                shape, speed = budget.timed_here(shape, own, folder)
-                if last or shape["seconds"] <= 60 * minutes:
-                    break
-                shape = budget.shape_for(settings, sizes, config, minutes, most, speed, rank)
-        found["shape_for_budget"] = shape
+            own = partial(_with_shape, recipe, overrides or [])
+            found["shape_for_budget"] = budget.shape_timed_here(shape_for, speed, minutes, own, folder)
+        else:
+            found["shape_for_budget"] = shape_for(speed)
     if as_json:
         print(json.dumps(found))
     else:
         _show(found)
+
+
+def _check_count(count: int, settings: Recipe, card: Accelerator | None) -> None:
+    """Raise `SettingError` for so many cards, if none are named or some would have nothing to read."""
+    if count < 1 or (count > 1 and card is None):
+        advice = "use a whole number of at least 1" if count < 1 else "it goes with --on, which names an accelerator"
+        raise SettingError("--count", count, advice)
+    rows = settings.training.batch_size // settings.training.accumulation_steps
+    if count > rows:
+        advice = f"a part of a batch has {rows} rows, and each card reads one: use at most so many, or a larger training.batch_size"
+        raise SettingError("--count", count, advice)
+
+
+def _with_shape(recipe: str, overrides: list[str], shape: list[str]) -> Recipe:
+    from groundup.recipe.settings import load_recipe
+
+    return load_recipe(recipe, [*overrides, *shape])
 
 
 def _show(found: Mapping[str, Any]) -> None:

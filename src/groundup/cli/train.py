@@ -61,6 +61,7 @@ def train(
 
         options = [*(["--run", str(run)] if run else []), *["--resume"] * resume, *["--json"] * as_json]
         raise typer.Exit(launch(settings.parallel.processes, ["train", recipe, *(overrides or []), *options]))
+    from groundup.run.checkpoints import list_checkpoints
     from groundup.run.directory import RunDirectory
 
     with loading():
@@ -71,7 +72,9 @@ def train(
         raise typer.Exit(EXIT_CODES.get(trained.stopped_because, 0))
     if trained.stopped_because in EXIT_CODES:
         again = shlex.join([recipe, *(overrides or []), "--run", str(trained.path), "--resume"])
-        _say(f"stopped and saved in {trained.path}; go on with:  groundup train {again}")
+        saved = bool(list_checkpoints(trained.path))
+        how = f"stopped and saved in {trained.path}" if saved else "stopped before there was a step to save"
+        _say(f"{how}; go on with:  groundup train {again}")
         raise typer.Exit(EXIT_CODES[trained.stopped_because])
     if trained.stopped_because == "already_finished":
         _say(f"{trained.path} is already finished; this is what it wrote at the end")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -42,11 +42,17 @@ class Predictions(NamedTuple):
     """(N,) whether the likeliest token is the one that came."""
 
 
-def window_predictions(model: Transformer, windows: Sequence[Window], batch_size: int = 32) -> Predictions:
-    """The predictions of all windows, in their order. As `window_losses` otherwise."""
+def window_predictions(
+    model: Transformer,
+    windows: Sequence[Window],
+    batch_size: int = 32,
+    done: Callable[[int], None] = lambda windows: None,
+) -> Predictions:
+    """The predictions of all windows, in their order; `done` is told of so many more that were read. As `window_losses` otherwise."""
     with evaluating(model):
         device = model.token_embedding.weight.device
-        parts = map_in_threads(partial(_batch_predictions, model), list(_batches(windows, batch_size)), device)
+        batches = list(_batches(windows, batch_size))
+        parts = map_in_threads(partial(_batch_predictions, model), batches, device, lambda batch: done(len(batch)))
     return join(parts)
 
 

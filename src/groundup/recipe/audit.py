@@ -18,6 +18,7 @@ from groundup.recipe.audit_input import AuditInput
 from groundup.recipe.audit_memorization import MEMORIZATION_AUDITS
 from groundup.recipe.audit_settings import AUDIT_NAMES, AuditSettings, read_audit_names
 from groundup.recipe.keep_evaluation import keep_measurement
+from groundup.recipe.under_way import Begin, unseen
 from groundup.run.directory import MODEL_FOLDER
 
 Audit = Callable[[AuditInput], AuditResult]
@@ -35,6 +36,7 @@ def audit(
     only: str | Sequence[str] = (),
     settings: AuditSettings | Mapping[str, Any] | None = None,
     say: Callable[[str], None] = _warn,
+    begin: Begin = unseen,
 ) -> dict[str, AuditResult]:
     """What each audit found, by name; without `only`, of all that can be made of this model.
 
@@ -47,7 +49,8 @@ def audit(
         settings = build(AuditSettings, from_dotted(AuditSettings, settings or {}))
     given = AuditInput(LanguageModel.load(model), Path(model), settings, say)
     results = dict[str, AuditResult]()
-    for name in names:
+    for place, name in enumerate(names, 1):
+        begin(f"{name.replace('_', ' ')}, {place} of {len(names)}", 0)
         try:
             results[name] = AUDITS[name](given)
         except AuditError as error:

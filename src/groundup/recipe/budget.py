@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -80,12 +81,33 @@ def rank_of_any_size(
     return replace(rank, keeps_freed=rank.device == "cpu")
 
 
-def timed_here(found: dict[str, Any], settings: Recipe, folder: Path) -> tuple[dict[str, Any], float]:
-    """A shape that was found, with the time that it takes by some steps of its own, which are slower than a larger network's for their
-    arithmetic; and the operations a second that they reach. `settings`: the recipe with the shape's overrides."""
+def shape_timed_here(
+    shape_for: Callable[[float], dict[str, Any]],
+    flops_per_second: float,
+    minutes: float,
+    with_shape: Callable[[list[str]], Recipe],
+    folder: Path,
+) -> dict[str, Any]:
+    """The shape for this machine, with the time that it takes by steps of its own. Where these show it to be too slow, the one for the
+    speed that they reached; that is timed, too, and told as it is.
+
+    `shape_for`: the shape for so many operations a second; `with_shape`: the recipe with a shape's overrides.
+    """
+    shape, flops_per_second = _timed_here(shape_for(flops_per_second), with_shape, folder)
+    if shape["seconds"] > 60 * minutes:
+        shape, _ = _timed_here(shape_for(flops_per_second), with_shape, folder)
+    return shape
+
+
+def _timed_here(
+    found: dict[str, Any], with_shape: Callable[[list[str]], Recipe], folder: Path
+) -> tuple[dict[str, Any], float]:
+    """A shape that was found, with the time of some steps of its own, which are slower than a larger network's for their arithmetic; and
+    the operations a second that they reach."""
+    settings = with_shape(found["overrides"])
     sizes, data = find_sizes(settings, folder)
     plan = plan_here(settings, folder, sizes, data)
-    steps = plan["seconds_by_part"]["steps"]
+    steps = plan["seconds_by_part"]["steps"]  # not its memory: this process holds what the first network's steps left
     return {**found, "seconds": plan["seconds"], "seconds_of_steps": steps}, plan["flops_per_second"]
 
 

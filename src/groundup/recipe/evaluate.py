@@ -36,6 +36,8 @@ from groundup.recipe.identity import require_same_data
 from groundup.recipe.keep_evaluation import keep_evaluation, run_of
 from groundup.recipe.metrics import DEFAULT_METRICS, NGRAM, read_metric_names
 from groundup.recipe.settings import Recipe, load_recipe
+from groundup.recipe.under_way import Begin, unseen
+from groundup.recipe.under_way import by as by_model
 from groundup.run.directory import RECIPE_FILE, RunDirectory
 from groundup.tokens.prepare import PreparedData
 from groundup.tokens.tokenizer import Tokenizer
@@ -52,6 +54,7 @@ def evaluate(
     say: Callable[[str], None] = _warn,
     window: int = 0,
     by: str | None = None,
+    begin: Begin = unseen,
 ) -> dict[str, Any]:
     """The figures asked for, `intervals` of 95 % of each, and over what: tokens, bytes, window, data.
 
@@ -76,6 +79,7 @@ def evaluate(
     run = run_of(path)
     if data is None and run is not None and trains_on_rows(run):
         _require_nothing_of_texts(run, names, window, way)
+        begin(f"{path or 'the model'} reads the held-out rows", 0)
         figures = evaluate_rows(language_model, run, names, say)
         keep_evaluation(path, "validation", figures, {}, say)
         return _only(figures, names)
@@ -100,7 +104,9 @@ def evaluate(
         text = read_text(source_names(data), language_model.tokenizer, sees_own_documents(run), say)
     groups = None if way is None else group_documents(text, language_model.tokenizer, way)
     asked_window, window = window, window_of(language_model, run, window)
-    predictions, bytes_of_tokens = predict(language_model, text, window, batch_size)
+    predictions, bytes_of_tokens = predict(
+        language_model, text, window, batch_size, by_model(path or "the model", begin)
+    )
     rows = rows_of(text, predictions, bytes_of_tokens)
     over = {"tokens": rows.num_tokens, "bytes": predicted_bytes(text, language_model.tokenizer), "window": window}
     figures = {"data": text.name, **rows.as_plain(DEFAULT_METRICS), **over}
@@ -115,6 +121,7 @@ def evaluate(
     kept_as = "-".join([text.name, *([f"window-{window}"] if asked_window else []), *([f"by-{way}"] if way else [])])
     keep_evaluation(path, kept_as, figures, told, say)
     if NGRAM in names:
+        begin("counting n-grams", 0)
         losses = _count_ngrams(prepared, settings, run, say).losses(text.ids)[1:]
         interval = _ngram_interval(losses, text, bytes_of_tokens)
         keep_evaluation(path, f"{text.name}-ngram", {"data": text.name, NGRAM: interval, **over}, told, say)

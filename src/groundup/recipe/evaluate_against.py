@@ -22,6 +22,7 @@ from groundup.recipe.evaluate_generations import MAX_NEW_TOKENS, measure, write
 from groundup.recipe.evaluated_text import EvaluatedText, encode, predict, text_of_run, token_bytes
 from groundup.recipe.keep_evaluation import keep_evaluation, run_of
 from groundup.recipe.reference_rows import read_references
+from groundup.recipe.under_way import Begin, by, unseen
 from groundup.text.cache import cache_directory
 from groundup.text.document import Document
 from groundup.text.settings import DataSettings
@@ -36,6 +37,7 @@ def evaluate_against(
     references: str | Path | None = None,
     max_new_tokens: int = MAX_NEW_TOKENS,
     say: Callable[[str], None] = warnings.warn,
+    begin: Begin = unseen,
 ) -> dict[str, Any]:
     """For each figure what `a` has, what `b` has, the `difference` a - b with its interval, and `p`, how often chance would do as much.
 
@@ -46,14 +48,17 @@ def evaluate_against(
     models = [LanguageModel.load(path) for path in (a, b)]
     if references is not None:
         rows = read_references(Path(references), prompts=True)
-        first, second = (measure(write(model, rows, max_new_tokens), rows, say) for model in models)
+        first, second = (
+            measure(write(model, rows, max_new_tokens, by(path, begin)), rows, say)
+            for model, path in zip(models, (a, b), strict=True)
+        )
         told: dict[str, Any] = {"references": str(references), "max_new_tokens": max_new_tokens, "temperature": 0.0}
         figures = _plain(first.against(second), Path(references).name, "items", len(rows))
         figures["signatures"] = dict(first.signatures)
     else:
         told = {"data": None if data is None else source_names(data), "window": window}
         texts = _texts(models, a, b, data, say)
-        first_rows, second_rows = _rows(models, [a, b], texts, window)
+        first_rows, second_rows = _rows(models, [a, b], texts, window, begin)
         same_tokens = models[0].tokenizer.sha256 == models[1].tokenizer.sha256
         wanted = FIGURES if same_tokens else {"bits_per_byte": FIGURES["bits_per_byte"]}
         found = compare(first_rows.rows, second_rows.rows, wanted)
@@ -99,13 +104,18 @@ def _texts(
 
 
 def _rows(
-    models: Sequence[LanguageModel], paths: Sequence[str | Path], texts: Sequence[EvaluatedText], window: int
+    models: Sequence[LanguageModel],
+    paths: Sequence[str | Path],
+    texts: Sequence[EvaluatedText],
+    window: int,
+    begin: Begin,
 ) -> list[Predicted]:
     """The predictions of each model, cut at the same places of the text, which tokenizers may put at other tokens."""
     found, cuts = [], _cuts(texts[0], models[0])
     for model, path, text in zip(models, paths, texts, strict=True):
         length = window_of(model, run_of(Path(path)), window)
-        predictions, bytes_of_tokens = predict(model, text, length, EvaluationSettings().batch_size)
+        batch_size = EvaluationSettings().batch_size
+        predictions, bytes_of_tokens = predict(model, text, length, batch_size, by(path, begin))
         if cuts is None:
             ends, unit = text.ends - 1, "documents"
         else:

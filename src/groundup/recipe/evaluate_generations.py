@@ -16,6 +16,7 @@ from groundup.language_model import LanguageModel
 from groundup.language_model.text_engine import TextEngine
 from groundup.recipe.keep_evaluation import keep_evaluation
 from groundup.recipe.reference_rows import ReferenceRow, read_predictions, read_references
+from groundup.recipe.under_way import Begin, by, unseen
 
 SLOTS = 16
 MAX_NEW_TOKENS = 128
@@ -27,6 +28,7 @@ def evaluate_generations(
     predictions: str | Path | None = None,
     max_new_tokens: int = MAX_NEW_TOKENS,
     say: Callable[[str], None] = warnings.warn,
+    begin: Begin = unseen,
 ) -> dict[str, Any]:
     """BLEU and chrF with sacrebleu's signatures, ROUGE, exact match, distinct-n, repetition: figures, `intervals` over the items, `texts`.
 
@@ -47,14 +49,17 @@ def evaluate_generations(
             )
         return figures_of(measure(texts, rows, say), Path(references).name)
     language_model = model if isinstance(model, LanguageModel) else LanguageModel.load(str(model))
-    figures = figures_of(measure(write(language_model, rows, max_new_tokens), rows, say), Path(references).name)
     path = None if isinstance(model, LanguageModel) else Path(str(model))
+    texts = write(language_model, rows, max_new_tokens, by(path or "the model", begin))
+    figures = figures_of(measure(texts, rows, say), Path(references).name)
     told = {"references": str(references), "max_new_tokens": max_new_tokens, "temperature": 0.0}
     keep_evaluation(path, f"generations-{Path(references).stem}", figures, told, say)
     return figures
 
 
-def write(language_model: LanguageModel, rows: Sequence[ReferenceRow], max_new_tokens: int) -> list[str]:
+def write(
+    language_model: LanguageModel, rows: Sequence[ReferenceRow], max_new_tokens: int, begin: Begin = unseen
+) -> list[str]:
     """What the model writes to each prompt, taking the likeliest token always; to messages its reply. `SLOTS` at a time. Raises
     `GenerationError` that names the item whose prompt cannot be used."""
     settings = GenerationSettings(temperature=0.0, max_new_tokens=max_new_tokens)
@@ -72,9 +77,11 @@ def write(language_model: LanguageModel, rows: Sequence[ReferenceRow], max_new_t
     places = min(language_model.model.config.max_seq_len, longest)  # a whole context for each would be gigabytes
     engine = TextEngine(language_model, max(1, min(SLOTS, len(requests))), places)
     tickets = {engine.add(request): number for number, request in requests.items()}
+    done = begin("writes to the prompts", len(tickets))
     while engine.busy:
         for piece in engine.step():
             texts[tickets[piece.ticket]] += piece.text
+            done(piece.finish is not None)
     return texts
 
 

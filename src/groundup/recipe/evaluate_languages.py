@@ -20,6 +20,7 @@ from groundup.language_model import LanguageModel
 from groundup.language_model.score import log_likelihoods
 from groundup.recipe.evaluate import data_of_run
 from groundup.recipe.keep_evaluation import keep_evaluation
+from groundup.recipe.under_way import Begin, unseen
 from groundup.text.cleaning.language import identify_language, require_identifier
 from groundup.tokens.language_tags import opening
 from groundup.tokens.report import report_tokenizer
@@ -65,7 +66,7 @@ class LanguageFigures:
 
 
 def evaluate_languages(
-    model: str | Path, num_samples: int = 50, say: Callable[[str], None] = warnings.warn
+    model: str | Path, num_samples: int = 50, say: Callable[[str], None] = warnings.warn, begin: Begin = unseen
 ) -> dict[str, LanguageFigures]:
     """The figures of each language of a run that was trained with `data.language_tags`, on its held-out text.
 
@@ -83,10 +84,13 @@ def evaluate_languages(
         raise DataError(
             f"the tokenizer of {model} cannot spell every text, so its bits per byte say little: train with tokenizer.kind = bpe"
         )
+    begin("counting n-grams of all languages", 0)
     count_all = train_ngram_model(prepared.train.ids, tokenizer.vocab_size, tokenizer.end_id)
     sampling = replace(settings.generation, num_samples=num_samples)
     figures = {}
-    for number, language in enumerate(prepared.facts["groups"]["validation"]):
+    languages = prepared.facts["groups"]["validation"]
+    for number, language in enumerate(languages):
+        begin(f"{language}, {number + 1} of {len(languages)} languages", 0)
         held_out, trained_on = _documents(prepared.validation, number), _documents(prepared.train, number)
         if not held_out or not trained_on:
             say(f"warning: {language} has no held-out text or no training text, so nothing is measured of it")

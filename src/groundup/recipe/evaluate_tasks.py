@@ -12,13 +12,16 @@ from groundup.evaluation.tasks.score import TaskResult, score_task
 from groundup.evaluation.tasks.settings import Task
 from groundup.language_model import LanguageModel
 from groundup.recipe.keep_evaluation import keep_evaluation
+from groundup.recipe.under_way import Begin, unseen
 
 
-def evaluate_tasks(model: str | Path, tasks: Sequence[Task], say: Callable[[str], None]) -> list[TaskResult]:
+def evaluate_tasks(
+    model: str | Path, tasks: Sequence[Task], say: Callable[[str], None], begin: Begin = unseen
+) -> list[TaskResult]:
     """Ask a model each task. Of a model that lies in a run, the figures are written to RUN/evaluations/task-NAME.json."""
     language_model, results = LanguageModel.load(model), []
     for task in tasks:
-        result = _score(language_model, task, model, say)
+        result = _score(language_model, task, model, say, begin)
         results.append(result)
         figures = {figure: interval.as_plain() for figure, interval in result.figures.items()}
         told = {"task": task.name, **as_plain(task.settings)}
@@ -27,14 +30,14 @@ def evaluate_tasks(model: str | Path, tasks: Sequence[Task], say: Callable[[str]
 
 
 def compare_on_tasks(
-    a: str | Path, b: str | Path, tasks: Sequence[Task], say: Callable[[str], None]
+    a: str | Path, b: str | Path, tasks: Sequence[Task], say: Callable[[str], None], begin: Begin = unseen
 ) -> dict[str, dict[str, Any]]:
     """Ask two models each task: by task, for each figure what `a` has, what `b` has, the `difference` a - b with its interval, and `p`.
     It is kept with a's run."""
     models = [(LanguageModel.load(path), path) for path in (a, b)]
     found = {}
     for task in tasks:
-        first, second = (_score(language_model, task, path, say) for language_model, path in models)
+        first, second = (_score(language_model, task, path, say, begin) for language_model, path in models)
         compared = {figure: each.as_plain() for figure, each in compare_results(first, second).items()}
         found[task.name] = {"data": task.name, "unit": "items", "n": len(first.items), "figures": compared}
         told = {"task": task.name, **as_plain(task.settings), "against": str(b)}
@@ -42,7 +45,10 @@ def compare_on_tasks(
     return found
 
 
-def _score(language_model: LanguageModel, task: Task, path: str | Path, say: Callable[[str], None]) -> TaskResult:
+def _score(
+    language_model: LanguageModel, task: Task, path: str | Path, say: Callable[[str], None], begin: Begin
+) -> TaskResult:
+    begin(f"{path} is asked {task.name}", 0)
     result = score_task(language_model, task)
     if result.num_unknown:
         say(

@@ -14,6 +14,7 @@ from groundup.evaluation.predicted import Predicted, cut, predicted
 from groundup.language_model import LanguageModel
 from groundup.language_model.token_losses import Predictions, Window, window_predictions
 from groundup.recipe.measure import first_token_bytes
+from groundup.recipe.under_way import Begin, unseen
 from groundup.text.cache import cache_directory
 from groundup.text.cleaning.language import identify_language, require_identifier, said_language
 from groundup.text.document import Document
@@ -120,7 +121,7 @@ def encode(
 
 
 def predict(
-    language_model: LanguageModel, text: EvaluatedText, window: int, batch_size: int
+    language_model: LanguageModel, text: EvaluatedText, window: int, batch_size: int, begin: Begin = unseen
 ) -> tuple[Predictions, NDArray[np.float64]]:
     """What the model gives to each token of the text but the first, N - 1 of them, and the bytes that each of these stands for.
 
@@ -137,7 +138,8 @@ def predict(
         )
         for start, end in validation_windows(len(text.ids), window, 0).tolist()
     ]
-    predictions = window_predictions(language_model.model, windows, batch_size)
+    done = begin(f"reads {text.name}", len(windows))
+    predictions = window_predictions(language_model.model, windows, batch_size, done)
     if not np.isfinite(predictions.confidences).all():
         raise ModelError(
             "the model's scores are not finite numbers: its weights are damaged, so use another checkpoint"

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
 OF_THE_RECIPE = ("base", "max_seq_len", "dropout")
 """What the [model] section says where there is a base; the rest is the base's."""
+FULL = TrainingSettings().method
+OF_THE_METHOD = ("learning_rate", "lora")
+"""What a recipe says of [training] for its own method: for another one it is no good, a learning rate least of all."""
 FINE_TUNING: dict[str, Any] = {
     "optimizer": "adamw",
     "beta2": 0.999,
@@ -37,7 +40,7 @@ LEARNING_RATES = {
 
 def with_fine_tuning_defaults(training: Mapping[str, Any]) -> dict[str, Any]:
     """The plain values of a [training] section laid over those that suit a model that is trained already."""
-    kind = (str(training.get("objective", "language_model")), str(training.get("method", "full")))
+    kind = (str(training.get("objective", "language_model")), str(training.get("method", FULL)))
     values = {**FINE_TUNING, "learning_rate": LEARNING_RATES.get(kind, 5e-5), **training}
     lora = training.get("lora", {})
     if kind[0] == "preference" and isinstance(lora, Mapping):  # the model is compared with one that has no dropout

@@ -183,7 +183,7 @@ def describe(facts: Mapping[str, Any]) -> list[str]:
         how = "best-fit packing" if packing["kind"] == PackedRows.kind else "a row for each document, by length"
         lines.append(
             f"{how}: {packing['rows']:,} rows, {packing['padding_share']:.2%} of them padding; "
-            f"{packing['cut_documents_share']:.2%} of the documents are longer than a row, and cut"
+            f"{packing['cut_documents_share']:.2%} of the documents are longer than a row, and go on in further ones"
         )
     if mixture := facts.get("mixture"):
         shown = [

@@ -380,9 +380,10 @@ def _require_nothing_lost(run: Path, said: str) -> None:
     from groundup.run.checkpoints import list_checkpoints, step_of
     from groundup.run.records import read_records
 
-    require("stopped and saved in" in said, f"it does not say where it stopped: {said[-500:]}")
     reached = max((record["step"] for record in read_records(run / "metrics.jsonl")), default=0)
     saved = [step_of(path) for path in list_checkpoints(run)]
+    told = "stopped and saved in" if saved else "stopped before there was a step to save"
+    require(told in said, f"it does not say how it stopped: {said[-500:]}")
     if reached:  # before the first step there is nothing to keep
         require(saved and saved[-1] == reached, f"step {reached} was reached, and {saved[-1:]} saved")
 
