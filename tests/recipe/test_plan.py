@@ -23,7 +23,7 @@ from groundup.recipe.measure import measure_validation
 from groundup.recipe.measured import Measured, Reading
 from groundup.recipe.plan import time_and_memory
 from groundup.recipe.settings import load_recipe
-from groundup.recipe.shapes import find_shape
+from groundup.recipe.shapes import find_shape, tokens_a_parameter
 from groundup.recipe.sizes import Sizes
 from groundup.run.directory import RunDirectory
 from groundup.tokens.tokenizer import Tokenizer
@@ -158,17 +158,36 @@ def test_counts_and_options_that_make_no_sense_are_refused() -> None:
         plan("domain", [], on="h100")
 
 
-@pytest.mark.parametrize("flops", [1e13, 1e15, 1e18])
+@pytest.mark.parametrize("flops", [1e12, 1e15, 1e18, 1e21])
 def test_a_budget_of_arithmetic_is_spent_and_not_passed(flops: float) -> None:
     recipe = load_recipe("shakespeare", ["model.vocab_size=100"])
     found = find_shape(recipe.model.network(), recipe.training, Rank(), flops=flops)
     assert found is not None
     tokens = found.max_steps * recipe.training.batch_size * recipe.model.max_seq_len
-    assert tokens / found.parameters == pytest.approx(20, rel=0.05)
+    assert tokens / found.parameters == pytest.approx(20 * min(1, found.parameters / 4e8) ** 0.4, rel=0.05)
     assert 0.4 * flops < found.flops <= flops
     assert found.config.d_model == 64 * found.config.num_heads
-    # Hoffmann et al. 2022: N = √(C / 120), of 6 N D with D = 20 N; attention, which counts nothing there, is half of it in small networks.
-    assert 0.5 < found.parameters / math.sqrt(flops / 120) < 1.1
+    # 6 N D operations with D tokens; attention, which counts nothing there, is half of them in small networks.
+    assert 0.4 < 6 * found.parameters * tokens / flops < 1.1
+    longer = find_shape(recipe.model.network(), recipe.training, Rank(), flops=flops, most_steps=10**9)
+    assert longer is not None
+    assert longer.config == found.config
+    assert 0.99 * flops < longer.flops <= flops
+    some = find_shape(recipe.model.network(), recipe.training, Rank(), flops=flops, most_steps=1)
+    assert some == found, "never fewer than the network is worth the time with"
+
+
+def test_the_best_known_networks_come_of_it() -> None:
+    """Chinchilla's own: 70 thousand million parameters, 1.4 million million tokens."""
+    assert tokens_a_parameter(70 * 10**9) * 70e9 == pytest.approx(1.4e12)
+    table = json.loads((Path(__file__).parents[2] / "benchmarks/results/shapes.json").read_text())["rows"]
+    for time in {row["time"] for row in table}:
+        rows = sorted((row for row in table if row["time"] == time), key=lambda row: int(row["parameters"]))
+        chosen = [row for row in rows if row["tokens_a_parameter"] >= tokens_a_parameter(row["parameters"])][-1]
+        by_twenty = [row for row in rows if row["tokens_a_parameter"] >= 20][-1]
+        best = min(row["loss"] for row in rows)
+        assert chosen["loss"] <= best + 0.02, f"as good as any that was trained for {time} steps' time"
+        assert by_twenty["loss"] > best + 0.04
 
 
 def test_the_printed_overrides_are_the_shape_whatever_the_recipe_says_of_it() -> None:

@@ -16,15 +16,17 @@ from groundup.recipe.expected_memory import RUNTIME, load_of, rank_here
 from groundup.recipe.memory_budget import RESERVE
 from groundup.recipe.plan import find_sizes, plan_here
 from groundup.recipe.settings import Recipe
-from groundup.recipe.shapes import TOKENS_A_PARAMETER, Shape, find_shape, smallest_memory
+from groundup.recipe.shapes import Shape, find_shape, smallest_memory
 from groundup.recipe.sizes import Sizes
-from groundup.report.pages import size
+from groundup.report.pages import figure, size
 from groundup.training.memory import Rank
 from groundup.training.parallel_settings import Strategy
 from groundup.training.settings import TrainingSettings
 
 FOR_STEPS = 0.8
 """Share of the time that is left for steps: validation, samples and checkpoints take the rest."""
+USED = 0.75
+"""Share of the time that a shape should take at the least, by its own steps, for the search to end there."""
 MOST_EPOCHS = 4
 """So often text may be read again nearly as if it were new (Muennighoff et al. 2023, Scaling Data-Constrained Language Models, §6)."""
 
@@ -56,7 +58,10 @@ def shape_for(
     flops = math.inf if minutes is None else FOR_STEPS * 60 * minutes * flops_per_second
     waits = 0.0 if card is None else layer_seconds(settings.training, settings.data, rank.world_size)
     a_layer = waits * flops_per_second
-    found = find_shape(config, load.settings, rank, flops=flops, memory=limit, flops_a_layer=a_layer)
+    most_steps = MOST_EPOCHS * sizes.rows // settings.training.batch_size
+    found = find_shape(
+        config, load.settings, rank, flops=flops, memory=limit, flops_a_layer=a_layer, most_steps=most_steps
+    )
     if found is None:
         if (needed := smallest_memory(config, load.settings, rank)) > limit:
             advice = f"the smallest network takes {size(needed * given / limit)}: give at least so much"
@@ -88,13 +93,13 @@ def shape_timed_here(
     with_shape: Callable[[list[str]], Recipe],
     folder: Path,
 ) -> dict[str, Any]:
-    """The shape for this machine, with the time that it takes by steps of its own. Where these show it to be too slow, the one for the
-    speed that they reached; that is timed, too, and told as it is.
+    """The shape for this machine, with the time that it takes by steps of its own. Where that is more than was given, or leaves much of it,
+    the one for the speed that they reached; that is timed, too, and told as it is.
 
     `shape_for`: the shape for so many operations a second; `with_shape`: the recipe with a shape's overrides.
     """
     shape, flops_per_second = _timed_here(shape_for(flops_per_second), with_shape, folder)
-    if shape["seconds"] > 60 * minutes:
+    if not USED * 60 * minutes <= shape["seconds"] <= 60 * minutes:
         shape, _ = _timed_here(shape_for(flops_per_second), with_shape, folder)
     return shape
 
@@ -115,7 +120,7 @@ def told(found: Shape, settings: Recipe, sizes: Sizes) -> dict[str, Any]:
     """A shape as JSON values."""
     tokens = found.max_steps * settings.training.batch_size * found.config.max_seq_len
     epochs = found.max_steps * settings.training.batch_size / sizes.rows
-    notes = [f"{tokens:,} tokens, {TOKENS_A_PARAMETER} a parameter (Hoffmann et al. 2022)"]
+    notes = [f"{tokens:,} tokens, {figure(tokens / found.parameters, 2)} a parameter (docs/planning.md says why)"]
     if epochs > MOST_EPOCHS:
         notes.append(
             f"the text would be read {epochs:,.1f} times; more than {MOST_EPOCHS} are worth little (Muennighoff et al. 2023): add text"

@@ -1,8 +1,9 @@
 """The shape of a network for a budget of arithmetic or memory, in a recipe's family. Pure functions; imports no torch.
 
 Hoffmann et al. 2022 (Training Compute-Optimal Large Language Models, §3.4 and table A3): of C operations, about as many go best into more
-parameters as into more tokens, which comes to some 20 tokens a parameter; and C = 6 N D (Kaplan et al. 2020, §2.1). Width and depth
-grow together: a network of one size is about as good anywhere between a width of 20 and of 200 times its depth (the same, figure 5).
+parameters as into more tokens, which comes to some 20 tokens a parameter, from 400 million parameters on; and C = 6 N D (Kaplan et al.
+2020, §2.1). Smaller networks want fewer, as was measured. Width and depth grow together: a network of one size is about as good anywhere
+between a width of 20 and of 200 times its depth (the same, figure 5).
 """
 
 from __future__ import annotations
@@ -17,6 +18,11 @@ from groundup.training.memory import LARGEST_KEPT, Load, Rank, training_memory
 from groundup.training.settings import TrainingSettings
 
 TOKENS_A_PARAMETER = 20
+PARAMETERS_THERE = 4e8
+"""Of the smallest network that Hoffmann et al. tell 20 tokens a parameter for."""
+GROWTH = 0.4
+"""Power of the parameters by which the tokens a parameter grow below it: from there to the best of what was trained for half a minute and
+for one and a half, 0.4 and 1.3 million parameters with 2.1 and 1.0 tokens each (docs/planning.md)."""
 HEAD = 64
 ASPECT = 64
 """Width over depth that is aimed at; of the depths beside it those within a factor of two are looked at."""
@@ -50,6 +56,11 @@ class Shape:
         return changed
 
 
+def tokens_a_parameter(parameters: int) -> float:
+    """How many tokens a network is to be trained on, at the least, before a larger one is worth the time."""
+    return float(TOKENS_A_PARAMETER * min(1.0, parameters / PARAMETERS_THERE) ** GROWTH)
+
+
 def find_shape(
     config: TransformerConfig,
     settings: TrainingSettings,
@@ -58,14 +69,21 @@ def find_shape(
     flops: float = math.inf,
     memory: float = math.inf,
     flops_a_layer: float = 0.0,
+    most_steps: int = 0,
 ) -> Shape | None:
-    """The largest network of the family whose compute-optimal training keeps to a budget of operations, of bytes a rank, or of both.
+    """The largest network of the family whose compute-optimal training keeps to a budget of operations, of bytes a rank, or of both. What
+    operations are left go into more steps, up to `most_steps`.
 
     `flops_a_layer`: what a layer costs in a part of a step at the least, however small it is. Rows, batch and all else stay the recipe's; a
     batch may be read in more parts, where memory asks for it. None where the smallest network is too large.
     """
-    found = _shapes(config, settings, rank, flops, memory, flops_a_layer)
-    return max(found, key=lambda shape: shape.parameters, default=None)
+    shapes = _shapes(config, settings, rank, flops, memory, flops_a_layer)
+    found = max(shapes, key=lambda shape: shape.parameters, default=None)
+    if found is None or flops == math.inf:
+        return found
+    of_a_step = found.flops / found.max_steps
+    steps = max(found.max_steps, min(most_steps, int(flops / of_a_step)))
+    return replace(found, max_steps=steps, flops=steps * of_a_step)
 
 
 def smallest_memory(config: TransformerConfig, settings: TrainingSettings, rank: Rank) -> int:
@@ -114,8 +132,8 @@ def _trained(
             break
     else:
         return None
-    of_a_step = settings.batch_size * config.max_seq_len
-    steps = max(1, math.ceil(TOKENS_A_PARAMETER * parameter_counts(config)["total"] / of_a_step))
+    of_a_step, parameters = settings.batch_size * config.max_seq_len, parameter_counts(config)["total"]
+    steps = max(1, math.ceil(tokens_a_parameter(parameters) * parameters / of_a_step))
     flops = steps * max(
         training_flops(config, of_a_step, config.max_seq_len), parts * config.num_layers * flops_a_layer
     )
