@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 import groundup as gu
 from groundup.cli.plan import plan
@@ -19,6 +20,7 @@ from groundup.errors import DataError, SettingError
 from groundup.recipe import compose, expected_memory
 from groundup.recipe.accelerators import ACCELERATORS, EAGER, LAYER_SECONDS, RECORDED_LAYER_SECONDS, find_accelerator
 from groundup.recipe.budget import check_minutes
+from groundup.recipe.expected_memory import rank_here
 from groundup.recipe.measure import measure_validation
 from groundup.recipe.measured import Measured, Reading
 from groundup.recipe.plan import time_and_memory
@@ -315,6 +317,15 @@ def test_what_this_machine_cannot_hold_is_not_begun(
 def test_a_device_that_is_not_there_is_told(tiny_recipe: Path) -> None:
     with pytest.raises(SettingError, match=r"training.device = 'mps'"):
         plan(str(tiny_recipe), ["training.device=mps"])
+
+
+def test_apples_gpu_is_planned_as_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    recipe = load_recipe("shakespeare", ())
+    monkeypatch.setattr(expected_memory, "pick_device", lambda name: torch.device("mps"))
+    monkeypatch.setattr(expected_memory, "held_bytes", lambda: 300_000_000)
+    rank = rank_here(recipe.training, recipe.model.network(), opened=100_000_000)
+    # Its products are in fp32 unless it is asked for others, and its memory is the machine's: there are no libraries of CUDA's.
+    assert rank == Rank("mps", 4, libraries=200_000_000 + expected_memory.LOADED)
 
 
 def test_a_run_keeps_its_promise_and_its_outcome(

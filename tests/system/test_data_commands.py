@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -113,3 +116,33 @@ def test_standard_input_is_a_source(tmp_path: Path) -> None:
     rows = '{"text": "Some text from a pipe.\\n"}\n'
     done = groundup("data", "inspect", "-.jsonl", "--json", stdin=rows, GROUNDUP_CACHE=str(tmp_path / "cache"))
     assert json.loads(done.stdout)["composition"]["characters"] == 23
+
+
+def ctrl_c(command: list[object], when: Callable[[], bool], cache: Path) -> tuple[int, str]:
+    """What a command ends with, and says, that gets Ctrl-C as soon as something holds; its standard input stays open."""
+    with subprocess.Popen(
+        [sys.executable, "-m", "groundup", *map(str, command)],
+        stdin=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "GROUNDUP_CACHE": str(cache)},
+    ) as process:
+        assert process.stderr is not None
+        deadline = time.monotonic() + 60
+        while not when() and process.poll() is None and time.monotonic() < deadline:
+            time.sleep(0.005)
+        process.send_signal(signal.SIGINT)
+        said = process.stderr.read()
+    return process.returncode, said
+
+
+def test_ctrl_c_says_what_was_not_written(texts: Path, tmp_path: Path) -> None:
+    cache, output = tmp_path / "cache", tmp_path / "output"
+    waits_for_text = ["data", "prepare", "-", "--output", output]
+    ended = ctrl_c(waits_for_text, lambda: any((cache / "standard-input").glob("*")), cache)
+    done = f"groundup: stopped; {output} was not written; the same command goes on from what was done\n"
+    assert (ended, output.exists()) == ((130, done), False)
+    (texts / "long.txt").write_text(LONG * 1000)
+    takes_a_while = ["tokenizer", "train", texts / "*.txt", "--output", output]
+    ended = ctrl_c(takes_a_while, output.is_dir, cache)
+    assert (ended, output.exists()) == ((130, f"groundup: stopped; {output} was not written\n"), False)

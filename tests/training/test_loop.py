@@ -265,6 +265,21 @@ def test_a_stop_does_not_wait_for_a_long_validation_which_is_made_up_for_later(t
     assert checkpoint.stat().st_ino == inode, "a checkpoint that is replaced is gone for a moment"
 
 
+def test_a_signal_while_the_last_checkpoint_is_saved_ends_it_and_nothing_is_lost(tmp_path: Path) -> None:
+    """There is no step to finish; but what comes after the last one may take longer than a scheduler waits."""
+
+    def save_model(folder: Path) -> None:
+        task.save_model(folder)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    task = make_task(tmp_path, max_steps=2, eval_steps=1000, save_steps=1000)
+    with pytest.raises(KeyboardInterrupt):
+        train(replace(task, save_model=save_model))
+    (checkpoint,) = list_checkpoints(tmp_path)
+    verify_checkpoint(checkpoint)
+    assert train(task, checkpoint).stopped_because == "max_steps"
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP])
 def test_a_signal_that_the_system_ignores_for_us_stays_ignored(tmp_path: Path, number: signal.Signals) -> None:
     """nohup, or a script's background process: whoever started us does not mean us."""

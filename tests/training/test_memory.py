@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import replace
+from itertools import accumulate
 from pathlib import Path
 
 import pytest
 import torch
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.profiler import ProfilerActivity, profile
 
 from groundup.language_model import sliced_scores
 from groundup.language_model.token_losses import TOKENS_AT_ONCE
@@ -32,12 +36,14 @@ from groundup.training.memory import (
     logits_bytes,
     training_memory,
     training_moments,
+    update_bytes,
     validation_logits_bytes,
 )
+from groundup.training.objectives import token_loss_on_a_gpu
 from groundup.training.objectives.language_model import FEW_LOGITS
 from groundup.training.objectives.token_loss import LOGITS_AT_ONCE
-from groundup.training.objectives.token_loss_on_a_gpu import LOGITS_ON_A_GPU
-from groundup.training.optimizers import Optimizer
+from groundup.training.objectives.token_loss_on_a_gpu import LOGARITHMS, LOGITS_ON_A_GPU, Wanted, on_a_gpu
+from groundup.training.optimizers import AdamWGroup, Optimizer
 from groundup.training.settings import TrainingSettings
 from groundup.training.step import LARGE_NETWORK
 
@@ -45,21 +51,24 @@ ROWS, LENGTH = 3, 96
 SIZES = {"vocab_size": 50, "d_model": 32, "num_heads": 4, "max_seq_len": LENGTH}
 
 
-def kept_bytes(config: TransformerConfig, dtype: torch.dtype | None, lora: LoraSettings | None = None) -> int:
-    """What autograd keeps for the way back: each storage once, weights and their copies aside."""
+def kept_bytes(
+    config: TransformerConfig, dtype: torch.dtype | None, lora: LoraSettings | None = None, plain: bool = False
+) -> int:
+    """What autograd keeps for the way back: each storage once, weights and their copies aside. `plain`: as where PyTorch has no fused
+    attention, and dropout draws from its own generator."""
     model = Transformer(config)
     if lora is not None:
         add_lora(model, lora, seed=1)
     model.train()
     for module in model.modules():
-        if isinstance(module, Dropout):
+        if isinstance(module, Dropout) and not plain:
             module.generator = torch.Generator()
     weights = {tensor.untyped_storage().data_ptr() for tensor in (*model.parameters(), *model.buffers())}
     kept: dict[int, int] = {}
 
     def keep(tensor: torch.Tensor) -> torch.Tensor:
         storage = tensor.untyped_storage()
-        of_tokens = ROWS in tensor.shape[:1] or ROWS * LENGTH in tensor.shape[:1]
+        of_tokens = tensor.shape[:1] in ((ROWS,), (ROWS * LENGTH,), (ROWS * config.num_heads,))
         if storage.data_ptr() not in weights and of_tokens:
             kept[storage.data_ptr()] = storage.nbytes()
         return tensor
@@ -68,6 +77,7 @@ def kept_bytes(config: TransformerConfig, dtype: torch.dtype | None, lora: LoraS
     with (
         torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor),
         torch.autocast("cpu", dtype) if dtype else nullcontext(),
+        sdpa_kernel(SDPBackend.MATH) if plain else nullcontext(),
     ):
         hidden = model(ids, project=False)
     del hidden
@@ -86,6 +96,18 @@ def test_a_blocks_activations_are_those_that_autograd_keeps(
     of_one_block = kept_bytes(replace(config, num_layers=2), dtype) - kept_bytes(config, dtype)
     estimated = block_activation_bytes(config, LENGTH, 2 if dtype else 4)
     assert estimated * ROWS * LENGTH == of_one_block
+
+
+@pytest.mark.parametrize("dropout", [0.0, 0.1])
+@pytest.mark.parametrize(
+    ("preset", "heads"), [("classic", 0), ("gpt2", 0), ("llama", 0), ("llama", 2), ("qwen3", 0), ("qwen3", 2)]
+)
+def test_without_a_fused_attention_the_probabilities_of_all_keys_are_kept(
+    preset: Preset, heads: int, dropout: float
+) -> None:
+    config = preset_config(preset, num_layers=1, num_kv_heads=heads, dropout=dropout, **SIZES)
+    of_one_block = kept_bytes(replace(config, num_layers=2), None, plain=True) - kept_bytes(config, None, plain=True)
+    assert block_activation_bytes(config, LENGTH, device="mps") * ROWS * LENGTH == of_one_block
 
 
 @pytest.mark.parametrize("targets", ["attention", "all-linear"])
@@ -122,8 +144,10 @@ def test_weights_and_moments_are_the_optimizers_own(optimizer: str) -> None:
 def test_the_limits_are_those_of_the_code_that_they_are_copied_from() -> None:
     assert memory.LARGEST_KEPT == LARGE_NETWORK
     assert memory.FEW_LOGITS == FEW_LOGITS
-    assert memory.LOGITS_AT_ONCE == {"cpu": LOGITS_AT_ONCE, "cuda": LOGITS_ON_A_GPU}
-    assert memory.VALIDATION_LOGITS == sliced_scores.LOGITS_AT_ONCE
+    assert memory.LOGITS_AT_ONCE == {"cpu": LOGITS_AT_ONCE, "cuda": LOGITS_ON_A_GPU, "mps": LOGITS_ON_A_GPU}
+    assert memory.LOGARITHMS == LOGARITHMS
+    on_a_gpu = sliced_scores.LOGITS_ON_A_GPU
+    assert {"cpu": sliced_scores.LOGITS_AT_ONCE, "cuda": on_a_gpu, "mps": on_a_gpu} == memory.VALIDATION_LOGITS
     assert memory.VALIDATION_TOKENS == TOKENS_AT_ONCE
     assert activation_memory.QUERIES_AT_ONCE == QUERIES_AT_ONCE
 
@@ -206,6 +230,76 @@ def test_a_cards_stream_is_in_bf16_alone_and_no_tokens_to_learn_make_no_logits()
     tokens, kept = TrainingSettings().batch_size * LENGTH, 2 * 4 + 3  # norms' inputs, and what their gains act on
     assert fp16.activations - bf16.activations == 2 * kept * tokens * config.d_model
     assert logits_bytes(config, 0, Rank("cuda", 2)) == logits_bytes(config, 0, Rank()) == 0
+
+
+def most_bytes(function: Callable[[], object]) -> int:
+    """The most that PyTorch had allocated for a call at any moment of it."""
+    with profile(activities=[ProfilerActivity.CPU], profile_memory=True, acc_events=True) as profiler:
+        kept = function()
+    assert profiler.profiler is not None
+    assert profiler.profiler.kineto_results is not None
+    changes = [event for event in profiler.profiler.kineto_results.events() if event.name() == "[memory]"]
+    del kept
+    return int(max(accumulate(event.nbytes() for event in sorted(changes, key=lambda event: event.start_ns()))))
+
+
+@pytest.mark.parametrize(("tokens", "device"), [(10, "cpu"), (300, "cpu"), (2000, "cpu"), (300, "cuda"), (300, "mps")])
+def test_validations_scores_are_there_twice_where_they_come_in_slices(
+    tokens: int, device: activation_memory.Device, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if device != "cpu":
+        monkeypatch.setattr(sliced_scores, "LOGITS_AT_ONCE", sliced_scores.LOGITS_ON_A_GPU)
+    model = Transformer(preset_config("gpt2", num_layers=1, **{**SIZES, "vocab_size": 20_000})).eval()
+    hidden, targets = torch.randn(tokens, 32), torch.zeros(tokens, dtype=torch.long)
+    with torch.inference_mode():
+        taken = most_bytes(lambda: sliced_scores.sliced_scores(model, hidden, targets))
+    assert validation_logits_bytes(model.config, tokens, device) == pytest.approx(taken, rel=0.05)
+
+
+@pytest.mark.parametrize("at_once", [2**18, 2**30])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_without_a_kernel_of_its_own_the_loss_takes_its_logarithms_too(
+    dtype: torch.dtype, at_once: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(token_loss_on_a_gpu, "LOGITS_ON_A_GPU", at_once)
+    for device in ("mps", "cuda"):
+        monkeypatch.setitem(memory.LOGITS_AT_ONCE, device, at_once)
+    config, tokens = preset_config("gpt2", num_layers=1, **{**SIZES, "vocab_size": 4096}), 256
+    hidden, weight = torch.randn(tokens, config.d_model), torch.randn(config.vocab_size, config.d_model)
+    targets, wanted = torch.zeros(tokens, dtype=torch.long), Wanted(hidden=True, weight=True, bias=False)
+    taken = most_bytes(lambda: on_a_gpu(hidden, weight, None, targets, dtype, wanted))
+    counted = logits_bytes(config, tokens, Rank("mps", dtype.itemsize))
+    assert counted == pytest.approx(taken, rel=0.07)
+    assert counted > 1.2 * logits_bytes(config, tokens, Rank("cuda", dtype.itemsize))
+
+
+def test_adamw_that_is_not_fused_takes_two_copies_of_a_parameter() -> None:
+    config, settings = preset_config("gpt2", num_layers=2, **SIZES), TrainingSettings(optimizer="adamw")
+    named = {name: parameter.detach().requires_grad_() for name, parameter in Transformer(config).named_parameters()}
+    for parameter in named.values():
+        parameter.grad = torch.ones_like(parameter)
+    group, largest = AdamWGroup(list(named), named, 0.1), max(parameter.numel() for parameter in named.values())
+    taken = most_bytes(lambda: group.step(settings, 1e-3, skip=None))
+    assert update_bytes(config, settings, Rank("mps"), largest) == pytest.approx(taken, rel=0.03)
+    assert update_bytes(config, settings, Rank("cuda"), largest) == 0
+    of_steps = training_moments(Load(config, settings), Rank("mps"))
+    assert of_steps[2].update == 2 * 4 * largest
+
+
+def test_apples_gpus_record_no_step_and_keep_the_stream_in_fp32() -> None:
+    config = preset_config("qwen3", num_layers=2, **SIZES)
+    settings = TrainingSettings(batch_size=8, compile=True, precision="bf16")
+    load = Load(config, settings, sample_tokens=0)
+    on_apple, on_cuda = training_moments(load, Rank("mps", 2)), training_moments(load, Rank("cuda", 2))
+    read = inference_activation_bytes(config, 32 * LENGTH, LENGTH, device="mps")
+    assert on_apple[3].activations == read, "and not beside what a recorded step holds, as on a CUDA card"
+    assert on_cuda[3].activations > on_cuda[0].activations
+    tokens, kept = 8 * LENGTH, 2 * 4 + 3  # norms' inputs, and what their gains act on
+    attention = 2 * (
+        block_activation_bytes(config, LENGTH, 2, device="mps")
+        - block_activation_bytes(config, LENGTH, 2, device="cuda")
+    )
+    assert on_apple[0].activations - on_cuda[0].activations == tokens * (2 * kept * config.d_model + attention)
 
 
 def test_what_makes_it_less() -> None:

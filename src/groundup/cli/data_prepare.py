@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperCommand
 
+from groundup.cli.loading import told_when_stopped
 from groundup.errors import DataError
 
 if TYPE_CHECKING:
@@ -53,7 +54,8 @@ def prepare(
     from groundup.text.prepared_folder import require_new_folder
 
     require_new_folder(output)
-    facts = prepare_text(_settings(sources, skip_bad), output, say=_say)
+    with told_when_stopped(output, "; the same command goes on from what was done"):
+        facts = prepare_text(_settings(sources, skip_bad), output, say=_say)
     (_print_json if as_json else _print)(facts)
     if facts["funnel"][-1]["documents"] == 0:
         raise DataError(

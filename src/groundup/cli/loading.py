@@ -1,11 +1,13 @@
-"""While heavy modules are loaded, Ctrl-C ends the program at once."""
+"""Ctrl-C: while heavy modules are loaded it ends the program at once, and in the midst of long work it is answered with a line."""
 
 from __future__ import annotations
 
 import os
 import signal
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from types import FrameType
 
 INTERRUPTED = 130  # what a shell expects after Ctrl-C
@@ -27,3 +29,17 @@ def loading() -> Iterator[None]:
 
 def _leave(number: int, frame: FrameType | None) -> None:
     os._exit(INTERRUPTED)  # nothing has been begun yet
+
+
+@contextmanager
+def told_when_stopped(output: Path, kept: str = "") -> Iterator[None]:
+    """After Ctrl-C in the block one line says so, and whether `output` was written, a folder that the block writes whole or not at all.
+    `kept`: what else there is to know where it was not. The program ends with status 130."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        is_written = output.is_dir() and any(output.iterdir())
+        print(
+            f"groundup: stopped; {output} " + ("is whole" if is_written else f"was not written{kept}"), file=sys.stderr
+        )
+        raise

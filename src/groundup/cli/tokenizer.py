@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import shutil
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from groundup.cli.loading import told_when_stopped
 from groundup.errors import DataError, SettingError
 from groundup.tokens.settings import USED_BY_KIND, PreTokenizer, TrainedKind
 
@@ -81,24 +82,34 @@ def train(
     settings = TokenizerSettings(kind=kind, **given)  # type: ignore[arg-type]
     if output.exists() and (not output.is_dir() or any(output.iterdir())):
         raise DataError(f"{output} is there already and is not an empty folder: name a new one with --output")
-    store = _read(source)
-    there = output.is_dir()
-    output.mkdir(parents=True, exist_ok=True)  # now: training may take minutes
-    try:
-        tokenizer = train_tokenizer(
-            (document.text for document in to_learn_from(store, all_of(store), settings)), settings
-        )
-        figures = report_tokenizer(tokenizer, (document.text for document in store.documents())).whole
-        tokenizer.save(output)
-    except BaseException:
-        if not there:
-            shutil.rmtree(output, ignore_errors=True)
-        raise
+    with told_when_stopped(output):
+        store = _read(source)
+        with _new_folder(output):
+            texts = (document.text for document in to_learn_from(store, all_of(store), settings))
+            tokenizer = train_tokenizer(texts, settings)
+            figures = report_tokenizer(tokenizer, (document.text for document in store.documents())).whole
+            tokenizer.save(output)
     print(
         f"{tokenizer.vocab_size:,} tokens in {output}; on its own text {figures.bytes_per_token:.2f} bytes a token, "
         f"{figures.tokens_per_word:.2f} tokens a word"
         + (f"; {figures.unknown:,} of {figures.tokens:,} tokens are unknown" if figures.unknown else "")
     )
+
+
+@contextmanager
+def _new_folder(output: Path) -> Iterator[None]:
+    """A folder that is made now, since what fills it may take minutes, and is as it was, gone or empty, where the block fails."""
+    there = output.is_dir()
+    output.mkdir(parents=True, exist_ok=True)
+    try:
+        yield
+    except BaseException:
+        with suppress(OSError):
+            for file in output.iterdir():
+                file.unlink()
+            if not there:
+                output.rmdir()
+        raise
 
 
 @app.command(no_args_is_help=True)

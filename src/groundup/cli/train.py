@@ -67,14 +67,19 @@ def train(
     with loading():
         from groundup.recipe.train import train as train_recipe
 
-    trained = train_recipe(recipe, overrides or [], run=run, resume=resume, say=_say)
+    try:
+        trained = train_recipe(recipe, overrides or [], run=run, resume=resume, say=_say)
+    except (KeyboardInterrupt, SystemExit):  # before the first step, after the last, or by a second signal
+        if is_first_process():
+            again = _to_go_on(recipe, overrides, directory.path)
+            _say(f"stopped at once; what was saved is whole; go on with:  {again}")
+        raise
     if not is_first_process():
         raise typer.Exit(EXIT_CODES.get(trained.stopped_because, 0))
     if trained.stopped_because in EXIT_CODES:
-        again = shlex.join([recipe, *(overrides or []), "--run", str(trained.path), "--resume"])
         saved = bool(list_checkpoints(trained.path))
         how = f"stopped and saved in {trained.path}" if saved else "stopped before there was a step to save"
-        _say(f"{how}; go on with:  groundup train {again}")
+        _say(f"{how}; go on with:  {_to_go_on(recipe, overrides, trained.path)}")
         raise typer.Exit(EXIT_CODES[trained.stopped_because])
     if trained.stopped_because == "already_finished":
         _say(f"{trained.path} is already finished; this is what it wrote at the end")
@@ -83,6 +88,10 @@ def train(
         print(json.dumps({"run": str(trained.path), **result}))
     else:
         _show(trained.path, result)
+
+
+def _to_go_on(recipe: str, overrides: list[str] | None, run: Path) -> str:
+    return shlex.join(["groundup", "train", recipe, *(overrides or []), "--run", str(run), "--resume"])
 
 
 def _say(text: str) -> None:

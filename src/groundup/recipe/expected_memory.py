@@ -63,18 +63,20 @@ def rank_here(
     device = pick_device(training.device)
     threads = set_threads(ranks.threads(training.num_threads))
     narrow = autocast_dtype(training.precision, device)
-    if device.type != "cpu":
-        size = narrow.itemsize if narrow else FULL
+    size, libraries = narrow.itemsize if narrow else FULL, max(0, held_bytes() - opened) + LOADED
+    if device.type == "cuda":
         return Rank("cuda", size, strategy=strategy, world_size=ranks.size, libraries=RUNTIME)
+    if device.type == "mps":  # whose memory is the machine's; what Metal takes of it is not known
+        return Rank("mps", size, libraries=libraries)
     return Rank(
         "cpu",
-        narrow.itemsize if narrow else FULL,
+        size,
         num_shards=num_shards(training, device, threads, ranks.size),
         num_readers=threads,
         strategy=strategy,
         world_size=ranks.size,
         keeps_freed=parameter_counts(config)["total"] <= LARGE_NETWORK,
-        libraries=max(0, held_bytes() - opened) + LOADED,
+        libraries=libraries,
     )
 
 

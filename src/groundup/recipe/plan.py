@@ -184,7 +184,7 @@ def plan_here(
     estimated = training_memory(load, rank_here(settings.training, config))
     found: dict[str, Any] = {"estimated_memory": described(estimated), "machine_bytes": memory_bytes()}
     device = pick_device(settings.training.device)
-    if device.type == "cpu" and estimated.total > found["machine_bytes"] > 0:
+    if device.type != "cuda" and estimated.total > found["machine_bytes"] > 0:
         return {**found, "too_large": True}
     with made_up_data(settings, folder, sizes, data) as (adjusted, read):
         files = starting_model(adjusted, read.tokenizer, folder)

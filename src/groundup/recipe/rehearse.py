@@ -57,7 +57,7 @@ def rehearse(
         end = _finish(rehearsal, during.saved)
     peak = peak_bytes(device)
     cut = during.steps.cut or end.cut
-    if cut and device.type == "cpu":
+    if cut and device.type != "cuda":
         peak = max(peak, training_memory(load, rank).total)  # what the whole would take
     return Measured(
         opening=opened + during.begun - begun,

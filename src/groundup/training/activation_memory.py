@@ -6,9 +6,12 @@ Models, §4, count them for GPT's block on a GPU; ours differ by layout and form
 
 from __future__ import annotations
 
+from typing import Literal
+
 from groundup.model.lora_settings import LoraSettings
 from groundup.model.settings import TransformerConfig
 
+Device = Literal["cpu", "cuda", "mps"]
 FULL = 4
 """Bytes of a number in fp32: weights, gradients, moments and, on a CPU, the residual stream."""
 FEED_FORWARD_NAMES = (
@@ -31,19 +34,20 @@ def training_activation_bytes(
     row_length: int,
     product_bytes: int = FULL,
     *,
-    own_generator: bool = True,
+    device: Device = "cpu",
+    compiled: bool = False,
     checkpointing: bool = False,
     lora: LoraSettings | None = None,
     stream_bytes: int = FULL,
 ) -> int:
     """What autograd keeps of `num_tokens` tokens in rows of `row_length`, logits aside.
 
-    `stream_bytes`: of a number of the residual stream as the norms keep it. `own_generator`: dropout draws from the threads' own
-    generators, as on a CPU (model/attention_with_dropout.py), not from PyTorch's. `checkpointing`: each block keeps its input alone, and
-    all of it of one block at a time. `lora`: the weights are frozen, so inputs are kept for the narrow matrices alone.
+    `stream_bytes`: of a number of the residual stream as the norms keep it. `compiled`: the network is, so that on a CPU, too, dropout
+    draws from PyTorch's generator and not from the threads' own. `checkpointing`: each block keeps its input alone, and all of it of one
+    block at a time. `lora`: the weights are frozen, so inputs are kept for the narrow matrices alone.
     """
     block = block_activation_bytes(
-        config, row_length, product_bytes, own_generator=own_generator, lora=lora, stream_bytes=stream_bytes
+        config, row_length, product_bytes, device=device, compiled=compiled, lora=lora, stream_bytes=stream_bytes
     )
     stream = stream_bytes * config.d_model
     ends = 2 * stream + (stream if config.norm == "rmsnorm" else 0) + (stream if config.dropout else 0)
@@ -56,13 +60,14 @@ def block_activation_bytes(
     row_length: int,
     product_bytes: int = FULL,
     *,
-    own_generator: bool = True,
+    device: Device = "cpu",
+    compiled: bool = False,
     lora: LoraSettings | None = None,
     stream_bytes: int = FULL,
 ) -> float:
     """What autograd keeps of one token in one block, in rows of `row_length` tokens."""
     width, narrow = config.d_model, product_bytes
-    query, key_value = config.num_heads * config.head_dim, config.num_kv_heads * config.head_dim
+    query = config.num_heads * config.head_dim
     # Both norms: their input, which is the residual stream, one or two numbers a token, and, for the gain of a root-mean-square one, what
     # it acts on.
     kept: float = stream_bytes * 2 * width + 2 * FULL * (2 if config.norm == "layernorm" else 1)
@@ -71,13 +76,13 @@ def block_activation_bytes(
     # What the four linear layers read: the norms' outputs, the heads' mix, the activation's. Frozen ones need none of it.
     read = width + query + (width + config.d_ff if lora is None or _adapts_feed_forward(lora) else 0)
     kept += narrow * read + (2 * read if lora is not None and lora.dropout else 0)
-    kept += _attention_bytes(config, row_length, narrow, query, key_value, own_generator)
+    kept += _attention_bytes(config, row_length, narrow, device, compiled)
     if config.gated:  # gate and up, and the activated gate
         kept += narrow * 3 * config.d_ff
     elif config.activation != "relu":  # which needs its output alone
         kept += narrow * config.d_ff
     if config.dropout:
-        mask = narrow if own_generator else 1
+        mask = 1 if device == "cuda" or (device == "cpu" and compiled) else narrow
         kept += 2 * mask * width
         if config.preset == "classic":
             kept += (mask + (narrow if config.activation == "relu" else 0)) * config.d_ff
@@ -90,15 +95,17 @@ def _adapts_feed_forward(lora: LoraSettings) -> bool:
     return any(each == "all-linear" or each.endswith(FEED_FORWARD_NAMES) for each in targets)
 
 
-def _attention_bytes(
-    config: TransformerConfig, row_length: int, narrow: int, query: int, key_value: int, own_generator: bool
-) -> float:
+def _attention_bytes(config: TransformerConfig, row_length: int, narrow: int, device: Device, compiled: bool) -> float:
     """Queries, keys and values on their ways, and what the attention keeps of its scores, a token."""
+    query, key_value = config.num_heads * config.head_dim, config.num_kv_heads * config.head_dim
+    own_generator = device == "cpu" and not compiled
     fused, kept = query + 2 * key_value, 0.0
     grouped, rotated = key_value != query, config.position == "rope"
     if config.qk_norm:  # their inputs, normalized forms, and a root mean square a head
         kept += (FULL * fused if narrow == FULL else FULL * (query + key_value)) + FULL * (query + key_value)
         kept += FULL * (config.num_heads + config.num_kv_heads)
+    if device == "mps":
+        return kept + _plain_attention_bytes(config, row_length, query)
     if config.dropout and own_generator:
         seen = row_length if config.sliding_window else _keys_seen(row_length)
         return kept + narrow * 3 * query + (FULL + 2) * config.num_heads * seen
@@ -112,15 +119,26 @@ def _attention_bytes(
     return kept + narrow * 2 * query + (0 if config.qk_norm and narrow == FULL else narrow * fused) + logsumexp
 
 
+def _plain_attention_bytes(config: TransformerConfig, row_length: int, query: int) -> float:
+    """Where PyTorch has no fused attention that learns, as on Apple's GPUs: copies of queries, keys and values for the products, in fp32,
+    and of every head the probabilities of all keys, seen or not; with dropout what it multiplies them with, and what comes of it, too."""
+    matrices = 3 if config.dropout else 1
+    return FULL * (3 * query + matrices * config.num_heads * row_length)
+
+
 def _keys_seen(row_length: int) -> float:
     """Of how many keys a query's scores are kept, on the mean: for some queries at a time, all keys up to the last of them."""
     blocks, rest = divmod(row_length, QUERIES_AT_ONCE)
     return (QUERIES_AT_ONCE**2 * blocks * (blocks + 1) / 2 + rest * row_length) / row_length
 
 
-def inference_activation_bytes(config: TransformerConfig, num_tokens: int, product_bytes: int = FULL) -> int:
-    """The most that is there at once where nothing is learned: the stream, and one block's widest products."""
+def inference_activation_bytes(
+    config: TransformerConfig, num_tokens: int, row_length: int = 0, product_bytes: int = FULL, device: Device = "cpu"
+) -> int:
+    """The most that is there at once where nothing is learned: the stream, and one block's widest products. Of rows of `row_length` tokens
+    Apple's GPUs have the probabilities of all keys there."""
     query, key_value = config.num_heads * config.head_dim, config.num_kv_heads * config.head_dim
-    attention = query + 2 * key_value + 3 * query
+    probabilities = config.num_heads * row_length if device == "mps" else 0
+    attention = query + 2 * key_value + 3 * query + probabilities
     feed_forward = config.d_ff * (4 if config.gated else 2)
     return num_tokens * (2 * FULL * config.d_model + product_bytes * max(attention, feed_forward))

@@ -76,7 +76,7 @@ def train(task: Task, resume_from: Path | None = None, until: int | None = None)
         ):  # an untrained model, to compare with, or what a stop left out
             progress = evaluate(task, machinery, progress, display, tensorboard, stop, counts=progress.step > 0)
         if progress.evaluation_due:  # a stop already; what there is to save is saved
-            return _stopped(task, progress, stop.received)
+            return _stopped(task, progress, stop, stop.received)
         if _out_of_patience(task, progress):
             return Outcome(progress, "patience")
         stretch = Stretch(machinery.device, ranks, counted_before=progress.step > 0)
@@ -99,7 +99,7 @@ def train(task: Task, resume_from: Path | None = None, until: int | None = None)
                 progress = evaluate(task, machinery, progress, display, tensorboard, stop)
             if progress.evaluation_due:
                 save(task, machinery, progress)
-                return _stopped(task, progress, stop.received)
+                return _stopped(task, progress, stop, stop.received)
 
             # 6. The checkpoint.
             out_of_patience = _out_of_patience(task, progress)
@@ -113,7 +113,7 @@ def train(task: Task, resume_from: Path | None = None, until: int | None = None)
             if out_of_patience:
                 return Outcome(progress, "patience")
             if due.stopping is not None and not due.last:
-                return _stopped(task, progress, due.stopping)
+                return _stopped(task, progress, stop, due.stopping)
             if progress.step == until:
                 return Outcome(progress, "until")
             if due.save or due.evaluate:
@@ -221,7 +221,8 @@ def _measure_peak_again(machinery: Machinery) -> None:
     machinery.peak_flops = max(machinery.peak_flops, again)
 
 
-def _stopped(task: Task, progress: Progress, by: signal.Signals | None) -> Outcome:
+def _stopped(task: Task, progress: Progress, stop: StopRequest, by: signal.Signals | None) -> Outcome:
+    stop.heeded = True
     task.ranks.wait()  # until the first has saved: who leaves earlier has the launcher end it
     name = (by or signal.SIGTERM).name
     task.run.log_event("stopped", progress.step, why=name)

@@ -8,17 +8,18 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, fields, replace
 from functools import partial
-from typing import Literal
 
 from groundup.model.counts import parameter_counts
 from groundup.model.settings import TransformerConfig
-from groundup.training.activation_memory import FULL, inference_activation_bytes, training_activation_bytes
+from groundup.training.activation_memory import FULL, Device, inference_activation_bytes, training_activation_bytes
 from groundup.training.parallel_settings import Strategy
 from groundup.training.settings import TrainingSettings
 
-LOGITS_AT_ONCE = {"cpu": 2**24, "cuda": 2**30}
-"""As in objectives/token_loss.py and token_loss_on_a_gpu.py: how many logits there are at a time, on a card of two bytes each."""
-VALIDATION_LOGITS = 2**18
+LOGITS_AT_ONCE: dict[Device, int] = {"cpu": 2**24, "cuda": 2**30, "mps": 2**30}
+"""As in objectives/token_loss.py and token_loss_on_a_gpu.py: how many logits there are at a time, on a GPU of two bytes each."""
+LOGARITHMS = 2**27
+"""As in token_loss_on_a_gpu.py: of how many the logarithms are there at a time where no kernel keeps them to itself."""
+VALIDATION_LOGITS: dict[Device, int] = {"cpu": 2**18, "cuda": 2**26, "mps": 2**26}
 """As in language_model/sliced_scores.py, which validation's losses come of."""
 LARGEST_KEPT = 30_000_000
 """As `LARGE_NETWORK` in training/step.py: parameters up to which the C library keeps what is freed."""
@@ -37,7 +38,7 @@ MESSAGE = 25 * 2**20
 class Rank:
     """What one process of a training has to itself."""
 
-    device: Literal["cpu", "cuda"] = "cpu"
+    device: Device = "cpu"
     product_bytes: int = 4
     """Of a number in the format of the matrix products: 4 for fp32, 2 for bf16 and fp16."""
     num_shards: int = 1
@@ -184,7 +185,8 @@ def _step_moments(load: Load, rank: Rank, sizes: _Sizes) -> list[Memory]:
         sizes.tokens,
         sizes.length,
         rank.product_bytes,
-        own_generator=rank.device == "cpu" and not settings.compile,
+        device=rank.device,
+        compiled=settings.compile,
         checkpointing=settings.activation_checkpointing,
         lora=settings.lora if adapted else None,
         # On a card the stream is in bf16 where the products are; what isn't compiled normalizes, and keeps, a copy in fp32.
@@ -214,7 +216,7 @@ def _step_moments(load: Load, rank: Rank, sizes: _Sizes) -> list[Memory]:
             weights=sizes.weights,
             gradients=shards * sizes.gradients,
             logits=sizes.room,
-            update=update_bytes(config, settings, rank) // sizes.split,
+            update=update_bytes(config, settings, rank, 0 if adapted else _largest_parameter(config)) // sizes.split,
         ),
     ]
 
@@ -267,9 +269,10 @@ def _reading(load: Load, rank: Rank, room: int, num_tokens: int) -> dict[str, in
     num_tokens = num_tokens or rank.num_readers * at_once
     readers, read = min(rank.num_readers, math.ceil(num_tokens / at_once)), min(at_once, num_tokens)
     held = HELD_IN_READING if rank.keeps_freed else 1.0
+    activations = inference_activation_bytes(config, read, length, device=rank.device)
     return {
-        "activations": round(held * readers * inference_activation_bytes(config, read)),
-        "logits": round(held * readers * validation_logits_bytes(config, read)) + room,
+        "activations": round(held * readers * activations),
+        "logits": round(held * readers * validation_logits_bytes(config, read, rank.device)) + room,
         "cache": cache_bytes(config, 1, min(load.sample_tokens, config.max_seq_len)),
     }
 
@@ -280,18 +283,25 @@ def rows_at_once(settings: TrainingSettings, world_size: int = 1) -> int:
 
 
 def logits_bytes(config: TransformerConfig, num_predicted: int, rank: Rank, learns_projection: bool = True) -> int:
-    """What the loss of so many tokens takes: some logits at a time in fp32 and in the products' format, on a card in that alone, and the
-    gradients that are made with them, of the hidden states and of the output projection."""
+    """What the loss of so many tokens takes: some logits at a time in fp32 and in the products' format, on a GPU in that alone, and the
+    gradients that are made with them, of the hidden states and of the output projection. Only NVIDIA's and AMD's cards have the kernel that
+    keeps logarithms to itself; elsewhere they lie beside the logits, and so do these in fp32 if they are in another format."""
     every = num_predicted * config.vocab_size
     if every <= FEW_LOGITS:
         return 3 * FULL * every
     at_once = min(every, LOGITS_AT_ONCE[rank.device])
-    if rank.device == "cuda":  # in equal parts, of half as many where each has four bytes
-        most = 2 * LOGITS_AT_ONCE["cuda"] // rank.product_bytes
-        at_once = math.ceil(every / math.ceil(every / most))
     narrow = 0 if rank.product_bytes == FULL else rank.product_bytes
-    scores = (rank.product_bytes if rank.device == "cuda" else FULL + 2 * narrow) * at_once
-    gradients = FULL * config.d_model * (num_predicted + (config.vocab_size if learns_projection else 0))
+    scores, parts = (FULL + 2 * narrow) * at_once, 1
+    if rank.device != "cpu":  # in equal parts, of half as many where each has four bytes
+        parts = math.ceil(every / (2 * LOGITS_AT_ONCE[rank.device] // rank.product_bytes))
+        at_once = math.ceil(every / parts)
+        scores = rank.product_bytes * at_once
+    if rank.device == "mps":
+        scores += FULL * (2 if narrow else 1) * min(at_once, LOGARITHMS)
+    projection = (
+        min(2, parts) * config.vocab_size if learns_projection else 0
+    )  # a part's, beside the sum of those before
+    gradients = FULL * config.d_model * (num_predicted + projection)
     return scores + gradients + narrow * config.vocab_size * config.d_model
 
 
@@ -301,17 +311,20 @@ def room_bytes(config: TransformerConfig, num_predicted: int, rank: Rank) -> int
     return FULL * min(every, LOGITS_AT_ONCE["cpu"]) if rank.device == "cpu" and every > FEW_LOGITS else 0
 
 
-def validation_logits_bytes(config: TransformerConfig, num_tokens: int) -> int:
-    """Logits of some tokens, and their logarithms, where nothing is learned."""
-    return 2 * FULL * min(num_tokens * config.vocab_size, VALIDATION_LOGITS)
+def validation_logits_bytes(config: TransformerConfig, num_tokens: int, device: Device = "cpu") -> int:
+    """Logits of some tokens, where nothing is learned: a slice of them, while those of the slice before are still there."""
+    return FULL * min(num_tokens * config.vocab_size, 2 * VALIDATION_LOGITS[device])
 
 
-def update_bytes(config: TransformerConfig, settings: TrainingSettings, rank: Rank) -> int:
-    """What Muon makes on its way: every matrix's new momentum and update, and, in stacks, what is orthogonalized. AdamW is fused."""
+def update_bytes(config: TransformerConfig, settings: TrainingSettings, rank: Rank, largest: int = 0) -> int:
+    """What the optimizer makes on its way. Muon: every matrix's new momentum and update, and, in stacks, what is orthogonalized. AdamW,
+    before it: nothing where it is fused, which it isn't on Apple's GPUs; there two copies of the parameter that it is at, of which
+    `largest` is the largest's size."""
+    adamw = 2 * FULL * largest if rank.device == "mps" else 0
     if settings.optimizer != "muon":
-        return 0
+        return adamw
     matrices = _matrix_parameters(config)
-    return 2 * FULL * matrices + 3 * rank.product_bytes * matrices // 2
+    return max(adamw, 2 * FULL * matrices + 3 * rank.product_bytes * matrices // 2)
 
 
 def cache_bytes(config: TransformerConfig, num_rows: int, num_tokens: int, number_bytes: int = FULL) -> int:
@@ -343,5 +356,8 @@ def _gathered(config: TransformerConfig) -> int:
 def _message_bytes(config: TransformerConfig, trained: int) -> int:
     """Gradients of several processes are summed some at a time (training/ranks.py): copies of a message's worth, or of the last that made
     it full."""
-    largest = config.d_model * max(config.vocab_size, config.d_ff * (2 if config.gated else 1))
-    return FULL * min(trained, MESSAGE // FULL + largest)
+    return FULL * min(trained, MESSAGE // FULL + _largest_parameter(config))
+
+
+def _largest_parameter(config: TransformerConfig) -> int:
+    return config.d_model * max(config.vocab_size, config.d_ff * (2 if config.gated else 1))

@@ -16,14 +16,17 @@ class StoppedAtOnce(BaseException):
 
 
 class StopRequest:
-    """While the block lasts, the first SIGINT, SIGTERM or SIGHUP is noted; a second one ends the program at once.
+    """While the block lasts, the first SIGINT, SIGTERM or SIGHUP is noted; a second one ends the program at once, with its own status.
 
+    One that nobody has heeded by the end of the block, since it came in the last step, is raised again for whoever listens outside.
     Where a launcher started this process a second SIGTERM is nothing new: whoever signals them all, as systemd does, signals the launcher
     too, which hands it on.
     """
 
     def __init__(self) -> None:
         self.received: signal.Signals | None = None
+        self.heeded = False
+        """Whether work has ended for it."""
         self._leaves_at_once = False
         self.previous: dict[signal.Signals, signal._HANDLER] = {}
 
@@ -40,6 +43,8 @@ class StopRequest:
     ) -> None:
         for number, handler in self.previous.items():
             signal.signal(number, handler)
+        if kind is None and self.received is not None and not self.heeded:
+            signal.raise_signal(self.received)
 
     @contextmanager
     def at_once(self) -> Iterator[None]:
@@ -56,7 +61,7 @@ class StopRequest:
         if self.received == signal.SIGTERM == number and is_started_by_torchrun():
             return
         if self.received is not None:
-            raise KeyboardInterrupt
+            raise KeyboardInterrupt if number == signal.SIGINT else SystemExit(128 + number)
         self.received = signal.Signals(number)
         if self._leaves_at_once:
             raise StoppedAtOnce

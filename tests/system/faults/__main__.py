@@ -12,6 +12,7 @@ import json
 import os
 import random
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -20,7 +21,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from tests.system.faults import flips, kills, machine, storage
+from tests.system.faults import flips, kills, machine, signals, storage
 from tests.system.faults.ground import Ground, Summary, log_of, start, train_arguments, write_recipe
 from tests.system.faults.operations import FAULTS
 
@@ -53,6 +54,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(10**6))
     parser.add_argument("--json", type=Path, help="write the summary there, into what is there of other faults")
     chosen = parser.parse_args()
+    _hear_signals()
     can_mount = _enter_namespace()
     print(f"seed {chosen.seed}")
     memory = Path("/dev/shm")  # kills and full disks don't depend on what a disk is made of, and this one is quick
@@ -76,6 +78,13 @@ def main() -> None:
             if interrupted:
                 break
     sys.exit(failed)
+
+
+def _hear_signals() -> None:
+    """Started in the background, by a script or by nohup, we would have inherited that some are ignored, and so would every child."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
 
 
 def _add(file: Path, name: str, seed: int, summary: Summary) -> None:
@@ -148,7 +157,7 @@ def _one(name: str, ground: Ground, chosen: argparse.Namespace, can_mount: bool)
     if name == "faketime":
         return machine.clock_jumps_for_all(ground, random_, times(3), show)
     if name == "twice":
-        return machine.told_twice(ground, random_, times(25), show)
+        return signals.told_twice(ground, random_, times(25), show)
     kinds = storage.operations_of(ground)
     fault = {"full": "disk full", "operations": "kill -9"}.get(name, name)
     if fault in FAULTS:
@@ -158,7 +167,7 @@ def _one(name: str, ground: Ground, chosen: argparse.Namespace, can_mount: bool)
     if name == "oom":
         return machine.killed_for_memory(ground, random_, times(10), kinds, show)
     if name == "term":
-        return machine.told_to_stop(ground, random_, kinds, share, show, 0 if short else times(5))
+        return signals.told_to_stop(ground, random_, kinds, share, show, 0 if short else times(5))
     return flips.flipped_bytes(ground, random_, times(8), short, show)
 
 

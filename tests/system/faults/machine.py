@@ -1,24 +1,21 @@
-"""A machine that misbehaves: clocks that jump, memory that is gone, and a scheduler that wants its node back."""
+"""A machine that misbehaves: clocks that jump, and memory that is gone."""
 
 from __future__ import annotations
 
 import datetime
-import importlib
-import itertools
 import os
 import random
 import resource
 import shutil
 import signal
-import threading
 import time
 import types
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
 
 from tests.system.faults.ground import (
+    Child,
     FaultError,
     Ground,
     Summary,
@@ -30,13 +27,14 @@ from tests.system.faults.ground import (
     require_same,
     start,
     train_arguments,
-    wait_until,
 )
 from tests.system.faults.operations import at_operation
 
+from groundup.run.directory import RunDirectory
+from groundup.run.files import write_atomic
+from groundup.run.records import read_records
+
 Show = Callable[[str], None]
-GRACE = 10.0
-"""Seconds that a scheduler leaves between SIGTERM and SIGKILL, at the least."""
 
 
 # Clocks.
@@ -105,6 +103,7 @@ def clock_jumps(ground: Ground, random_: random.Random, times: int, kinds: dict[
                 require(code in (-9, 143, 0, -15), f"it ended with {code}: {child.said()[-500:]}")
                 shift_files(run, hours)
                 require_readable(run)
+                require_true_durations(run)
                 summary.count(f"{fault}: ended with {code}")
                 summary.times += 1
             finish_run(ground, run, stopped=True)
@@ -131,37 +130,67 @@ def _operations_left(ground: Ground, run: Path, operation: int, kinds: dict[str,
     return lines.index("rename .writing-model") + 1 + operation - kinds["rename .writing-model"][0]
 
 
-FAKETIME = Path("/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1")
-
-
 def clock_jumps_for_all(ground: Ground, random_: random.Random, times: int, show: Show) -> Summary:
-    """The same by libfaketime, for the real command: every clock of the day of the whole process is off."""
+    """The same by libfaketime, for the real command: every clock of the day of the whole process is off, and jumps in its midst."""
     summary = Summary("the clock jumps, by libfaketime")
-    if not FAKETIME.is_file():
+    library = next(Path("/usr/lib").glob("*/faketime/libfaketime.so.1"), None)
+    if library is None:
         summary.skipped = "libfaketime isn't installed"
         return summary
     for number in range(times):
         run = ground.folder / f"faketime-{number}"
-        jumps = [f"{random_.choice('+-')}{random_.randint(2, 2000)}h" for _ in range(3)]
+        jumps = [f"{random_.choice('+-')}{random_.randint(2, 2000)}h" for _ in range(6)]
         try:
-            for jump, wait in zip(jumps, (True, True, False), strict=True):
-                environment = {"LD_PRELOAD": str(FAKETIME), "FAKETIME": jump, "FAKETIME_DONT_FAKE_MONOTONIC": "1"}
-                child = start(train_arguments(ground, run, True), log_of(run), environment, real=True)
-                if wait:
-                    deadline = time.monotonic() + 60
-                    while child.alive() and "step" not in child.said() and time.monotonic() < deadline:
-                        time.sleep(0.01)
-                    child.signal(random_.choice((signal.SIGKILL, signal.SIGTERM)))
-                code = child.wait()
-                require("Traceback" not in child.said(), child.said()[-1000:])
-                require(code in ((-9, 143, 0) if wait else (0,)), f"it ended with {code}: {child.said()[-500:]}")
+            for before, after, ending in zip(jumps[::2], jumps[1::2], ("kill -9", "SIGTERM", "the end"), strict=True):
+                child = _start_with_clock(ground, run, library, before)
+                deadline = time.monotonic() + 60
+                while child.alive() and "step" not in child.said() and time.monotonic() < deadline:
+                    time.sleep(0.01)
+                set_clock(ground, after)
+                if ending != "the end":
+                    time.sleep(random_.random() * 0.2)
+                    child.signal(signal.SIGKILL if ending == "kill -9" else signal.SIGTERM)
+                code, said = child.wait(), child.said()
+                require("Traceback" not in said, said[-1000:])
+                allowed = {"kill -9": (-9, 0), "SIGTERM": (143, -15, 0), "the end": (0,)}[ending]
+                require(code in allowed, f"it ended with {code}: {said[-500:]}")
+                summary.count(f"{ending}: ended with {code}")
                 require_readable(run)
+                require_true_durations(run)
                 summary.times += 1
             require_same(run, ground.whole, stopped=True)
         except FaultError as error:
             summary.failures.append(f"{jumps}: {error}")
         show(f"{number + 1}/{times} runs, {len(summary.failures)} failures")
     return summary
+
+
+def _start_with_clock(ground: Ground, run: Path, library: Path, offset: str) -> Child:
+    """The real command, whose clock is that which `set_clock` sets, again and again."""
+    set_clock(ground, offset)
+    environment = {
+        "LD_PRELOAD": str(library),
+        "FAKETIME_TIMESTAMP_FILE": str(ground.folder / "clock"),
+        "FAKETIME_NO_CACHE": "1",
+        "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+    }
+    return start(train_arguments(ground, run, True), log_of(run), environment, real=True)
+
+
+def set_clock(ground: Ground, offset: str) -> None:
+    """Of whoever was started with that clock: so many hours off, such as +5h."""
+    write_atomic(ground.folder / "clock", f"{offset}\n")
+
+
+LONGEST = 3600.0
+"""Seconds that nothing here takes."""
+
+
+def require_true_durations(run: Path) -> None:
+    """No clock's jump is in what the run says that anything took, or will take."""
+    plan = RunDirectory(run).manifest().get("plan", {}).values() if RunDirectory(run).started else ()
+    told = [one["seconds"] for one in (*read_records(run / "metrics.jsonl"), *plan) if "seconds" in one]
+    require(all(0 <= seconds < LONGEST for seconds in told), f"seconds that were not: {told}")
 
 
 # Memory.
@@ -283,134 +312,3 @@ def limit_memory(megabytes: int) -> None:
     """Called in a child: it may take so much more than it has."""
     now = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
     resource.setrlimit(resource.RLIMIT_AS, (now + (megabytes << 20),) * 2)
-
-
-# Signals.
-
-
-def told_to_stop(
-    ground: Ground, random_: random.Random, kinds: dict[str, list[int]], share: float, show: Show, real: int = 0
-) -> Summary:
-    """SIGTERM before each kind of change to a file, and at moments in the midst of each phase; SIGKILL would come 10 s later."""
-    summary = Summary("SIGTERM, ten seconds before SIGKILL")
-    chosen = sorted(kinds) if share == 1 else random_.sample(sorted(kinds), max(1, round(share * len(kinds))))
-    phases = [phase for phase in PHASES for _ in range(max(1, round(len(chosen) / len(PHASES))))]
-    planned = [*chosen, *phases, *(["real"] * real)]
-    for number, kind in enumerate(planned):
-        run = ground.folder / f"term-{number}"
-        operation = random_.choice(kinds.get(kind, [1]))
-        try:
-            if kind in kinds:
-                child = start(
-                    train_arguments(ground, run),
-                    log_of(run),
-                    None,
-                    False,
-                    at_operation,
-                    str(run),
-                    operation,
-                    "SIGTERM",
-                    "",
-                )
-                began = time.monotonic()
-            elif kind in PHASES:
-                operation, delay = random_.randint(1, PHASES[kind][2]), random_.random() * 20
-                arguments = (kind, operation, delay, int(signal.SIGTERM))
-                child = start(train_arguments(ground, run), log_of(run), None, False, signal_in_phase, *arguments)
-                began = time.monotonic()
-            else:
-                child = start(train_arguments(ground, run), log_of(run), real=True)
-                wait_until(run.exists, child)
-                time.sleep(random_.random() * ground.seconds)
-                began = time.monotonic()
-                child.signal(signal.SIGTERM)
-            _end_within(child, GRACE, began, kind != "real", ground.seconds)
-            code = child.wait()
-            summary.times += 1
-            said = child.said()
-            require("Traceback" not in said, said[-1500:])
-            require(code in (143, -15, 0), f"it ended with {code}: {said[-500:]}")
-            summary.count({143: "stopped and saved", -15: "ended at once, with no step to save", 0: "was done"}[code])
-            require_readable(run)
-            if code == 143:
-                _require_nothing_lost(run, said)
-            finish_run(ground, run, stopped=True)
-        except FaultError as error:
-            summary.failures.append(f"{kind} ({operation}): {error}")
-        shutil.rmtree(run, ignore_errors=True)
-        show(f"{number + 1}/{len(planned)}, {len(summary.failures)} failures")
-    return summary
-
-
-PHASES = {
-    "data": ("groundup.recipe.train", "prepare_recipe", 1),
-    "a step": ("groundup.training.loop", "take_step", 20),
-    "validation and samples": ("groundup.training.between_steps", "_evaluate_here", 4),
-    "saving": ("groundup.training.loop", "save", 8),
-    "the last measurement": ("groundup.recipe.train", "finish", 1),
-    "the page": ("groundup.recipe.train", "write_report", 1),
-}
-
-
-def signal_in_phase(phase: str, call: int, milliseconds: float, number: int) -> None:
-    """Called in a child: some milliseconds into the `call`-th call of what a phase is, the child gets a signal."""
-    place, name, _ = PHASES[phase]
-    module = importlib.import_module(place)
-    function, calls = getattr(module, name), itertools.count(1)
-
-    def called(*arguments: Any, **named: Any) -> Any:
-        if next(calls) == call:
-            threading.Timer(milliseconds / 1000, os.kill, (os.getpid(), number)).start()
-        return function(*arguments, **named)
-
-    setattr(module, name, called)
-
-
-def _end_within(child: object, grace: float, began: float, from_start: bool, whole: float) -> None:
-    limit = began + grace + (whole if from_start else 0)
-    while child.alive():  # type: ignore[attr-defined]
-        if time.monotonic() > limit:
-            child.signal(signal.SIGKILL)  # type: ignore[attr-defined]
-            raise FaultError(f"it had not ended after {grace:.0f} s")
-        time.sleep(0.005)
-
-
-def _require_nothing_lost(run: Path, said: str) -> None:
-    """The step that was reached is the one that was saved."""
-    from groundup.run.checkpoints import list_checkpoints, step_of
-    from groundup.run.records import read_records
-
-    reached = max((record["step"] for record in read_records(run / "metrics.jsonl")), default=0)
-    saved = [step_of(path) for path in list_checkpoints(run)]
-    told = "stopped and saved in" if saved else "stopped before there was a step to save"
-    require(told in said, f"it does not say how it stopped: {said[-500:]}")
-    if reached:  # before the first step there is nothing to keep
-        require(saved and saved[-1] == reached, f"step {reached} was reached, and {saved[-1:]} saved")
-
-
-def told_twice(ground: Ground, random_: random.Random, times: int, show: Show) -> Summary:
-    """A second signal, a moment after the first: it ends at once, and what was saved is whole."""
-    summary = Summary("SIGTERM twice")
-    for number in range(times):
-        run = ground.folder / f"twice-{number}"
-        first, second = random_.choice(
-            ((signal.SIGTERM, signal.SIGTERM), (signal.SIGINT, signal.SIGTERM), (signal.SIGINT, signal.SIGINT))
-        )
-        child = start(train_arguments(ground, run), log_of(run))
-        time.sleep(random_.random() * ground.seconds)
-        child.signal(first)
-        time.sleep(random_.choice((0.0, random_.random() * 0.01, random_.random() * 0.1)))
-        child.signal(second)
-        try:
-            code = child.wait(GRACE)
-            summary.times += 1
-            require("Traceback" not in child.said(), child.said()[-1500:])
-            require(code in (143, 130, -15, -2, 0), f"it ended with {code}: {child.said()[-500:]}")
-            summary.count(f"ended with {code}")
-            require_readable(run)
-            finish_run(ground, run, stopped=True)
-        except FaultError as error:
-            summary.failures.append(f"{first.name}, {second.name}: {error}")
-        shutil.rmtree(run, ignore_errors=True)
-        show(f"{number + 1}/{times}, {len(summary.failures)} failures")
-    return summary
