@@ -119,14 +119,19 @@ def content(kind: str, names: str, folder: Path) -> str:
 
 @functools.cache
 def run(file: Path) -> str:
-    """What a file prints, run as a program of its own, but in this process: PyTorch is loaded once for all."""
-    folder, printed = str(file.parent), io.StringIO()
+    """What a file prints, run as a program of its own, but in this process: PyTorch is loaded once for all.
+
+    As a program's, its environment variables end with it.
+    """
+    folder, printed, environment = str(file.parent), io.StringIO(), dict(os.environ)
     sys.path.insert(0, folder)  # as Python does for the program that it is given
     try:
         with contextlib.redirect_stdout(printed):
             runpy.run_path(str(file), run_name="__main__")
     finally:
         sys.path.remove(folder)
+        os.environ.clear()
+        os.environ.update(environment)
     return printed.getvalue()
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import importlib.util
 import json
+import os
 import re
 import shlex
 import subprocess
@@ -277,6 +278,24 @@ def test_stale_blocks_are_found_and_filled(chapter: Path) -> None:
     assert [str(block) for block in fill_docs.find_stale(chapter)] == [
         f"{chapter}: the output of code/roots.py is stale"
     ]
+
+
+def test_what_a_file_does_to_the_environment_ends_with_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OF_THE_READER", "there")
+    path = tmp_path / "sets.py"
+    path.write_text("import os\nos.environ['OF_A_FILE'] = 'set'\nprint(os.environ.pop('OF_THE_READER'))\n")
+    assert fill_docs.run(path) == "there\n"
+    assert (os.environ.get("OF_A_FILE"), os.environ["OF_THE_READER"]) == (None, "there")
+
+
+def test_the_plan_of_chapter_12_does_not_hang_on_what_the_reader_has_prepared(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cache = tmp_path / "a file, so that nothing can be read below it"
+    cache.touch()
+    monkeypatch.setenv("GROUNDUP_CACHE", str(cache))
+    printed = fill_docs.run.__wrapped__(DOCS / "tutorial" / "code" / "12_library.py")
+    assert "the data is not prepared on this machine" in printed
 
 
 @pytest.mark.parametrize(

@@ -257,13 +257,17 @@ def test_figures_for_people() -> None:
     assert [figure(value) for value in (None, 0.0, 1.53, 0.00021, 2.5e-7, 41000.4, 3e13)] == [
         *("–", "0.000", "1.530", "0.0002100", "2.500e-07", "41,000", "3.000e+13")
     ]
+    assert [figure(value, 2) for value in (0.254, 5.12, 99.4, 99.6, 131.4, 999.6)] == [
+        *("0.25", "5.1", "99", "100", "131", "1,000")
+    ]
     assert [duration(seconds) for seconds in (None, 0, 59.94, 59.97, 171.2, 3599.7, 84960, 187200)] == [
         *("–", "0.0 s", "59.9 s", "1 min 0 s", "2 min 51 s", "1 h 0 min", "23 h 36 min", "2 d 4 h")
     ]
-    assert [size(number) for number in (None, 1, 812, 4790123, 8e9)] == [
+    assert [size(number) for number in (None, 1, 812, 999_600, 4790123, 8e9)] == [
         "–",
         "1 byte",
         "812 bytes",
+        "1,000 kB",
         "4.79 MB",
         "8.00 GB",
     ]

@@ -55,7 +55,10 @@ def figure(value: float | None, digits: int = 4) -> str:
         return NOTHING
     if abs(value) >= 1000:
         return f"{value:,.0f}" if abs(value) < 1e12 else f"{value:.{digits - 1}e}"
-    return f"{value:.{digits - 1}e}" if 0 < abs(value) < 1e-4 else f"{value:#.{digits}g}".rstrip(".")
+    if 0 < abs(value) < 1e-4:
+        return f"{value:.{digits - 1}e}"
+    shown = f"{value:#.{digits}g}".rstrip(".")
+    return f"{value:,.0f}" if "e" in shown else shown  # 130 to two digits would be 1.3e+02
 
 
 def share(value: float | None) -> str:
