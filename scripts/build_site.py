@@ -25,6 +25,7 @@ ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
 FENCE = re.compile(r"^```.*?^```$|`[^`\n]+`", re.DOTALL | re.MULTILINE)
 FORMULA = re.compile(r"\$\$(?P<block>.+?)\$\$|(?<![\w$])\$(?P<inline>[^$\n]+?)\$(?![\w$])", re.DOTALL)
+FUNCTION = re.compile(r"<mi>(ln|log|cos)</mi>")
 LINK = re.compile(r"(\]\()([^)\s]+)(\))")
 LANGUAGES = {".py": "python", ".toml": "toml", ".json": "json", ".sh": "sh", ".cff": "yaml"}
 LARGEST_SHOWN = 60_000  # bytes of a file that is shown as a page; a larger one is copied as it is
@@ -125,14 +126,23 @@ def made_ready(page: Path, place: Path, staged: Path, shown: dict[Path, Path]) -
 
 def with_formulas(text: str) -> str:
     """TeX between dollars as MathML (Chromium, Firefox and Safari draw it without a script)."""
-    from latex2mathml.converter import convert
 
     def formula(match: re.Match[str]) -> str:
-        if match["block"]:
-            return f'<div class="formula">{convert(match["block"].strip(), display="block")}</div>'
-        return convert(match["inline"])
+        if match["block"]:  # what stands side by side goes below each other where the window is narrow
+            parts = (_mathml(part, "block") for part in match["block"].split(r"\qquad"))
+            return f'<div class="formula">{"".join(parts)}</div>'
+        return (
+            f"<span>{_mathml(match['inline'], 'inline')}</span>"  # <math> at a line's beginning would end a paragraph
+        )
 
     return FORMULA.sub(formula, text)
+
+
+def _mathml(formula: str, display: str) -> str:
+    """A formula's MathML, with a little room about functions: ln P, not lnP."""
+    from latex2mathml.converter import convert
+
+    return FUNCTION.sub(r'<mo lspace="0.17em" rspace="0.17em">\1</mo>', convert(formula.strip(), display=display))
 
 
 def _ending(target: Path) -> str:

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 from types import ModuleType
 
+import markdown  # type: ignore[import-untyped]
 import pytest
 from playwright.sync_api import sync_playwright
 from tests.browser.conftest import FLAGS
@@ -51,6 +52,22 @@ def test_formulas_are_mathml_and_code_stays_as_it_is() -> None:
         "`$x$`",
         "```sh\necho $HOME $x$\n```",
     ]
+
+
+def test_a_formula_at_a_lines_beginning_stays_in_its_paragraph() -> None:
+    page = markdown.markdown(
+        build_site.with_formulas("Here\n$c_w$ says how often $a$ comes."), extensions=["md_in_html"]
+    )
+    assert page.count("<p>") == 1
+    assert page.endswith(" comes.</p>")
+    assert page.count("<math") == 2
+
+
+def test_parts_of_a_formula_may_go_below_each_other_and_functions_have_room() -> None:
+    made = build_site.with_formulas(r"$$a = \ln 2, \qquad b = \log_2 3$$")
+    assert made.count('<math xmlns="http://www.w3.org/1998/Math/MathML" display="block">') == 2
+    assert made.count('<mo lspace="0.17em" rspace="0.17em">') == 2
+    assert "<msub><mo" in made  # the subscript stays the logarithm's
 
 
 def test_a_link_that_leads_nowhere_is_found(tmp_path: Path) -> None:

@@ -149,10 +149,23 @@ def test_reference_marks_legend_and_highlight_are_drawn() -> None:
         line_chart([Series("training", [(1, 4.0), (4, 2.1)]), Series("validation", [(4, 2.0)], "dots", 1)], chart)
     )
     labels = [text.text for text in svg.iter(SVG + "text")]
-    assert labels[-3:] == ["training", "validation", "resumed"]
-    assert {"guessing", "best 2", "4.5"} <= set(labels)  # the axis reaches up to the reference
+    assert labels[-4:] == ["training", "validation", "guessing", "resumed"]
+    assert labels.count("guessing") == 1  # in the legend alone, where it hides no point
+    assert {"best 2", "4.5"} <= set(labels)  # the axis reaches up to the reference
     assert sum(line.attrib.get("stroke-dasharray") == "1 4" for line in svg.iter(SVG + "line")) == 2  # mark and legend
     assert len(list(svg.iter(SVG + "circle"))) == 3  # the point, its ring, the legend's dot
+
+
+def test_a_reference_stands_beside_its_line_where_there_is_no_legend() -> None:
+    svg = draw([(1, 4.0), (4, 2.1)], Chart("t", "d", "step", "y", reference=(4.47, "guessing")))
+    assert "guessing" in [text.text for text in svg.iter(SVG + "text")]
+
+
+def test_a_chart_brings_its_paper_so_that_its_ink_is_read_on_a_dark_page() -> None:
+    svg = draw([(1, 1.0), (2, 2.0)], Chart("t", "d", "x", "y", width=500, height=200))
+    paper = next(element for element in svg if element.tag not in (SVG + "title", SVG + "desc"))
+    assert paper.tag == SVG + "rect"  # below all else
+    assert paper.attrib == {"width": "500", "height": "200", "style": "fill:var(--chart-paper, #ffffff)"}
 
 
 def test_a_chart_speaks_to_screen_readers_and_escapes_what_it_is_given() -> None:
@@ -175,6 +188,7 @@ def test_a_chart_speaks_to_screen_readers_and_escapes_what_it_is_given() -> None
         "svg",
         "title",
         "desc",
+        "rect",
         "line",
         "path",
         "text",

@@ -54,7 +54,7 @@ class Chart:
     y_limit: float | None = None
     """Values above this are drawn at it."""
     reference: tuple[float, str] | None = None
-    """A level y with its label, drawn as a dashed line."""
+    """A level y, drawn as a dashed line, and what the legend calls it, or its label if there is no legend."""
     marks: Sequence[float] = ()
     """Places x that get a dotted upright line…"""
     marks_name: str = ""
@@ -123,7 +123,7 @@ def line_chart(series: Sequence[Series], chart: Chart) -> str:
     y_labels = tick_labels(y_axis.ticks, chart.log_y)
     left = 30 + CHARACTER_WIDTH * max(map(len, y_labels))
     x_axis = _x_axis([x for x, _ in found], left, chart)
-    body = _frame(chart, x_axis, y_axis, y_labels)
+    body = _frame(chart, x_axis, y_axis, y_labels, has_legend)
     body += [_path(one, x_axis, y_axis) for one in series if any(y is not None for _, y in one.points)]
     if chart.highlight is not None:
         body.append(_highlight(chart.highlight, x_axis, y_axis))
@@ -168,7 +168,7 @@ def _y_axis(values: Sequence[float], top: float, chart: Chart) -> Axis:
     return Axis(low, high, bottom, top, nice_ticks(low, high, round((high - low) / step)))
 
 
-def _frame(chart: Chart, x_axis: Axis, y_axis: Axis, y_labels: Sequence[str]) -> list[str]:
+def _frame(chart: Chart, x_axis: Axis, y_axis: Axis, y_labels: Sequence[str], has_legend: bool) -> list[str]:
     """Grid, tick labels, axis titles, the reference line and the marks."""
     left, right, bottom, top = x_axis.start, x_axis.end, y_axis.start, y_axis.end
     body = []
@@ -192,10 +192,9 @@ def _frame(chart: Chart, x_axis: Axis, y_axis: Axis, y_labels: Sequence[str]) ->
     if chart.reference is not None:
         value, label = chart.reference
         y = y_axis.place(min(value, y_axis.high))
-        body += [
-            _line(left, y, right, y, INK, ' stroke-dasharray="6 4"'),
-            _text(right - 4, y + 15 if y + 20 < bottom else y - 6, label, "end", halo=True),
-        ]
+        body.append(_line(left, y, right, y, INK, ' stroke-dasharray="6 4"'))
+        if not has_legend:  # which would name it, and hides nothing
+            body.append(_text(right - 4, y + 15 if y + 20 < bottom else y - 6, label, "end", halo=True))
     return body
 
 
@@ -262,6 +261,9 @@ def _legend(series: Sequence[Series], chart: Chart, left: float) -> str:
             parts.append(f'<circle cx="{x + 9:.1f}" cy="12" r="3.2" style="fill:{color}"/>')
         parts.append(_text(x + 23, 16, one.name))
         x += 23 + CHARACTER_WIDTH * len(one.name) + 16
+    if chart.reference is not None:
+        parts += [_line(x, 12, x + 18, 12, INK, ' stroke-dasharray="6 4"'), _text(x + 23, 16, chart.reference[1])]
+        x += 23 + CHARACTER_WIDTH * len(chart.reference[1]) + 16
     if chart.marks and chart.marks_name:
         parts += [_line(x + 9, 4, x + 9, 20, INK, ' stroke-dasharray="1 4"'), _text(x + 17, 16, chart.marks_name)]
     return "".join(parts)
@@ -280,8 +282,9 @@ def _text(x: float, y: float, text: str, anchor: str = "start", extra: str = "",
 def _svg(chart: Chart, left: float, right: float, low: float, high: float, body: Sequence[str]) -> str:
     box = f"0 0 {chart.width:g} {chart.height:g}"
     plot = f'data-left="{left:.1f}" data-right="{right:.1f}" data-low="{low!r}" data-high="{high!r}"'
+    paper = f'<rect width="{chart.width:g}" height="{chart.height:g}" style="fill:{PAPER}"/>'  # on a dark page, too
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" class="chart" role="img" viewBox="{box}"'
         f' font-family="system-ui, sans-serif" font-size="{FONT_SIZE:g}" {plot} data-x-label="{escape(chart.x_label)}">'
-        f"<title>{escape(chart.title)}</title><desc>{escape(chart.description)}</desc>{''.join(body)}</svg>"
+        f"<title>{escape(chart.title)}</title><desc>{escape(chart.description)}</desc>{paper}{''.join(body)}</svg>"
     )

@@ -66,6 +66,14 @@ def _right_without_a_mask(attempt: Attempt) -> str:
             "the root is of the number of queries, and should be of K, the width of a query",
         ),
         (
+            _weighted(scores / math.sqrt(2), value),
+            "the root is of the size of the batch, and should be of K, the width of a query",
+        ),
+        (
+            _weighted((scores / 2).masked_fill(torch.ones(3, 5).triu(1) == 1, -torch.inf), value),
+            "the future is hidden, and no mask was given: what may be seen is for `mask` to say",
+        ),
+        (
             _weighted(scores, value) / 2,
             "the scaling comes too late: divide the scores by the root of K before the softmax, not the result",
         ),
@@ -92,6 +100,7 @@ def _mask_hides(attempt: Attempt) -> str:
     mistakes = [
         (weights @ value, "the mask changes nothing: add it to the scores before the softmax"),
         (_weighted(scores * mask, value), "the mask is multiplied with the scores: add it to them"),
+        (_weighted(scores - mask, value), "the mask is subtracted, and minus -inf is inf: add it to the scores"),
         (
             weights.masked_fill(hidden, 0.0) @ value,
             "the mask comes after the softmax, so the rest of each row sums to less than 1: add it before",

@@ -27,6 +27,8 @@ class _Bigrams(nn.Module):
         self.graphs = 0
 
     def forward(self, ids: Tensor) -> Tensor:
+        if ids.ndim != 2:
+            raise ValueError(f"the model wants ids (1, T), a batch of one, and got {tuple(ids.shape)}")
         self.graphs += torch.is_grad_enabled()
         return self.dropout(self.scores[ids])  # type: ignore[no-any-return]
 
@@ -57,6 +59,10 @@ def _blind(attempt: Attempt) -> str:
         (math.exp(loss / math.log(2)), "this is exp of a loss in bits: exp wants nats, the natural logarithm"),
         (2**loss, "this is 2 to the power of the loss: a loss in nats wants exp"),
         (math.exp(loss * (len(TEXTS[0]) - 1) / len(TEXTS[0])), FEWER),
+        (
+            math.exp(loss / (len(TEXTS[0]) - 1)),
+            "a mean was divided once more by the number of tokens: sum the losses (reduction='sum'), divide once",
+        ),
     ]
     otherwise = f"whoever guesses blindly among {VOCABULARY} tokens hesitates between {VOCABULARY}"
     return _hint(attempt["perplexity"](_Bigrams(0.0), [TEXTS[0]]), float(VOCABULARY), mistakes, otherwise)
@@ -74,6 +80,10 @@ def _one_text(attempt: Attempt) -> str:
             "each token is asked for the one before it: the logits at t are for the token at t + 1",
         ),
         (losses[1:].mean().exp(), "the second token is left out: only the first has nothing before it"),
+        (
+            losses[torch.tensor(text[1:]) != 0].mean().exp(),
+            "where the token 0 comes its loss is left out: it is a token like any other, and no padding",
+        ),
         (losses.sum().exp(), "this is exp of the sum: divide by the number of predicted tokens first"),
         (
             losses.exp().mean(),
@@ -89,7 +99,14 @@ def _several(attempt: Attempt) -> str:
     parts = [_losses(model, text) for text in TEXTS]
     means = torch.stack([part.mean() for part in parts])
     joined = _losses(model, [one for text in TEXTS for one in text])
+    sizes = torch.tensor([float(len(text)) for text in TEXTS])
+    filled = [_losses(model, text + [0] * (len(TEXTS[0]) - len(text))) for text in TEXTS]
     mistakes = [
+        (
+            ((means * sizes).sum() / sizes.sum()).exp(),
+            "each text's mean is weighed by its tokens: weigh it by those that are predicted, one fewer",
+        ),
+        (torch.cat(filled).mean().exp(), "shorter texts were filled up, and the filling was predicted, too"),
         (
             means.mean().exp(),
             "this is the mean of the texts' mean losses, in which a token of a short text counts more: sum all, divide once",

@@ -58,15 +58,24 @@ def _zero(attempt: Attempt) -> str:
     )
 
 
-def _kept(*places: int) -> Tensor:
+def _kept(*places: int, of: Tensor = PROBABILITIES) -> Tensor:
     kept = torch.zeros(5)
-    kept[list(places)] = PROBABILITIES[list(places)]
+    kept[list(places)] = of[list(places)]
     return kept / kept.sum()
 
 
 def _top_k(attempt: Attempt) -> str:
-    raw = _kept(1, 3) * 0.7
+    raw, hidden = _kept(1, 3) * 0.7, _kept(1, 3) == 0
     mistakes = [
+        (
+            LOGITS.masked_fill(hidden, 0.0).softmax(dim=0),
+            "a dropped score of 0 is not dropped: exp(0) is 1; before the softmax it has to become -inf",
+        ),
+        (
+            PROBABILITIES.masked_fill(hidden, -torch.inf).softmax(dim=0),
+            "the softmax was taken twice: of probabilities there is no other, what is left is divided by its sum",
+        ),
+        (_kept(1), "only those above the k-th are left: the k-th stays, too"),
         (raw, "what is left should be divided by its sum"),
         (PROBABILITIES, "top_k changes nothing"),
         (_kept(0, 4), "these are the least likely: keep the largest"),
@@ -91,7 +100,11 @@ def _top_k_too_large(attempt: Attempt) -> str:
 def _top_p(attempt: Attempt) -> str:
     mistakes = [
         (_kept(1, 3), "the token that reaches p is lost: 0.4 + 0.3 is below 0.75, so the one of 0.15 stays, too"),
-        (PROBABILITIES, "top_p changes nothing"),
+        (PROBABILITIES, "top_p changes nothing: is it looked at, and does the sum begin with the likeliest?"),
+        (
+            torch.tensor([0.4, 0.3, 0.15, 0.0, 0.0]) / 0.85,
+            "the tokens have changed places: a sorted list forgets which token each belongs to",
+        ),
         (_kept(1, 3, 2) * 0.85, "what is left should be divided by its sum"),
         (
             _kept(1),
@@ -130,6 +143,23 @@ def _together(attempt: Attempt) -> str:
     )
 
 
+def _after_temperature(attempt: Attempt) -> str:
+    tempered = torch.softmax(LOGITS / 2, dim=0)  # 0.11, 0.30, 0.18, 0.26, 0.15
+    mistakes = [
+        (
+            _kept(1, 3, of=tempered),
+            "top_p counts the probabilities from before the temperature: the temperature comes first, on the scores",
+        ),
+        (_kept(1, 3), "with top_p the temperature is forgotten"),
+    ]
+    return hint_for(
+        _run(attempt, temperature=2.0, top_p=0.6),
+        _kept(1, 3, 2, of=tempered),
+        mistakes,
+        "at a temperature of 2 the tokens have 0.11, 0.30, 0.18, 0.26 and 0.15: those of 0.30, 0.26 and 0.18 reach 0.6",
+    )
+
+
 def _inputs_stay(attempt: Attempt) -> str:
     logits = LOGITS.clone()
     attempt[WANTED](logits, 0.7, 2, 0.5)
@@ -144,5 +174,6 @@ CHECKS = (
     Check("top_p keeps the one that reaches p", _top_p),
     Check("top_p never keeps none, and 1 keeps all", _never_empty),
     Check("top_k, then top_p of what is left", _together),
+    Check("the temperature, then top_p", _after_temperature),
     Check("the scores are left as they were", _inputs_stay),
 )
