@@ -19,12 +19,12 @@ from groundup.cli.runs import runs
 from groundup.errors import DataError, SettingError
 from groundup.recipe import compose, expected_memory
 from groundup.recipe.accelerators import ACCELERATORS, EAGER, LAYER_SECONDS, RECORDED_LAYER_SECONDS, find_accelerator
-from groundup.recipe.budget import check_minutes
+from groundup.recipe.budget import check_minutes, shape_timed_here
 from groundup.recipe.expected_memory import rank_here
 from groundup.recipe.measure import measure_validation
 from groundup.recipe.measured import Measured, Reading
 from groundup.recipe.plan import time_and_memory
-from groundup.recipe.settings import load_recipe
+from groundup.recipe.settings import Recipe, load_recipe
 from groundup.recipe.shapes import find_shape, tokens_a_parameter
 from groundup.recipe.sizes import Sizes
 from groundup.run.directory import RunDirectory
@@ -256,6 +256,28 @@ def test_here_some_steps_are_taken_and_nothing_is_left(
     assert ", by steps of its own; memory " in shown
     overrides = shown.split("groundup train ")[1].split()[1:]
     load_recipe(str(tiny_recipe), overrides)  # they are settings that there are
+
+
+def test_a_network_that_takes_longer_than_was_asked_for_is_told_so(
+    tiny_recipe: Path, text_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever is found is too long for a part of a second; of an hour it leaves much. Both times it is looked for once more."""
+    monkeypatch.setattr("groundup.recipe.plan.SECONDS", 0.2)
+    speeds: list[float] = []
+
+    def shape_for(speed: float) -> dict[str, Any]:
+        speeds.append(speed)
+        return {"overrides": [], "notes": ["first"]}
+
+    def with_shape(overrides: list[str]) -> Recipe:
+        return load_recipe(str(tiny_recipe), [f"data.source={text_file}", *overrides])
+
+    short, long = (shape_timed_here(shape_for, 1.0, minutes, with_shape, tmp_path) for minutes in (1e-6, 60.0))
+    assert speeds[0] == speeds[2] == 1.0
+    assert min(speeds[1], speeds[3]) > 1e3, "what the steps reached"
+    assert short["notes"][0] == "first"
+    assert "that is more than 1e-06 minutes" in short["notes"][1]
+    assert long["notes"] == ["first"]
 
 
 def reads(monkeypatch: pytest.MonkeyPatch, command: Callable[[], object]) -> list[tuple[int, bool]]:

@@ -94,13 +94,17 @@ def shape_timed_here(
     folder: Path,
 ) -> dict[str, Any]:
     """The shape for this machine, with the time that it takes by steps of its own. Where that is more than was given, or leaves much of it,
-    the one for the speed that they reached; that is timed, too, and told as it is.
+    the one for the speed that they reached; that is timed, too, and told as it is;
+    a note says so where it is too long still.
 
     `shape_for`: the shape for so many operations a second; `with_shape`: the recipe with a shape's overrides.
     """
     shape, flops_per_second = _timed_here(shape_for(flops_per_second), with_shape, folder)
     if not USED * 60 * minutes <= shape["seconds"] <= 60 * minutes:
         shape, _ = _timed_here(shape_for(flops_per_second), with_shape, folder)
+    if shape["seconds"] > 60 * minutes:
+        longer = f"that is more than {minutes:g} minutes: steps were slower than those before; plan again when the machine is quiet"
+        shape["notes"] = [*shape["notes"], longer]
     return shape
 
 
