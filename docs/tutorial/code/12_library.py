@@ -44,6 +44,6 @@ for name, settings in {
     table[name] = memory(settings)
     print(f"{name:24}" + "".join(f"{size:13.2f}" for size in table[name].values()))
 
-assert "all in all" in told
+assert "all steps" in told
 assert table["12 rows at a time"]["activations"] < 0.3 * table["60 rows at once"]["activations"]
 assert table["each block twice"]["activations"] < 0.3 * table["60 rows at once"]["activations"]

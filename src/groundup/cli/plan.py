@@ -196,7 +196,7 @@ def _show_elsewhere(elsewhere: Mapping[str, Any]) -> None:
         f"does not fit as it is: {' '.join(elsewhere['advice'])}" if elsewhere["advice"] else "does not fit"
     )
     rows = [
-        ("all in all", duration(elsewhere["seconds"])),
+        ("all steps", duration(elsewhere["seconds"])),
         ("tokens a second", count(elsewhere["tokens_per_second"])),
         ("energy", f"{figure(elsewhere['joules'] / 3.6e6, 3)} kWh, cards alone at their {card['watts']:g} W"),
         ("fits", f"{strategy}, in {size(card['memory'])} each"),
