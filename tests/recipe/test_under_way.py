@@ -97,3 +97,4 @@ def test_a_terminal_shows_the_part_and_a_log_nothing(monkeypatch: pytest.MonkeyP
     shown = os.read(reader, 1 << 16).decode()
     os.close(reader)
     assert "counting n-grams" in shown
+    assert shown.rindex("\x1b[?25h", 0, shown.index("counting n-grams")) > shown.rindex("\x1b[?25l"), "the cursor stays"

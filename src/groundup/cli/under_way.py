@@ -31,6 +31,7 @@ def under_way() -> Iterator[Begin]:
 
     columns = TextColumn("{task.description}", markup=False), BarColumn(), TaskProgressColumn(), TimeElapsedColumn()
     with Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True), transient=True) as bar:
+        bar.console.show_cursor()  # hidden, it would stay so where SIGTERM ends the program
         yield lambda part, items: _begin(bar, part, items)
 
 

@@ -27,6 +27,7 @@ def reading_progress(sources: Sequence[Source], worth_showing: int = WORTH_SHOWI
     known = not any(compression(file.path.name) for file in files)  # packed bytes don't tell how much text there is
     columns = TextColumn("reading text"), BarColumn(), DownloadColumn(), TimeRemainingColumn()
     with Progress(*columns, console=Console(stderr=True)) as bar:
+        bar.console.show_cursor()  # hidden, it would stay so where SIGTERM ends the program
         task = bar.add_task("reading", total=total if known else None)
         yield lambda characters: bar.advance(task, characters)
 
