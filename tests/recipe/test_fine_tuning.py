@@ -303,6 +303,8 @@ def test_another_method_leaves_aside_what_the_recipe_says_for_its_own() -> None:
     same = load_recipe("domain", ["training.method=lora"])
     assert same == load_recipe("domain")
     assert same.training.learning_rate == 1e-3
+    with pytest.raises(SettingError, match="training = 5: this is a section"):
+        load_recipe("domain", {"training": 5})
 
 
 def test_steps_that_are_asked_for_count_before_epochs_that_stand_there(

@@ -150,6 +150,8 @@ def load_recipe(name: str, overrides: Iterable[str] | Mapping[str, Any] = ()) ->
     else:
         override_values = parse_overrides(Recipe, overrides)
     asked = override_values.get("training", {})
+    if not isinstance(asked, Mapping):
+        asked = {}  # `build_recipe` says what is wrong with it
     if "max_steps" in asked and "epochs" not in asked:
         override_values["training"] = {**asked, "epochs": 0.0}  # said last, it counts, whatever the file says of epochs
     of_file = file_values.get("training", {})
