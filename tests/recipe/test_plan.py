@@ -29,7 +29,8 @@ from groundup.recipe.shapes import find_shape, tokens_a_parameter
 from groundup.recipe.sizes import Sizes
 from groundup.run.directory import RunDirectory
 from groundup.tokens.tokenizer import Tokenizer
-from groundup.training.memory import Load, Rank, training_memory
+from groundup.training.memory import Load, training_memory
+from groundup.training.memory_parts import Rank
 
 GPT2 = [
     "model.preset=gpt2",

@@ -14,7 +14,8 @@ from dataclasses import dataclass, replace
 
 from groundup.model.counts import parameter_counts, training_flops
 from groundup.model.settings import TransformerConfig
-from groundup.training.memory import LARGEST_KEPT, Load, Rank, training_memory
+from groundup.training.memory import LARGEST_KEPT, Load, training_memory
+from groundup.training.memory_parts import Rank
 from groundup.training.settings import TrainingSettings
 
 TOKENS_A_PARAMETER = 20
