@@ -1,4 +1,5 @@
-"""The tables of docs/planning.md, made from results/planning.json, planning-shakespeare.json, planning-budget.json and planning-brief.json.
+"""The tables of docs/planning.md, made from results/planning.json, planning-shakespeare.json, planning-budget.json, planning-brief.json and
+shapes.json.
 
 .venv/bin/python -m benchmarks.planning.page
 """
@@ -11,6 +12,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from benchmarks.speedrun.shapes import markdown
+
 from groundup.recipe.accelerators import ACCELERATORS
 from groundup.report.pages import duration, size
 
@@ -19,13 +22,14 @@ RESULT, PAGE = ROOT / "benchmarks" / "results" / "planning.json", ROOT / "docs" 
 SHAKESPEARE = ROOT / "benchmarks" / "results" / "planning-shakespeare.json"
 BUDGET = ROOT / "benchmarks" / "results" / "planning-budget.json"
 BRIEF = ROOT / "benchmarks" / "results" / "planning-brief.json"
+SHAPES = ROOT / "benchmarks" / "results" / "shapes.json"
 SECTION = re.compile(r"(<!-- table: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
 def filled(page: str) -> str:
     """The page with its tables as the results have them."""
-    result, shakespeare, budget, brief = (
-        json.loads(path.read_text(encoding="utf-8")) for path in (RESULT, SHAKESPEARE, BUDGET, BRIEF)
+    result, shakespeare, budget, brief, shapes = (
+        json.loads(path.read_text(encoding="utf-8")) for path in (RESULT, SHAKESPEARE, BUDGET, BRIEF, SHAPES)
     )
     tables = {
         "shakespeare": lambda: shakespeare_rows(shakespeare),
@@ -33,6 +37,7 @@ def filled(page: str) -> str:
         "errors": lambda: errors(result),
         "summary": lambda: summary(result),
         "brief": lambda: brief_rows(brief),
+        "shapes": lambda: markdown(shapes["rows"]),
         "cards": cards,
     }
     return SECTION.sub(lambda match: match[1] + tables[match[2]]() + match[3], page)

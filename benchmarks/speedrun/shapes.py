@@ -20,13 +20,14 @@ from typing import Any
 import numpy as np
 import torch
 from benchmarks.command import command_line
-from benchmarks.result import at_least_one, machine, output_file
+from benchmarks.result import at_least_one, busy_cores, machine, output_file
 from benchmarks.speedrun.ladder import BASE
 from benchmarks.speedrun.runner import Rung, cost_a_step, train
 from rich.progress import track
 
 from groundup.model.counts import parameter_counts
 from groundup.model.settings import preset_config
+from groundup.report.pages import figure
 from groundup.text.cache import cache_directory
 from groundup.text.settings import DataSettings
 from groundup.text.sources import read_documents
@@ -71,7 +72,7 @@ def markdown(rows: Sequence[dict[str, Any]]) -> str:
         mark = "**" if row["loss"] == min(one["loss"] for one in rows if one["time"] == row["time"]) else ""
         lines.append(
             f"| {row['time']:,} steps | {row['shape']} | {row['parameters']:,} | {row['steps']:,} | "
-            f"{row['tokens_a_parameter']:.2g} | {mark}{row['loss']:.4f}{mark} |"
+            f"{figure(row['tokens_a_parameter'], 2)} | {mark}{row['loss']:.4f}{mark} |"
         )
     return "\n".join(lines) + "\n"
 
@@ -85,6 +86,7 @@ def main() -> None:
     parser.add_argument("--output", type=output_file)
     arguments = parser.parse_args()
     torch.set_num_threads(1)
+    busy_before = busy_cores()
     text = read_text()
     vocab_size = int(text[0].max()) + 1
     base = Rung("base", {**BASE.model, "vocab_size": vocab_size}, BASE.training)
@@ -116,13 +118,16 @@ def main() -> None:
             print(json.dumps(rows[-1]), flush=True)
     print(markdown(rows))
     if arguments.output:
-        write(arguments.output, rows)
+        write(arguments.output, busy_before, rows)
 
 
-def write(path: Path, rows: Sequence[dict[str, Any]]) -> None:
-    result = {"command": command_line("benchmarks.speedrun.shapes"), "machine": machine(0.0), "rows": list(rows)}
+def write(path: Path, busy_before: float | None, rows: Sequence[dict[str, Any]]) -> None:
+    result = {
+        "command": command_line("benchmarks.speedrun.shapes"),
+        "machine": machine(busy_before),
+        "rows": list(rows),
+    }
     path.write_text(json.dumps(result, indent=1) + "\n")
-    path.with_suffix(".md").write_text(markdown(rows))
 
 
 if __name__ == "__main__":

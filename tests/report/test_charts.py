@@ -156,9 +156,16 @@ def test_reference_marks_legend_and_highlight_are_drawn() -> None:
     assert len(list(svg.iter(SVG + "circle"))) == 3  # the point, its ring, the legend's dot
 
 
-def test_a_reference_stands_beside_its_line_where_there_is_no_legend() -> None:
-    svg = draw([(1, 4.0), (4, 2.1)], Chart("t", "d", "step", "y", reference=(4.47, "guessing")))
-    assert "guessing" in [text.text for text in svg.iter(SVG + "text")]
+@pytest.mark.parametrize(("width", "num_series", "beside"), [(720, 2, False), (720, 1, True), (200, 2, True)])
+def test_a_reference_stands_beside_its_line_where_the_legend_has_no_room(
+    width: float, num_series: int, beside: bool
+) -> None:
+    chart = Chart("t", "d", "step", "y", reference=(4.47, "guessing"), width=width)
+    series = [Series(f"training {number}", [(1, 4.0), (4, 2.1)]) for number in range(num_series)]
+    svg = ElementTree.fromstring(line_chart(series, chart))
+    (label,) = [text for text in svg.iter(SVG + "text") if text.text == "guessing"]
+    assert (label.attrib["text-anchor"] == "end") is beside
+    assert float(label.attrib["x"]) <= width
 
 
 def test_a_chart_brings_its_paper_so_that_its_ink_is_read_on_a_dark_page() -> None:

@@ -22,23 +22,14 @@ from groundup.model.lora import add_lora
 from groundup.model.lora_settings import LoraSettings
 from groundup.model.settings import Preset, TransformerConfig, preset_config
 from groundup.model.transformer import KVCache, Transformer
-from groundup.training import activation_memory, memory
+from groundup.training import activation_memory, memory, memory_parts
 from groundup.training.activation_memory import (
     block_activation_bytes,
     inference_activation_bytes,
     training_activation_bytes,
 )
-from groundup.training.memory import (
-    HELD_IN_READING,
-    Load,
-    Rank,
-    cache_bytes,
-    logits_bytes,
-    training_memory,
-    training_moments,
-    update_bytes,
-    validation_logits_bytes,
-)
+from groundup.training.memory import HELD_IN_READING, Load, training_memory, training_moments
+from groundup.training.memory_parts import Rank, cache_bytes, logits_bytes, update_bytes, validation_logits_bytes
 from groundup.training.objectives import token_loss_on_a_gpu
 from groundup.training.objectives.language_model import FEW_LOGITS
 from groundup.training.objectives.token_loss import LOGITS_AT_ONCE
@@ -143,11 +134,11 @@ def test_weights_and_moments_are_the_optimizers_own(optimizer: str) -> None:
 
 def test_the_limits_are_those_of_the_code_that_they_are_copied_from() -> None:
     assert memory.LARGEST_KEPT == LARGE_NETWORK
-    assert memory.FEW_LOGITS == FEW_LOGITS
-    assert memory.LOGITS_AT_ONCE == {"cpu": LOGITS_AT_ONCE, "cuda": LOGITS_ON_A_GPU, "mps": LOGITS_ON_A_GPU}
-    assert memory.LOGARITHMS == LOGARITHMS
+    assert memory_parts.FEW_LOGITS == FEW_LOGITS
+    assert memory_parts.LOGITS_AT_ONCE == {"cpu": LOGITS_AT_ONCE, "cuda": LOGITS_ON_A_GPU, "mps": LOGITS_ON_A_GPU}
+    assert memory_parts.LOGARITHMS == LOGARITHMS
     on_a_gpu = sliced_scores.LOGITS_ON_A_GPU
-    assert {"cpu": sliced_scores.LOGITS_AT_ONCE, "cuda": on_a_gpu, "mps": on_a_gpu} == memory.VALIDATION_LOGITS
+    assert {"cpu": sliced_scores.LOGITS_AT_ONCE, "cuda": on_a_gpu, "mps": on_a_gpu} == memory_parts.VALIDATION_LOGITS
     assert memory.VALIDATION_TOKENS == TOKENS_AT_ONCE
     assert activation_memory.QUERIES_AT_ONCE == QUERIES_AT_ONCE
 
@@ -263,7 +254,7 @@ def test_without_a_kernel_of_its_own_the_loss_takes_its_logarithms_too(
 ) -> None:
     monkeypatch.setattr(token_loss_on_a_gpu, "LOGITS_ON_A_GPU", at_once)
     for device in ("mps", "cuda"):
-        monkeypatch.setitem(memory.LOGITS_AT_ONCE, device, at_once)
+        monkeypatch.setitem(memory_parts.LOGITS_AT_ONCE, device, at_once)
     config, tokens = preset_config("gpt2", num_layers=1, **{**SIZES, "vocab_size": 4096}), 256
     hidden, weight = torch.randn(tokens, config.d_model), torch.randn(config.vocab_size, config.d_model)
     targets, wanted = torch.zeros(tokens, dtype=torch.long), Wanted(hidden=True, weight=True, bias=False)

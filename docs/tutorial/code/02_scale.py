@@ -10,7 +10,7 @@ from torch import Tensor
 
 
 def start(width: int, scale: bool) -> tuple[float, float, float]:
-    """Random queries and keys: the scores' standard deviation, the mean largest weight, the mean slope of a weight."""
+    """Random queries and keys: the scores' standard deviation; a query's largest weight and its weights' slopes, on average."""
     torch.manual_seed(0)
     query, key = torch.randn(500, width), torch.randn(16, width)
     scores = query @ key.T / (math.sqrt(width) if scale else 1.0)  # (500, 16)

@@ -19,7 +19,7 @@ from groundup.recipe.settings import Recipe
 from groundup.recipe.shapes import Shape, find_shape, smallest_memory
 from groundup.recipe.sizes import Sizes
 from groundup.report.pages import figure, size
-from groundup.training.memory import Rank
+from groundup.training.memory_parts import Rank
 from groundup.training.parallel_settings import Strategy
 from groundup.training.settings import TrainingSettings
 

@@ -33,7 +33,8 @@ from groundup.text.catalogue import MODELS
 from groundup.text.fetch import is_fetched
 from groundup.text.remote import is_here
 from groundup.tokens.existing import find_tokenizer
-from groundup.training.memory import Load, Memory, Rank, cache_bytes, training_memory
+from groundup.training.memory import Load, Memory, training_memory
+from groundup.training.memory_parts import Rank, cache_bytes
 from groundup.training.parallel_settings import Strategy
 from groundup.training.schedules import with_steps
 from groundup.training.settings import parts_of_batch

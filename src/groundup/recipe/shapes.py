@@ -14,15 +14,16 @@ from dataclasses import dataclass, replace
 
 from groundup.model.counts import parameter_counts, training_flops
 from groundup.model.settings import TransformerConfig
-from groundup.training.memory import LARGEST_KEPT, Load, Rank, training_memory
+from groundup.training.memory import LARGEST_KEPT, Load, training_memory
+from groundup.training.memory_parts import Rank
 from groundup.training.settings import TrainingSettings
 
 TOKENS_A_PARAMETER = 20
 PARAMETERS_THERE = 4e8
 """Of the smallest network that Hoffmann et al. tell 20 tokens a parameter for."""
 GROWTH = 0.4
-"""Power of the parameters by which the tokens a parameter grow below it: from there to the best of what was trained for half a minute and
-for one and a half, 0.4 and 1.3 million parameters with 2.1 and 1.0 tokens each (docs/planning.md)."""
+"""Power of the parameters by which the tokens a parameter grow below it: from there to between the best of what was trained for half a
+minute and for one and a half, 0.4 and 1.3 million parameters with 2.1 and 1.0 tokens each (docs/planning.md)."""
 HEAD = 64
 ASPECT = 64
 """Width over depth that is aimed at; of the depths beside it those within a factor of two are looked at."""

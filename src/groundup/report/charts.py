@@ -25,6 +25,7 @@ FONT_SIZE = 12.0
 CHARACTER_WIDTH = 7.0  # a generous mean at this size, to reserve room for labels
 TOP, BOTTOM, RIGHT = 10.0, 44.0, 22.0  # room for half a tick label, the x axis, half a tick label
 LEGEND = 20.0  # and for the legend, if there are several lines
+SAMPLE, GAP = 23.0, 16.0  # of the legend: a name's sample before it, and what is free behind it
 LARGEST = 1e100  # beyond this a "measurement" is a gap: differences must not overflow
 
 
@@ -54,7 +55,7 @@ class Chart:
     y_limit: float | None = None
     """Values above this are drawn at it."""
     reference: tuple[float, str] | None = None
-    """A level y, drawn as a dashed line, and what the legend calls it, or its label if there is no legend."""
+    """A level y, drawn as a dashed line, and its name: in the legend, or beside the line where that has no room."""
     marks: Sequence[float] = ()
     """Places x that get a dotted upright line…"""
     marks_name: str = ""
@@ -123,12 +124,13 @@ def line_chart(series: Sequence[Series], chart: Chart) -> str:
     y_labels = tick_labels(y_axis.ticks, chart.log_y)
     left = 30 + CHARACTER_WIDTH * max(map(len, y_labels))
     x_axis = _x_axis([x for x, _ in found], left, chart)
-    body = _frame(chart, x_axis, y_axis, y_labels, has_legend)
+    named = has_legend and _has_room(series, chart, left)
+    body = _frame(chart, x_axis, y_axis, y_labels, named)
     body += [_path(one, x_axis, y_axis) for one in series if any(y is not None for _, y in one.points)]
     if chart.highlight is not None:
         body.append(_highlight(chart.highlight, x_axis, y_axis))
     if has_legend:
-        body.append(_legend(series, chart, left))
+        body.append(_legend(series, chart, left, named))
     return _svg(chart, x_axis.start, x_axis.end, x_axis.low, x_axis.high, body)
 
 
@@ -168,8 +170,8 @@ def _y_axis(values: Sequence[float], top: float, chart: Chart) -> Axis:
     return Axis(low, high, bottom, top, nice_ticks(low, high, round((high - low) / step)))
 
 
-def _frame(chart: Chart, x_axis: Axis, y_axis: Axis, y_labels: Sequence[str], has_legend: bool) -> list[str]:
-    """Grid, tick labels, axis titles, the reference line and the marks."""
+def _frame(chart: Chart, x_axis: Axis, y_axis: Axis, y_labels: Sequence[str], named: bool) -> list[str]:
+    """Grid, tick labels, axis titles, the marks and the reference line, with its label unless the legend names it."""
     left, right, bottom, top = x_axis.start, x_axis.end, y_axis.start, y_axis.end
     body = []
     for tick, label in zip(y_axis.ticks, y_labels, strict=True):
@@ -193,7 +195,7 @@ def _frame(chart: Chart, x_axis: Axis, y_axis: Axis, y_labels: Sequence[str], ha
         value, label = chart.reference
         y = y_axis.place(min(value, y_axis.high))
         body.append(_line(left, y, right, y, INK, ' stroke-dasharray="6 4"'))
-        if not has_legend:  # which would name it, and hides nothing
+        if not named:
             body.append(_text(right - 4, y + 15 if y + 20 < bottom else y - 6, label, "end", halo=True))
     return body
 
@@ -249,7 +251,14 @@ def _highlight(highlight: tuple[float, float, str], x_axis: Axis, y_axis: Axis) 
     )
 
 
-def _legend(series: Sequence[Series], chart: Chart, left: float) -> str:
+def _has_room(series: Sequence[Series], chart: Chart, left: float) -> bool:
+    """Whether the legend can name the reference, too: there it hides no point, as it may beside its line."""
+    others = [chart.marks_name] * bool(chart.marks) + ([chart.reference[1]] if chart.reference else [])
+    names = [*(one.name for one in series), *others]
+    return left + sum(SAMPLE + CHARACTER_WIDTH * len(name) + GAP for name in names) <= chart.width
+
+
+def _legend(series: Sequence[Series], chart: Chart, left: float, names_reference: bool) -> str:
     """A row of samples and names above the plot."""
     x, parts = left, []
     for one in series:
@@ -260,10 +269,10 @@ def _legend(series: Sequence[Series], chart: Chart, left: float) -> str:
         if one.style == "dots":
             parts.append(f'<circle cx="{x + 9:.1f}" cy="12" r="3.2" style="fill:{color}"/>')
         parts.append(_text(x + 23, 16, one.name))
-        x += 23 + CHARACTER_WIDTH * len(one.name) + 16
-    if chart.reference is not None:
+        x += SAMPLE + CHARACTER_WIDTH * len(one.name) + GAP
+    if chart.reference is not None and names_reference:
         parts += [_line(x, 12, x + 18, 12, INK, ' stroke-dasharray="6 4"'), _text(x + 23, 16, chart.reference[1])]
-        x += 23 + CHARACTER_WIDTH * len(chart.reference[1]) + 16
+        x += SAMPLE + CHARACTER_WIDTH * len(chart.reference[1]) + GAP
     if chart.marks and chart.marks_name:
         parts += [_line(x + 9, 4, x + 9, 20, INK, ' stroke-dasharray="1 4"'), _text(x + 17, 16, chart.marks_name)]
     return "".join(parts)

@@ -11,48 +11,30 @@ from functools import partial
 
 from groundup.model.counts import parameter_counts
 from groundup.model.settings import TransformerConfig
-from groundup.training.activation_memory import FULL, Device, inference_activation_bytes, training_activation_bytes
-from groundup.training.parallel_settings import Strategy
+from groundup.training.activation_memory import FULL, inference_activation_bytes, training_activation_bytes
+from groundup.training.memory_parts import (
+    Rank,
+    cache_bytes,
+    gathered_bytes,
+    largest_parameter,
+    logits_bytes,
+    matrix_parameters,
+    message_bytes,
+    optimizer_numbers,
+    room_bytes,
+    rows_at_once,
+    update_bytes,
+    validation_logits_bytes,
+)
 from groundup.training.settings import TrainingSettings
 
-LOGITS_AT_ONCE: dict[Device, int] = {"cpu": 2**24, "cuda": 2**30, "mps": 2**30}
-"""As in objectives/token_loss.py and token_loss_on_a_gpu.py: how many logits there are at a time, on a GPU of two bytes each."""
-LOGARITHMS = 2**27
-"""As in token_loss_on_a_gpu.py: of how many the logarithms are there at a time where no kernel keeps them to itself."""
-VALIDATION_LOGITS: dict[Device, int] = {"cpu": 2**18, "cuda": 2**26, "mps": 2**26}
-"""As in language_model/sliced_scores.py, which validation's losses come of."""
 LARGEST_KEPT = 30_000_000
 """As `LARGE_NETWORK` in training/step.py: parameters up to which the C library keeps what is freed."""
 HELD_IN_STEPS, HELD_IN_READING = 1.8, 1.1
 """How many times as much as is in use at once is held where the C library keeps what is freed: chosen by eleven shapes, none of them among
 those that plans are held to (`python -m benchmarks.planning.run --fitted-on`)."""
-FEW_LOGITS = 2**18
-"""As in objectives/language_model.py: up to so many are made all at once."""
 VALIDATION_TOKENS = 2**14
 """As in language_model/token_losses.py: at most so many tokens are read at once where nothing is learned."""
-MESSAGE = 25 * 2**20
-"""Bytes of gradients that travel at once, about."""
-
-
-@dataclass(frozen=True)
-class Rank:
-    """What one process of a training has to itself."""
-
-    device: Device = "cpu"
-    product_bytes: int = 4
-    """Of a number in the format of the matrix products: 4 for fp32, 2 for bf16 and fp16."""
-    num_shards: int = 1
-    """Into how many threads' parts the rows go, each with gradients of its own (`training.shards.num_shards`)."""
-    num_readers: int = 1
-    """How many threads read validation's windows side by side."""
-    strategy: Strategy = "single"
-    world_size: int = 1
-    """How many processes share the batch, and under `fsdp` the weights, too."""
-    keeps_freed: bool = False
-    """Whether the C library keeps what is freed, as it does for a small network on a CPU (`device.keep_freed_memory`): then more is held
-    than is in use at once, as blocks of other sizes leave holes."""
-    libraries: int = 0
-    """Bytes that Python, PyTorch and the device's runtime take before there is a network."""
 
 
 @dataclass(frozen=True)
@@ -155,7 +137,7 @@ def _sizes(load: Load, rank: Rank) -> _Sizes:
     parameters, narrow = parameter_counts(config)["total"], load.adapter_parameters or 0
     trained = narrow if adapted else parameters
     split = rank.world_size if rank.strategy == "fsdp" else 1
-    whole = _gathered(config) if split > 1 else 0
+    whole = gathered_bytes(config) if split > 1 else 0
     return _Sizes(
         shards=shards,
         tokens=tokens,
@@ -165,7 +147,7 @@ def _sizes(load: Load, rank: Rank) -> _Sizes:
         split=split,
         weights=FULL * (parameters + narrow) // split + whole,
         gradients=FULL * trained // split + (0 if adapted else whole),
-        optimizer=FULL * _optimizer_numbers(config, settings, trained) // split,
+        optimizer=FULL * optimizer_numbers(config, settings, trained) // split,
         room=shards * room_bytes(config, predicted, rank),
     )
 
@@ -175,9 +157,9 @@ def _step_moments(load: Load, rank: Rank, sizes: _Sizes) -> list[Memory]:
     config, settings, adapted, shards = load.config, load.settings, load.adapter_parameters is not None, sizes.shards
     # Of weights that are gathered for a block and forgotten, too, autograd keeps the copies that its products read; of a block that is
     # computed twice until its end.
-    copied = _matrix_parameters(config) // (config.num_layers if settings.activation_checkpointing else 1)
+    copied = matrix_parameters(config) // (config.num_layers if settings.activation_checkpointing else 1)
     copies = 0 if rank.product_bytes == FULL else rank.product_bytes * copied
-    message = _message_bytes(config, sizes.trained) if rank.strategy == "ddp" and rank.world_size > 1 else 0
+    message = message_bytes(config, sizes.trained) if rank.strategy == "ddp" and rank.world_size > 1 else 0
     embedding = FULL * config.vocab_size * config.d_model if config.tie_embeddings and not adapted else 0
     narrow_stream = rank.device == "cuda" and settings.compile and settings.precision != "fp16"
     activations = training_activation_bytes(
@@ -216,7 +198,7 @@ def _step_moments(load: Load, rank: Rank, sizes: _Sizes) -> list[Memory]:
             weights=sizes.weights,
             gradients=shards * sizes.gradients,
             logits=sizes.room,
-            update=update_bytes(config, settings, rank, 0 if adapted else _largest_parameter(config)) // sizes.split,
+            update=update_bytes(config, settings, rank, 0 if adapted else largest_parameter(config)) // sizes.split,
         ),
     ]
 
@@ -275,89 +257,3 @@ def _reading(load: Load, rank: Rank, room: int, num_tokens: int) -> dict[str, in
         "logits": round(held * readers * validation_logits_bytes(config, read, rank.device)) + room,
         "cache": cache_bytes(config, 1, min(load.sample_tokens, config.max_seq_len)),
     }
-
-
-def rows_at_once(settings: TrainingSettings, world_size: int = 1) -> int:
-    """How many rows of a batch one rank reads at once."""
-    return math.ceil(settings.batch_size / settings.accumulation_steps / world_size)
-
-
-def logits_bytes(config: TransformerConfig, num_predicted: int, rank: Rank, learns_projection: bool = True) -> int:
-    """What the loss of so many tokens takes: some logits at a time in fp32 and in the products' format, on a GPU in that alone, and the
-    gradients that are made with them, of the hidden states and of the output projection. Only NVIDIA's and AMD's cards have the kernel that
-    keeps logarithms to itself; elsewhere they lie beside the logits, and so do these in fp32 if they are in another format."""
-    every = num_predicted * config.vocab_size
-    if every <= FEW_LOGITS:
-        return 3 * FULL * every
-    at_once = min(every, LOGITS_AT_ONCE[rank.device])
-    narrow = 0 if rank.product_bytes == FULL else rank.product_bytes
-    scores, parts = (FULL + 2 * narrow) * at_once, 1
-    if rank.device != "cpu":  # in equal parts, of half as many where each has four bytes
-        parts = math.ceil(every / (2 * LOGITS_AT_ONCE[rank.device] // rank.product_bytes))
-        at_once = math.ceil(every / parts)
-        scores = rank.product_bytes * at_once
-    if rank.device == "mps":
-        scores += FULL * (2 if narrow else 1) * min(at_once, LOGARITHMS)
-    projection = (
-        min(2, parts) * config.vocab_size if learns_projection else 0
-    )  # a part's, beside the sum of those before
-    gradients = FULL * config.d_model * (num_predicted + projection)
-    return scores + gradients + narrow * config.vocab_size * config.d_model
-
-
-def room_bytes(config: TransformerConfig, num_predicted: int, rank: Rank) -> int:
-    """The room for logits that each thread keeps from one step to the next, on a CPU."""
-    every = num_predicted * config.vocab_size
-    return FULL * min(every, LOGITS_AT_ONCE["cpu"]) if rank.device == "cpu" and every > FEW_LOGITS else 0
-
-
-def validation_logits_bytes(config: TransformerConfig, num_tokens: int, device: Device = "cpu") -> int:
-    """Logits of some tokens, where nothing is learned: a slice of them, while those of the slice before are still there."""
-    return FULL * min(num_tokens * config.vocab_size, 2 * VALIDATION_LOGITS[device])
-
-
-def update_bytes(config: TransformerConfig, settings: TrainingSettings, rank: Rank, largest: int = 0) -> int:
-    """What the optimizer makes on its way. Muon: every matrix's new momentum and update, and, in stacks, what is orthogonalized. AdamW,
-    before it: nothing where it is fused, which it isn't on Apple's GPUs; there two copies of the parameter that it is at, of which
-    `largest` is the largest's size."""
-    adamw = 2 * FULL * largest if rank.device == "mps" else 0
-    if settings.optimizer != "muon":
-        return adamw
-    matrices = _matrix_parameters(config)
-    return max(adamw, 2 * FULL * matrices + 3 * rank.product_bytes * matrices // 2)
-
-
-def cache_bytes(config: TransformerConfig, num_rows: int, num_tokens: int, number_bytes: int = FULL) -> int:
-    """Keys and values of so many texts of so many tokens."""
-    return 2 * number_bytes * config.num_layers * config.num_kv_heads * config.head_dim * num_rows * num_tokens
-
-
-def _matrix_parameters(config: TransformerConfig) -> int:
-    """Those of the blocks' matrices, which Muon trains."""
-    query, key_value = config.num_heads * config.head_dim, config.num_kv_heads * config.head_dim
-    attention = config.d_model * (2 * query + 2 * key_value)
-    return config.num_layers * (attention + config.d_model * config.d_ff * (3 if config.gated else 2))
-
-
-def _optimizer_numbers(config: TransformerConfig, settings: TrainingSettings, trained: int) -> int:
-    """Of AdamW two for each parameter, of Muon one."""
-    if settings.optimizer != "muon" or settings.method == "lora":
-        return 2 * trained
-    return 2 * trained - _matrix_parameters(config)
-
-
-def _gathered(config: TransformerConfig) -> int:
-    """Under `fully_shard` the weights of two blocks, one at work and one on its way, and all outside of the blocks, are whole for a
-    moment; they travel in fp32."""
-    outside = (1 if config.tie_embeddings else 2) * config.vocab_size * config.d_model
-    return FULL * (2 * _matrix_parameters(config) // config.num_layers + outside)
-
-
-def _message_bytes(config: TransformerConfig, trained: int) -> int:
-    """Gradients of several processes are summed some at a time (training/ranks.py): copies of a message's worth, or of the last that made
-    it full."""
-    return FULL * min(trained, MESSAGE // FULL + _largest_parameter(config))
-
-
-def _largest_parameter(config: TransformerConfig) -> int:
-    return config.d_model * max(config.vocab_size, config.d_ff * (2 if config.gated else 1))
