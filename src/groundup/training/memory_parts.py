@@ -64,10 +64,8 @@ def logits_bytes(config: TransformerConfig, num_predicted: int, rank: Rank, lear
         scores = rank.product_bytes * at_once
     if rank.device == "mps":
         scores += FULL * (2 if narrow else 1) * min(at_once, LOGARITHMS)
-    projection = (
-        min(2, parts) * config.vocab_size if learns_projection else 0
-    )  # a part's, beside the sum of those before
-    gradients = FULL * config.d_model * (num_predicted + projection)
+    num_projections = min(2, parts) if learns_projection else 0  # a part's, beside the sum of those before
+    gradients = FULL * config.d_model * (num_predicted + num_projections * config.vocab_size)
     return scores + gradients + narrow * config.vocab_size * config.d_model
 
 
