@@ -18,7 +18,7 @@ from groundup.recipe.plan import find_sizes, plan_here
 from groundup.recipe.settings import Recipe
 from groundup.recipe.shapes import Shape, find_shape, smallest_memory
 from groundup.recipe.sizes import Sizes
-from groundup.report.pages import figure, size
+from groundup.report.pages import duration, figure, size
 from groundup.training.memory_parts import Rank
 from groundup.training.parallel_settings import Strategy
 from groundup.training.settings import TrainingSettings
@@ -103,7 +103,7 @@ def shape_timed_here(
     if not USED * 60 * minutes <= shape["seconds"] <= 60 * minutes:
         shape, _ = _timed_here(shape_for(flops_per_second), with_shape, folder)
     if shape["seconds"] > 60 * minutes:
-        longer = f"that is more than {minutes:g} minutes: steps were slower than those before; plan again when the machine is quiet"
+        longer = f"that is more than {duration(60 * minutes)}: steps were slower than those before; plan again when the machine is quiet"
         shape["notes"] = [*shape["notes"], longer]
     return shape
 
