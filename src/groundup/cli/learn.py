@@ -113,7 +113,7 @@ def check(
 
         print(json.dumps({"right": all_right, "exercises": told}, ensure_ascii=False))
     elif all_right:
-        print("All of it is right. " + ("What else there is:  groundup learn list" if name else ""))
+        print("All of it is right." + (" What else there is:  groundup learn list" if name else ""))
     if not all_right:
         raise typer.Exit(1)
 
