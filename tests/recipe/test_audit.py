@@ -176,6 +176,24 @@ def test_what_was_scrubbed_before_the_run_read_it_is_told_too(
     assert (mail["scrubbed"], mail["in_training_text"], mail["came_out"]) == (2, 0, None)
 
 
+def test_what_two_audits_read_is_warned_of_once(planted: Path) -> None:
+    """With canaries one reads the text with them, another without."""
+    few = read_audit_settings(
+        None,
+        [
+            "memorization.samples=1",
+            "memorization.sample_tokens=5",
+            "memorization.rows=20",
+            "memorization.prefix_tokens=[10]",
+            "memorization.suffix_tokens=10",
+        ],
+    )
+    said = list[str]()
+    audit(planted, ["extraction", "personal_data"], few, say=said.append)
+    assert [line for line in said if line.startswith("warning: what was held out is another part of the text")]
+    assert len(said) == len(set(said))
+
+
 def test_the_command_prints_what_it_keeps(planted: Path) -> None:
     names = "extraction,membership,personal_data"
     told = [

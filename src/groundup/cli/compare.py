@@ -5,12 +5,15 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from groundup.cli.loading import loading
 from groundup.errors import MissingExtraError, SettingError
+
+if TYPE_CHECKING:
+    from rich.table import Table
 
 
 def compare(
@@ -103,14 +106,12 @@ def _print(figures: Mapping[str, Any], as_json: bool) -> None:
         return
     from rich.table import Table
 
-    from groundup.cli.tables import print_table
-
     raters = ", ".join(f"{name} {count}" for name, count in figures["raters"].items())
     counts = ", ".join(_counted(figures[name], name[:-1]) for name in ("pairs", "prompts"))
     print(f"{_counted(figures['ratings'], 'rating')} of {counts}; by {raters}")
     if figures["identical_pairs"]:
         print(f"{_counted(figures['identical_pairs'], 'more pair')} with the same answer twice, shown to nobody")
-    table = Table(box=None, title="how often preferred", title_justify="left")
+    table = Table(box=None)
     for column in ("a", "b", "a preferred", "b preferred", "ties", "share of a (95 %)", "p", "p (Holm)"):
         table.add_column(column, justify="left" if column in ("a", "b") else "right")
     for one in figures["preferences"]:
@@ -118,34 +119,29 @@ def _print(figures: Mapping[str, Any], as_json: bool) -> None:
         table.add_row(
             one["a"], one["b"], *votes, _interval(one["share_a"], 100, " %"), f"{one['p']:.3g}", f"{one['p_holm']:.3g}"
         )
-    print_table(table)
-    table = Table(
-        box=None, title="strength (Bradley-Terry), as the share of wins against an average one", title_justify="left"
-    )
+    _print_titled("how often preferred", table)
+    table = Table(box=None)
     for column in ("model", "strength (95 %)"):
         table.add_column(column, justify="left" if column == "model" else "right")
     for one in figures["strengths"]:
         table.add_row(one["model"], _interval(one["strength"], 100, " %"))
-    print_table(table)
-    table = Table(
-        box=None,
-        title="scores from 1 to 5 (95 %), and how far raters agree (Krippendorff's alpha)",
-        title_justify="left",
-    )
+    _print_titled("strength (Bradley-Terry), as the share of wins against an average one", table)
+    table = Table(box=None)
     for column in ("", *figures["models"], "alpha"):
         table.add_column(column, justify="right" if column else "left")
     for name, of in figures["scores"].items():
         values = [_interval(of[model], 1, "") if model in of else "" for model in figures["models"]]
         table.add_row(name, *values, _alpha(figures["agreement"]["scores"][name]))
     table.add_row("preference", *[""] * len(figures["models"]), _alpha(figures["agreement"]["preference"]))
-    print_table(table)
-    table = Table(box=None, title="difference of scores, a less b (95 %)", title_justify="left")
+    _print_titled("scores from 1 to 5 (95 %), and how far raters agree (Krippendorff's alpha)", table)
+    table = Table(box=None)
     for column in ("", "a", "b", "difference", "p", "p (Holm)"):
         table.add_column(column, justify="left" if column in ("", "a", "b") else "right")
     for one in figures["score_differences"]:
         p_values = [f"{one[name]:.3g}" for name in ("p", "p_holm")]
         table.add_row(one["criterion"], one["a"], one["b"], _interval(one["difference"], 1, ""), *p_values)
-    print_table(table)
+    _print_titled("difference of scores, a less b (95 %)", table)
+    print()
     if "reason" in figures["agreement"]:
         print(f"agreement: {figures['agreement']['reason']}")
     if figures["left_chosen"]:
@@ -153,6 +149,14 @@ def _print(figures: Mapping[str, Any], as_json: bool) -> None:
             f"the left answer was chosen {_interval(figures['left_chosen'], 100, ' %')} of the times that one was; 50 % is no bias"
         )
     print(figures["cannot_say"])
+
+
+def _print_titled(title: str, table: Table) -> None:
+    """A title of a table's own would be broken where the table is narrow."""
+    from groundup.cli.tables import print_table
+
+    print(f"\n{title}")
+    print_table(table)
 
 
 def _counted(number: int, name: str) -> str:

@@ -31,6 +31,18 @@ def _warn(text: str) -> None:
     warnings.warn(text.removeprefix("warning: "), stacklevel=2)
 
 
+def _once(say: Callable[[str], None]) -> Callable[[str], None]:
+    """Several audits read the same text, some of them without what was planted; what there is to say of it is said once."""
+    told = set[str]()
+
+    def say_new(text: str) -> None:
+        if text not in told:
+            told.add(text)
+            say(text)
+
+    return say_new
+
+
 def audit(
     model: str | Path,
     only: str | Sequence[str] = (),
@@ -47,7 +59,7 @@ def audit(
     names = read_audit_names(only if isinstance(only, str) else ",".join(only)) if only else AUDIT_NAMES
     if not isinstance(settings, AuditSettings):
         settings = build(AuditSettings, from_dotted(AuditSettings, settings or {}))
-    given = AuditInput(LanguageModel.load(model), Path(model), settings, say)
+    given = AuditInput(LanguageModel.load(model), Path(model), settings, _once(say))
     results = dict[str, AuditResult]()
     for place, name in enumerate(names, 1):
         begin(f"{name.replace('_', ' ')}, {place} of {len(names)}", 0)

@@ -87,6 +87,6 @@ def serve_study(app: FastAPI, port: int) -> None:
     """Serve the page until Ctrl-C. Raises `MachineError` for a port that can't be listened at."""
     listening = listen(ServingSettings(name="study", host=HOST, port=port))
     where = f"http://{HOST}:{listening.getsockname()[1]}"
-    print(f"groundup: rate at {where}; every rating is kept at once, and Ctrl-C ends it", file=sys.stderr, flush=True)
+    print(f"groundup: every rating is kept at once, and Ctrl-C ends it; rate at {where}", file=sys.stderr, flush=True)
     config = uvicorn.Config(app, log_config=None, access_log=False, server_header=False, ws="none", lifespan="off")
     uvicorn.Server(config).run([listening])
