@@ -300,6 +300,8 @@ def test_another_method_leaves_aside_what_the_recipe_says_for_its_own() -> None:
     assert full.warmup_steps == load_recipe("domain").training.warmup_steps
     said = load_recipe("domain", {"training.method": "full", "training.learning_rate": 3e-5}).training
     assert said.learning_rate == 3e-5
+    preferences = load_recipe("instruct", ["training.objective=preference"]).training
+    assert (preferences.learning_rate, preferences.lora.targets) == (1e-5, "all-linear")
     same = load_recipe("domain", ["training.method=lora"])
     assert same == load_recipe("domain")
     assert same.training.learning_rate == 1e-3

@@ -17,9 +17,6 @@ if TYPE_CHECKING:
 
 OF_THE_RECIPE = ("base", "max_seq_len", "dropout")
 """What the [model] section says where there is a base; the rest is the base's."""
-FULL = TrainingSettings().method
-OF_THE_METHOD = ("learning_rate", "lora")
-"""What a recipe says of [training] for its own method: for another one it is no good, a learning rate least of all."""
 FINE_TUNING: dict[str, Any] = {
     "optimizer": "adamw",
     "beta2": 0.999,
@@ -38,12 +35,31 @@ LEARNING_RATES = {
 """A trained model is damaged by steps that a new one needs; adapters start from nothing and bear larger ones."""
 
 
+def kind_of(training: Mapping[str, Any]) -> dict[str, Any]:
+    """The objective and the method of the plain values of a [training] section, as far as they are said."""
+    usual = TrainingSettings()
+    return {name: training.get(name, getattr(usual, name)) for name in ("objective", "method")}
+
+
+def without_what_is_for_another(of_file: Mapping[str, Any], asked: Mapping[str, Any]) -> dict[str, Any]:
+    """A recipe's [training] section without its learning rate where another objective or method is asked for, and without its adapters
+    where it is another method: a rate for adapters would ruin a whole model."""
+    there, left = kind_of(of_file), dict(of_file)
+    others = [name for name, value in there.items() if asked.get(name, value) != value]
+    if others:
+        left.pop("learning_rate", None)
+    if "method" in others:
+        left.pop("lora", None)
+    return left
+
+
 def with_fine_tuning_defaults(training: Mapping[str, Any]) -> dict[str, Any]:
     """The plain values of a [training] section laid over those that suit a model that is trained already."""
-    kind = (str(training.get("objective", "language_model")), str(training.get("method", FULL)))
+    objective, method = map(str, kind_of(training).values())
+    kind = (objective, method)
     values = {**FINE_TUNING, "learning_rate": LEARNING_RATES.get(kind, 5e-5), **training}
     lora = training.get("lora", {})
-    if kind[0] == "preference" and isinstance(lora, Mapping):  # the model is compared with one that has no dropout
+    if objective == "preference" and isinstance(lora, Mapping):  # the model is compared with one that has no dropout
         values["lora"] = {"dropout": 0.0, **lora}
     return values
 

@@ -25,12 +25,11 @@ from groundup.evaluation.settings import EvaluationSettings
 from groundup.generation.settings import GenerationSettings
 from groundup.model.settings import ModelSettings, with_preset
 from groundup.recipe.fine_tuning import (
-    FULL,
-    OF_THE_METHOD,
     check_base,
     check_no_base,
     require_of_the_recipe,
     with_fine_tuning_defaults,
+    without_what_is_for_another,
 )
 from groundup.recipe.private_settings import check_private
 from groundup.run.directory import MANIFEST_FILE, RECIPE_FILE, RunDirectory
@@ -141,7 +140,7 @@ def find_recipe(name: str) -> Path:
 def load_recipe(name: str, overrides: Iterable[str] | Mapping[str, Any] = ()) -> Recipe:
     """Read a recipe by name or path and lay overrides over it (`["a.b=1"]`, or `{"a.b": 1}` from Python).
 
-    An override of `training.method` leaves the file's learning rate and adapters aside, which are for another method.
+    An override of `training.method` or `training.objective` leaves the file's learning rate aside, which is for another one.
     """
     file_values = read_toml(find_recipe(name))
     check_keys(Recipe, file_values)
@@ -155,9 +154,8 @@ def load_recipe(name: str, overrides: Iterable[str] | Mapping[str, Any] = ()) ->
     if "max_steps" in asked and "epochs" not in asked:
         override_values["training"] = {**asked, "epochs": 0.0}  # said last, it counts, whatever the file says of epochs
     of_file = file_values.get("training", {})
-    if isinstance(of_file, Mapping) and asked.get("method", of_file.get("method", FULL)) != of_file.get("method", FULL):
-        left = {name: value for name, value in of_file.items() if name not in OF_THE_METHOD}
-        file_values = {**file_values, "training": left}
+    if isinstance(of_file, Mapping):
+        file_values = {**file_values, "training": without_what_is_for_another(of_file, asked)}
     return build_recipe(merge(Recipe, file_values, override_values))
 
 

@@ -27,6 +27,8 @@ minute and for one and a half, 0.4 and 1.3 million parameters with 2.1 and 1.0 t
 HEAD = 64
 ASPECT = 64
 """Width over depth that is aimed at; of the depths beside it those within a factor of two are looked at."""
+LEAST_DEPTH = 2
+"""Of one layer a network is worse than of two of half the width, in the same time (docs/planning.md)."""
 MOST_WIDTH = 2**15
 SHAPE = ("d_model", "num_layers", "num_heads", "num_kv_heads", "head_dim", "d_ff")
 """All that makes up a shape: a recipe may say of any of them what fits another."""
@@ -90,7 +92,7 @@ def find_shape(
 def smallest_memory(config: TransformerConfig, settings: TrainingSettings, rank: Rank) -> int:
     """Bytes that the smallest network takes, read in as many parts as there are rows."""
     in_parts = replace(settings, accumulation_steps=settings.batch_size)
-    return training_memory(Load(_with_sizes(config, HEAD, 1), in_parts), rank).total
+    return training_memory(Load(_with_sizes(config, HEAD, LEAST_DEPTH), in_parts), rank).total
 
 
 def _shapes(
@@ -101,7 +103,7 @@ def _shapes(
     while width <= MOST_WIDTH:
         found = False
         middle = max(1, round(width / ASPECT))
-        for depth in range(max(1, (middle + 1) // 2), 2 * middle + 1):
+        for depth in range(max(LEAST_DEPTH, (middle + 1) // 2), 2 * middle + 1):
             shape = _trained(_with_sizes(config, width, depth), settings, rank, memory, flops_a_layer)
             if shape is not None and shape.flops <= flops:
                 found = True
