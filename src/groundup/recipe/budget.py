@@ -94,8 +94,7 @@ def shape_timed_here(
     folder: Path,
 ) -> dict[str, Any]:
     """The shape for this machine, with the time that it takes by steps of its own. Where that is more than was given, or leaves much of it,
-    the one for the speed that they reached; that is timed, too, and told as it is;
-    a note says so where it is too long still.
+    the one for the speed that they reached; that is timed, too, and a note says so where it is too long still.
 
     `shape_for`: the shape for so many operations a second; `with_shape`: the recipe with a shape's overrides.
     """

@@ -36,7 +36,7 @@ LEARNING_RATES = {
 
 
 def kind_of(training: Mapping[str, Any]) -> dict[str, Any]:
-    """The objective and the method of the plain values of a [training] section, as far as they are said."""
+    """The objective and the method of the plain values of a [training] section: what it says, or what is usual."""
     usual = TrainingSettings()
     return {name: training.get(name, getattr(usual, name)) for name in ("objective", "method")}
 
