@@ -54,8 +54,10 @@ check: .venv/.dev
 	@$(BIN)/lint-imports --no-logo
 	@$(BIN)/mypy
 
+# A hundred processes load the library: compiled once, whatever the environment says. A file's tests stay together, for what they share.
+test: export PYTHONDONTWRITEBYTECODE =
 test: check
-	@$(BIN)/pytest --numprocesses $(PYTEST_WORKERS) --dist worksteal
+	@$(BIN)/pytest --numprocesses $(PYTEST_WORKERS) --dist loadfile --no-loadscope-reorder
 
 bench: .venv/.dev
 	@$(BIN)/python -m benchmarks.suite $(BENCH)

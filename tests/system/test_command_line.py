@@ -1,9 +1,11 @@
-"""The installed command: help that is instant, errors that are one sentence, figures that agree."""
+"""The command: help that is instant, errors that are one sentence, figures that agree.
+
+Where how Python begins is not what is tested, it is forked from a process that has imported all (tests/forked.py).
+"""
 
 from __future__ import annotations
 
 import json
-import os
 import re
 import shlex
 import shutil
@@ -14,20 +16,9 @@ import time
 from pathlib import Path
 
 import pytest
+from tests.forked import groundup
 
 GROUNDUP = [sys.executable, "-m", "groundup"]
-
-
-def groundup(*arguments: str, cwd: Path | None = None, **environment: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [*GROUNDUP, *arguments],
-        capture_output=True,
-        text=True,
-        cwd=cwd,
-        check=False,
-        env={**os.environ, "OMP_NUM_THREADS": "1", "COLUMNS": "200", **environment},
-        timeout=240,
-    )
 
 
 @pytest.fixture(scope="module")
@@ -119,13 +110,7 @@ def test_generate_refuses_bad_settings_and_paths_in_one_sentence(run: Path, tmp_
 
 
 def test_chat_takes_turns_until_an_empty_line(run: Path) -> None:
-    done = subprocess.run(
-        [*GROUNDUP, "chat", str(run), "--max-new-tokens", "10"],
-        input="License\nWork\n\nnever read\n",
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = groundup("chat", run, "--max-new-tokens", "10", stdin="License\nWork\n\nnever read\n")
     assert done.returncode == 0, done.stderr
     assert "continues text" in done.stderr
     assert len(done.stdout) > 2
@@ -134,8 +119,7 @@ def test_chat_takes_turns_until_an_empty_line(run: Path) -> None:
 def test_chat_fails_when_a_turn_has_no_reply(run: Path, tmp_path: Path) -> None:
     shutil.copytree(run / "model", tmp_path / "model")
     (tmp_path / "model" / "chat_template.jinja").write_text("{{ raise_exception('never') }}")
-    command = [*GROUNDUP, "chat", str(tmp_path / "model")]
-    done = subprocess.run(command, input="License\nWork\n", capture_output=True, text=True, check=False)
+    done = groundup("chat", tmp_path / "model", stdin="License\nWork\n")
     assert done.returncode == 1
     assert done.stdout == ""
     assert done.stderr.count("TemplateError: never") == 2
@@ -207,7 +191,7 @@ def test_names_are_shown_as_they_are_and_can_be_pasted(run: Path, tiny_recipe: P
     name = "[bold]a name with spaces, and so long that it would not fit " * 2 + "."
     done = groundup("train", str(tiny_recipe), "training.max_steps=1", "--run", f"runs/{name}", cwd=tmp_path)
     assert f"try     groundup generate {shlex.quote(f'runs/{name}')} " in done.stdout
-    assert f"runs/{name}" in groundup("runs", cwd=tmp_path, COLUMNS="40").stdout
+    assert f"runs/{name}" in groundup("runs", cwd=tmp_path, environment={"COLUMNS": "40"}).stdout
     (tmp_path / "[bold].txt").write_text("The License is a text.")
     assert "[bold].txt" in groundup("evaluate", str(run), "--data", "[bold].txt", cwd=tmp_path).stdout
 

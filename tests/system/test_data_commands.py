@@ -12,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from tests.forked import groundup
 
 from groundup.text.settings import DataSettings
 from groundup.text.sources import read_documents
@@ -31,25 +32,14 @@ def texts(tmp_path: Path) -> Path:
     return folder
 
 
-def groundup(*arguments: object, stdin: str = "", **environment: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "groundup", *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        check=False,
-        input=stdin,
-        env={**os.environ, **environment},
-    )
-
-
 def test_a_folder_is_prepared_and_one_can_read_what_happened(texts: Path, tmp_path: Path) -> None:
     cache = {"GROUNDUP_CACHE": str(tmp_path / "cache")}
     output = tmp_path / "clean"
-    refused = groundup("data", "prepare", texts, "--output", output, **cache)
+    refused = groundup("data", "prepare", texts, "--output", output, environment=cache)
     assert refused.returncode == 1
     assert refused.stderr.splitlines()[-1].startswith(f"groundup: {texts}/d.jsonl, line 2 is not valid JSON")
     assert not output.exists()
-    done = groundup("data", "prepare", texts, "--skip-bad", "--output", output, "--json", **cache)
+    done = groundup("data", "prepare", texts, "--skip-bad", "--output", output, "--json", environment=cache)
     assert done.returncode == 0, done.stderr
     facts = json.loads(done.stdout)
     assert [(row["step"], row["documents"]) for row in facts["funnel"]][:1] == [("read", 4)]
@@ -70,22 +60,22 @@ def test_a_folder_is_prepared_and_one_can_read_what_happened(texts: Path, tmp_pa
     assert [document.id for document in documents] == ["a.txt", "c.md", "d.jsonl:1"]
     assert documents[2].license == "CC0"
     assert documents[2].metadata["language"] == "en"
-    again = groundup("data", "prepare", texts, "--output", output, **cache)
+    again = groundup("data", "prepare", texts, "--output", output, environment=cache)
     assert again.returncode == 1
     assert "is there already and is not an empty folder" in again.stderr
 
 
 def test_inspect_shows_prepared_text_and_any_other(texts: Path, tmp_path: Path) -> None:
     cache = {"GROUNDUP_CACHE": str(tmp_path / "cache")}
-    groundup("data", "prepare", texts, "--skip-bad", "--output", tmp_path / "clean", **cache)
-    shown = groundup("data", "inspect", tmp_path / "clean", "--page", tmp_path / "page.html", **cache)
+    groundup("data", "prepare", texts, "--skip-bad", "--output", tmp_path / "clean", environment=cache)
+    shown = groundup("data", "inspect", tmp_path / "clean", "--page", tmp_path / "page.html", environment=cache)
     assert "dropped: near-duplicate" in shown.stdout
     assert "of a.txt" in shown.stdout
     assert (tmp_path / "page.html").read_text() == (tmp_path / "clean/report.html").read_text()
-    plain = groundup("data", "inspect", texts, "--skip-bad", "--json", **cache)
+    plain = groundup("data", "inspect", texts, "--skip-bad", "--json", environment=cache)
     assert json.loads(plain.stdout)["composition"]["documents"] == 4  # nothing is dropped by looking
     (tmp_path / "clean/documents-00000.jsonl").write_text("")
-    damaged = groundup("data", "inspect", tmp_path / "clean", **cache)
+    damaged = groundup("data", "inspect", tmp_path / "clean", environment=cache)
     assert damaged.returncode == 1
     assert "documents-00000.jsonl is not as it was written: prepare the text again" in damaged.stderr
 
@@ -103,18 +93,20 @@ def test_settings_are_given_as_in_a_recipe(texts: Path, tmp_path: Path) -> None:
             "--output",
             output,
             "--json",
-            **cache,
+            environment=cache,
         )
         assert json.loads(done.stdout)["funnel"][-1]["documents"] == left
-    wrong = groundup("data", "prepare", texts, "data.duplicates.nea=off", "--output", tmp_path / "x", **cache)
+    wrong = groundup("data", "prepare", texts, "data.duplicates.nea=off", "--output", tmp_path / "x", environment=cache)
     assert "did you mean data.duplicates.near?" in wrong.stderr
-    nothing = groundup("data", "prepare", "data.skip_bad=true", "--output", tmp_path / "x", **cache)
+    nothing = groundup("data", "prepare", "data.skip_bad=true", "--output", tmp_path / "x", environment=cache)
     assert "no source is named" in nothing.stderr
 
 
 def test_standard_input_is_a_source(tmp_path: Path) -> None:
     rows = '{"text": "Some text from a pipe.\\n"}\n'
-    done = groundup("data", "inspect", "-.jsonl", "--json", stdin=rows, GROUNDUP_CACHE=str(tmp_path / "cache"))
+    done = groundup(
+        "data", "inspect", "-.jsonl", "--json", stdin=rows, environment={"GROUNDUP_CACHE": str(tmp_path / "cache")}
+    )
     assert json.loads(done.stdout)["composition"]["characters"] == 23
 
 

@@ -6,18 +6,18 @@ import json
 import os
 import random
 import signal
-import subprocess
-import sys
 import time
+from dataclasses import dataclass
+from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 
 import pytest
+from tests import forked
 
 from groundup.run.checkpoints import list_checkpoints
 from groundup.run.directory import RunDirectory
 from groundup.run.records import read_records
 
-GROUNDUP = [sys.executable, "-m", "groundup"]
 TIMED = {"tokens_per_second", "mfu", "seconds"}
 OVERRIDES = [
     "training.max_steps=120",
@@ -28,21 +28,37 @@ OVERRIDES = [
 ]
 
 
-def start(recipe: Path, run: Path, *more: str) -> subprocess.Popen[str]:
-    command = [*GROUNDUP, "train", str(recipe), *OVERRIDES, "--run", str(run), *more]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
+@dataclass
+class Training:
+    """`groundup train`, as it runs (tests/forked.py)."""
+
+    process: ForkServerProcess
+    errors: Path
+
+    def signal(self, number: signal.Signals) -> None:
+        os.kill(self.process.pid or 0, number)
+
+    def end(self) -> tuple[int | None, str]:
+        """Its exit status, that of a signal being negative, and what it said."""
+        self.process.join(240)
+        return self.process.exitcode, self.errors.read_text(encoding="utf-8")
 
 
-def wait_for_step(process: subprocess.Popen[str], run: Path, step: int, resumed: int) -> None:
+def start(recipe: Path, run: Path, *more: str) -> Training:
+    arguments = ["train", recipe, *OVERRIDES, "--run", run, *more]
+    output, errors = (run.with_name(f"{run.name}.{stream}") for stream in ("output", "errors"))
+    return Training(forked.start(arguments, (None, output, errors), {**os.environ, "OMP_NUM_THREADS": "1"}), errors)
+
+
+def wait_for_step(training: Training, run: Path, step: int, resumed: int) -> None:
     """Until the process that is the run's `resumed`-th to go on (0: to begin) has reached a step, not one before it."""
     deadline = time.monotonic() + 120
-    while time.monotonic() < deadline and process.poll() is None:
+    while time.monotonic() < deadline and training.process.is_alive():
         reached = any(record["step"] >= step for record in read_records(run / "metrics.jsonl"))
         if reached and times_resumed(run) == resumed:
             return
         time.sleep(0.01)
-    raise AssertionError(f"step {step} was not reached: {process.communicate()[1]}")
+    raise AssertionError(f"step {step} was not reached: {training.end()[1]}")
 
 
 def facts(run: Path) -> list[dict[str, object]]:
@@ -53,9 +69,7 @@ def facts(run: Path) -> list[dict[str, object]]:
 @pytest.fixture(scope="module")
 def whole(tiny_recipe: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     run = tmp_path_factory.mktemp("runs") / "whole"
-    process = start(tiny_recipe, run)
-    _, errors = process.communicate(timeout=240)
-    assert process.returncode == 0, errors
+    assert start(tiny_recipe, run).end()[0] == 0
     return run
 
 
@@ -80,26 +94,24 @@ def test_killed_and_stopped_again_and_again_it_ends_with_the_same_bits(
 ) -> None:
     """Twice kill -9, at random moments; then SIGTERM, then Ctrl-C; then to the end: all in one run."""
     run, moment = tmp_path / "run", random.Random()
-    process = start(tiny_recipe, run)
+    training = start(tiny_recipe, run)
     for resumed, step in enumerate(sorted(moment.sample(range(10, 70), 2))):
-        wait_for_step(process, run, step, resumed)
+        wait_for_step(training, run, step, resumed)
         time.sleep(moment.random() * 0.05)
-        process.send_signal(signal.SIGKILL)
-        process.communicate()
-        assert process.returncode == -signal.SIGKILL, "it was still going"
-        process = start(tiny_recipe, run, "--resume")
+        training.signal(signal.SIGKILL)
+        assert training.end()[0] == -signal.SIGKILL, "it was still going"
+        training = start(tiny_recipe, run, "--resume")
     for resumed, number, code in ((2, signal.SIGTERM, 143), (3, signal.SIGINT, 130)):
-        wait_for_step(process, run, last_step(run) + 5, resumed)
-        process.send_signal(number)
-        _, errors = process.communicate(timeout=60)
-        assert process.returncode == code
+        wait_for_step(training, run, last_step(run) + 5, resumed)
+        training.signal(number)
+        status, errors = training.end()
+        assert status == code
         assert "stopped and saved in" in errors
         assert "--resume" in errors
         assert "Traceback" not in errors
         assert (run / "report.html").is_file()
-        process = start(tiny_recipe, run, "--resume")
-    _, errors = process.communicate(timeout=240)
-    assert process.returncode == 0, errors
+        training = start(tiny_recipe, run, "--resume")
+    assert training.end()[0] == 0
     assert_same(run, whole)
     assert times_resumed(run) == 4
 
@@ -115,7 +127,7 @@ def last_step(run: Path) -> int:
 
 def test_a_run_in_use_is_refused_in_one_sentence(tiny_recipe: Path, tmp_path: Path) -> None:
     with RunDirectory(tmp_path / "run").locked():
-        _, errors = (second := start(tiny_recipe, tmp_path / "run", "--resume")).communicate(timeout=60)
-    assert second.returncode == 1
+        status, errors = start(tiny_recipe, tmp_path / "run", "--resume").end()
+    assert status == 1
     assert errors.startswith(f"groundup: {tmp_path / 'run'} is in use by process {os.getpid()}")
     assert errors.count("\n") == 1

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import multiprocessing
 import socket
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ from typing import Any
 import pytest
 import torch
 from safetensors.torch import load_file
+from tests.forked import server
 from tests.training.rank_cases import ALL, OF_FOUR, SPECIAL, make_task, process, resume, run_cases
 from transformers import AutoModelForCausalLM
 
@@ -25,6 +25,8 @@ from groundup.training.parallel_settings import ParallelSettings
 from groundup.training.ranks import ALONE, Ranks, joined
 
 Found = dict[int, list[dict[str, Any]]]
+LOADED_LATE = ("torch._dynamo", "torch.distributed.fsdp", "torch.distributed.tensor")
+"""Two seconds in each process, where a case first needs them."""
 
 
 @pytest.fixture(scope="module")
@@ -35,8 +37,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def found(folder: Path, tiny_recipe: Path) -> Found:
     """What became of each case in each process of one, two and four. They are forked from a server that has loaded PyTorch once."""
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["tests.training.rank_cases"])
+    context = server("tests.training.rank_cases", *LOADED_LATE)
     results: Found = {1: [run_cases(folder / "alone")]}
     for size in (2, 4):
         (folder / str(size)).mkdir()

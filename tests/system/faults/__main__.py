@@ -144,7 +144,7 @@ def _one(name: str, ground: Ground, chosen: argparse.Namespace, can_mount: bool)
         return max(1, round(share * in_full))
 
     if name == "kills":
-        return kills.kill_one_process(ground, random_, chosen.kills or (5 if short else times(100)), show)
+        return kills.kill_one_process(ground, random_, chosen.kills or (3 if short else times(100)), show)
     if name == "pairs":
         launched = 0 if chosen.kills else times(8)
         return kills.kill_two_processes(_whole_pair(ground), random_, chosen.kills or times(100), launched, show)

@@ -1,13 +1,11 @@
 """What each fault stands on: a recipe of a second, processes that are warm when they start, and what must hold after a fault.
 
-A child is forked from a server that has imported everything once (`multiprocessing`'s forkserver), and runs the command line's own
-`main` with its arguments: what a person types, without the seconds of importing. Some are started by the real command as well.
+Most children are forked from a server that has imported everything once (tests/forked.py); some are started by the real command.
 """
 
 from __future__ import annotations
 
 import json
-import multiprocessing
 import os
 import signal
 import subprocess
@@ -18,6 +16,8 @@ from dataclasses import dataclass, field
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any, ClassVar
+
+from tests import forked
 
 from groundup.run.checkpoints import list_checkpoints
 from groundup.run.directory import RunDirectory
@@ -135,12 +135,6 @@ class Child:
         return self.log.read_text(encoding="utf-8", errors="replace") if self.log.is_file() else ""
 
 
-_server = multiprocessing.get_context("forkserver")
-_server.set_forkserver_preload(
-    ["groundup.recipe.train", "groundup.cli.main", "groundup.recipe.verify", "tests.system.faults.ground"]
-)
-
-
 def start(
     arguments: Sequence[str],
     log: Path,
@@ -157,26 +151,9 @@ def start(
                 command, stdout=file, stderr=file, start_new_session=True, env={**os.environ, **(environment or {})}
             )
         return Child(process, log, process.pid)
-    child = _server.Process(target=_command_line, args=(list(arguments), str(log), environment or {}, before, given))
-    child.start()
+    child = forked.start(arguments, (None, log, log), {**os.environ, **(environment or {})}, None, before, *given)
     assert child.pid is not None
     return Child(child, log, child.pid)
-
-
-def _command_line(
-    arguments: list[str], log: str, environment: dict[str, str], before: Any, given: Sequence[Any]
-) -> None:
-    os.setsid()
-    descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
-    os.dup2(descriptor, 1)
-    os.dup2(descriptor, 2)
-    os.environ.update(environment)
-    if before is not None:
-        before(*given)
-    sys.argv = ["groundup", *arguments]
-    from groundup.cli.main import main
-
-    main()
 
 
 def train_arguments(ground: Ground, run: Path, resume: bool = False, *overrides: str) -> list[str]:

@@ -41,7 +41,8 @@ def told_to_stop(
     """SIGTERM before each kind of change to a file, and at moments in the midst of each phase; SIGKILL would come 10 s later."""
     summary = Summary("SIGTERM, ten seconds before SIGKILL")
     chosen = sorted(kinds) if share == 1 else random_.sample(sorted(kinds), max(1, round(share * len(kinds))))
-    phases = [phase for phase in PHASES for _ in range(max(1, round(len(chosen) / len(PHASES))))]
+    in_turn = itertools.cycle(random_.sample(sorted(PHASES), len(PHASES)))
+    phases = [*itertools.islice(in_turn, max(2, len(chosen)))]
     planned = [*chosen, *phases, *(["real"] * real)]
     for number, kind in enumerate(planned):
         run = ground.folder / f"term-{number}"
