@@ -201,7 +201,7 @@ def synchronize(device: torch.device) -> None:
 
 def matmul_flops_per_second(device: torch.device, dtype: torch.dtype = torch.float32, seconds: float = 0.1) -> float:
     """Floating-point operations a second of the best of several square matrix products: the peak that MFU is measured against."""
-    size = 8192 if device.type == "cuda" else 512
+    size = {"cuda": 8192, "mps": 4096}.get(device.type, 512)
     a, b = torch.randn(size, size, device=device, dtype=dtype), torch.randn(size, size, device=device, dtype=dtype)
     a @ b  # warms up, which may take longer than all that follows
     synchronize(device)

@@ -7,6 +7,7 @@ import json
 import re
 import resource
 import signal
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import asdict
@@ -20,7 +21,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 import groundup as gu
 from groundup.cli.main import main
-from groundup.errors import ExportError, ModelError, SettingError
+from groundup.errors import ExportError, MissingExtraError, ModelError, SettingError
 from groundup.exports.quantize import Quantize
 from groundup.language_model import LanguageModel
 from groundup.model.directory import save_model
@@ -302,3 +303,12 @@ def test_the_page_shows_the_certificates(name: str) -> None:
             continue
         stated = asdict(BOUNDS[certificate["to"], certificate["number_format"]])
         assert certificate["bound"] == {key: limit for key, limit in stated.items() if limit != bounds.NO_BOUND}
+
+
+@pytest.mark.parametrize(("to", "package"), [("onnx", "onnx"), ("onnx", "onnxruntime"), ("gguf", "gguf")])
+def test_a_missing_package_is_told_before_a_model_is_looked_for(
+    tmp_path: Path, to: str, package: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, package, None)
+    with pytest.raises(MissingExtraError, match=r"pip install 'groundup\["):
+        export("no model", to, tmp_path / "output")

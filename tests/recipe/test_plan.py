@@ -126,6 +126,24 @@ def test_how_fast_it_is_elsewhere_follows_from_the_format_the_compiler_and_the_h
     assert "Small networks don't fill a card" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize(
+    ("minutes", "memory", "limit"),
+    [
+        (60.0, None, "time"),
+        (60.0, "8GB", "time"),
+        (1e9, None, "memory"),
+        (1e9, "8GB", "memory"),
+        (None, "8GB", "memory"),
+    ],
+)
+def test_what_a_budget_ends_at_is_said(
+    capsys: pytest.CaptureFixture[str], minutes: float | None, memory: str | None, limit: str
+) -> None:
+    """Whatever was given: with time without end it is the card's memory."""
+    found = planned(capsys, "shakespeare", [], on="h100", minutes=minutes, memory=memory)
+    assert found["shape_for_budget"]["limited_by"] == limit
+
+
 def test_what_does_not_fit_is_told_with_what_would(capsys: pytest.CaptureFixture[str]) -> None:
     plan("shakespeare", GPT2, on="t4")
     shown = capsys.readouterr().out

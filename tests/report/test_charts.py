@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from groundup.report.axes import Axis, log_ticks, nice_step, nice_ticks, tick_labels
-from groundup.report.charts import Chart, Point, Series, downsample, line_chart, path_data, smooth
+from groundup.report.charts import Chart, Series, line_chart, path_data
+from groundup.report.curves import Point, downsample, smooth
 from groundup.report.pages import read_template
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -156,16 +157,29 @@ def test_reference_marks_legend_and_highlight_are_drawn() -> None:
     assert len(list(svg.iter(SVG + "circle"))) == 3  # the point, its ring, the legend's dot
 
 
-@pytest.mark.parametrize(("width", "num_series", "beside"), [(720, 2, False), (720, 1, True), (200, 2, True)])
-def test_a_reference_stands_beside_its_line_where_the_legend_has_no_room(
-    width: float, num_series: int, beside: bool
-) -> None:
-    chart = Chart("t", "d", "step", "y", reference=(4.47, "guessing"), width=width)
+@pytest.mark.parametrize(("num_series", "beside"), [(2, False), (1, True)])
+def test_a_reference_stands_beside_its_line_where_there_is_no_legend(num_series: int, beside: bool) -> None:
+    chart = Chart("t", "d", "step", "y", reference=(4.47, "guessing"))
     series = [Series(f"training {number}", [(1, 4.0), (4, 2.1)]) for number in range(num_series)]
     svg = ElementTree.fromstring(line_chart(series, chart))
     (label,) = [text for text in svg.iter(SVG + "text") if text.text == "guessing"]
     assert (label.attrib["text-anchor"] == "end") is beside
-    assert float(label.attrib["x"]) <= width
+
+
+@pytest.mark.parametrize(("width", "rows"), [(1000, 1), (400, 2), (200, 5), (60, 5)])
+def test_a_legend_takes_as_many_rows_as_it_needs(width: float, rows: int) -> None:
+    """Those of a resumed run's loss on a wide page, on a phone, and where there is hardly room for one name."""
+    names = ["training", "training, smoothed", "validation", "guessing", "resumed"]
+    chart = Chart("t", "d", "step", "y", reference=(4.47, names[3]), marks=(2,), marks_name=names[4], width=width)
+    svg = ElementTree.fromstring(line_chart([Series(name, [(1, 4.0), (4, 2.1)]) for name in names[:3]], chart))
+    labels = {text.text: text for text in svg.iter(SVG + "text") if text.text in names}
+    assert list(labels) == names
+    assert len({label.attrib["y"] for label in labels.values()}) == rows
+    if width > 60:
+        assert all(float(label.attrib["x"]) + 7 * len(name) <= width for name, label in labels.items() if name)
+    assert max(float(label.attrib["y"]) for label in labels.values()) < min(
+        float(path.attrib["d"][1:].split("L")[0].split(",")[1]) for path in svg.iter(SVG + "path")
+    )
 
 
 def test_a_chart_brings_its_paper_so_that_its_ink_is_read_on_a_dark_page() -> None:

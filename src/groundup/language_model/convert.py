@@ -49,7 +49,7 @@ def directory_of_catalogue(name: str, say: Say = tell) -> Path:
     if not is_fetched(entry, cache):
         from groundup.model.gguf_file import require_gguf
 
-        require_gguf(name)
+        require_gguf(f"reading {name}")
     return directory_of_gguf(fetch_model(entry, cache, say), say)
 
 

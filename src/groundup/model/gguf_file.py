@@ -95,10 +95,10 @@ class GgufFile:
     """How many tensors are stored in which form, such as Q4_1."""
 
 
-def require_gguf(name: str) -> None:
-    """Raise `MissingExtraError` when the package that reads GGUF files isn't installed: before `name` is fetched, not after."""
+def require_gguf(feature: str) -> None:
+    """Raise `MissingExtraError` when the package for GGUF files isn't installed: before what `feature` needs is fetched or loaded."""
     if importlib.util.find_spec("gguf") is None:
-        raise MissingExtraError(f"reading {name}", "gguf")
+        raise MissingExtraError(feature, "gguf")
 
 
 def read_gguf(path: Path) -> GgufFile:
@@ -106,7 +106,7 @@ def read_gguf(path: Path) -> GgufFile:
 
     Raises `ModelError` for a file that is none, is damaged, or holds a network that we don't have, `MissingExtraError` without the package.
     """
-    require_gguf(path.name)
+    require_gguf(f"reading {path.name}")
     from gguf import GGUFReader
 
     if not path.is_file():

@@ -67,10 +67,11 @@ def shape_for(
             advice = f"the smallest network takes {size(needed * given / limit)}: give at least so much"
             raise SettingError("--memory", size(given), advice)
         raise SettingError("--minutes", minutes, "not even the smallest network is trained in that time: give more")
+    largest = found if minutes is None else find_shape(config, load.settings, rank, memory=limit)
     return {
         **told(found, settings, sizes),
         "seconds_of_steps": found.flops / flops_per_second,
-        "limited_by": "memory" if minutes is None else "time" if memory is None else "time and memory",
+        "limited_by": "memory" if largest is None or largest.config == found.config else "time",
     }
 
 

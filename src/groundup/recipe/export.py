@@ -22,6 +22,7 @@ from groundup.exports.gguf_vocabulary import expected_ids
 from groundup.exports.gguf_writer import GgufType, write_gguf
 from groundup.exports.hugging_face import write_hugging_face
 from groundup.exports.llama_cpp import LlamaCpp, is_installed
+from groundup.exports.onnx_runtime import import_onnx, import_onnxruntime
 from groundup.exports.quantize import Quantize
 from groundup.files import fsync_directory, fsync_file, sha256_file
 from groundup.generation.forward import Forward
@@ -29,7 +30,7 @@ from groundup.language_model.locate import find_model
 from groundup.language_model.model import LanguageModel
 from groundup.model.directory import load_model, model_of_tensors
 from groundup.model.families import from_hf_config
-from groundup.model.gguf_file import read_gguf
+from groundup.model.gguf_file import read_gguf, require_gguf
 from groundup.recipe.bounds import BOUNDS
 from groundup.recipe.certificate import Reference, Say, certify, check_ids, measure_reference
 from groundup.recipe.ways import (
@@ -79,6 +80,7 @@ def export(
     """
     form = quantize or dtype
     _check_names(to, quantize, dtype)
+    _require_packages(to)
     output = Path(output)
     if output.exists() and (not output.is_dir() or any(output.iterdir())):
         raise ExportError(f"{output} is there already, and nothing is overwritten: name a new folder, or an empty one")
@@ -160,6 +162,15 @@ def _check_names(to: str, quantize: str, dtype: str) -> None:
         raise SettingError("export.dtype", dtype, f"{to} has {' and '.join(floating)}")
 
 
+def _require_packages(to: str) -> None:
+    """Raise `MissingExtraError` before a model is loaded, not after."""
+    if to == "onnx":
+        import_onnx()
+        import_onnxruntime()
+    elif to == "gguf":
+        require_gguf("writing GGUF")
+
+
 def _name(model: str | Path) -> str:
     """What to call it: of a run's model/ or checkpoint, the run's name."""
     parts = [part for part in Path(model).absolute().parts if part not in ("model", "checkpoints")]
@@ -233,11 +244,9 @@ def _hugging_face(model: LanguageModel, directory: Path) -> _Checks:
 
 
 def _onnx(model: LanguageModel, directory: Path) -> _Checks:
-    import onnxruntime
-
     from groundup.exports.onnx_forward import OnnxForward, PortableForward
 
-    threads, version = torch.get_num_threads(), str(onnxruntime.__version__)
+    threads, version = torch.get_num_threads(), str(import_onnxruntime().__version__)
     steps: dict[str, Forward] = {
         "ONNX Runtime": PortableForward.of_file(directory, threads),
         "ONNX Runtime in our engine": OnnxForward(directory, threads),

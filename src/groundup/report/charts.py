@@ -12,21 +12,18 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from html import escape
-from typing import Literal, TypeGuard
+from typing import Literal
 
 from groundup.report.axes import Axis, log_ticks, nice_step, nice_ticks, tick_labels
-
-Point = tuple[float, float | None]
-"""x and y; a y that is None or not finite is a gap in the line."""
+from groundup.report.curves import LARGEST, Point, usable
 
 COLORS = ("var(--chart-1, #0b6bb5)", "var(--chart-2, #c2500a)", "var(--chart-3, #0f7b5f)")
 INK, GRID, PAPER = "var(--chart-ink, #55606e)", "var(--chart-grid, #dde2e8)", "var(--chart-paper, #ffffff)"
 FONT_SIZE = 12.0
 CHARACTER_WIDTH = 7.0  # a generous mean at this size, to reserve room for labels
 TOP, BOTTOM, RIGHT = 10.0, 44.0, 22.0  # room for half a tick label, the x axis, half a tick label
-LEGEND = 20.0  # and for the legend, if there are several lines
+LEGEND = 20.0  # and for each row of the legend, if there are several lines
 SAMPLE, GAP = 23.0, 16.0  # of the legend: a name's sample before it, and what is free behind it
-LARGEST = 1e100  # beyond this a "measurement" is a gap: differences must not overflow
 
 
 @dataclass(frozen=True)
@@ -55,7 +52,7 @@ class Chart:
     y_limit: float | None = None
     """Values above this are drawn at it."""
     reference: tuple[float, str] | None = None
-    """A level y, drawn as a dashed line, and its name: in the legend, or beside the line where that has no room."""
+    """A level y, drawn as a dashed line, and its name: in the legend, or beside the line where there is none."""
     marks: Sequence[float] = ()
     """Places x that get a dotted upright line…"""
     marks_name: str = ""
@@ -64,49 +61,6 @@ class Chart:
     """One point (x, y) with its label."""
     width: float = 720
     height: float = 300
-
-
-def downsample(points: Sequence[Point], buckets: int) -> list[Point]:
-    """At most three points for each of `buckets` stretches: its lowest, its highest and its first gap, in order.
-
-    So no spike and no gap disappears, however long the run was.
-    """
-    if len(points) <= 3 * buckets:
-        return list(points)
-    kept: list[Point] = []
-    for bucket in range(buckets):
-        stretch = points[bucket * len(points) // buckets : (bucket + 1) * len(points) // buckets]
-        finite = [index for index, (_, y) in enumerate(stretch) if usable(y)]
-        chosen = {next((index for index, (_, y) in enumerate(stretch) if not usable(y)), -1)} - {-1}
-        if finite:
-            chosen |= {
-                min(finite, key=lambda index: stretch[index][1] or 0.0),
-                max(finite, key=lambda index: stretch[index][1] or 0.0),
-            }
-        kept += [stretch[index] for index in sorted(chosen)]
-    return kept
-
-
-def smooth(points: Sequence[Point], half_width: int) -> list[Point]:
-    """Each y as the mean of its neighbours, up to `half_width` on each side; gaps stay gaps and count for nothing.
-
-    Near the start the window shrinks to both sides alike, since the loss falls steeply there; at the end it looks back.
-    """
-    sums, counts = [0.0], [0]
-    for _, y in points:
-        sums.append(sums[-1] + (y if usable(y) else 0.0))
-        counts.append(counts[-1] + usable(y))
-    smoothed: list[Point] = []
-    for index, (x, y) in enumerate(points):
-        reach = min(half_width, index)
-        begin, end = index - reach, min(index + reach, len(points) - 1) + 1
-        smoothed.append((x, (sums[end] - sums[begin]) / (counts[end] - counts[begin]) if usable(y) else None))
-    return smoothed
-
-
-def usable(y: float | None) -> TypeGuard[float]:
-    """Whether a value can be drawn."""
-    return y is not None and abs(y) < LARGEST  # False for NaN, too
 
 
 def line_chart(series: Sequence[Series], chart: Chart) -> str:
@@ -119,18 +73,18 @@ def line_chart(series: Sequence[Series], chart: Chart) -> str:
     if not found:
         said = _text(chart.width / 2, 34, "nothing measured yet", "middle")
         return _svg(replace(chart, height=60), 0, 0, 0, 0, [_line(0, 59, chart.width, 59, GRID), said])
-    has_legend = len(series) > 1
-    y_axis = _y_axis([y for _, y in found], TOP + LEGEND * has_legend, chart)
+    y_axis = _y_axis([y for _, y in found], TOP, chart)
     y_labels = tick_labels(y_axis.ticks, chart.log_y)
     left = 30 + CHARACTER_WIDTH * max(map(len, y_labels))
+    places = _legend_places(series, chart, left) if len(series) > 1 else []
+    y_axis = replace(y_axis, end=TOP + LEGEND * len({y for _, y in places}))
     x_axis = _x_axis([x for x, _ in found], left, chart)
-    named = has_legend and _has_room(series, chart, left)
-    body = _frame(chart, x_axis, y_axis, y_labels, named)
+    body = _frame(chart, x_axis, y_axis, y_labels, bool(places))
     body += [_path(one, x_axis, y_axis) for one in series if any(y is not None for _, y in one.points)]
     if chart.highlight is not None:
         body.append(_highlight(chart.highlight, x_axis, y_axis))
-    if has_legend:
-        body.append(_legend(series, chart, left, named))
+    if places:
+        body.append(_legend(series, chart, places))
     return _svg(chart, x_axis.start, x_axis.end, x_axis.low, x_axis.high, body)
 
 
@@ -251,30 +205,41 @@ def _highlight(highlight: tuple[float, float, str], x_axis: Axis, y_axis: Axis) 
     )
 
 
-def _has_room(series: Sequence[Series], chart: Chart, left: float) -> bool:
-    """Whether the legend can name the reference, too: there it hides no point, as it may beside its line."""
-    others = [chart.marks_name] * bool(chart.marks) + ([chart.reference[1]] if chart.reference else [])
-    names = [*(one.name for one in series), *others]
-    return left + sum(SAMPLE + CHARACTER_WIDTH * len(name) + GAP for name in names) <= chart.width
+def _legend_places(series: Sequence[Series], chart: Chart, left: float) -> list[tuple[float, float]]:
+    """Where the samples of the legend's entries begin, (x, y): the lines, the reference, the marks. As many rows as they need."""
+    names = [one.name for one in series]
+    names += ([chart.reference[1]] if chart.reference else []) + ([chart.marks_name] if chart.marks else [])
+    x, y, places = left, 12.0, []
+    for name in names:
+        reaches = SAMPLE + CHARACTER_WIDTH * len(name)
+        if x + reaches > chart.width:
+            x, y = left, y + LEGEND * bool(places)
+        places.append((x, y))
+        x += reaches + GAP
+    return places
 
 
-def _legend(series: Sequence[Series], chart: Chart, left: float, names_reference: bool) -> str:
-    """A row of samples and names above the plot."""
-    x, parts = left, []
+def _legend(series: Sequence[Series], chart: Chart, places: Sequence[tuple[float, float]]) -> str:
+    """Samples and names above the plot."""
+    parts, begin = [], iter(places)
     for one in series:
-        color = COLORS[one.color % len(COLORS)]
-        parts.append(
-            _line(x, 12, x + 18, 12, color, f' style="stroke:{color};stroke-width:{1 if one.style == "faint" else 2}"')
-        )
+        x, y = next(begin)
+        look = f"stroke:{COLORS[one.color % len(COLORS)]};stroke-width:{1 if one.style == 'faint' else 2}"
+        parts.append(_line(x, y, x + 18, y, "", f' style="{look}"'))
         if one.style == "dots":
-            parts.append(f'<circle cx="{x + 9:.1f}" cy="12" r="3.2" style="fill:{color}"/>')
-        parts.append(_text(x + 23, 16, one.name))
-        x += SAMPLE + CHARACTER_WIDTH * len(one.name) + GAP
-    if chart.reference is not None and names_reference:
-        parts += [_line(x, 12, x + 18, 12, INK, ' stroke-dasharray="6 4"'), _text(x + 23, 16, chart.reference[1])]
-        x += SAMPLE + CHARACTER_WIDTH * len(chart.reference[1]) + GAP
-    if chart.marks and chart.marks_name:
-        parts += [_line(x + 9, 4, x + 9, 20, INK, ' stroke-dasharray="1 4"'), _text(x + 17, 16, chart.marks_name)]
+            parts.append(
+                f'<circle cx="{x + 9:.1f}" cy="{y:g}" r="3.2" style="fill:{COLORS[one.color % len(COLORS)]}"/>'
+            )
+        parts.append(_text(x + 23, y + 4, one.name))
+    if chart.reference is not None:
+        x, y = next(begin)
+        parts += [_line(x, y, x + 18, y, INK, ' stroke-dasharray="6 4"'), _text(x + 23, y + 4, chart.reference[1])]
+    if chart.marks:
+        x, y = next(begin)
+        parts += [
+            _line(x + 9, y - 8, x + 9, y + 8, INK, ' stroke-dasharray="1 4"'),
+            _text(x + 17, y + 4, chart.marks_name),
+        ]
     return "".join(parts)
 
 

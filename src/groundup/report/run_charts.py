@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from groundup.report.charts import Chart, Point, Series, downsample, line_chart, smooth
+from groundup.report.charts import Chart, Series, line_chart
+from groundup.report.curves import Point, downsample, smooth
 from groundup.report.facts import RunFacts
 from groundup.report.pages import figure
 from groundup.report.tables import LONGEST_LIST

@@ -78,10 +78,9 @@ def told_to_stop(
             said = child.said()
             require("Traceback" not in said, said[-1500:])
             require(code in (143, -15, 0), f"it ended with {code}: {said[-500:]}")
-            summary.count({143: "stopped and saved", -15: "ended at once, with no step to save", 0: "was done"}[code])
             require_readable(run)
-            if code == 143:
-                _require_nothing_lost(run, said)
+            saved = code == 143 and _require_nothing_lost(run, said)
+            summary.count("was done" if code == 0 else "stopped and saved" if saved else "ended, with no step to save")
             finish_run(ground, run, stopped=True)
         except FaultError as error:
             summary.failures.append(f"{kind} ({operation}): {error}")
@@ -123,8 +122,8 @@ def _end_within(child: object, grace: float, began: float, from_start: bool, who
         time.sleep(0.005)
 
 
-def _require_nothing_lost(run: Path, said: str) -> None:
-    """The step that was reached is the one that was saved."""
+def _require_nothing_lost(run: Path, said: str) -> bool:
+    """The step that was reached is the one that was saved; whether there was one."""
     from groundup.run.checkpoints import list_checkpoints, step_of
     from groundup.run.records import read_records
 
@@ -134,6 +133,7 @@ def _require_nothing_lost(run: Path, said: str) -> None:
     require(told in said, f"it does not say how it stopped: {said[-500:]}")
     if reached:  # before the first step there is nothing to keep
         require(saved and saved[-1] == reached, f"step {reached} was reached, and {saved[-1:]} saved")
+    return bool(saved)
 
 
 def told_twice(ground: Ground, random_: random.Random, times: int, show: Show) -> Summary:
