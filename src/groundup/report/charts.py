@@ -209,7 +209,8 @@ def _legend_places(series: Sequence[Series], chart: Chart, left: float) -> list[
     """Where the samples of the legend's entries begin, (x, y): the lines, the reference, the marks. As many rows as they need."""
     names = [one.name for one in series]
     names += ([chart.reference[1]] if chart.reference else []) + ([chart.marks_name] if chart.marks else [])
-    x, y, places = left, 12.0, []
+    places: list[tuple[float, float]] = []
+    x, y = left, 12.0
     for name in names:
         reaches = SAMPLE + CHARACTER_WIDTH * len(name)
         if x + reaches > chart.width:
