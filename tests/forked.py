@@ -37,7 +37,7 @@ PATIENCE = 240.0  # seconds
 
 
 def server(*more: str) -> ForkServerContext:
-    """What starts processes. The first who asks in a process of tests decides what else is loaded; the others' load it themselves."""
+    """What starts processes, with these modules loaded. It begins once: what a later caller wants more, its children load themselves."""
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload([*LOADED, *more])
     return context
