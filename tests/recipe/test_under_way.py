@@ -1,4 +1,4 @@
-"""Long work tells which part of it is under way, and counts what is done of it to the end; a terminal shows it, a log doesn't."""
+"""Long work tells which part of it is under way, and counts what is done of it; a terminal shows it, a log the parts of an audit."""
 
 from __future__ import annotations
 
@@ -80,12 +80,13 @@ def test_audits_are_told_as_they_begin(tiny_base: Path, text_file: Path) -> None
     assert watch.parts == [("extraction, 1 of 2", 0), ("personal data, 2 of 2", 0)]
 
 
-def test_a_terminal_shows_the_part_and_a_log_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    log = io.StringIO()
-    monkeypatch.setattr(sys, "stderr", log)
-    with under_way() as begin:
-        begin("reads a text", 4)(4)
-    assert log.getvalue() == ""
+def test_a_terminal_shows_the_part_and_a_log_nothing_or_a_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    for lines, told in ((False, ""), (True, "groundup: reads a text\n")):
+        log = io.StringIO()
+        monkeypatch.setattr(sys, "stderr", log)
+        with under_way(lines) as begin:
+            begin("reads a text", 4)(4)
+        assert log.getvalue() == told
     reader, writer = pty.openpty()
     with os.fdopen(writer, "w") as terminal:
         monkeypatch.setattr(sys, "stderr", terminal)

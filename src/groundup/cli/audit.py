@@ -57,7 +57,7 @@ def audit(
     with loading():
         from groundup.recipe.audit import audit as audit_model
 
-    with under_way() as begin:
+    with under_way(lines=True) as begin:
         results = audit_model(model, names, wanted, lambda text: print(f"groundup: {text}", file=sys.stderr), begin)
     if as_json:
         import json

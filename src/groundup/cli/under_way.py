@@ -1,4 +1,4 @@
-"""What a person sees of long work that is no training: in a terminal the part that is under way, nothing elsewhere."""
+"""What a person sees of long work that is no training: in a terminal the part that is under way; elsewhere nothing, or a line a part."""
 
 from __future__ import annotations
 
@@ -14,10 +14,13 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def under_way() -> Iterator[Begin]:
-    """For the block: each part that begins takes the place of the one before, on a line that is gone at the end."""
+def under_way(lines: bool = False) -> Iterator[Begin]:
+    """For the block: each part that begins takes the place of the one before, on a line that is gone at the end.
+
+    `lines`: where there is no terminal, a line for each part, since parts take minutes and somebody may wonder over a log.
+    """
     if not sys.stderr.isatty():
-        yield unseen
+        yield _line if lines else unseen
         return
     from rich.console import Console
     from rich.progress import (
@@ -33,6 +36,11 @@ def under_way() -> Iterator[Begin]:
     with Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True), transient=True) as bar:
         bar.console.show_cursor()  # hidden, it would stay so where SIGTERM ends the program
         yield lambda part, items: _begin(bar, part, items)
+
+
+def _line(part: str, items: int) -> Done:
+    print(f"groundup: {part}", file=sys.stderr, flush=True)
+    return unseen(part, items)
 
 
 def _begin(bar: Progress, part: str, items: int) -> Done:
