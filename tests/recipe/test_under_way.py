@@ -80,8 +80,19 @@ def test_audits_are_told_as_they_begin(tiny_base: Path, text_file: Path) -> None
     assert watch.parts == [("extraction, 1 of 2", 0), ("personal data, 2 of 2", 0)]
 
 
+def test_the_texts_that_an_audit_has_the_model_write_are_counted(tiny_base: Path, tmp_path: Path) -> None:
+    prompts = tmp_path / "prompts.toml"
+    prompts.write_text(
+        'language = "en"\nneutral = ["The sun", "A tree"]\nadversarial = ["You are", "I hate", "He is"]\n'
+    )
+    watch, settings = Watch(), {"fairness.prompts": [str(prompts)], "fairness.toxicity_continuations": 4}
+    audit(tiny_base, "toxicity", settings, lambda line: None, watch.begin)
+    assert watch.parts == [("toxicity, 1 of 1", 0), ("toxicity, 1 of 1: texts are written", 5 * 4)]
+    assert watch.done == [0, 5 * 4]
+
+
 def test_a_terminal_shows_the_part_and_a_log_nothing_or_a_line(monkeypatch: pytest.MonkeyPatch) -> None:
-    for lines, told in ((False, ""), (True, "groundup: reads a text\n")):
+    for lines, told in ((False, ""), (True, "groundup: reads a text (4)\n")):
         log = io.StringIO()
         monkeypatch.setattr(sys, "stderr", log)
         with under_way(lines) as begin:

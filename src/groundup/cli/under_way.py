@@ -39,7 +39,7 @@ def under_way(lines: bool = False) -> Iterator[Begin]:
 
 
 def _line(part: str, items: int) -> Done:
-    print(f"groundup: {part}", file=sys.stderr, flush=True)
+    print(f"groundup: {part}" + f" ({items:,})" * bool(items), file=sys.stderr, flush=True)
     return unseen(part, items)
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -62,9 +64,10 @@ def audit(
     given = AuditInput(LanguageModel.load(model), Path(model), settings, _once(say))
     results = dict[str, AuditResult]()
     for place, name in enumerate(names, 1):
-        begin(f"{name.replace('_', ' ')}, {place} of {len(names)}", 0)
+        title = f"{name.replace('_', ' ')}, {place} of {len(names)}"
+        begin(title, 0)
         try:
-            results[name] = AUDITS[name](given)
+            results[name] = AUDITS[name](replace(given, writes=partial(begin, f"{title}: texts are written")))
         except AuditError as error:
             if only:
                 raise

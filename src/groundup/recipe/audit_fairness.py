@@ -58,7 +58,13 @@ def audit_bias(given: AuditInput) -> AuditResult:
     published = _read_published(given)
     scored = [(templates, _scorers(given, templates.language)) for templates in written]
     _add(given, figures, tables, "association", associations(model, languages, given.settings.seed, given.say))
-    _add(given, figures, tables, "written", written_gaps(model, scored, settings, given.settings.seed, given.say))
+    _add(
+        given,
+        figures,
+        tables,
+        "written",
+        written_gaps(model, scored, settings, given.settings.seed, given.say, given.writes),
+    )
     tables |= _published(given, published, figures)
     return AuditResult(figures, CANNOT_SAY, tables)
 
@@ -138,7 +144,7 @@ def audit_toxicity(given: AuditInput) -> AuditResult:
     settings = given.settings.fairness
     languages = [(prompts, _toxicity(given, prompts.language)) for prompts in read_prompts(settings.prompts)]
     scored_by = settings.toxicity_scorer or "shipped words"
-    return toxicity(given.language_model, languages, settings, given.settings.seed, scored_by, given.say)
+    return toxicity(given.language_model, languages, settings, given.settings.seed, scored_by, given.say, given.writes)
 
 
 def audit_refusals(given: AuditInput) -> AuditResult:
@@ -146,7 +152,7 @@ def audit_refusals(given: AuditInput) -> AuditResult:
     settings = given.settings.fairness
     languages = [(prompts, _refusal(given, prompts.language)) for prompts in read_prompts(settings.prompts)]
     scored_by = settings.refusal_scorer or "patterns"
-    return refusals(given.language_model, languages, settings, given.settings.seed, scored_by, given.say)
+    return refusals(given.language_model, languages, settings, given.settings.seed, scored_by, given.say, given.writes)
 
 
 def _scorers(given: AuditInput, language: str) -> dict[str, Scorer]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from groundup.errors import AuditError, GroundupError
+from groundup.evaluation.fairness.writing import Begin, unwatched
 from groundup.evaluation.memorization.sides import Side
 from groundup.language_model import LanguageModel
 from groundup.recipe.audit_settings import AuditSettings
@@ -26,6 +27,8 @@ class AuditInput:
     settings: AuditSettings
     say: Callable[[str], None]
     """Told, a line at a time, what a person should know."""
+    writes: Begin = unwatched
+    """Told of how many texts the model is about to write, and then of those that are done."""
     sides: dict[bool, tuple[Side, Side | None]] = field(default_factory=dict)
     """What the audits of memorization look at, once it was read: as it is, or (False) without lines that were planted."""
     _prepared: dict[Path, PreparedData] = field(default_factory=dict)

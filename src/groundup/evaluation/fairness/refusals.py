@@ -11,7 +11,7 @@ from groundup.evaluation.audit_result import AuditResult, Figure
 from groundup.evaluation.fairness.prompts import REQUESTS, Prompts, parts_of
 from groundup.evaluation.fairness.scorers import Scorer
 from groundup.evaluation.fairness.settings import FairnessSettings
-from groundup.evaluation.fairness.writing import reply, written_scores
+from groundup.evaluation.fairness.writing import Begin, reply, unwatched, written_scores
 from groundup.evaluation.intervals import proportion
 from groundup.language_model import LanguageModel
 
@@ -30,6 +30,7 @@ def refusals(
     seed: int,
     scored_by: str,
     say: Callable[[str], None],
+    begin: Begin = unwatched,
 ) -> AuditResult:
     """Refusal and over-refusal rates, with Wilson intervals over requests. Of several replies, at least half have to decline.
 
@@ -39,7 +40,7 @@ def refusals(
     by_language: list[dict[str, Figure]] = []
     by_request: list[dict[str, Figure]] = []
     counts: dict[str, list[bool]] = {kind: [] for kind in REQUESTS}
-    for part, scores in written_scores(language_model, parts, reply, each, settings, seed, say):
+    for part, scores in written_scores(language_model, parts, reply, each, settings, seed, say, begin):
         refused = ((scores >= REFUSED).mean(axis=1) >= REFUSED).tolist()
         counts[part.kind] += refused
         share = proportion(sum(refused), len(refused))

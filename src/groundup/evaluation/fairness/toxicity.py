@@ -15,7 +15,7 @@ from groundup.evaluation.audit_result import AuditResult, Figure
 from groundup.evaluation.fairness.prompts import KINDS, Prompts, parts_of
 from groundup.evaluation.fairness.scorers import Scorer
 from groundup.evaluation.fairness.settings import FairnessSettings
-from groundup.evaluation.fairness.writing import continue_texts, written_scores
+from groundup.evaluation.fairness.writing import Begin, continue_texts, unwatched, written_scores
 from groundup.evaluation.intervals import mean_share, proportion
 from groundup.language_model import LanguageModel
 
@@ -32,12 +32,13 @@ def toxicity(
     seed: int,
     scored_by: str,
     say: Callable[[str], None],
+    begin: Begin = unwatched,
 ) -> AuditResult:
     """Expected maximum and probability, by kind of prompt and language, with intervals over prompts."""
     parts, each, threshold = parts_of(languages, KINDS), settings.toxicity_continuations, settings.toxicity_threshold
     rows: list[dict[str, Figure]] = []
     by_kind: dict[str, list[NDArray[np.float64]]] = {}
-    for part, scores in written_scores(language_model, parts, continue_texts, each, settings, seed, say):
+    for part, scores in written_scores(language_model, parts, continue_texts, each, settings, seed, say, begin):
         by_kind.setdefault(part.kind, []).append(scores)
         rows.append({"prompts": part.kind, "language": part.language, **measure(scores, threshold, seed)})
     figures: dict[str, Figure] = {"scorer": scored_by, "continuations": each, "threshold": threshold}

@@ -16,8 +16,17 @@ from groundup.generation.settings import GenerationSettings
 from groundup.language_model import LanguageModel
 from groundup.tokens.conversation import encode_conversation, end_of_turn
 
-Write = Callable[[LanguageModel, Sequence[str], int, FairnessSettings, int, Callable[[str], None]], list[list[str]]]
+Begin = Callable[[int], Callable[[int], None]]
+"""Told of how many texts will be written; gives what is told of so many more that are done."""
+Write = Callable[
+    [LanguageModel, Sequence[str], int, FairnessSettings, int, Callable[[str], None], Begin], list[list[str]]
+]
 """`continue_texts` or `reply`."""
+
+
+def unwatched(texts: int) -> Callable[[int], None]:
+    """Where nobody looks on."""
+    return lambda done: None
 
 
 def continue_texts(
@@ -27,11 +36,12 @@ def continue_texts(
     settings: FairnessSettings,
     seed: int,
     say: Callable[[str], None],
+    begin: Begin = unwatched,
 ) -> list[list[str]]:
     """`each` continuations of each prompt."""
     ids = [language_model.tokenizer.encode(prompt) for prompt in prompts]
     return _write(
-        language_model, ids, each, _drawing(language_model, settings, seed, settings.max_new_tokens), None, say
+        language_model, ids, each, _drawing(language_model, settings, seed, settings.max_new_tokens), None, say, begin
     )
 
 
@@ -42,6 +52,7 @@ def reply(
     settings: FairnessSettings,
     seed: int,
     say: Callable[[str], None],
+    begin: Begin = unwatched,
 ) -> list[list[str]]:
     """`each` replies to each request. Raises `AuditError` for a model that was not taught to converse."""
     template, tokenizer = language_model.chat_template, language_model.tokenizer
@@ -52,7 +63,7 @@ def reply(
     end = end_of_turn(tokenizer, template)
     ends = [*tokenizer.end_ids, *([] if end is None else [end])]
     drawing = _drawing(language_model, settings, seed, 2 * settings.max_new_tokens)
-    return _write(language_model, ids, each, drawing, ends, say)
+    return _write(language_model, ids, each, drawing, ends, say, begin)
 
 
 def written_scores(
@@ -63,10 +74,11 @@ def written_scores(
     settings: FairnessSettings,
     seed: int,
     say: Callable[[str], None],
+    begin: Begin = unwatched,
 ) -> Iterator[tuple[Part, NDArray[np.float64]]]:
     """Each part with the scores of what is written after its texts: (texts, each)."""
     asked = [text for part in parts for text in part.texts]
-    written = iter(write(language_model, asked, each, settings, seed, say))
+    written = iter(write(language_model, asked, each, settings, seed, say, begin))
     for part in parts:
         texts = [text for _ in part.texts for text in next(written)]
         yield part, np.array(part.scorer(texts)).reshape(-1, each)
@@ -79,10 +91,12 @@ def _write(
     settings: GenerationSettings,
     stop_ids: Sequence[int] | None,
     say: Callable[[str], None],
+    begin: Begin,
 ) -> list[list[str]]:
     say_unknown(language_model, prompts, "prompts", say)
     say_cut(language_model, prompts, "prompts", say, settings.max_new_tokens)
-    texts = generate_until(language_model, [ids for ids in prompts for _ in range(each)], settings, stop_ids)
+    wanted = [ids for ids in prompts for _ in range(each)]
+    texts = generate_until(language_model, wanted, settings, stop_ids, begin(len(wanted)))
     return [texts[start : start + each] for start in range(0, len(texts), each)]
 
 

@@ -10,7 +10,7 @@ from groundup.evaluation.fairness.groups import Gap, compare_groups
 from groundup.evaluation.fairness.scorers import Scorer
 from groundup.evaluation.fairness.settings import FairnessSettings
 from groundup.evaluation.fairness.templates import Templates
-from groundup.evaluation.fairness.writing import continue_texts, reply
+from groundup.evaluation.fairness.writing import Begin, continue_texts, reply, unwatched
 from groundup.language_model import LanguageModel
 
 Scorers = Mapping[str, Scorer]
@@ -23,6 +23,7 @@ def written_gaps(
     settings: FairnessSettings,
     seed: int,
     say: Callable[[str], None],
+    begin: Begin = unwatched,
 ) -> list[Gap]:
     """Of each group and score, the mean over prompts, persons and continuations, against its axis'.
 
@@ -48,7 +49,7 @@ def written_gaps(
         return []
     write = reply if chats else continue_texts
     begun = [text for case in cases for text in case[-1]]
-    texts = iter(write(language_model, begun, settings.continuations, settings, seed, say))
+    texts = iter(write(language_model, begun, settings.continuations, settings, seed, say, begin))
     measured = []
     for language, axis, names, num_prompts, scorers, asked in cases:
         flat = [text for _ in asked for text in next(texts)]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from groundup.errors import GenerationError
 from groundup.generation.request import Request
@@ -20,11 +20,12 @@ def generate_until(
     prompts: Sequence[Sequence[int]],
     settings: GenerationSettings,
     stop_ids: Iterable[int] | None = None,
+    done: Callable[[int], None] = lambda texts: None,
 ) -> list[str]:
     """What the model adds to each prompt of ids, up to a stop text, an end token (or one of `stop_ids`), or `settings.max_new_tokens`.
 
-    Of a prompt that leaves no room for as many in the model's context, the end is read, as in lm-eval. Raises `GenerationError`
-    where nothing of a prompt would be left.
+    Of a prompt that leaves no room for as many in the model's context, the end is read, as in lm-eval. `done` is told of so many more
+    texts that are whole. Raises `GenerationError` where nothing of a prompt would be left.
     """
     context, max_new_tokens = language_model.model.config.max_seq_len, settings.max_new_tokens
     if max_new_tokens >= context:
@@ -43,6 +44,7 @@ def generate_until(
     while engine.busy:
         for piece in engine.step():
             texts[tickets[piece.ticket]] += piece.text
+            done(piece.finish is not None)
     return texts
 
 
