@@ -7,7 +7,7 @@ import math
 import torch
 from torch import Tensor
 
-from groundup.learn.checking import Attempt, Check, gradient_hint, hint_for
+from groundup.learn.checking import Attempt, Check, gradient_hint, hint_for, slow_hint
 
 
 def _inputs() -> tuple[Tensor, Tensor, Tensor]:
@@ -131,6 +131,28 @@ def _hidden_changes_nothing(attempt: Attempt) -> str:
     return "" if torch.equal(before[:, :-1], after[:, :-1]) else "what the mask hides still changes the result"
 
 
+def _any_mask(attempt: Attempt) -> str:
+    query, key, value = _inputs()
+    mask = torch.zeros(3, 5)
+    mask[0, 3], mask[1, 0], mask[:, 1] = (
+        -torch.inf,
+        -torch.inf,
+        -torch.inf,
+    )  # as for padding: nothing to do with the future
+    scores = query @ key.transpose(-2, -1) / 2
+    causal = torch.full((3, 5), -torch.inf).triu(1)
+    mistakes = [(_weighted(scores + causal, value), "it hides the future, whatever the mask says: add the mask itself")]
+    otherwise = "with a mask that hides other places than the future it is wrong"
+    return hint_for(attempt["attention"](query, key, value, mask), _weighted(scores + mask, value), mistakes, otherwise)
+
+
+def _large_scores(attempt: Attempt) -> str:
+    query, key, value = _inputs()
+    right = _weighted(1000 * query @ key.transpose(-2, -1) / 2, value)
+    otherwise = "with scores of 1,000 it is wrong: exp of them is infinite; take off each row's largest first, or use torch.softmax"
+    return hint_for(attempt["attention"](1000 * query, key, value), right, [], otherwise)
+
+
 def _more_dimensions(attempt: Attempt) -> str:
     query, key, value = torch.randn(2, 3, 4, 8), torch.randn(2, 3, 5, 8), torch.randn(2, 3, 5, 8)
     right = _weighted(query @ key.transpose(-2, -1) / math.sqrt(8), value)
@@ -154,13 +176,22 @@ def _gradient(attempt: Attempt) -> str:
     return gradient_hint(attempt["attention"], *_inputs())
 
 
+def _fast(attempt: Attempt) -> str:
+    one = torch.randn(1, 96, 8)
+    instead = "let one product of matrices make all scores, not a loop over queries and keys"
+    return slow_hint(lambda: attempt["attention"](one, one, one), "96 queries and 96 keys", instead)
+
+
 CHECKS = (
     Check("a vector as wide as a value for each query", _shape),
     Check("the weights of each query sum to 1", _rows_sum_to_one),
     Check("softmax(Q Kᵀ / √K) V, number by number", _right_without_a_mask),
     Check("the inputs are left as they were", _inputs_stay),
     Check("the mask is added before the softmax", _mask_hides),
+    Check("any other mask, too", _any_mask),
     Check("what is hidden changes nothing", _hidden_changes_nothing),
+    Check("scores of a thousand", _large_scores),
     Check("heads and batches stay apart", _more_dimensions),
     Check("its gradient is right, so it can learn", _gradient),
+    Check("all queries and keys at once", _fast),
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from groundup.learn.checking import Attempt, Check, hint_for
+from groundup.learn.checking import Attempt, Check, hint_for, slow_hint
 
 INF = torch.inf
 
@@ -65,8 +65,14 @@ def _weights_are_even(attempt: Attempt) -> str:
     )
 
 
+def _fast(attempt: Attempt) -> str:
+    instead = "let triu or a comparison of places fill it, not a loop over rows and columns"
+    return slow_hint(lambda: attempt["causal_mask"](300), "a mask for 300 tokens", instead)
+
+
 CHECKS = (
     Check("three tokens, by hand", _by_hand),
     Check("one, two and seven tokens", _other_lengths),
     Check("a softmax makes even shares of what may be seen", _weights_are_even),
+    Check("many tokens at once", _fast),
 )
