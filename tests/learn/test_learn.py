@@ -98,6 +98,10 @@ def test_the_command_from_the_stub_to_the_end(tmp_path: Path, monkeypatch: pytes
     assert wrong.exit_code == 1
     assert "✗ three tokens, by hand" in wrong.output
     assert "· one, two and seven tokens" in wrong.output
+    Path("exercises/causal_mask.py").write_text(RIGHT["causal_mask"].replace("triu(diagonal=1)", "tril()"))
+    hint = run(app, ["learn", "check"]).output.partition("by hand\n")[2].partition("  ·")[0].splitlines()
+    assert len(hint) > 1  # a long hint goes on below itself, in a terminal of 80 columns
+    assert all(line.startswith(" " * 6 + line.strip()) for line in hint)
     Path("exercises/causal_mask.py").write_text(RIGHT["causal_mask"])
     right = run(app, ["learn", "check", "--json"])
     assert right.exit_code == 0
