@@ -146,6 +146,8 @@ WRONG = [
     ("attention", "torch.softmax(scores, dim=-1)", "scores.exp() / scores.exp().sum(dim=-1, keepdim=True)", "scores of 1,000"),
     ("attention", "scores + mask", "scores + torch.full(scores.shape[-2:], -torch.inf).triu(1)", "hides the future, whatever the mask says"),
     ("attention", "scores = query @ key.transpose(-2, -1) / math.sqrt(query.shape[-1])\n", "scores = torch.stack([torch.stack([(query[..., t, :] * key[..., s, :]).sum(-1) / math.sqrt(query.shape[-1]) for s in range(key.shape[-2])], -1) for t in range(query.shape[-2])], -2)\n", "a loop over queries and keys"),
+    ("attention", "    scores = query", "    _, T, K = query.shape[-3:]\n    scores = query", "with one text alone"),
+    ("attention", "if mask is not None", "if mask is not None and query.ndim < 4", "with heads"),
     ("causal_mask", "triu(diagonal=1)", "tril(diagonal=-1)", "the wrong way round"),
     ("causal_mask", "diagonal=1", "diagonal=0", "a token may look at itself"),
     ("causal_mask", "diagonal=1", "diagonal=2", "each token sees the one after it"),

@@ -153,14 +153,20 @@ def _large_scores(attempt: Attempt) -> str:
     return hint_for(attempt["attention"](1000 * query, key, value), right, [], otherwise)
 
 
-def _more_dimensions(attempt: Attempt) -> str:
-    query, key, value = torch.randn(2, 3, 4, 8), torch.randn(2, 3, 5, 8), torch.randn(2, 3, 5, 8)
-    right = _weighted(query @ key.transpose(-2, -1) / math.sqrt(8), value)
-    otherwise = "with heads, (batch, heads, tokens, width), it is wrong: name the last two axes from behind, as in transpose(-2, -1)"
-    try:
-        return hint_for(attempt["attention"](query, key, value), right, [], otherwise)
-    except (RuntimeError, IndexError):  # shapes that don't fit
-        return otherwise
+def _other_shapes(attempt: Attempt) -> str:
+    name_axes = "name the last two axes from behind, as in transpose(-2, -1)"
+    for before, what in (((2, 3), "heads, (batch, heads, tokens, width)"), ((), "one text alone, (tokens, width)")):
+        query, key, value = torch.randn(*before, 4, 8), torch.randn(*before, 5, 8), torch.randn(*before, 5, 8)
+        mask = torch.full((4, 5), -torch.inf).triu(1)
+        right = _weighted(query @ key.transpose(-2, -1) / math.sqrt(8) + mask, value)
+        otherwise = f"with {what}, it is wrong: {name_axes}"
+        try:
+            hint = hint_for(attempt["attention"](query, key, value, mask), right, [], otherwise)
+        except (RuntimeError, IndexError, ValueError):  # shapes that don't fit
+            hint = otherwise
+        if hint:
+            return hint
+    return ""
 
 
 def _inputs_stay(attempt: Attempt) -> str:
@@ -191,7 +197,7 @@ CHECKS = (
     Check("any other mask, too", _any_mask),
     Check("what is hidden changes nothing", _hidden_changes_nothing),
     Check("scores of a thousand", _large_scores),
-    Check("heads and batches stay apart", _more_dimensions),
+    Check("heads and batches stay apart, and one text will do", _other_shapes),
     Check("its gradient is right, so it can learn", _gradient),
     Check("all queries and keys at once", _fast),
 )

@@ -49,7 +49,7 @@ def _large_instead_of_infinite(found: torch.Tensor) -> bool:
 
 
 def _other_lengths(attempt: Attempt) -> str:
-    for length in (1, 2, 7):
+    for length in (1, 2, 7, 50):
         right = torch.full((length, length), -INF).triu(1)
         hint = hint_for(attempt["causal_mask"](length), right, [], f"for a length of {length} it is wrong")
         if hint:
@@ -72,7 +72,7 @@ def _fast(attempt: Attempt) -> str:
 
 CHECKS = (
     Check("three tokens, by hand", _by_hand),
-    Check("one, two and seven tokens", _other_lengths),
+    Check("one, two, seven and fifty tokens", _other_lengths),
     Check("a softmax makes even shares of what may be seen", _weights_are_even),
     Check("many tokens at once", _fast),
 )
