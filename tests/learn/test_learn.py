@@ -64,11 +64,18 @@ def test_exercises_follow_the_course_and_each_has_a_solution_here() -> None:
         ("def causal_mask(length:\n", r"can't be run: SyntaxError \(line 1\)"),
         ("import nowhere_to_be_found\n", r"ModuleNotFoundError \(line 1\)"),
         ("x = 1\n", "defines no causal_mask: keep the name"),
+        ("def causal_mask(length): ...\nexit()\n", r"can't be run: SystemExit \(line 2\): an exit ends what checks it"),
     ],
 )
 def test_a_file_that_can_not_be_run(tmp_path: Path, code: str, said: str) -> None:
     with pytest.raises(LearnError, match=said):
         attempt(tmp_path, "causal_mask", code)
+
+
+def test_an_exit_within_an_attempt_is_told_and_ends_nothing(tmp_path: Path) -> None:
+    found = attempt(tmp_path, "causal_mask", "import sys\ndef causal_mask(length):\n    sys.exit()\n")
+    assert found[0].hint == "it raised SystemExit (line 3): an exit ends what checks it, too: take it out"
+    assert not any(each.looked_at for each in found[1:])
 
 
 def test_a_loop_without_an_end_is_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -90,7 +97,11 @@ def test_the_command_from_the_stub_to_the_end(tmp_path: Path, monkeypatch: pytes
     wrong = run(app, ["learn", "check", "causal_mask"])
     assert wrong.exit_code == 1
     assert "✗ three tokens, by hand" in wrong.output
-    assert "· one, two and seven tokens" in wrong.output
+    assert "· one, two, seven and fifty tokens" in wrong.output
+    Path("exercises/causal_mask.py").write_text(RIGHT["causal_mask"].replace("triu(diagonal=1)", "tril()"))
+    hint = run(app, ["learn", "check"]).output.partition("by hand\n")[2].partition("  ·")[0].splitlines()
+    assert len(hint) > 1  # a long hint goes on below itself, in a terminal of 80 columns
+    assert all(line.startswith(" " * 6 + line.strip()) for line in hint)
     Path("exercises/causal_mask.py").write_text(RIGHT["causal_mask"])
     right = run(app, ["learn", "check", "--json"])
     assert right.exit_code == 0

@@ -120,6 +120,7 @@ def check(
 
 def _show(name: str, found: list[Found]) -> None:
     from rich.console import Console
+    from rich.padding import Padding
 
     console = Console(markup=False, highlight=False, emoji=False)
     console.print(name, style="bold")
@@ -127,4 +128,4 @@ def _show(name: str, found: list[Found]) -> None:
         mark, style = ("✓", "green") if each.right else ("✗", "red") if each.looked_at else ("·", "dim")
         console.print(f"  {mark} {each.says}", style=style)
         if each.hint:
-            console.print(f"      {each.hint}")
+            console.print(Padding(each.hint, (0, 0, 0, 6)))

@@ -7,6 +7,7 @@ import importlib
 import runpy
 import signal
 import threading
+import time
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -22,6 +23,8 @@ from groundup.learn.catalogue import Exercise
 
 SECONDS = 20.0
 """An attempt that takes longer than this has a loop that never ends."""
+SLOW = 0.1
+"""Seconds of computing, about a hundred times what a right attempt takes for what `slow_hint` is asked of."""
 Attempt = dict[str, Any]
 """What the file defines: the wanted functions or classes, by their names."""
 
@@ -62,7 +65,7 @@ def check(exercise: Exercise, file: Path) -> list[Found]:
             attempt = runpy.run_path(str(file))
         except LearnError:
             raise
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise LearnError(f"{file} can't be run: {_told(error, file)}") from error
         missing = [name for name in exercise.wanted if name not in attempt]
         if missing:
@@ -79,7 +82,7 @@ def check(exercise: Exercise, file: Path) -> list[Found]:
                 raise
             except NotImplementedError:
                 hint = "not written yet: put your code in the place of  raise NotImplementedError"
-            except Exception as error:  # whatever somebody's code may raise
+            except (Exception, SystemExit) as error:  # whatever somebody's code may raise
                 hint = f"it raised {_told(error, file)}"
             found.append(Found(one.says, hint))
     return found
@@ -88,6 +91,8 @@ def check(exercise: Exercise, file: Path) -> list[Found]:
 def _told(error: BaseException, file: Path) -> str:
     """The error in one line, with the last of the file's own lines that led to it."""
     message = " ".join(str(error).split()) or "no message"
+    if isinstance(error, SystemExit):
+        message = "an exit ends what checks it, too: take it out"
     own = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(file)]
     if isinstance(error, SyntaxError):
         own, message = [error.lineno], error.msg
@@ -102,7 +107,9 @@ def _time_limit(file: Path) -> Iterator[None]:
         return
 
     def stop(number: int, frame: FrameType | None) -> None:
-        raise LearnError(f"{file} took longer than {SECONDS:g} seconds: does one of its loops never end?")
+        raise LearnError(
+            f"{file} took longer than {SECONDS:g} seconds: does one of its loops never end, or go over every number by itself?"
+        )
 
     before = signal.signal(signal.SIGALRM, stop)
     signal.setitimer(signal.ITIMER_REAL, SECONDS)
@@ -125,7 +132,7 @@ def hint_for(value: object, right: Tensor, mistakes: Sequence[tuple[Tensor, str]
     if not isinstance(value, Tensor):
         return f"it should give a tensor, and gave {_instead(value)}"
     if same(value, right):
-        return ""
+        return "" if value.dtype == right.dtype else _of_another_type(value.dtype, right.dtype)
     for wrong, hint in mistakes:
         if same(value, wrong):
             return hint
@@ -138,6 +145,18 @@ def hint_for(value: object, right: Tensor, mistakes: Sequence[tuple[Tensor, str]
 
 def _instead(value: object) -> str:
     return "None: does it end with a return?" if value is None else f"what Python calls {type(value).__name__}"
+
+
+def _of_another_type(found: torch.dtype, right: torch.dtype) -> str:
+    return f"the numbers are right, but of the type {found}, and should be {right}, as what they are computed with"
+
+
+def slow_hint(function: Callable[[], object], what: str, instead: str) -> str:
+    """A hint if the call takes more than `SLOW` seconds of this thread's own time, in which other programs don't count."""
+    begun = time.thread_time()
+    function()
+    took = time.thread_time() - begun
+    return "" if took < SLOW else f"right, but slow: {what} took {took:.1f} seconds; {instead}"
 
 
 def gradient_hint(function: Callable[..., Tensor], *inputs: Tensor) -> str:

@@ -7,7 +7,7 @@ import math
 import torch
 from torch import Tensor
 
-from groundup.learn.checking import Attempt, Check, gradient_hint, hint_for
+from groundup.learn.checking import Attempt, Check, gradient_hint, hint_for, slow_hint
 
 
 def _inputs() -> tuple[Tensor, Tensor, Tensor]:
@@ -131,14 +131,42 @@ def _hidden_changes_nothing(attempt: Attempt) -> str:
     return "" if torch.equal(before[:, :-1], after[:, :-1]) else "what the mask hides still changes the result"
 
 
-def _more_dimensions(attempt: Attempt) -> str:
-    query, key, value = torch.randn(2, 3, 4, 8), torch.randn(2, 3, 5, 8), torch.randn(2, 3, 5, 8)
-    right = _weighted(query @ key.transpose(-2, -1) / math.sqrt(8), value)
-    otherwise = "with heads, (batch, heads, tokens, width), it is wrong: name the last two axes from behind, as in transpose(-2, -1)"
-    try:
-        return hint_for(attempt["attention"](query, key, value), right, [], otherwise)
-    except (RuntimeError, IndexError):  # shapes that don't fit
-        return otherwise
+def _any_mask(attempt: Attempt) -> str:
+    query, key, value = _inputs()
+    mask = torch.zeros(3, 5)
+    mask[0, 3], mask[1, 0], mask[:, 1] = (
+        -torch.inf,
+        -torch.inf,
+        -torch.inf,
+    )  # as for padding: nothing to do with the future
+    scores = query @ key.transpose(-2, -1) / 2
+    causal = torch.full((3, 5), -torch.inf).triu(1)
+    mistakes = [(_weighted(scores + causal, value), "it hides the future, whatever the mask says: add the mask itself")]
+    otherwise = "with a mask that hides other places than the future it is wrong"
+    return hint_for(attempt["attention"](query, key, value, mask), _weighted(scores + mask, value), mistakes, otherwise)
+
+
+def _large_scores(attempt: Attempt) -> str:
+    query, key, value = _inputs()
+    right = _weighted(1000 * query @ key.transpose(-2, -1) / 2, value)
+    otherwise = "with scores of 1,000 it is wrong: exp of them is infinite; take off each row's largest first, or use torch.softmax"
+    return hint_for(attempt["attention"](1000 * query, key, value), right, [], otherwise)
+
+
+def _other_shapes(attempt: Attempt) -> str:
+    name_axes = "name the last two axes from behind, as in transpose(-2, -1)"
+    for before, what in (((2, 3), "heads, (batch, heads, tokens, width)"), ((), "one text alone, (tokens, width)")):
+        query, key, value = torch.randn(*before, 4, 8), torch.randn(*before, 5, 8), torch.randn(*before, 5, 8)
+        mask = torch.full((4, 5), -torch.inf).triu(1)
+        right = _weighted(query @ key.transpose(-2, -1) / math.sqrt(8) + mask, value)
+        otherwise = f"with {what}, it is wrong: {name_axes}"
+        try:
+            hint = hint_for(attempt["attention"](query, key, value, mask), right, [], otherwise)
+        except (RuntimeError, IndexError, ValueError):  # shapes that don't fit
+            hint = otherwise
+        if hint:
+            return hint
+    return ""
 
 
 def _inputs_stay(attempt: Attempt) -> str:
@@ -154,13 +182,22 @@ def _gradient(attempt: Attempt) -> str:
     return gradient_hint(attempt["attention"], *_inputs())
 
 
+def _fast(attempt: Attempt) -> str:
+    one = torch.randn(1, 96, 8)
+    instead = "let one product of matrices make all scores, not a loop over queries and keys"
+    return slow_hint(lambda: attempt["attention"](one, one, one), "96 queries and 96 keys", instead)
+
+
 CHECKS = (
     Check("a vector as wide as a value for each query", _shape),
     Check("the weights of each query sum to 1", _rows_sum_to_one),
     Check("softmax(Q Kᵀ / √K) V, number by number", _right_without_a_mask),
     Check("the inputs are left as they were", _inputs_stay),
     Check("the mask is added before the softmax", _mask_hides),
+    Check("any other mask, too", _any_mask),
     Check("what is hidden changes nothing", _hidden_changes_nothing),
-    Check("heads and batches stay apart", _more_dimensions),
+    Check("scores of a thousand", _large_scores),
+    Check("heads and batches stay apart, and one text will do", _other_shapes),
     Check("its gradient is right, so it can learn", _gradient),
+    Check("all queries and keys at once", _fast),
 )

@@ -6,7 +6,7 @@ import itertools
 import random
 from collections.abc import Sequence
 
-from groundup.learn.checking import Attempt, Check
+from groundup.learn.checking import Attempt, Check, slow_hint
 
 
 def _differs(value: object, right: object, mistakes: Sequence[tuple[object, str]], otherwise: str) -> str:
@@ -88,11 +88,17 @@ def _all_neighbours(attempt: Attempt) -> str:
 
 
 def _within_a_word(attempt: Attempt) -> str:
-    return _differs(
+    hint = _differs(
         attempt["most_common_pair"]({(7, 8, 7, 8): 2, (1, 2): 3}),
         (7, 8),
         [((1, 2), "a pair that stands twice in a word counts twice")],
         "(7, 8) stands four times, (1, 2) three times",
+    )
+    return hint or _differs(
+        attempt["most_common_pair"]({(7, 7, 7): 2, (1, 2): 3}),
+        (7, 7),
+        [((1, 2), "in (7, 7, 7) there are two pairs of neighbours, which share the 7 in the middle")],
+        "(7, 7) stands four times, (1, 2) three times",
     )
 
 
@@ -120,6 +126,16 @@ def _none(attempt: Attempt) -> str:
     return ""
 
 
+def _fast(attempt: Attempt) -> str:
+    chance = random.Random(0)
+    words = {tuple(chance.randrange(1000) for _ in range(6)): 1 for _ in range(300)}
+    once = "go through the list once, not from the beginning after each pair"
+    counted = "count all pairs in one walk over the words, not each pair by itself"
+    return slow_hint(lambda: attempt["merge"]([1, 2] * 2000, (1, 2), 9), "merging in 4,000 ids", once) or slow_hint(
+        lambda: attempt["most_common_pair"](words), "counting in 300 words", counted
+    )
+
+
 CHECKS = (
     Check("merge: each pair becomes one id", _merges),
     Check("merge: from the left, and each id once", _from_the_left),
@@ -130,4 +146,5 @@ CHECKS = (
     Check("most_common_pair: twice in one word counts twice", _within_a_word),
     Check("most_common_pair: of equals the smallest", _ties),
     Check("most_common_pair: None where there is none", _none),
+    Check("long lists in one walk", _fast),
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from groundup.learn.checking import Attempt, Check, hint_for
+from groundup.learn.checking import Attempt, Check, hint_for, slow_hint
 
 INF = torch.inf
 
@@ -49,7 +49,7 @@ def _large_instead_of_infinite(found: torch.Tensor) -> bool:
 
 
 def _other_lengths(attempt: Attempt) -> str:
-    for length in (1, 2, 7):
+    for length in (1, 2, 7, 50):
         right = torch.full((length, length), -INF).triu(1)
         hint = hint_for(attempt["causal_mask"](length), right, [], f"for a length of {length} it is wrong")
         if hint:
@@ -65,8 +65,14 @@ def _weights_are_even(attempt: Attempt) -> str:
     )
 
 
+def _fast(attempt: Attempt) -> str:
+    instead = "let triu or a comparison of places fill it, not a loop over rows and columns"
+    return slow_hint(lambda: attempt["causal_mask"](300), "a mask for 300 tokens", instead)
+
+
 CHECKS = (
     Check("three tokens, by hand", _by_hand),
-    Check("one, two and seven tokens", _other_lengths),
+    Check("one, two, seven and fifty tokens", _other_lengths),
     Check("a softmax makes even shares of what may be seen", _weights_are_even),
+    Check("many tokens at once", _fast),
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from groundup.learn.checking import Attempt, Check, hint_for
+from groundup.learn.checking import Attempt, Check, hint_for, slow_hint
 
 
 def _run(
@@ -152,6 +152,22 @@ def _empty(attempt: Attempt) -> str:
     )
 
 
+def _inputs_stay(attempt: Attempt) -> str:
+    rows = torch.tensor([[3.0, 4.0], [0.0, 0.5]])
+    given = rows.clone()
+    _run(attempt, given)
+    return "" if torch.equal(given, rows) else "it changed the gradients that it was given: scale a copy of them"
+
+
+def _fast(attempt: Attempt) -> str:
+    rows = torch.randn(16, 4096)
+    return slow_hint(
+        lambda: _run(attempt, rows),
+        "16 rows of 4,096 numbers",
+        "let one operation of PyTorch go over a whole row, or all of them, not a loop over numbers",
+    )
+
+
 CHECKS = (
     Check("short rows are summed", _short_rows_stay),
     Check("long rows are scaled down, each by itself", _long_rows_are_scaled),
@@ -161,4 +177,6 @@ CHECKS = (
     Check("noise of σ · C, once, before the division", _noise),
     Check("the noise comes from the generator", _generator),
     Check("an empty batch is all noise", _empty),
+    Check("the rows are left as they were", _inputs_stay),
+    Check("whole rows at once", _fast),
 )

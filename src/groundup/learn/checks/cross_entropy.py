@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from groundup.learn.checking import Attempt, Check, gradient_hint, hint_for
+from groundup.learn.checking import Attempt, Check, gradient_hint, hint_for, slow_hint
 
 
 def _blind_guess(attempt: Attempt) -> str:
@@ -98,10 +98,27 @@ def _gradient(attempt: Attempt) -> str:
     return gradient_hint(lambda logits: attempt["cross_entropy"](logits, targets), torch.randn(3, 4))
 
 
+def _inputs_stay(attempt: Attempt) -> str:
+    logits, targets = torch.randn(3, 4), torch.tensor([2, -100, 0])
+    given = logits.clone(), targets.clone()
+    attempt["cross_entropy"](*given)
+    if not torch.equal(given[1], targets):
+        return "it changed the targets that it was given, and the next to use them has others: work on a copy"
+    return "" if torch.equal(given[0], logits) else "it changed the scores that it was given: work on a copy"
+
+
+def _fast(attempt: Attempt) -> str:
+    logits, targets = torch.randn(8_192, 8), torch.arange(8_192) % 8
+    instead = "let one operation of PyTorch go over all rows, not a loop"
+    return slow_hint(lambda: attempt["cross_entropy"](logits, targets), "8,192 rows", instead)
+
+
 CHECKS = (
     Check("a blind guess among eight costs ln 8", _blind_guess),
     Check("the mean of -ln softmax(z)_t", _numbers),
     Check("scores of a thousand", _large_scores),
     Check("targets of -100 are left out", _left_out),
+    Check("the scores and targets are left as they were", _inputs_stay),
     Check("its gradient is right", _gradient),
+    Check("all rows at once", _fast),
 )

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from groundup.learn.checking import Attempt, Check, hint_for, same
 
-RANK, ALPHA, IN, OUT = 2, 8.0, 5, 3
+RANK, ALPHA, IN, OUT = 2, 5.0, 5, 3
 
 
 def _layer(attempt: Attempt) -> tuple[nn.Linear, Any]:
@@ -46,6 +46,10 @@ def _matrices(attempt: Attempt) -> str:
         return "B should begin at zero, so that nothing changes before anything is learned"
     if not layer.A.any():
         return "A is zero, too: then neither of the two ever gets a gradient; begin it at random"
+    if torch.equal(layer.A, layer.A[:1].expand(RANK, IN)):
+        return "the rows of A are all the same, and learn the same, as if r were 1: begin it at random"
+    if torch.equal(layer.A, _layer(attempt)[1].A):
+        return "two layers began with the same A: draw it without a seed of its own"
     return ""
 
 
@@ -86,6 +90,20 @@ def _gradients(attempt: Attempt) -> str:
     return "the old layer gets a gradient" if linear.weight.grad is not None else ""
 
 
+def _gradient_of_x(attempt: Attempt) -> str:
+    linear, layer, x = _learned(attempt)
+    x.requires_grad_()
+    layer(x).sum().backward()
+    whole = linear.weight + ALPHA / RANK * layer.B @ layer.A
+    right = whole.detach().sum(dim=0).expand(4, IN)
+    change = right - linear.weight.sum(dim=0)
+    cut = "what goes through the {} gives x no gradient, so layers below learn nothing from it: frozen weights need no no_grad or detach"
+    mistakes = [(change, cut.format("old layer")), (right - change, cut.format("adapter"))]
+    if x.grad is None:
+        return cut.format("new layer")
+    return hint_for(x.grad, right, mistakes, "the gradient of x is not that of W x + b + (α / r) B A x")
+
+
 def _merged(attempt: Attempt) -> str:
     linear, layer, x = _learned(attempt)
     wanted, weight = layer(x).detach(), linear.weight.detach().clone()
@@ -124,6 +142,7 @@ CHECKS = (
     Check("the old layer is frozen, and r (I + O) numbers learn", _frozen),
     Check("W x + b + (α / r) B A x", _change),
     Check("B learns from the first step on", _gradients),
+    Check("and so can layers below", _gradient_of_x),
     Check("merged: one layer that computes the same", _merged),
     Check("layers without a bias, and more axes", _without_bias),
 )

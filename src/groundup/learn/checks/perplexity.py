@@ -17,25 +17,40 @@ ITSELF = "each token is asked to predict itself: the logits at t are for the tok
 TEXTS = ([0, 1, 2, 3, 4, 5, 0, 1], [5, 3], [2, 2, 4])
 
 
-class _Bigrams(nn.Module):
-    """What comes next follows from the last token alone, with some dropout."""
+class _Reader(nn.Module):
+    """What comes next follows from the last token, and a little from all before it, with some dropout."""
 
     def __init__(self, spread: float, dropout: float = 0.0) -> None:
         super().__init__()
         self.scores = nn.Parameter(spread * torch.randn(VOCABULARY, VOCABULARY))
         self.dropout = nn.Dropout(dropout)
-        self.graphs = 0
+        self.graphs = self.calls = 0
 
     def forward(self, ids: Tensor) -> Tensor:
         if ids.ndim != 2:
             raise ValueError(f"the model wants ids (1, T), a batch of one, and got {tuple(ids.shape)}")
         self.graphs += torch.is_grad_enabled()
-        return self.dropout(self.scores[ids])  # type: ignore[no-any-return]
+        self.calls += 1
+        return self.dropout(self.logits(ids))  # type: ignore[no-any-return]
+
+    def logits(self, ids: Tensor) -> Tensor:
+        """Those without dropout: (B, T) -> (B, T, V)."""
+        return self.scores[ids] + self.scores[ids].cumsum(dim=1) / 8
 
 
-def _losses(model: _Bigrams, text: list[int], shift: int = 1) -> Tensor:
+def _losses(model: _Reader, text: list[int]) -> Tensor:
+    return _charged(model, text[:-1], text[1:])
+
+
+def _charged(model: _Reader, read: list[int], targets: list[int]) -> Tensor:
+    """The loss of each target, by the logits at the token that stands in its place in what was read."""
     with torch.no_grad():
-        return F.cross_entropy(model.scores[text[: len(text) - shift]], torch.tensor(text[shift:]), reduction="none")
+        return F.cross_entropy(model.logits(torch.tensor([read]))[0], torch.tensor(targets), reduction="none")
+
+
+def _run(attempt: Attempt, model: _Reader, *texts: list[int]) -> object:
+    """What it makes of copies of the texts, so that one that writes into them spoils no other check."""
+    return attempt["perplexity"](model, [list(text) for text in texts])
 
 
 def _hint(found: object, right: float, mistakes: Sequence[tuple[float | Tensor, str]], otherwise: str) -> str:
@@ -65,19 +80,24 @@ def _blind(attempt: Attempt) -> str:
         ),
     ]
     otherwise = f"whoever guesses blindly among {VOCABULARY} tokens hesitates between {VOCABULARY}"
-    return _hint(attempt["perplexity"](_Bigrams(0.0), [TEXTS[0]]), float(VOCABULARY), mistakes, otherwise)
+    return _hint(_run(attempt, _Reader(0.0), TEXTS[0]), float(VOCABULARY), mistakes, otherwise)
 
 
 def _one_text(attempt: Attempt) -> str:
-    model, text = _Bigrams(2.0), TEXTS[0]
-    losses, of_itself = _losses(model, text), _losses(model, text, shift=0)
+    model, text = _Reader(2.0), TEXTS[0]
+    losses, of_itself = _losses(model, text), _charged(model, text, text)
     mistakes = [
         (of_itself.mean().exp(), ITSELF),
         (of_itself[1:].mean().exp(), ITSELF),
+        (_charged(model, text[1:], text[1:]).mean().exp(), ITSELF),
         (of_itself[:-1].mean().exp(), ITSELF),
         (
-            _losses(model, text[::-1]).mean().exp(),
+            _charged(model, text[1:], text[:-1]).mean().exp(),
             "each token is asked for the one before it: the logits at t are for the token at t + 1",
+        ),
+        (
+            torch.cat([_losses(model, text[place : place + 2]) for place in range(len(text) - 1)]).mean().exp(),
+            "the model is shown one token at a time, and can't know what came before it: show it the whole text",
         ),
         (losses[1:].mean().exp(), "the second token is left out: only the first has nothing before it"),
         (
@@ -91,11 +111,11 @@ def _one_text(attempt: Attempt) -> str:
         ),
     ]
     otherwise = "for a single text it is exp of the mean of -ln P"
-    return _hint(attempt["perplexity"](model, [text]), float(losses.mean().exp()), mistakes, otherwise)
+    return _hint(_run(attempt, model, text), float(losses.mean().exp()), mistakes, otherwise)
 
 
 def _several(attempt: Attempt) -> str:
-    model = _Bigrams(2.0)
+    model = _Reader(2.0)
     parts = [_losses(model, text) for text in TEXTS]
     means = torch.stack([part.mean() for part in parts])
     joined = _losses(model, [one for text in TEXTS for one in text])
@@ -115,17 +135,18 @@ def _several(attempt: Attempt) -> str:
             means.exp().mean(),
             "this is the mean of the texts' perplexities: sum all losses, divide once, and take exp at the end",
         ),
+        (torch.cat([parts[0], parts[2]]).mean().exp(), "a text of two tokens is left out: its second is predicted"),
         (joined.mean().exp(), "the texts were joined: the first token of one was predicted from the last of another"),
     ]
     otherwise = "over several texts every predicted token counts the same"
-    return _hint(attempt["perplexity"](model, TEXTS), float(torch.cat(parts).mean().exp()), mistakes, otherwise)
+    return _hint(_run(attempt, model, *TEXTS), float(torch.cat(parts).mean().exp()), mistakes, otherwise)
 
 
 def _short(attempt: Attempt) -> str:
-    model = _Bigrams(2.0)
+    model = _Reader(2.0)
     right = float(_losses(model, TEXTS[0]).mean().exp())
     return _hint(
-        attempt["perplexity"](model, [[3], TEXTS[0], []]),
+        _run(attempt, model, [3], TEXTS[0], []),
         right,
         [],
         "texts of fewer than two tokens should be left out",
@@ -133,16 +154,29 @@ def _short(attempt: Attempt) -> str:
 
 
 def _dropout(attempt: Attempt) -> str:
-    model = _Bigrams(2.0, dropout=0.5)
+    model = _Reader(2.0, dropout=0.5)
     model.train()
-    found = attempt["perplexity"](model, TEXTS)
+    found = _run(attempt, model, *TEXTS)
     right = float(torch.cat([_losses(model, text) for text in TEXTS]).mean().exp())
-    return "" if math.isclose(found, right, rel_tol=1e-5) else "dropout was on: model.eval() before measuring"
+    return _hint(found, right, [], "dropout was on: model.eval() before measuring")
+
+
+def _texts_stay(attempt: Attempt) -> str:
+    given = [list(text) for text in TEXTS]
+    attempt["perplexity"](_Reader(2.0), given)
+    return "" if given == list(TEXTS) else "it changed the texts that it was given: work on a copy"
+
+
+def _one_call_a_text(attempt: Attempt) -> str:
+    model = _Reader(2.0)
+    _run(attempt, model, *TEXTS)
+    many = f"the model was called {model.calls} times for {len(TEXTS)} texts: one call gives the logits at every place of a text"
+    return many if model.calls > len(TEXTS) else ""
 
 
 def _no_graph(attempt: Attempt) -> str:
-    model = _Bigrams(2.0)
-    attempt["perplexity"](model, TEXTS)
+    model = _Reader(2.0)
+    _run(attempt, model, *TEXTS)
     return "it kept everything for gradients that nobody asks for: with torch.no_grad()" if model.graphs else ""
 
 
@@ -152,5 +186,7 @@ CHECKS = (
     Check("several texts: every token counts the same", _several),
     Check("texts with nothing to predict", _short),
     Check("dropout is off", _dropout),
+    Check("the texts are left as they were", _texts_stay),
     Check("no graph is kept", _no_graph),
+    Check("a call for each text is enough", _one_call_a_text),
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from groundup.learn.checking import Attempt, Check, hint_for
+from groundup.learn.checking import Attempt, Check, hint_for, slow_hint
 
 WANTED = "next_token_probabilities"
 PROBABILITIES = torch.tensor([0.05, 0.4, 0.15, 0.3, 0.1])
@@ -160,10 +160,37 @@ def _after_temperature(attempt: Attempt) -> str:
     )
 
 
+def _exactly_p(attempt: Attempt) -> str:
+    found = attempt[WANTED](torch.zeros(4), top_p=0.5)  # 0.25 each: two of them are exactly a half
+    kept = int((found > 0).sum())
+    return (
+        ""
+        if kept == 2
+        else f"of four equal tokens two have 0.5 together, which is enough for top_p = 0.5; it kept {kept}"
+    )
+
+
+def _large_scores(attempt: Attempt) -> str:
+    right = torch.softmax(LOGITS / 0.005, dim=0)
+    otherwise = (
+        "with large scores it is wrong: exp of them is infinite; take off the largest first, or use torch.softmax"
+    )
+    return hint_for(_run(attempt, temperature=0.005), right, [], otherwise)
+
+
 def _inputs_stay(attempt: Attempt) -> str:
-    logits = LOGITS.clone()
-    attempt[WANTED](logits, 0.7, 2, 0.5)
-    return "" if torch.equal(logits, LOGITS) else "it changed the scores that it was given: work on a copy"
+    for temperature in (0.0, 0.7, 1.0):
+        logits = LOGITS.clone()
+        attempt[WANTED](logits, temperature, 2, 0.5)
+        if not torch.equal(logits, LOGITS):
+            return "it changed the scores that it was given: work on a copy"
+    return ""
+
+
+def _fast(attempt: Attempt) -> str:
+    logits = torch.linspace(0, 1, 20_000)
+    instead = "sort once, and let cumsum add up, not a loop over tokens"
+    return slow_hint(lambda: attempt[WANTED](logits, top_k=19_000, top_p=0.9), "a choice among 20,000 tokens", instead)
 
 
 CHECKS = (
@@ -173,7 +200,10 @@ CHECKS = (
     Check("a top_k larger than the vocabulary", _top_k_too_large),
     Check("top_p keeps the one that reaches p", _top_p),
     Check("top_p never keeps none, and 1 keeps all", _never_empty),
+    Check("top_p stops where p is reached exactly", _exactly_p),
     Check("top_k, then top_p of what is left", _together),
     Check("the temperature, then top_p", _after_temperature),
+    Check("a temperature near 0", _large_scores),
     Check("the scores are left as they were", _inputs_stay),
+    Check("a large vocabulary at once", _fast),
 )
