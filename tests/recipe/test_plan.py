@@ -107,6 +107,16 @@ def test_how_fast_it_is_elsewhere_follows_from_the_format_the_compiler_and_the_h
     for name in ("t4", "mi300x"):
         with pytest.raises(SettingError, match=f"training.precision = 'tf32': {name} has no units for it"):
             plan("shakespeare", ["training.precision=tf32"], on=name)
+    with pytest.raises(
+        SettingError, match=r"training.precision = 'bf16': t4 has no units for it, .*use auto, which is fp32"
+    ):
+        plan("shakespeare", ["training.precision=bf16"], on="t4")
+    auto, full, half = (
+        planned(capsys, "shakespeare", [*GPT2, f"training.precision={name}"], on="t4")["elsewhere"]
+        for name in ("auto", "fp32", "fp16")
+    )
+    assert auto == full, "as a training there takes it, which finds no units for bf16"
+    assert half["seconds"] == pytest.approx(full["seconds"] * 8.1 / 65)
     found = planned(capsys, "shakespeare", [], on="h100", minutes=60.0)["shape_for_budget"]
     steps, layers = (int(found["overrides"][place].split("=")[1]) for place in (6, 1))
     assert 30 * 60 < steps * layers * RECORDED_LAYER_SECONDS <= 0.8 * 60 * 60

@@ -82,7 +82,7 @@ def rank_of_any_size(
     knows which are small."""
     if card is not None:
         strategy: Strategy = "fsdp" if count > 1 else "single"
-        return Rank("cuda", product_bytes(training), 1, 1, strategy, count, libraries=RUNTIME)
+        return Rank("cuda", product_bytes(card, training), 1, 1, strategy, count, libraries=RUNTIME)
     rank = rank_here(training, config)
     return replace(rank, keeps_freed=rank.device == "cpu")
 

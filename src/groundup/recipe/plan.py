@@ -130,7 +130,7 @@ def plan_elsewhere(
 ) -> dict[str, Any]:
     """The plan for so many of a card: memory of a rank by strategy, and the time at a utilization that is taken from measurements."""
     load, facts = load_of(settings, sizes, config), describe(settings, sizes, config)
-    narrow = product_bytes(settings.training)
+    narrow = product_bytes(card, settings.training)
     memory: dict[Strategy, Memory] = {}
     for strategy in STRATEGIES:
         if strategy != "single" and count == 1:
