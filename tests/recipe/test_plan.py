@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import shutil
 import threading
 from collections.abc import Callable
 from dataclasses import fields, replace
@@ -23,7 +24,7 @@ from groundup.recipe.budget import check_minutes, shape_timed_here
 from groundup.recipe.expected_memory import rank_here
 from groundup.recipe.measure import measure_validation
 from groundup.recipe.measured import Measured, Reading
-from groundup.recipe.plan import time_and_memory
+from groundup.recipe.plan import advice, time_and_memory
 from groundup.recipe.settings import Recipe, load_recipe
 from groundup.recipe.shapes import find_shape, tokens_a_parameter
 from groundup.recipe.sizes import Sizes
@@ -32,6 +33,7 @@ from groundup.text.cache import cache_directory
 from groundup.tokens.tokenizer import Tokenizer
 from groundup.training.memory import Load, training_memory
 from groundup.training.memory_parts import Rank
+from groundup.training.settings import TrainingSettings
 
 GPT2 = [
     "model.preset=gpt2",
@@ -165,7 +167,40 @@ def test_what_does_not_fit_is_told_with_what_would(capsys: pytest.CaptureFixture
     assert found["elsewhere"]["advice"] == []
 
 
+def test_what_would_fit_leaves_each_card_a_row_and_the_batch_whole() -> None:
+    rows = ["model.d_model=1024", "model.num_heads=16", "model.num_layers=12", "model.max_seq_len=8192"]
+    recipe = load_recipe("shakespeare", [*rows, "model.vocab_size=100", "training.batch_size=24"])
+    load, card = Load(recipe.model.network(), recipe.training), ACCELERATORS["t4"]
+
+    def found(load: Load, training: TrainingSettings, count: int) -> list[str]:
+        return advice(load, training, [Rank("cuda", 4, strategy="ddp", world_size=count)], card.memory)
+
+    assert found(load, recipe.training, 1) == ["training.accumulation_steps=24"]
+    assert found(load, recipe.training, 8) == ["training.accumulation_steps=3"]
+    assert found(load, recipe.training, 12) == ["training.accumulation_steps=2"]
+    pairs = replace(load, settings=replace(load.settings, batch_size=2 * 24))  # two answers of each pair
+    twice = "training.activation_checkpointing=true"
+    assert found(pairs, recipe.training, 1) == ["training.accumulation_steps=6", twice], (
+        "a pair stays in one part, so not 48"
+    )
+
+
+def test_a_shape_for_several_cards_is_one_that_they_train_together(capsys: pytest.CaptureFixture[str]) -> None:
+    changes = ["training.batch_size=64", "model.max_seq_len=8192", "training.length_warmup_fraction=0"]
+    for changed, strategy in (([], "fsdp"), (["training.compile=true"], "ddp")):
+        found = planned(capsys, "shakespeare", [*changes, *changed], on="t4", count=8, memory="16GB")
+        again = load_recipe("shakespeare", [*changes, *changed, *found["shape_for_budget"]["overrides"]])
+        assert again.parallel.strategy == strategy
+        assert again.training.batch_size // again.training.accumulation_steps >= 8
+        assert set(found["elsewhere"]["memory"]) == {"single", "ddp", strategy}
+    alone = planned(capsys, "shakespeare", changes, on="t4", memory="16GB")["shape_for_budget"]["overrides"]
+    assert not [each for each in alone if each.startswith("parallel.")]
+
+
 def test_counts_and_options_that_make_no_sense_are_refused() -> None:
+    private = ["training.privacy.epsilon=8", "training.length_warmup_fraction=0", "data.packing=documents"]
+    with pytest.raises(SettingError, match=r"--count = 2: use 1 with training\.privacy, which one process trains with"):
+        plan("shakespeare", private, on="h100", count=2)
     with pytest.raises(SettingError, match="--count = 0: use a whole number of at least 1"):
         plan("shakespeare", [], on="h100", count=0)
     with pytest.raises(SettingError, match="--count = 2: it goes with --on"):
@@ -241,7 +276,7 @@ def test_a_tokenizer_and_files_that_are_here_are_looked_at(
     changes = [f"data.source={tmp_path}/*.txt", "tokenizer.kind=existing", f"tokenizer.path={tiny_base}"]
     found = planned(capsys, "shakespeare", changes, on="h100")
     assert found["parameters"]["token_embedding"] == 128 * Tokenizer.load(tiny_base).vocab_size
-    assert "0.0 MB of text (as the files or the catalogue say), 4 bytes a token" in found["assumed"]
+    assert "0.048 MB of text (as the files or the catalogue say), 4 bytes a token" in found["assumed"]
     elsewhere = planned(capsys, "shakespeare", [*changes[:2], "tokenizer.path=hf://a/b"], on="h100")
     assert "a vocabulary of 50,000" in elsewhere["assumed"]
 
@@ -365,6 +400,28 @@ def test_what_this_machine_cannot_hold_is_not_begun(
     shown = capsys.readouterr().out
     assert "too large for this machine: it takes about" in shown
     assert "what would fit: model.d_model=" in shown
+
+
+def test_of_a_base_that_this_machine_cannot_hold_the_shape_is_given(
+    tiny_base: Path,
+    text_file: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for module in ("plan", "budget"):
+        monkeypatch.setattr(f"groundup.recipe.{module}.memory_bytes", lambda: 4_000_000_000)
+    large = shutil.copytree(tiny_base, tmp_path / "large")
+    config = json.loads((large / "config.json").read_text(encoding="utf-8"))
+    recipe = tmp_path / "recipe.toml"
+    recipe.write_text(
+        f'[data]\nsource = "{text_file}"\n[model]\nbase = "{large}"\nmax_seq_len = 64\n', encoding="utf-8"
+    )
+    for width, rows, told in ((16384, 8, "a smaller model.base"), (64, 1024, "training.accumulation_steps=")):
+        shape = {"n_embd": width, "n_head": width // 64, "n_layer": 64}
+        (large / "config.json").write_text(json.dumps({**config, **shape}), encoding="utf-8")
+        plan(str(recipe), [f"training.batch_size={rows}"])
+        assert f"what would fit: {told}" in capsys.readouterr().out
 
 
 def test_a_device_that_is_not_there_is_told(tiny_recipe: Path) -> None:

@@ -87,6 +87,7 @@ def plan(
         speed = found["here"].get("flops_per_second", 0.0)
         if found["here"]["too_large"]:
             found["here"]["fits"] = budget.fitting_here(settings, sizes, config)
+            found["here"]["otherwise"] = "a smaller model.base" if settings.model.base else "nothing of its family"
     if asked and not speed:
         advice = "it is too large for this machine to measure its speed: begin with a smaller one"
         raise SettingError("model", recipe, advice)
@@ -108,6 +109,8 @@ def _check_count(count: int, settings: Recipe, card: Accelerator | None) -> None
     if count < 1 or (count > 1 and card is None):
         advice = "use a whole number of at least 1" if count < 1 else "it goes with --on, which names an accelerator"
         raise SettingError("--count", count, advice)
+    if count > 1 and settings.training.privacy.on:
+        raise SettingError("--count", count, "use 1 with training.privacy, which one process trains with")
     rows = settings.training.batch_size // settings.training.accumulation_steps
     if count > rows:
         advice = f"a part of a batch has {rows} rows, and each card reads one: use at most so many, or a larger training.batch_size"
@@ -167,7 +170,7 @@ def _show_here(here: Mapping[str, Any]) -> None:
     if here["too_large"]:
         needed, there = size(here["estimated_memory"]["total"]), size(here["machine_bytes"])
         print(f"too large for this machine: it takes about {needed} of memory, and there are {there}")
-        print(f"what would fit: {' '.join(here['fits']) or 'nothing of its family'}")
+        print(f"what would fit: {' '.join(here['fits']) or here['otherwise']}")
         return
     print_table(_memory_table({"estimated": here["estimated_memory"]}))
     print()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -33,17 +33,16 @@ from groundup.text.catalogue import MODELS
 from groundup.text.fetch import is_fetched
 from groundup.text.remote import is_here
 from groundup.tokens.existing import find_tokenizer
-from groundup.training.memory import Load, Memory, training_memory
+from groundup.training.memory import Load, training_memory
 from groundup.training.memory_parts import Rank, cache_bytes
 from groundup.training.parallel_settings import Strategy
 from groundup.training.schedules import with_steps
-from groundup.training.settings import parts_of_batch
+from groundup.training.settings import TrainingSettings, parts_of_batch
 
 Say = Callable[[str], None]
 SECONDS = 15.0
 """That are measured, about; what can't be stopped within them may go on for some more."""
 NOT_COUNTED = "nothing of what private training keeps of each row, in the memory that is worked out"
-STRATEGIES: tuple[Strategy, ...] = ("single", "ddp", "fsdp")
 
 
 def find_config(settings: Recipe, folder: Path, vocab_size: int) -> TransformerConfig:
@@ -130,16 +129,13 @@ def plan_elsewhere(
 ) -> dict[str, Any]:
     """The plan for so many of a card: memory of a rank by strategy, and the time at a utilization that is taken from measurements."""
     load, facts = load_of(settings, sizes, config), describe(settings, sizes, config)
-    narrow = product_bytes(card, settings.training)
-    memory: dict[Strategy, Memory] = {}
-    for strategy in STRATEGIES:
-        if strategy != "single" and count == 1:
-            continue
-        world = 1 if strategy == "single" else count
-        memory[strategy] = training_memory(load, Rank("cuda", narrow, 1, 1, strategy, world, libraries=RUNTIME))
-    wanted: Strategy = "single" if count == 1 else "ddp"
-    fitting = [name for name in (wanted, "fsdp") if name in memory and memory[name].total <= card.memory]
-    chosen = fitting[0] if fitting else None
+    narrow, wanted = product_bytes(card, settings.training), strategies(settings.training, count)
+    ranks = {
+        strategy: Rank("cuda", narrow, 1, 1, strategy, 1 if strategy == "single" else count, libraries=RUNTIME)
+        for strategy in dict.fromkeys(("single", *wanted))
+    }
+    memory = {strategy: training_memory(load, rank) for strategy, rank in ranks.items()}
+    chosen = next((name for name in wanted if memory[name].total <= card.memory), None)
     reached = count * reached_flops(card, settings.training)
     launching = config.num_layers * layer_seconds(settings.training, settings.data, count)
     least = facts["max_steps"] * settings.training.accumulation_steps * launching
@@ -151,22 +147,27 @@ def plan_elsewhere(
         "waits_for_the_host": seconds == least,
         "memory": {name: described(one) for name, one in memory.items()},
         "strategy": chosen,
-        "advice": [] if chosen else advice(load, card, count, narrow),
+        "advice": [] if chosen else advice(load, settings.training, [ranks[name] for name in wanted], card.memory),
         "seconds": seconds,
         "tokens_per_second": facts["tokens"] * sizes.learned_share / seconds,
         "joules": seconds * card.watts * count,
     }
 
 
-def advice(load: Load, card: Accelerator, count: int, narrow: int) -> list[str]:
-    """Overrides with which it fits onto a card after all; empty where nothing helps."""
-    strategies: tuple[Strategy, ...] = ("ddp", "fsdp") if count > 1 else ("single",)
-    ranks = [Rank("cuda", narrow, 1, 1, strategy, count, libraries=RUNTIME) for strategy in strategies]
+def strategies(training: TrainingSettings, count: int) -> tuple[Strategy, ...]:
+    """How so many cards may train together; with the last of these each holds the least."""
+    if count == 1:
+        return ("single",)
+    return ("ddp",) if training.compile else ("ddp", "fsdp")  # fsdp is refused where the network is compiled
+
+
+def advice(load: Load, training: TrainingSettings, ranks: Sequence[Rank], memory: float) -> list[str]:
+    """Overrides with which one of the ranks has room for it after all; empty where nothing helps."""
     for twice in (False, True):
-        for parts in parts_of_batch(load.settings):
+        for parts in parts_of_batch(training, ranks[0].world_size):
             changed = replace(load.settings, accumulation_steps=parts, activation_checkpointing=twice)
-            if any(training_memory(replace(load, settings=changed), rank).total <= card.memory for rank in ranks):
-                found = [f"training.accumulation_steps={parts}"] if parts > 1 else []
+            if any(training_memory(replace(load, settings=changed), rank).total <= memory for rank in ranks):
+                found = [f"training.accumulation_steps={parts}"] if parts > training.accumulation_steps else []
                 return found + (["training.activation_checkpointing=true"] if twice else [])
     return []
 

@@ -16,7 +16,7 @@ from groundup.model.counts import parameter_counts, training_flops
 from groundup.model.settings import TransformerConfig
 from groundup.training.memory import LARGEST_KEPT, Load, training_memory
 from groundup.training.memory_parts import Rank
-from groundup.training.settings import TrainingSettings
+from groundup.training.settings import TrainingSettings, parts_of_batch
 
 TOKENS_A_PARAMETER = 20
 PARAMETERS_THERE = 4e8
@@ -90,8 +90,8 @@ def find_shape(
 
 
 def smallest_memory(config: TransformerConfig, settings: TrainingSettings, rank: Rank) -> int:
-    """Bytes that the smallest network takes, read in as many parts as there are rows."""
-    in_parts = replace(settings, accumulation_steps=settings.batch_size)
+    """Bytes that the smallest network takes, each process's rows of a batch read one by one."""
+    in_parts = replace(settings, accumulation_steps=parts_of_batch(settings, rank.world_size)[-1])
     return training_memory(Load(_with_sizes(config, HEAD, LEAST_DEPTH), in_parts), rank).total
 
 
@@ -127,9 +127,7 @@ def _trained(
 ) -> Shape | None:
     """The shape with its training, or None where it doesn't fit."""
     rank = replace(rank, keeps_freed=rank.keeps_freed and parameter_counts(config)["total"] <= LARGEST_KEPT)
-    for parts in range(settings.accumulation_steps, settings.batch_size + 1):
-        if settings.batch_size % parts:
-            continue
+    for parts in parts_of_batch(settings, rank.world_size):
         needed = training_memory(Load(config, replace(settings, accumulation_steps=parts)), rank).total
         if needed <= memory:
             break
