@@ -292,6 +292,35 @@ def test_a_budget_of_memory_holds_what_is_found_and_not_much_more() -> None:
         assert training_memory(Load(found.config, settings), Rank()).total == found.memory <= most
 
 
+def test_a_memory_budget_is_kept_to_in_as_many_parts_as_training_takes(
+    tiny_recipe: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("groundup.recipe.plan.SECONDS", 0.2)
+    monkeypatch.setattr(expected_memory, "held_bytes", lambda: 0)
+    recipe = load_recipe(str(tiny_recipe), ["model.vocab_size=100"])
+    config = recipe.model.network()
+    needed = training_memory(Load(config, recipe.training), rank_here(recipe.training, config)).total / 0.75
+    for budget, parts in ((needed * 1.001, 1), (needed * 0.999, 2)):
+        here = planned(capsys, str(tiny_recipe), [f"training.memory_budget={budget / 1e6:.4f}MB"])["here"]
+        assert here["accumulation_steps"] == parts
+        assert here["estimated_memory"]["total"] <= 0.75 * budget
+    with pytest.raises(SettingError, match=r"training.memory_budget = '1MB': training needs about .* allow that much"):
+        plan(str(tiny_recipe), ["training.memory_budget=1MB"])
+    plan("shakespeare", ["training.memory_budget=1.3GB", "training.batch_size=128"], on="h100")
+    assert "16,384, read in 8 parts" in capsys.readouterr().out
+    cards = planned(capsys, "shakespeare", [*GPT2, "training.memory_budget=20GB"], on="h100", count=4)["elsewhere"]
+    assert cards["memory"][cards["strategy"]]["total"] <= 0.75 * 20e9
+    assert 512 // cards["accumulation_steps"] >= 4
+
+
+def test_of_several_processes_here_it_is_said_that_one_was_measured(
+    tiny_recipe: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("groundup.recipe.plan.SECONDS", 0.2)
+    plan(str(tiny_recipe), ["parallel.strategy=ddp", "parallel.processes=2"])
+    assert "one process, by itself: what several take with parallel.strategy = 'ddp' is not" in capsys.readouterr().out
+
+
 def test_here_some_steps_are_taken_and_nothing_is_left(
     tiny_recipe: Path,
     capsys: pytest.CaptureFixture[str],

@@ -137,9 +137,10 @@ def _show(found: Mapping[str, Any]) -> None:
         rows.append(("of these trained", count(found["trained"])))
     print_table(_table(("parameters by part", ""), rows))
     print()
+    parts = found["here" if "here" in found else "elsewhere"]["accumulation_steps"]
     rows = [
         ("steps", count(found["max_steps"])),
-        ("tokens a step", count(found["tokens_a_step"])),
+        ("tokens a step", f"{count(found['tokens_a_step'])}{f', read in {parts} parts' if parts > 1 else ''}"),
         ("tokens in all", f"{count(found['tokens'])}, {found['epochs']:g} times the text"),
         ("arithmetic a step", f"{figure(found['flops_a_step'], 3)} operations"),
         ("arithmetic in all", f"{figure(found['flops'], 3)} operations"),
@@ -182,6 +183,8 @@ def _show_here(here: Mapping[str, Any]) -> None:
         ("energy", here["energy"]),
     ]
     print_table(_table((f"on this machine ({here['device']}), measured", ""), rows))
+    for line in here["notes"]:
+        print(line)
     if here["measured"]["cores_share"] < QUIET:
         print(
             f"others were at work: the steps got {here['measured']['cores_share']:.0%} of their cores' time, and take less without them"

@@ -22,6 +22,7 @@ from groundup.recipe.data import Prepared, found_prepared
 from groundup.recipe.expected_memory import RUNTIME, adapters_of, described, load_of, rank_here
 from groundup.recipe.made_up import made_up_data
 from groundup.recipe.measured import Measured
+from groundup.recipe.memory_budget import within_its_budget
 from groundup.recipe.rehearse import rehearse
 from groundup.recipe.settings import Recipe
 from groundup.recipe.sizes import Sizes, assumed_sizes, known_sizes
@@ -128,14 +129,17 @@ def plan_elsewhere(
     settings: Recipe, sizes: Sizes, config: TransformerConfig, card: Accelerator, count: int
 ) -> dict[str, Any]:
     """The plan for so many of a card: memory of a rank by strategy, and the time at a utilization that is taken from measurements."""
-    load, facts = load_of(settings, sizes, config), describe(settings, sizes, config)
     narrow, wanted = product_bytes(card, settings.training), strategies(settings.training, count)
     ranks = {
         strategy: Rank("cuda", narrow, 1, 1, strategy, 1 if strategy == "single" else count, libraries=RUNTIME)
         for strategy in dict.fromkeys(("single", *wanted))
     }
+    together = [ranks[name] for name in wanted]
+    settings, room = within_its_budget(settings, sizes, config, together)
+    room = min(card.memory, room)
+    load, facts = load_of(settings, sizes, config), describe(settings, sizes, config)
     memory = {strategy: training_memory(load, rank) for strategy, rank in ranks.items()}
-    chosen = next((name for name in wanted if memory[name].total <= card.memory), None)
+    chosen = next((name for name in wanted if memory[name].total <= room), None)
     reached = count * reached_flops(card, settings.training)
     launching = config.num_layers * layer_seconds(settings.training, settings.data, count)
     least = facts["max_steps"] * settings.training.accumulation_steps * launching
@@ -143,11 +147,12 @@ def plan_elsewhere(
     return {
         "accelerator": asdict(card),
         "count": count,
+        "accumulation_steps": settings.training.accumulation_steps,
         "reached_flops": reached,
         "waits_for_the_host": seconds == least,
         "memory": {name: described(one) for name, one in memory.items()},
         "strategy": chosen,
-        "advice": [] if chosen else advice(load, settings.training, [ranks[name] for name in wanted], card.memory),
+        "advice": [] if chosen else advice(load, settings.training, together, room),
         "seconds": seconds,
         "tokens_per_second": facts["tokens"] * sizes.learned_share / seconds,
         "joules": seconds * card.watts * count,
@@ -182,9 +187,15 @@ def plan_here(
     """
     begun = time.perf_counter()
     config = find_config(settings, folder, sizes.vocab_size)
+    settings, _ = within_its_budget(settings, sizes, config, [rank_here(settings.training, config)])
     load = load_of(settings, sizes, config)
     estimated = training_memory(load, rank_here(settings.training, config))
-    found: dict[str, Any] = {"estimated_memory": described(estimated), "machine_bytes": memory_bytes()}
+    found: dict[str, Any] = {
+        "estimated_memory": described(estimated),
+        "machine_bytes": memory_bytes(),
+        "accumulation_steps": settings.training.accumulation_steps,
+        "notes": _not_measured(settings.parallel.strategy),
+    }
     device = pick_device(settings.training.device)
     if device.type != "cuda" and estimated.total > found["machine_bytes"] > 0:
         return {**found, "too_large": True}
@@ -201,6 +212,13 @@ def plan_here(
         "flops_per_second": measured.flops / measured.step,
         **time_and_memory(settings, max_steps, sizes, measured),
     }
+
+
+def _not_measured(strategy: Strategy) -> list[str]:
+    """What of a recipe a plan for this machine leaves out, in words."""
+    if strategy == "single":
+        return []
+    return [f"one process, by itself: what several take with parallel.strategy = {strategy!r} is not measured"]
 
 
 def time_and_memory(settings: Recipe, max_steps: int, sizes: Sizes, measured: Measured) -> dict[str, Any]:
