@@ -100,10 +100,23 @@ def test_a_port_that_is_taken_is_named() -> None:
 
 
 @pytest.mark.usefixtures("address")
-@pytest.mark.parametrize("rank", ["2", "-1"])
-def test_a_number_that_is_no_place_among_them_is_refused(rank: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("RANK", rank)
-    monkeypatch.setenv("WORLD_SIZE", "2")
-    with pytest.raises(SettingError, match=f"^RANK = {rank}: .*from 0 to 1: WORLD_SIZE is 2"):  # noqa: SIM117
+@pytest.mark.parametrize(
+    ("name", "value", "why"),
+    [
+        ("RANK", "2", "RANK = 2: .*from 0 to 1: WORLD_SIZE is 2"),
+        ("RANK", "-1", "RANK = '-1': set it in each process's environment to a whole number of at least 0"),
+        ("RANK", "", "RANK = '': set it"),
+        ("WORLD_SIZE", "two", "WORLD_SIZE = 'two': .* of at least 1"),
+        ("WORLD_SIZE", "0", "WORLD_SIZE = '0': .* of at least 1"),
+        ("LOCAL_RANK", "a", "LOCAL_RANK = 'a': .* of at least 0"),
+        ("LOCAL_WORLD_SIZE", "0", "LOCAL_WORLD_SIZE = '0': .* of at least 1"),
+    ],
+)
+def test_a_number_that_is_no_place_among_them_is_refused(
+    name: str, value: str, why: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for each, usual in {"RANK": "0", "WORLD_SIZE": "2", "LOCAL_RANK": "0", "LOCAL_WORLD_SIZE": "2"}.items():
+        monkeypatch.setenv(each, value if each == name else usual)
+    with pytest.raises(SettingError, match=f"^{why}"):  # noqa: SIM117
         with joined(ParallelSettings("ddp"), "cpu"):
             pass
