@@ -100,6 +100,25 @@ def test_a_port_that_is_taken_is_named() -> None:
 
 
 @pytest.mark.usefixtures("address")
+@pytest.mark.parametrize("host", ["256.256.256.256", "x" * 70, ""])
+def test_an_address_of_no_machine_is_named_at_once(host: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MASTER_ADDR", host)
+    with pytest.raises(SettingError, match=f"^MASTER_ADDR = '{host}': no machine is known by that"):
+        meet(0, 2, 1, print)
+    with pytest.raises(TrainingError, match=r"^process 1 of 2 has waited .* for process 0: .* with one MASTER_ADDR"):
+        meet(1, 2, 0.001, print)  # for which it may come to be known
+
+
+@pytest.mark.usefixtures("address")
+def test_an_address_of_another_machine_leaves_the_first_process_waiting_no_longer(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("MASTER_ADDR", "192.0.2.1")  # RFC 5737: of none
+    with pytest.raises(TrainingError, match=r"^process 0 of 2 has waited .* for process 1: .* with one MASTER_ADDR"):
+        meet(0, 2, 0.001, print)
+
+
+@pytest.mark.usefixtures("address")
 @pytest.mark.parametrize(
     ("name", "value", "why"),
     [

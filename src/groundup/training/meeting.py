@@ -62,17 +62,26 @@ def meet(rank: int, size: int, minutes: float, say: Say) -> Store:
 
 
 def _common_store(waiting: Waiting) -> TCPStore:
-    """The store at MASTER_ADDR and MASTER_PORT, which torchrun holds, or the first process does. Raises `SettingError` for no port, and
-    `MachineError` where another program listens there."""
+    """The store at MASTER_ADDR and MASTER_PORT, which torchrun holds, or the first process does. Raises `SettingError` for no port, or an
+    address that nobody has, and `MachineError` where another program listens there."""
     host, port = os.environ["MASTER_ADDR"], _port()
-    holds_it = waiting.rank == 0 and os.environ.get("TORCHELASTIC_USE_AGENT_STORE") != "True"
-    while not holds_it and not _is_open(host, port):
+    if waiting.rank == 0 and os.environ.get("TORCHELASTIC_USE_AGENT_STORE") != "True":
+        return _own_store(waiting, host, port)
+    while not _is_open(host, port):
         waiting.for_these([0])
+    return TCPStore(host, port, waiting.size, False, wait_for_workers=False)  # who held it may have just ended
+
+
+def _own_store(waiting: Waiting, host: str, port: int) -> TCPStore:
+    """The store that this process holds for all, and comes to by itself: one that isn't where the others look names them in time."""
     try:
-        return TCPStore(host, port, waiting.size, holds_it, wait_for_workers=False, multi_tenant=True)
+        socket.getaddrinfo(host, port)
+    except (OSError, UnicodeError) as error:
+        advice = "no machine is known by that: set it in all processes' environment to the address of the first one's"
+        raise SettingError("MASTER_ADDR", host, advice) from error
+    try:
+        return TCPStore("127.0.0.1", port, waiting.size, True, wait_for_workers=False, multi_tenant=True)
     except DistNetworkError as error:
-        if not holds_it:  # who held it has just ended
-            raise
         raise MachineError(
             f"process {waiting.rank} of {waiting.size} can't listen at port {port} (MASTER_PORT), perhaps since another training does: "
             "give all of them another port"
@@ -91,7 +100,7 @@ def _is_open(host: str, port: int) -> bool:
     try:
         with socket.create_connection((host, port), timeout=LONGEST_PAUSE):
             return True
-    except OSError:
+    except (OSError, UnicodeError):  # a name that is none
         return False
 
 
