@@ -6,6 +6,7 @@ import os
 import socket
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -97,6 +98,17 @@ def test_a_port_that_is_taken_is_named() -> None:
         other.listen()
         with pytest.raises(MachineError, match=r"^process 0 of 2 can't listen at port \d+ \(MASTER_PORT\)"):
             meet(0, 2, 1, print)
+
+
+@pytest.mark.usefixtures("address")
+def test_they_have_to_agree_how_many_they_are() -> None:
+    """Of two and of three, which once met and then waited for each other's addresses until time was up."""
+    with ThreadPoolExecutor() as pool:
+        places = ((0, 2), (1, 3), (2, 3))
+        met = [pool.submit(meet, rank, size, 1, print) for rank, size in places]
+        errors = [str(one.exception(30)) for one in met]
+    assert errors[0] == "WORLD_SIZE = 2: process 1 was given 3: give all of them the same, how many there are in all"
+    assert errors[1] == errors[2] == errors[0].replace("= 2", "= 3").replace("1 was given 3", "0 was given 2")
 
 
 @pytest.mark.usefixtures("address")

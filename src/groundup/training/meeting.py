@@ -50,14 +50,18 @@ class Waiting:
 
 def meet(rank: int, size: int, minutes: float, say: Say) -> Store:
     """The store of all processes, once all have come to it. Raises `TrainingError` that names who has not come in time, and `SettingError`
-    or `MachineError` where none can come."""
+    or `MachineError` where none can come, or where they don't agree how many they are."""
     waiting = Waiting(rank, size, minutes, say)
     # A script may train twice; torchrun's store then still has what was there the first time, under the same names.
     store = PrefixStore(f"training-{next(TRAININGS)}", _common_store(waiting))
-    store.set(_place(rank), "here")
+    store.set(_place(rank), str(size))
     missing = list(range(size))
     while missing := [other for other in missing if not store.check([_place(other)])]:
         waiting.for_these(missing)
+    for other in range(size):
+        if (theirs := store.get(_place(other)).decode()) != str(size):
+            advice = f"process {other} was given {theirs}: give all of them the same, how many there are in all"
+            raise SettingError("WORLD_SIZE", size, advice)
     return store
 
 
