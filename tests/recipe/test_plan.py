@@ -33,6 +33,7 @@ from groundup.text.cache import cache_directory
 from groundup.tokens.tokenizer import Tokenizer
 from groundup.training.memory import Load, training_memory
 from groundup.training.memory_parts import Rank
+from groundup.training.schedules import with_steps
 from groundup.training.settings import TrainingSettings
 
 GPT2 = [
@@ -259,13 +260,14 @@ def test_the_best_known_networks_come_of_it() -> None:
 
 def test_the_printed_overrides_are_the_shape_whatever_the_recipe_says_of_it() -> None:
     said = ["model.vocab_size=100", "model.num_heads=6", "model.num_kv_heads=2", "model.head_dim=32", "model.d_ff=500"]
+    said.append("training.epochs=3")
     recipe = load_recipe("shakespeare", said)
     for flops in (1e13, 1e14, 1e15):
         found = find_shape(recipe.model.network(), recipe.training, Rank(), flops=flops)
         assert found is not None
         again = load_recipe("shakespeare", [*said, *found.overrides(recipe.training)])
         assert again.model.network() == found.config
-        assert again.training.max_steps == found.max_steps
+        assert with_steps(again.training, num_rows=1000).max_steps == found.max_steps
 
 
 def test_a_tokenizer_and_files_that_are_here_are_looked_at(

@@ -54,6 +54,8 @@ class Shape:
         """What to write behind a recipe's name to train it."""
         changed = [f"model.{name}={getattr(self.config, name)}" for name in SHAPE]
         changed.append(f"training.max_steps={self.max_steps}")
+        if settings.epochs:
+            changed.append("training.epochs=0")  # which would decide, whatever the steps
         if self.accumulation_steps != settings.accumulation_steps:
             changed.append(f"training.accumulation_steps={self.accumulation_steps}")
         return changed
