@@ -194,6 +194,8 @@ def test_a_shape_for_several_cards_is_one_that_they_train_together(capsys: pytes
         assert again.parallel.strategy == strategy
         assert again.training.batch_size // again.training.accumulation_steps >= 8
         assert set(found["elsewhere"]["memory"]) == {"single", "ddp", strategy}
+    small = planned(capsys, "shakespeare", changes, on="t4", count=8, minutes=60.0)["shape_for_budget"]
+    assert "parallel.strategy=ddp" in small["overrides"], "where there is room, less travels so"
     alone = planned(capsys, "shakespeare", changes, on="t4", memory="16GB")["shape_for_budget"]["overrides"]
     assert not [each for each in alone if each.startswith("parallel.")]
 

@@ -19,6 +19,7 @@ from groundup.recipe.settings import Recipe
 from groundup.recipe.shapes import Shape, find_shape, smallest_memory
 from groundup.recipe.sizes import Sizes
 from groundup.report.pages import duration, figure, size
+from groundup.training.memory import Load, training_memory
 from groundup.training.memory_parts import Rank
 from groundup.training.settings import TrainingSettings
 
@@ -66,7 +67,7 @@ def shape_for(
             advice = f"the smallest network takes {size(needed * given / limit)}: give at least so much"
             raise SettingError("--memory", size(given), advice)
         raise SettingError("--minutes", minutes, "not even the smallest network is trained in that time: give more")
-    together = [f"parallel.strategy={rank.strategy}"] if rank.world_size > 1 else []
+    together = _together(found, load, rank, limit)
     largest = found if minutes is None else find_shape(config, load.settings, rank, memory=limit)
     shape = told(found, settings, sizes)
     return {
@@ -75,6 +76,21 @@ def shape_for(
         "seconds_of_steps": found.flops / flops_per_second,
         "limited_by": "memory" if largest is None or largest.config == found.config else "time",
     }
+
+
+def _together(found: Shape, load: Load, rank: Rank, limit: float) -> list[str]:
+    """The override with which several cards train a shape: of the ways that leave room, the one in which least travels."""
+    if rank.world_size == 1:
+        return []
+    load = replace(
+        load, config=found.config, settings=replace(load.settings, accumulation_steps=found.accumulation_steps)
+    )
+    fitting = (
+        strategy
+        for strategy in strategies(load.settings, rank.world_size)
+        if training_memory(load, replace(rank, strategy=strategy)).total <= limit
+    )
+    return [f"parallel.strategy={next(fitting, rank.strategy)}"]
 
 
 def rank_of_any_size(
