@@ -262,13 +262,14 @@ def test_the_best_known_networks_come_of_it() -> None:
 
 def test_the_printed_overrides_are_the_shape_whatever_the_recipe_says_of_it() -> None:
     said = ["model.vocab_size=100", "model.num_heads=6", "model.num_kv_heads=2", "model.head_dim=32", "model.d_ff=500"]
-    said.append("training.epochs=3")
+    said += ["training.epochs=3", "model.num_layers=12", "model.sliding_window=32", "model.first_windowed_layer=6"]
     recipe = load_recipe("shakespeare", said)
     for flops in (1e13, 1e14, 1e15):
         found = find_shape(recipe.model.network(), recipe.training, Rank(), flops=flops)
         assert found is not None
         again = load_recipe("shakespeare", [*said, *found.overrides(recipe.training)])
         assert again.model.network() == found.config
+        assert found.config.first_windowed_layer == found.config.num_layers // 2, "the upper half's, as in the recipe"
         assert with_steps(again.training, num_rows=1000).max_steps == found.max_steps
 
 

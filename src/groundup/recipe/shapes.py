@@ -52,7 +52,8 @@ class Shape:
 
     def overrides(self, settings: TrainingSettings) -> list[str]:
         """What to write behind a recipe's name to train it."""
-        changed = [f"model.{name}={getattr(self.config, name)}" for name in SHAPE]
+        names = SHAPE + (("first_windowed_layer",) if self.config.sliding_window else ())
+        changed = [f"model.{name}={getattr(self.config, name)}" for name in names]
         changed.append(f"training.max_steps={self.max_steps}")
         if settings.epochs:
             changed.append("training.epochs=0")  # which would decide, whatever the steps
@@ -120,7 +121,14 @@ def _with_sizes(config: TransformerConfig, width: int, depth: int) -> Transforme
     group = config.num_heads // config.num_kv_heads
     shared = heads // group if heads % group == 0 else heads
     return replace(
-        config, d_model=width, num_layers=depth, num_heads=heads, num_kv_heads=max(1, shared), head_dim=HEAD, d_ff=0
+        config,
+        d_model=width,
+        num_layers=depth,
+        num_heads=heads,
+        num_kv_heads=max(1, shared),
+        head_dim=HEAD,
+        d_ff=0,
+        first_windowed_layer=config.first_windowed_layer * depth // config.num_layers,  # for the same share of them
     )
 
 
