@@ -212,6 +212,10 @@ def test_counts_and_options_that_make_no_sense_are_refused() -> None:
         plan("shakespeare", [], on="h100", count=9)
     with pytest.raises(SettingError, match=r"--minutes = 1e-05: not even the smallest network is trained"):
         plan("shakespeare", [], on="h100", minutes=0.00001)
+    with pytest.raises(SettingError, match="--on = '': known are h100"):  # of a shell's variable that isn't set
+        plan("shakespeare", [], on="")
+    with pytest.raises(SettingError, match="--memory = '': use a number and its unit"):
+        plan("shakespeare", [], on="h100", memory="")
     with pytest.raises(SettingError, match="--on = 'h1000'"):
         plan("shakespeare", [], on="h1000")
     with pytest.raises(SettingError, match=r"--memory = '1.00 MB'.*smallest network takes"):

@@ -30,16 +30,22 @@ def plan(
         list[str] | None, typer.Argument(help="Settings to change, as section.key=value.", show_default=False)
     ] = None,
     on: Annotated[
-        str, typer.Option(help="Plan for this accelerator (h100, a100-80gb, rtx-4090, …), not for this machine.")
-    ] = "",
+        str | None,
+        typer.Option(
+            help="Plan for this accelerator (h100, a100-80gb, rtx-4090, …), not for this machine.", show_default=False
+        ),
+    ] = None,
     count: Annotated[int, typer.Option(help="So many of them.")] = 1,
     minutes: Annotated[
         float | None, typer.Option(help="Find the largest network that is trained well in so long.", show_default=False)
     ] = None,
     memory: Annotated[
-        str,
-        typer.Option(help="Find the largest network that is trained in so much, e.g. 8GB; with --minutes, in both."),
-    ] = "",
+        str | None,
+        typer.Option(
+            help="Find the largest network that is trained in so much, e.g. 8GB; with --minutes, in both.",
+            show_default=False,
+        ),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Say what a recipe will take before its first step: parameters, arithmetic, memory, time, energy.
@@ -61,7 +67,7 @@ def plan(
     from groundup.text.sources import check_sources
 
     settings = load_recipe(recipe, overrides or [])
-    card = find_accelerator(on) if on else None
+    card = None if on is None else find_accelerator(on)
     _check_count(count, settings, card)
     folder = sources_folder(recipe, RunDirectory(default_run(recipe)))
     check_sources(settings.data, folder)
@@ -70,7 +76,7 @@ def plan(
         from groundup.recipe.plan import describe, find_config, find_sizes, plan_elsewhere, plan_here
 
     budget.check_minutes(minutes)
-    most = read_bytes("--memory", memory) if memory else None
+    most = None if memory is None else read_bytes("--memory", memory)
     started = time.process_time()
     sizes, data = find_sizes(settings, folder)
     config = find_config(settings, folder, sizes.vocab_size)
