@@ -301,7 +301,7 @@ def test_a_budget_of_memory_holds_what_is_found_and_not_much_more() -> None:
         assert training_memory(Load(found.config, settings), Rank()).total == found.memory <= most
 
 
-def test_a_memory_budget_is_kept_to_in_as_many_parts_as_training_takes(
+def test_a_memory_budget_is_kept_to_in_as_many_parts_as_it_takes(
     tiny_recipe: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("groundup.recipe.plan.SECONDS", 0.2)
