@@ -29,7 +29,7 @@ DIRECTIVES = {
     "output": r"[\w-]+%j\.log",
 }
 STAND_INS = {
-    "srun": 'shift; exec "$@"',  # without its own option
+    "srun": 'printf "%s\\n" "$1" "$2" > srun.txt; shift 2; exec "$@"',  # without its own options
     "torchrun": 'printf "%s\\n" "$@" > torchrun.txt; trap "echo asked >> torchrun.txt; exit 1" TERM; sleep ${BUSY:-0} & wait',
     "scontrol": 'if [ "$1" = show ]; then printf "one\\ntwo\\n"; else echo "$@" >> scontrol.txt; fi',
 }
@@ -44,6 +44,7 @@ def environment(tmp_path: Path) -> dict[str, str]:
         (bin_folder / name).write_text(f"#!/bin/bash\n{script}\n")
         (bin_folder / name).chmod(0o755)
     slurm = {"SLURM_JOB_NODELIST": "n[1-2]", "SLURM_JOB_NUM_NODES": "2", "SLURM_GPUS_ON_NODE": "8", "SLURM_JOB_ID": "7"}
+    slurm["SLURM_CPUS_PER_TASK"] = "64"
     return {**os.environ, **slurm, "PATH": f"{bin_folder}:{os.environ['PATH']}", "GROUNDUP_ENVIRONMENT": str(tmp_path)}
 
 
@@ -69,6 +70,7 @@ def test_it_starts_torchrun_on_each_machine(environment: dict[str, str], tmp_pat
     subprocess.run(command, check=True, env=environment, cwd=tmp_path)
     parsed = parse_args((tmp_path / "torchrun.txt").read_text().splitlines())  # type: ignore[no-untyped-call]
     assert (parsed.nnodes, parsed.nproc_per_node, parsed.rdzv_endpoint, parsed.module) == ("2", "8", "one:29500", True)
+    assert (tmp_path / "srun.txt").read_text().split() == ["--kill-on-bad-exit=1", "--cpus-per-task=64"]
     assert parsed.training_script == "groundup"
     expected = ["train", "my recipe.toml", "parallel.strategy=fsdp", "training.max_steps=5", "--run", "runs/mine"]
     assert parsed.training_script_args == [*expected, "--resume"]

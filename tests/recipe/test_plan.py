@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import shutil
 import threading
 from collections.abc import Callable
 from dataclasses import fields, replace
@@ -23,7 +24,7 @@ from groundup.recipe.budget import check_minutes, shape_timed_here
 from groundup.recipe.expected_memory import rank_here
 from groundup.recipe.measure import measure_validation
 from groundup.recipe.measured import Measured, Reading
-from groundup.recipe.plan import time_and_memory
+from groundup.recipe.plan import advice, time_and_memory
 from groundup.recipe.settings import Recipe, load_recipe
 from groundup.recipe.shapes import find_shape, tokens_a_parameter
 from groundup.recipe.sizes import Sizes
@@ -32,6 +33,8 @@ from groundup.text.cache import cache_directory
 from groundup.tokens.tokenizer import Tokenizer
 from groundup.training.memory import Load, training_memory
 from groundup.training.memory_parts import Rank
+from groundup.training.schedules import with_steps
+from groundup.training.settings import TrainingSettings
 
 GPT2 = [
     "model.preset=gpt2",
@@ -107,6 +110,16 @@ def test_how_fast_it_is_elsewhere_follows_from_the_format_the_compiler_and_the_h
     for name in ("t4", "mi300x"):
         with pytest.raises(SettingError, match=f"training.precision = 'tf32': {name} has no units for it"):
             plan("shakespeare", ["training.precision=tf32"], on=name)
+    with pytest.raises(
+        SettingError, match=r"training.precision = 'bf16': t4 has no units for it, .*use auto, which is fp32"
+    ):
+        plan("shakespeare", ["training.precision=bf16"], on="t4")
+    auto, full, half = (
+        planned(capsys, "shakespeare", [*GPT2, f"training.precision={name}"], on="t4")["elsewhere"]
+        for name in ("auto", "fp32", "fp16")
+    )
+    assert auto == full, "as a training there takes it, which finds no units for bf16"
+    assert half["seconds"] == pytest.approx(full["seconds"] * 8.1 / 65)
     found = planned(capsys, "shakespeare", [], on="h100", minutes=60.0)["shape_for_budget"]
     steps, layers = (int(found["overrides"][place].split("=")[1]) for place in (6, 1))
     assert 30 * 60 < steps * layers * RECORDED_LAYER_SECONDS <= 0.8 * 60 * 60
@@ -155,7 +168,42 @@ def test_what_does_not_fit_is_told_with_what_would(capsys: pytest.CaptureFixture
     assert found["elsewhere"]["advice"] == []
 
 
+def test_what_would_fit_leaves_each_card_a_row_and_the_batch_whole() -> None:
+    rows = ["model.d_model=1024", "model.num_heads=16", "model.num_layers=12", "model.max_seq_len=8192"]
+    recipe = load_recipe("shakespeare", [*rows, "model.vocab_size=100", "training.batch_size=24"])
+    load, card = Load(recipe.model.network(), recipe.training), ACCELERATORS["t4"]
+
+    def found(load: Load, training: TrainingSettings, count: int) -> list[str]:
+        return advice(load, training, [Rank("cuda", 4, strategy="ddp", world_size=count)], card.memory)
+
+    assert found(load, recipe.training, 1) == ["training.accumulation_steps=24"]
+    assert found(load, recipe.training, 8) == ["training.accumulation_steps=3"]
+    assert found(load, recipe.training, 12) == ["training.accumulation_steps=2"]
+    pairs = replace(load, settings=replace(load.settings, batch_size=2 * 24))  # two answers of each pair
+    twice = "training.activation_checkpointing=true"
+    assert found(pairs, recipe.training, 1) == ["training.accumulation_steps=6", twice], (
+        "a pair stays in one part, so not 48"
+    )
+
+
+def test_a_shape_for_several_cards_is_one_that_they_train_together(capsys: pytest.CaptureFixture[str]) -> None:
+    changes = ["training.batch_size=64", "model.max_seq_len=8192", "training.length_warmup_fraction=0"]
+    for changed, strategy in (([], "fsdp"), (["training.compile=true"], "ddp")):
+        found = planned(capsys, "shakespeare", [*changes, *changed], on="t4", count=8, memory="16GB")
+        again = load_recipe("shakespeare", [*changes, *changed, *found["shape_for_budget"]["overrides"]])
+        assert again.parallel.strategy == strategy
+        assert again.training.batch_size // again.training.accumulation_steps >= 8
+        assert set(found["elsewhere"]["memory"]) == {"single", "ddp", strategy}
+    small = planned(capsys, "shakespeare", changes, on="t4", count=8, minutes=60.0)["shape_for_budget"]
+    assert "parallel.strategy=ddp" in small["overrides"], "where there is room, less travels so"
+    alone = planned(capsys, "shakespeare", changes, on="t4", memory="16GB")["shape_for_budget"]["overrides"]
+    assert not [each for each in alone if each.startswith("parallel.")]
+
+
 def test_counts_and_options_that_make_no_sense_are_refused() -> None:
+    private = ["training.privacy.epsilon=8", "training.length_warmup_fraction=0", "data.packing=documents"]
+    with pytest.raises(SettingError, match=r"--count = 2: use 1 with training\.privacy, which one process trains with"):
+        plan("shakespeare", private, on="h100", count=2)
     with pytest.raises(SettingError, match="--count = 0: use a whole number of at least 1"):
         plan("shakespeare", [], on="h100", count=0)
     with pytest.raises(SettingError, match="--count = 2: it goes with --on"):
@@ -164,6 +212,10 @@ def test_counts_and_options_that_make_no_sense_are_refused() -> None:
         plan("shakespeare", [], on="h100", count=9)
     with pytest.raises(SettingError, match=r"--minutes = 1e-05: not even the smallest network is trained"):
         plan("shakespeare", [], on="h100", minutes=0.00001)
+    with pytest.raises(SettingError, match="--on = '': known are h100"):  # of a shell's variable that isn't set
+        plan("shakespeare", [], on="")
+    with pytest.raises(SettingError, match="--memory = '': use a number and its unit"):
+        plan("shakespeare", [], on="h100", memory="")
     with pytest.raises(SettingError, match="--on = 'h1000'"):
         plan("shakespeare", [], on="h1000")
     with pytest.raises(SettingError, match=r"--memory = '1.00 MB'.*smallest network takes"):
@@ -214,13 +266,15 @@ def test_the_best_known_networks_come_of_it() -> None:
 
 def test_the_printed_overrides_are_the_shape_whatever_the_recipe_says_of_it() -> None:
     said = ["model.vocab_size=100", "model.num_heads=6", "model.num_kv_heads=2", "model.head_dim=32", "model.d_ff=500"]
+    said += ["training.epochs=3", "model.num_layers=12", "model.sliding_window=32", "model.first_windowed_layer=6"]
     recipe = load_recipe("shakespeare", said)
     for flops in (1e13, 1e14, 1e15):
         found = find_shape(recipe.model.network(), recipe.training, Rank(), flops=flops)
         assert found is not None
         again = load_recipe("shakespeare", [*said, *found.overrides(recipe.training)])
         assert again.model.network() == found.config
-        assert again.training.max_steps == found.max_steps
+        assert found.config.first_windowed_layer == found.config.num_layers // 2, "the upper half's, as in the recipe"
+        assert with_steps(again.training, num_rows=1000).max_steps == found.max_steps
 
 
 def test_a_tokenizer_and_files_that_are_here_are_looked_at(
@@ -231,7 +285,7 @@ def test_a_tokenizer_and_files_that_are_here_are_looked_at(
     changes = [f"data.source={tmp_path}/*.txt", "tokenizer.kind=existing", f"tokenizer.path={tiny_base}"]
     found = planned(capsys, "shakespeare", changes, on="h100")
     assert found["parameters"]["token_embedding"] == 128 * Tokenizer.load(tiny_base).vocab_size
-    assert "0.0 MB of text (as the files or the catalogue say), 4 bytes a token" in found["assumed"]
+    assert "0.048 MB of text (as the files or the catalogue say), 4 bytes a token" in found["assumed"]
     elsewhere = planned(capsys, "shakespeare", [*changes[:2], "tokenizer.path=hf://a/b"], on="h100")
     assert "a vocabulary of 50,000" in elsewhere["assumed"]
 
@@ -245,6 +299,35 @@ def test_a_budget_of_memory_holds_what_is_found_and_not_much_more() -> None:
     for found, most in ((small, 1e8), (large, 1e9)):
         settings = replace(recipe.training, accumulation_steps=found.accumulation_steps)
         assert training_memory(Load(found.config, settings), Rank()).total == found.memory <= most
+
+
+def test_a_memory_budget_is_kept_to_in_as_many_parts_as_it_takes(
+    tiny_recipe: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("groundup.recipe.plan.SECONDS", 0.2)
+    monkeypatch.setattr(expected_memory, "held_bytes", lambda: 0)
+    recipe = load_recipe(str(tiny_recipe), ["model.vocab_size=100"])
+    config = recipe.model.network()
+    needed = training_memory(Load(config, recipe.training), rank_here(recipe.training, config)).total / 0.75
+    for budget, parts in ((needed * 1.001, 1), (needed * 0.999, 2)):
+        here = planned(capsys, str(tiny_recipe), [f"training.memory_budget={budget / 1e6:.4f}MB"])["here"]
+        assert here["accumulation_steps"] == parts
+        assert here["estimated_memory"]["total"] <= 0.75 * budget
+    with pytest.raises(SettingError, match=r"training.memory_budget = '1MB': training needs about .* allow that much"):
+        plan(str(tiny_recipe), ["training.memory_budget=1MB"])
+    plan("shakespeare", ["training.memory_budget=1.3GB", "training.batch_size=128"], on="h100")
+    assert "16,384, read in 8 parts" in capsys.readouterr().out
+    cards = planned(capsys, "shakespeare", [*GPT2, "training.memory_budget=20GB"], on="h100", count=4)["elsewhere"]
+    assert cards["memory"][cards["strategy"]]["total"] <= 0.75 * 20e9
+    assert 512 // cards["accumulation_steps"] >= 4
+
+
+def test_of_several_processes_here_it_is_said_that_one_was_measured(
+    tiny_recipe: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("groundup.recipe.plan.SECONDS", 0.2)
+    plan(str(tiny_recipe), ["parallel.strategy=ddp", "parallel.processes=2"])
+    assert "one process, by itself: what several take with parallel.strategy = 'ddp' is not" in capsys.readouterr().out
 
 
 def test_here_some_steps_are_taken_and_nothing_is_left(
@@ -355,6 +438,28 @@ def test_what_this_machine_cannot_hold_is_not_begun(
     shown = capsys.readouterr().out
     assert "too large for this machine: it takes about" in shown
     assert "what would fit: model.d_model=" in shown
+
+
+def test_of_a_base_that_this_machine_cannot_hold_the_shape_is_given(
+    tiny_base: Path,
+    text_file: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for module in ("plan", "budget"):
+        monkeypatch.setattr(f"groundup.recipe.{module}.memory_bytes", lambda: 4_000_000_000)
+    large = shutil.copytree(tiny_base, tmp_path / "large")
+    config = json.loads((large / "config.json").read_text(encoding="utf-8"))
+    recipe = tmp_path / "recipe.toml"
+    recipe.write_text(
+        f'[data]\nsource = "{text_file}"\n[model]\nbase = "{large}"\nmax_seq_len = 64\n', encoding="utf-8"
+    )
+    for width, rows, told in ((16384, 8, "a smaller model.base"), (64, 1024, "training.accumulation_steps=")):
+        shape = {"n_embd": width, "n_head": width // 64, "n_layer": 64}
+        (large / "config.json").write_text(json.dumps({**config, **shape}), encoding="utf-8")
+        plan(str(recipe), [f"training.batch_size={rows}"])
+        assert f"what would fit: {told}" in capsys.readouterr().out
 
 
 def test_a_device_that_is_not_there_is_told(tiny_recipe: Path) -> None:

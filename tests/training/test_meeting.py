@@ -6,6 +6,7 @@ import os
 import socket
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -100,10 +101,53 @@ def test_a_port_that_is_taken_is_named() -> None:
 
 
 @pytest.mark.usefixtures("address")
-@pytest.mark.parametrize("rank", ["2", "-1"])
-def test_a_number_that_is_no_place_among_them_is_refused(rank: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("RANK", rank)
-    monkeypatch.setenv("WORLD_SIZE", "2")
-    with pytest.raises(SettingError, match=f"^RANK = {rank}: .*from 0 to 1: WORLD_SIZE is 2"):  # noqa: SIM117
+def test_they_have_to_agree_how_many_they_are() -> None:
+    """Of two and of three, which once met and then waited for each other's addresses until time was up."""
+    with ThreadPoolExecutor() as pool:
+        places = ((0, 2), (1, 3), (2, 3))
+        met = [pool.submit(meet, rank, size, 1, print) for rank, size in places]
+        errors = [str(one.exception(30)) for one in met]
+    assert errors[0] == "WORLD_SIZE = 2: process 1 was given 3: give all of them the same, how many there are in all"
+    assert errors[1] == errors[2] == errors[0].replace("= 2", "= 3").replace("1 was given 3", "0 was given 2")
+
+
+@pytest.mark.usefixtures("address")
+@pytest.mark.parametrize("host", ["256.256.256.256", "x" * 70, ""])
+def test_an_address_of_no_machine_is_named_at_once(host: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MASTER_ADDR", host)
+    with pytest.raises(SettingError, match=f"^MASTER_ADDR = '{host}': no machine is known by that"):
+        meet(0, 2, 1, print)
+    with pytest.raises(TrainingError, match=r"^process 1 of 2 has waited .* for process 0: .* with one MASTER_ADDR"):
+        meet(1, 2, 0.001, print)  # for which it may come to be known
+
+
+@pytest.mark.usefixtures("address")
+def test_an_address_of_another_machine_leaves_the_first_process_waiting_no_longer(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("MASTER_ADDR", "192.0.2.1")  # RFC 5737: of none
+    with pytest.raises(TrainingError, match=r"^process 0 of 2 has waited .* for process 1: .* with one MASTER_ADDR"):
+        meet(0, 2, 0.001, print)
+
+
+@pytest.mark.usefixtures("address")
+@pytest.mark.parametrize(
+    ("name", "value", "why"),
+    [
+        ("RANK", "2", "RANK = 2: .*from 0 to 1: WORLD_SIZE is 2"),
+        ("RANK", "-1", "RANK = '-1': set it in each process's environment to a whole number of at least 0"),
+        ("RANK", "", "RANK = '': set it"),
+        ("WORLD_SIZE", "two", "WORLD_SIZE = 'two': .* of at least 1"),
+        ("WORLD_SIZE", "0", "WORLD_SIZE = '0': .* of at least 1"),
+        ("LOCAL_RANK", "a", "LOCAL_RANK = 'a': .* of at least 0"),
+        ("LOCAL_WORLD_SIZE", "0", "LOCAL_WORLD_SIZE = '0': .* of at least 1"),
+    ],
+)
+def test_a_number_that_is_no_place_among_them_is_refused(
+    name: str, value: str, why: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for each, usual in {"RANK": "0", "WORLD_SIZE": "2", "LOCAL_RANK": "0", "LOCAL_WORLD_SIZE": "2"}.items():
+        monkeypatch.setenv(each, value if each == name else usual)
+    with pytest.raises(SettingError, match=f"^{why}"):  # noqa: SIM117
         with joined(ParallelSettings("ddp"), "cpu"):
             pass

@@ -30,16 +30,22 @@ def plan(
         list[str] | None, typer.Argument(help="Settings to change, as section.key=value.", show_default=False)
     ] = None,
     on: Annotated[
-        str, typer.Option(help="Plan for this accelerator (h100, a100-80gb, rtx-4090, …), not for this machine.")
-    ] = "",
+        str | None,
+        typer.Option(
+            help="Plan for this accelerator (h100, a100-80gb, rtx-4090, …), not for this machine.", show_default=False
+        ),
+    ] = None,
     count: Annotated[int, typer.Option(help="So many of them.")] = 1,
     minutes: Annotated[
         float | None, typer.Option(help="Find the largest network that is trained well in so long.", show_default=False)
     ] = None,
     memory: Annotated[
-        str,
-        typer.Option(help="Find the largest network that is trained in so much, e.g. 8GB; with --minutes, in both."),
-    ] = "",
+        str | None,
+        typer.Option(
+            help="Find the largest network that is trained in so much, e.g. 8GB; with --minutes, in both.",
+            show_default=False,
+        ),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Say what a recipe will take before its first step: parameters, arithmetic, memory, time, energy.
@@ -61,7 +67,7 @@ def plan(
     from groundup.text.sources import check_sources
 
     settings = load_recipe(recipe, overrides or [])
-    card = find_accelerator(on) if on else None
+    card = None if on is None else find_accelerator(on)
     _check_count(count, settings, card)
     folder = sources_folder(recipe, RunDirectory(default_run(recipe)))
     check_sources(settings.data, folder)
@@ -70,7 +76,7 @@ def plan(
         from groundup.recipe.plan import describe, find_config, find_sizes, plan_elsewhere, plan_here
 
     budget.check_minutes(minutes)
-    most = read_bytes("--memory", memory) if memory else None
+    most = None if memory is None else read_bytes("--memory", memory)
     started = time.process_time()
     sizes, data = find_sizes(settings, folder)
     config = find_config(settings, folder, sizes.vocab_size)
@@ -87,6 +93,7 @@ def plan(
         speed = found["here"].get("flops_per_second", 0.0)
         if found["here"]["too_large"]:
             found["here"]["fits"] = budget.fitting_here(settings, sizes, config)
+            found["here"]["otherwise"] = "a smaller model.base" if settings.model.base else "nothing of its family"
     if asked and not speed:
         advice = "it is too large for this machine to measure its speed: begin with a smaller one"
         raise SettingError("model", recipe, advice)
@@ -108,6 +115,8 @@ def _check_count(count: int, settings: Recipe, card: Accelerator | None) -> None
     if count < 1 or (count > 1 and card is None):
         advice = "use a whole number of at least 1" if count < 1 else "it goes with --on, which names an accelerator"
         raise SettingError("--count", count, advice)
+    if count > 1 and settings.training.privacy.on:
+        raise SettingError("--count", count, "use 1 with training.privacy, which one process trains with")
     rows = settings.training.batch_size // settings.training.accumulation_steps
     if count > rows:
         advice = f"a part of a batch has {rows} rows, and each card reads one: use at most so many, or a larger training.batch_size"
@@ -134,9 +143,10 @@ def _show(found: Mapping[str, Any]) -> None:
         rows.append(("of these trained", count(found["trained"])))
     print_table(_table(("parameters by part", ""), rows))
     print()
+    parts = found["here" if "here" in found else "elsewhere"]["accumulation_steps"]
     rows = [
         ("steps", count(found["max_steps"])),
-        ("tokens a step", count(found["tokens_a_step"])),
+        ("tokens a step", f"{count(found['tokens_a_step'])}{f', read in {parts} parts' if parts > 1 else ''}"),
         ("tokens in all", f"{count(found['tokens'])}, {found['epochs']:g} times the text"),
         ("arithmetic a step", f"{figure(found['flops_a_step'], 3)} operations"),
         ("arithmetic in all", f"{figure(found['flops'], 3)} operations"),
@@ -167,7 +177,7 @@ def _show_here(here: Mapping[str, Any]) -> None:
     if here["too_large"]:
         needed, there = size(here["estimated_memory"]["total"]), size(here["machine_bytes"])
         print(f"too large for this machine: it takes about {needed} of memory, and there are {there}")
-        print(f"what would fit: {' '.join(here['fits']) or 'nothing of its family'}")
+        print(f"what would fit: {' '.join(here['fits']) or here['otherwise']}")
         return
     print_table(_memory_table({"estimated": here["estimated_memory"]}))
     print()
@@ -179,6 +189,8 @@ def _show_here(here: Mapping[str, Any]) -> None:
         ("energy", here["energy"]),
     ]
     print_table(_table((f"on this machine ({here['device']}), measured", ""), rows))
+    for line in here["notes"]:
+        print(line)
     if here["measured"]["cores_share"] < QUIET:
         print(
             f"others were at work: the steps got {here['measured']['cores_share']:.0%} of their cores' time, and take less without them"

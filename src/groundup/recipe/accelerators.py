@@ -40,6 +40,8 @@ class Accelerator:
     """The most that the card as such may draw."""
     source: str
     """Where these are written."""
+    bf16: bool = True
+    """Whether it has units for bf16."""
 
 
 _ALL = (
@@ -77,20 +79,31 @@ _ALL = (
         350,
         "NVIDIA Ampere GA102 GPU architecture, table 9; its TF32 not looked up again",
     ),
-    Accelerator("t4", 65e12, 8.1e12, None, 16e9, 320e9, 70, "NVIDIA T4 datasheet; fp16"),
+    Accelerator("t4", 65e12, 8.1e12, None, 16e9, 320e9, 70, "NVIDIA T4 datasheet; fp16", bf16=False),
     Accelerator("mi300x", 1307.4e12, 163.4e12, None, 192e9, 5.3e12, 750, "AMD Instinct MI300X datasheet"),
 )
 ACCELERATORS = {each.name: each for each in _ALL}
 
 
-def reached_flops(card: Accelerator, training: TrainingSettings) -> float:
-    """Operations a second that the matrix products of such a training are taken to reach on one card. Raises `SettingError` for TF32 on a
-    card without it."""
-    peaks = {"fp32": card.full_flops, "tf32": card.tf32_flops}
-    peak = peaks.get(training.precision, card.flops)
-    if peak is None:
+def precision_there(card: Accelerator, training: TrainingSettings) -> str:
+    """The number format of the matrix products on a card: what `device.precision_on` says where it is. Raises `SettingError` for a format
+    that it has no units for."""
+    if training.precision == "auto":
+        return "bf16" if card.bf16 else "fp32"
+    if training.precision == "tf32" and card.tf32_flops is None:
         advice = f"{card.name} has no units for it that PyTorch takes; use auto or fp32"
         raise SettingError("training.precision", training.precision, advice)
+    if training.precision == "bf16" and not card.bf16:
+        advice = f"{card.name} has no units for it, and how fast it is without is not known; use auto, which is fp32 there, or fp16"
+        raise SettingError("training.precision", training.precision, advice)
+    return training.precision
+
+
+def reached_flops(card: Accelerator, training: TrainingSettings) -> float:
+    """Operations a second that the matrix products of such a training are taken to reach on one card. Raises `SettingError` as
+    `precision_there` does."""
+    peaks = {"fp32": card.full_flops, "tf32": card.tf32_flops or 0.0}
+    peak = peaks.get(precision_there(card, training), card.flops)
     return peak * (COMPILED if training.compile else EAGER)
 
 
@@ -102,9 +115,9 @@ def layer_seconds(training: TrainingSettings, data: DataSettings, count: int) ->
     return RECORDED_LAYER_SECONDS if plain and training.steps_alike and count == 1 else LAYER_SECONDS
 
 
-def product_bytes(training: TrainingSettings) -> int:
-    """Bytes of a number in the matrix products on an accelerator."""
-    return FULL if training.precision in ("fp32", "tf32") else 2
+def product_bytes(card: Accelerator, training: TrainingSettings) -> int:
+    """Bytes of a number in the matrix products on a card."""
+    return FULL if precision_there(card, training) in ("fp32", "tf32") else 2
 
 
 def find_accelerator(name: str) -> Accelerator:

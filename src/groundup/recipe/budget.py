@@ -14,13 +14,13 @@ from groundup.model.settings import TransformerConfig
 from groundup.recipe.accelerators import Accelerator, layer_seconds, product_bytes
 from groundup.recipe.expected_memory import RUNTIME, load_of, rank_here
 from groundup.recipe.memory_budget import RESERVE
-from groundup.recipe.plan import find_sizes, plan_here
+from groundup.recipe.plan import advice, find_sizes, plan_here, strategies
 from groundup.recipe.settings import Recipe
 from groundup.recipe.shapes import Shape, find_shape, smallest_memory
 from groundup.recipe.sizes import Sizes
 from groundup.report.pages import duration, figure, size
+from groundup.training.memory import Load, training_memory
 from groundup.training.memory_parts import Rank
-from groundup.training.parallel_settings import Strategy
 from groundup.training.settings import TrainingSettings
 
 FOR_STEPS = 0.8
@@ -67,12 +67,30 @@ def shape_for(
             advice = f"the smallest network takes {size(needed * given / limit)}: give at least so much"
             raise SettingError("--memory", size(given), advice)
         raise SettingError("--minutes", minutes, "not even the smallest network is trained in that time: give more")
+    together = _together(found, load, rank, limit)
     largest = found if minutes is None else find_shape(config, load.settings, rank, memory=limit)
+    shape = told(found, settings, sizes)
     return {
-        **told(found, settings, sizes),
+        **shape,
+        "overrides": shape["overrides"] + together,
         "seconds_of_steps": found.flops / flops_per_second,
         "limited_by": "memory" if largest is None or largest.config == found.config else "time",
     }
+
+
+def _together(found: Shape, load: Load, rank: Rank, limit: float) -> list[str]:
+    """The override with which several cards train a shape: of the ways that leave room, the one in which least travels."""
+    if rank.world_size == 1:
+        return []
+    load = replace(
+        load, config=found.config, settings=replace(load.settings, accumulation_steps=found.accumulation_steps)
+    )
+    fitting = (
+        strategy
+        for strategy in strategies(load.settings, rank.world_size)
+        if training_memory(load, replace(rank, strategy=strategy)).total <= limit
+    )
+    return [f"parallel.strategy={next(fitting, rank.strategy)}"]
 
 
 def rank_of_any_size(
@@ -81,8 +99,8 @@ def rank_of_any_size(
     """One of so many cards, or else this process as it is before any step, whose C library keeps what small networks free; `find_shape`
     knows which are small."""
     if card is not None:
-        strategy: Strategy = "fsdp" if count > 1 else "single"
-        return Rank("cuda", product_bytes(training), 1, 1, strategy, count, libraries=RUNTIME)
+        strategy = strategies(training, count)[-1]
+        return Rank("cuda", product_bytes(card, training), 1, 1, strategy, count, libraries=RUNTIME)
     rank = rank_here(training, config)
     return replace(rank, keeps_freed=rank.device == "cpu")
 
@@ -147,8 +165,11 @@ def learning_rate(found: Shape, settings: Recipe) -> list[str]:
 
 
 def fitting_here(settings: Recipe, sizes: Sizes, config: TransformerConfig) -> list[str]:
-    """Overrides of the largest network that this machine's memory holds, for a recipe that it doesn't hold."""
-    load = load_of(settings, sizes, config)
+    """Overrides with which this machine's memory holds a recipe that it doesn't hold: those of the largest network, or, of a base, whose
+    shape is given, those that lower what it takes."""
+    load, room = load_of(settings, sizes, config), (1 - RESERVE) * memory_bytes()
+    if settings.model.base:
+        return advice(load, settings.training, [rank_here(settings.training, config)], room)
     kept = replace(load.settings, accumulation_steps=load.settings.batch_size)
-    found = find_shape(config, kept, rank_of_any_size(kept, config), memory=(1 - RESERVE) * memory_bytes())
+    found = find_shape(config, kept, rank_of_any_size(kept, config), memory=room)
     return found.overrides(settings.training) if found else []

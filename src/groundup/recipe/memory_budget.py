@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -12,13 +12,15 @@ import torch
 from groundup.config import build, read_bytes, read_toml
 from groundup.device import autocast_dtype, has_bf16_units
 from groundup.errors import SettingError
+from groundup.model.settings import TransformerConfig
 from groundup.recipe.data import Prepared
 from groundup.recipe.expected_memory import load_of, rank_here
 from groundup.recipe.save import ModelFiles
 from groundup.recipe.settings import Recipe
-from groundup.recipe.sizes import known_sizes
+from groundup.recipe.sizes import Sizes, known_sizes
 from groundup.run.directory import RECIPE_FILE, RunDirectory
 from groundup.training.memory import Memory, training_memory
+from groundup.training.memory_parts import Rank
 from groundup.training.ranks import ALONE, Ranks
 from groundup.training.settings import parts_of_batch
 
@@ -83,6 +85,25 @@ def parts_within_budget(
     return parts
 
 
+def within_its_budget(
+    settings: Recipe, sizes: Sizes, config: TransformerConfig, ranks: Sequence[Rank]
+) -> tuple[Recipe, float]:
+    """The recipe as a plan has it, in the fewest parts with which one of the ranks keeps to its memory budget, and what that leaves for the
+    estimate; without a budget as it is. Raises `SettingError` where all parts take more."""
+    training = settings.training
+    if not training.memory_budget:
+        return settings, math.inf
+    budget, least = read_bytes("training.memory_budget", training.memory_budget), math.inf
+    for parts in parts_of_batch(training, ranks[0].world_size):
+        in_parts = with_training(settings, accumulation_steps=parts)
+        load = load_of(in_parts, sizes, config)
+        least = min(least, *(training_memory(load, rank).total for rank in ranks))
+        if needed(least) <= budget:
+            return in_parts, (1 - RESERVE) * budget
+    advice = f"training needs about {in_gb(needed(least))} at the least: allow that much, or see docs/memory.md for what takes less"
+    raise SettingError("training.memory_budget", training.memory_budget, advice)
+
+
 def _too_little(
     estimate: Estimate, settings: Recipe, longest_row: int, has_base: bool, device: torch.device, least: Memory
 ) -> str:
@@ -113,12 +134,12 @@ def _too_little(
     )
 
 
-def needed(estimated: int) -> int:
+def needed(estimated: float) -> int:
     """The budget that an estimate fits into, with what is left for what it misses."""
     return math.ceil(estimated / (1 - RESERVE))
 
 
-def in_gb(size: int) -> str:
+def in_gb(size: float) -> str:
     """Bytes as gigabytes, in two or three digits."""
     return f"{size / 1e9:.3g} GB" if size >= 1e8 else f"{size / 1e6:.0f} MB"
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from groundup.recipe.data import Prepared, found_prepared
 from groundup.recipe.expected_memory import RUNTIME, adapters_of, described, load_of, rank_here
 from groundup.recipe.made_up import made_up_data
 from groundup.recipe.measured import Measured
+from groundup.recipe.memory_budget import within_its_budget
 from groundup.recipe.rehearse import rehearse
 from groundup.recipe.settings import Recipe
 from groundup.recipe.sizes import Sizes, assumed_sizes, known_sizes
@@ -33,17 +34,16 @@ from groundup.text.catalogue import MODELS
 from groundup.text.fetch import is_fetched
 from groundup.text.remote import is_here
 from groundup.tokens.existing import find_tokenizer
-from groundup.training.memory import Load, Memory, training_memory
+from groundup.training.memory import Load, training_memory
 from groundup.training.memory_parts import Rank, cache_bytes
 from groundup.training.parallel_settings import Strategy
 from groundup.training.schedules import with_steps
-from groundup.training.settings import parts_of_batch
+from groundup.training.settings import TrainingSettings, parts_of_batch
 
 Say = Callable[[str], None]
 SECONDS = 15.0
 """That are measured, about; what can't be stopped within them may go on for some more."""
 NOT_COUNTED = "nothing of what private training keeps of each row, in the memory that is worked out"
-STRATEGIES: tuple[Strategy, ...] = ("single", "ddp", "fsdp")
 
 
 def find_config(settings: Recipe, folder: Path, vocab_size: int) -> TransformerConfig:
@@ -129,17 +129,17 @@ def plan_elsewhere(
     settings: Recipe, sizes: Sizes, config: TransformerConfig, card: Accelerator, count: int
 ) -> dict[str, Any]:
     """The plan for so many of a card: memory of a rank by strategy, and the time at a utilization that is taken from measurements."""
+    narrow, wanted = product_bytes(card, settings.training), strategies(settings.training, count)
+    ranks = {
+        strategy: Rank("cuda", narrow, 1, 1, strategy, 1 if strategy == "single" else count, libraries=RUNTIME)
+        for strategy in dict.fromkeys(("single", *wanted))
+    }
+    together = [ranks[name] for name in wanted]
+    settings, room = within_its_budget(settings, sizes, config, together)
+    room = min(card.memory, room)
     load, facts = load_of(settings, sizes, config), describe(settings, sizes, config)
-    narrow = product_bytes(settings.training)
-    memory: dict[Strategy, Memory] = {}
-    for strategy in STRATEGIES:
-        if strategy != "single" and count == 1:
-            continue
-        world = 1 if strategy == "single" else count
-        memory[strategy] = training_memory(load, Rank("cuda", narrow, 1, 1, strategy, world, libraries=RUNTIME))
-    wanted: Strategy = "single" if count == 1 else "ddp"
-    fitting = [name for name in (wanted, "fsdp") if name in memory and memory[name].total <= card.memory]
-    chosen = fitting[0] if fitting else None
+    memory = {strategy: training_memory(load, rank) for strategy, rank in ranks.items()}
+    chosen = next((name for name in wanted if memory[name].total <= room), None)
     reached = count * reached_flops(card, settings.training)
     launching = config.num_layers * layer_seconds(settings.training, settings.data, count)
     least = facts["max_steps"] * settings.training.accumulation_steps * launching
@@ -147,26 +147,32 @@ def plan_elsewhere(
     return {
         "accelerator": asdict(card),
         "count": count,
+        "accumulation_steps": settings.training.accumulation_steps,
         "reached_flops": reached,
         "waits_for_the_host": seconds == least,
         "memory": {name: described(one) for name, one in memory.items()},
         "strategy": chosen,
-        "advice": [] if chosen else advice(load, card, count, narrow),
+        "advice": [] if chosen else advice(load, settings.training, together, room),
         "seconds": seconds,
         "tokens_per_second": facts["tokens"] * sizes.learned_share / seconds,
         "joules": seconds * card.watts * count,
     }
 
 
-def advice(load: Load, card: Accelerator, count: int, narrow: int) -> list[str]:
-    """Overrides with which it fits onto a card after all; empty where nothing helps."""
-    strategies: tuple[Strategy, ...] = ("ddp", "fsdp") if count > 1 else ("single",)
-    ranks = [Rank("cuda", narrow, 1, 1, strategy, count, libraries=RUNTIME) for strategy in strategies]
+def strategies(training: TrainingSettings, count: int) -> tuple[Strategy, ...]:
+    """How so many cards may train together; with the last of these each holds the least."""
+    if count == 1:
+        return ("single",)
+    return ("ddp",) if training.compile else ("ddp", "fsdp")  # fsdp is refused where the network is compiled
+
+
+def advice(load: Load, training: TrainingSettings, ranks: Sequence[Rank], memory: float) -> list[str]:
+    """Overrides with which one of the ranks has room for it after all; empty where nothing helps."""
     for twice in (False, True):
-        for parts in parts_of_batch(load.settings):
+        for parts in parts_of_batch(training, ranks[0].world_size):
             changed = replace(load.settings, accumulation_steps=parts, activation_checkpointing=twice)
-            if any(training_memory(replace(load, settings=changed), rank).total <= card.memory for rank in ranks):
-                found = [f"training.accumulation_steps={parts}"] if parts > 1 else []
+            if any(training_memory(replace(load, settings=changed), rank).total <= memory for rank in ranks):
+                found = [f"training.accumulation_steps={parts}"] if parts > training.accumulation_steps else []
                 return found + (["training.activation_checkpointing=true"] if twice else [])
     return []
 
@@ -181,9 +187,15 @@ def plan_here(
     """
     begun = time.perf_counter()
     config = find_config(settings, folder, sizes.vocab_size)
+    settings, _ = within_its_budget(settings, sizes, config, [rank_here(settings.training, config)])
     load = load_of(settings, sizes, config)
     estimated = training_memory(load, rank_here(settings.training, config))
-    found: dict[str, Any] = {"estimated_memory": described(estimated), "machine_bytes": memory_bytes()}
+    found: dict[str, Any] = {
+        "estimated_memory": described(estimated),
+        "machine_bytes": memory_bytes(),
+        "accumulation_steps": settings.training.accumulation_steps,
+        "notes": _not_measured(settings.parallel.strategy),
+    }
     device = pick_device(settings.training.device)
     if device.type != "cuda" and estimated.total > found["machine_bytes"] > 0:
         return {**found, "too_large": True}
@@ -200,6 +212,13 @@ def plan_here(
         "flops_per_second": measured.flops / measured.step,
         **time_and_memory(settings, max_steps, sizes, measured),
     }
+
+
+def _not_measured(strategy: Strategy) -> list[str]:
+    """What of a recipe a plan for this machine leaves out, in words."""
+    if strategy == "single":
+        return []
+    return [f"one process, by itself: what several take with parallel.strategy = {strategy!r} is not measured"]
 
 
 def time_and_memory(settings: Recipe, max_steps: int, sizes: Sizes, measured: Measured) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from groundup.model.counts import parameter_counts, training_flops
 from groundup.model.settings import TransformerConfig
 from groundup.training.memory import LARGEST_KEPT, Load, training_memory
 from groundup.training.memory_parts import Rank
-from groundup.training.settings import TrainingSettings
+from groundup.training.settings import TrainingSettings, parts_of_batch
 
 TOKENS_A_PARAMETER = 20
 PARAMETERS_THERE = 4e8
@@ -52,8 +52,11 @@ class Shape:
 
     def overrides(self, settings: TrainingSettings) -> list[str]:
         """What to write behind a recipe's name to train it."""
-        changed = [f"model.{name}={getattr(self.config, name)}" for name in SHAPE]
+        names = SHAPE + (("first_windowed_layer",) if self.config.sliding_window else ())
+        changed = [f"model.{name}={getattr(self.config, name)}" for name in names]
         changed.append(f"training.max_steps={self.max_steps}")
+        if settings.epochs:
+            changed.append("training.epochs=0")  # which would decide, whatever the steps
         if self.accumulation_steps != settings.accumulation_steps:
             changed.append(f"training.accumulation_steps={self.accumulation_steps}")
         return changed
@@ -90,8 +93,8 @@ def find_shape(
 
 
 def smallest_memory(config: TransformerConfig, settings: TrainingSettings, rank: Rank) -> int:
-    """Bytes that the smallest network takes, read in as many parts as there are rows."""
-    in_parts = replace(settings, accumulation_steps=settings.batch_size)
+    """Bytes that the smallest network takes, each process's rows of a batch read one by one."""
+    in_parts = replace(settings, accumulation_steps=parts_of_batch(settings, rank.world_size)[-1])
     return training_memory(Load(_with_sizes(config, HEAD, LEAST_DEPTH), in_parts), rank).total
 
 
@@ -118,7 +121,14 @@ def _with_sizes(config: TransformerConfig, width: int, depth: int) -> Transforme
     group = config.num_heads // config.num_kv_heads
     shared = heads // group if heads % group == 0 else heads
     return replace(
-        config, d_model=width, num_layers=depth, num_heads=heads, num_kv_heads=max(1, shared), head_dim=HEAD, d_ff=0
+        config,
+        d_model=width,
+        num_layers=depth,
+        num_heads=heads,
+        num_kv_heads=max(1, shared),
+        head_dim=HEAD,
+        d_ff=0,
+        first_windowed_layer=config.first_windowed_layer * depth // config.num_layers,  # for the same share of them
     )
 
 
@@ -127,9 +137,7 @@ def _trained(
 ) -> Shape | None:
     """The shape with its training, or None where it doesn't fit."""
     rank = replace(rank, keeps_freed=rank.keeps_freed and parameter_counts(config)["total"] <= LARGEST_KEPT)
-    for parts in range(settings.accumulation_steps, settings.batch_size + 1):
-        if settings.batch_size % parts:
-            continue
+    for parts in parts_of_batch(settings, rank.world_size):
         needed = training_memory(Load(config, replace(settings, accumulation_steps=parts)), rank).total
         if needed <= memory:
             break

@@ -10,6 +10,7 @@ import numpy as np
 
 from groundup.recipe.data import Prepared
 from groundup.recipe.settings import Recipe
+from groundup.report.pages import figure
 from groundup.text.catalogue import CATALOGUE
 from groundup.text.find_files import expand, find_files
 from groundup.text.sources import source_names
@@ -63,7 +64,7 @@ def assumed_sizes(settings: Recipe, folder: Path, vocab_size: int = 0) -> Sizes:
         assumed.append(f"a vocabulary of {vocab_size:,}")
     num_bytes, how = _text_bytes(settings, folder)
     tokens = num_bytes / BYTES_OF_A_TOKEN[kind]
-    assumed.append(f"{num_bytes / 1e6:,.1f} MB of text ({how}), {BYTES_OF_A_TOKEN[kind]:g} bytes a token")
+    assumed.append(f"{figure(num_bytes / 1e6, 2)} MB of text ({how}), {BYTES_OF_A_TOKEN[kind]:g} bytes a token")
     held_out = int(tokens * settings.data.validation_fraction)
     window = settings.model.max_seq_len
     if settings.training.objective == "language_model":

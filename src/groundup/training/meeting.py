@@ -50,29 +50,42 @@ class Waiting:
 
 def meet(rank: int, size: int, minutes: float, say: Say) -> Store:
     """The store of all processes, once all have come to it. Raises `TrainingError` that names who has not come in time, and `SettingError`
-    or `MachineError` where none can come."""
+    or `MachineError` where none can come, or where they don't agree how many they are."""
     waiting = Waiting(rank, size, minutes, say)
     # A script may train twice; torchrun's store then still has what was there the first time, under the same names.
     store = PrefixStore(f"training-{next(TRAININGS)}", _common_store(waiting))
-    store.set(_place(rank), "here")
+    store.set(_place(rank), str(size))
     missing = list(range(size))
     while missing := [other for other in missing if not store.check([_place(other)])]:
         waiting.for_these(missing)
+    for other in range(size):
+        if (theirs := store.get(_place(other)).decode()) != str(size):
+            advice = f"process {other} was given {theirs}: give all of them the same, how many there are in all"
+            raise SettingError("WORLD_SIZE", size, advice)
     return store
 
 
 def _common_store(waiting: Waiting) -> TCPStore:
-    """The store at MASTER_ADDR and MASTER_PORT, which torchrun holds, or the first process does. Raises `SettingError` for no port, and
-    `MachineError` where another program listens there."""
+    """The store at MASTER_ADDR and MASTER_PORT, which torchrun holds, or the first process does. Raises `SettingError` for no port, or an
+    address that nobody has, and `MachineError` where another program listens there."""
     host, port = os.environ["MASTER_ADDR"], _port()
-    holds_it = waiting.rank == 0 and os.environ.get("TORCHELASTIC_USE_AGENT_STORE") != "True"
-    while not holds_it and not _is_open(host, port):
+    if waiting.rank == 0 and os.environ.get("TORCHELASTIC_USE_AGENT_STORE") != "True":
+        return _own_store(waiting, host, port)
+    while not _is_open(host, port):
         waiting.for_these([0])
+    return TCPStore(host, port, waiting.size, False, wait_for_workers=False)  # who held it may have just ended
+
+
+def _own_store(waiting: Waiting, host: str, port: int) -> TCPStore:
+    """The store that this process holds for all, and comes to by itself: one that isn't where the others look names them in time."""
     try:
-        return TCPStore(host, port, waiting.size, holds_it, wait_for_workers=False, multi_tenant=True)
+        socket.getaddrinfo(host, port)
+    except (OSError, UnicodeError) as error:
+        advice = "no machine is known by that: set it in all processes' environment to the address of the first one's"
+        raise SettingError("MASTER_ADDR", host, advice) from error
+    try:
+        return TCPStore("127.0.0.1", port, waiting.size, True, wait_for_workers=False, multi_tenant=True)
     except DistNetworkError as error:
-        if not holds_it:  # who held it has just ended
-            raise
         raise MachineError(
             f"process {waiting.rank} of {waiting.size} can't listen at port {port} (MASTER_PORT), perhaps since another training does: "
             "give all of them another port"
@@ -91,7 +104,7 @@ def _is_open(host: str, port: int) -> bool:
     try:
         with socket.create_connection((host, port), timeout=LONGEST_PAUSE):
             return True
-    except OSError:
+    except (OSError, UnicodeError):  # a name that is none
         return False
 
 

@@ -39,7 +39,7 @@ class ParallelSettings:
 
 def is_started_by_torchrun(environment: Mapping[str, str] = os.environ) -> bool:
     """Whether this is one of several processes, as torchrun, our own launcher or another one that speaks its language started it."""
-    return "RANK" in environment and int(environment.get("WORLD_SIZE", "1")) > 0 and "MASTER_ADDR" in environment
+    return "RANK" in environment and "MASTER_ADDR" in environment
 
 
 def is_first_process(environment: Mapping[str, str] = os.environ) -> bool:

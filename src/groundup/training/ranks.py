@@ -188,7 +188,8 @@ def joined(
     to say why.
     """
     started = is_started_by_torchrun()
-    size = int(os.environ["WORLD_SIZE"]) if started else 1
+    ranks = _own_place() if started else ALONE
+    rank, size = ranks.rank, ranks.size
     if settings.strategy == "single":
         if size > 1:
             raise SettingError(
@@ -206,12 +207,6 @@ def joined(
         )
     if LAUNCHED in os.environ and not end_with_parent(int(os.environ[LAUNCHED])):
         raise PeerLostError("the command that started this process has ended; go on with --resume")
-    rank, local_rank = int(os.environ["RANK"]), int(os.environ.get("LOCAL_RANK", "0"))
-    if not 0 <= rank < size:
-        raise SettingError(
-            "RANK", rank, f"give each process one of its own, from 0 to {size - 1}: WORLD_SIZE is {size}"
-        )
-    ranks = Ranks(rank, size, local_rank, int(os.environ.get("LOCAL_WORLD_SIZE", "1")))
     device = _own_device(device_name, ranks)
     if not ranks.first:
         warnings.simplefilter("ignore")  # the first says the same
@@ -237,6 +232,24 @@ def joined(
         if dist.is_initialized():
             gc.collect()  # FSDP leaves circles that hold the connections, so that others would wait for one that goes on without them
             dist.destroy_process_group()
+
+
+def _own_place() -> Ranks:
+    """Where this process stands among those that torchrun started, by its environment. Raises `SettingError` for numbers of no place."""
+    size, local_size = _told("WORLD_SIZE", "1", least=1), _told("LOCAL_WORLD_SIZE", "1", least=1)
+    rank, local_rank = _told("RANK", "0", least=0), _told("LOCAL_RANK", "0", least=0)
+    if rank >= size:
+        raise SettingError(
+            "RANK", rank, f"give each process one of its own, from 0 to {size - 1}: WORLD_SIZE is {size}"
+        )
+    return Ranks(rank, size, local_rank, local_size)
+
+
+def _told(name: str, usual: str, least: int) -> int:
+    given = os.environ.get(name, usual)
+    if given.isdecimal() and int(given) >= least:
+        return int(given)
+    raise SettingError(name, given, f"set it in each process's environment to a whole number of at least {least}")
 
 
 def _own_device(name: str, ranks: Ranks) -> torch.device:

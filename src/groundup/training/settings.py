@@ -208,7 +208,7 @@ class TrainingSettings:
         require(self.objective != "preference", "training.objective", self.objective, advice)
 
 
-def parts_of_batch(training: TrainingSettings) -> list[int]:
-    """The numbers of parts that a batch can go in, from `accumulation_steps` on: those that divide it."""
-    numbers = range(training.accumulation_steps, training.batch_size + 1)
+def parts_of_batch(training: TrainingSettings, processes: int = 1) -> list[int]:
+    """The numbers of parts that a batch can go in, from `accumulation_steps` on: those that divide it and leave a row for each process."""
+    numbers = range(training.accumulation_steps, training.batch_size // processes + 1)
     return [number for number in numbers if training.batch_size % number == 0]
