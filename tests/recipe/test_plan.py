@@ -302,15 +302,19 @@ def test_a_budget_of_memory_holds_what_is_found_and_not_much_more() -> None:
 
 
 def test_a_memory_budget_is_kept_to_in_as_many_parts_as_it_takes(
-    tiny_recipe: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    tiny_recipe: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("groundup.recipe.plan.SECONDS", 0.2)
     monkeypatch.setattr(expected_memory, "held_bytes", lambda: 0)
+    source = tmp_path / "new.txt"  # not prepared, so that its vocabulary is taken for 100
+    source.write_text("A text of which nobody knows the characters.\n" * 400, encoding="utf-8")
     recipe = load_recipe(str(tiny_recipe), ["model.vocab_size=100"])
     config = recipe.model.network()
     needed = training_memory(Load(config, recipe.training), rank_here(recipe.training, config)).total / 0.75
     for budget, parts in ((needed * 1.001, 1), (needed * 0.999, 2)):
-        here = planned(capsys, str(tiny_recipe), [f"training.memory_budget={budget / 1e6:.4f}MB"])["here"]
+        here = planned(
+            capsys, str(tiny_recipe), [f"data.source={source}", f"training.memory_budget={budget / 1e6:.4f}MB"]
+        )["here"]
         assert here["accumulation_steps"] == parts
         assert here["estimated_memory"]["total"] <= 0.75 * budget
     with pytest.raises(SettingError, match=r"training.memory_budget = '1MB': training needs about .* allow that much"):

@@ -6,8 +6,8 @@ import contextlib
 import importlib
 import runpy
 import signal
+import sys
 import threading
-import time
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -23,8 +23,9 @@ from groundup.learn.catalogue import Exercise
 
 SECONDS = 20.0
 """An attempt that takes longer than this has a loop that never ends."""
-SLOW = 0.1
-"""Seconds of computing, about a hundred times what a right attempt takes for what `slow_hint` is asked of."""
+MOST_LINES = 2_000
+"""Lines of an attempt that may run, one after the other, where a right one needs some thirty, or a few for each row."""
+TraceFunction = Callable[[FrameType, str, Any], Any]
 Attempt = dict[str, Any]
 """What the file defines: the wanted functions or classes, by their names."""
 
@@ -151,12 +152,32 @@ def _of_another_type(found: torch.dtype, right: torch.dtype) -> str:
     return f"the numbers are right, but of the type {found}, and should be {right}, as what they are computed with"
 
 
-def slow_hint(function: Callable[[], object], what: str, instead: str) -> str:
-    """A hint if the call takes more than `SLOW` seconds of this thread's own time, in which other programs don't count."""
-    begun = time.thread_time()
-    function()
-    took = time.thread_time() - begun
-    return "" if took < SLOW else f"right, but slow: {what} took {took:.1f} seconds; {instead}"
+class _EnoughLinesError(BaseException):
+    """So many lines have run that nothing more needs to be known."""
+
+
+def slow_hint(attempt: Attempt, function: Callable[[], object], what: str, instead: str, most: int = MOST_LINES) -> str:
+    """A hint if the call runs more than `most` lines of the attempt's file. They are counted, for a clock tells of the machine, too."""
+    lines, before = 0, sys.gettrace()
+
+    def count(frame: FrameType, event: str, argument: object) -> TraceFunction:
+        nonlocal lines
+        lines += event == "line"
+        if lines > most:
+            raise _EnoughLinesError
+        return count
+
+    def enter(frame: FrameType, event: str, argument: object) -> TraceFunction | None:
+        return count if frame.f_code.co_filename == attempt["__file__"] else None
+
+    sys.settrace(enter)
+    try:
+        function()
+    except _EnoughLinesError:
+        return f"right, but slow: {what} took more than {most:,} lines of yours, one after the other; {instead}"
+    finally:
+        sys.settrace(before)
+    return ""
 
 
 def gradient_hint(function: Callable[..., Tensor], *inputs: Tensor) -> str:

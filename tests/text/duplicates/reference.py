@@ -7,7 +7,7 @@ import unicodedata
 import numpy as np
 
 from groundup.text.duplicates.settings import DuplicateSettings
-from groundup.text.duplicates.words import CHARACTER_BASE, WITHOUT_SPACES, WORD_BASE
+from groundup.text.duplicates.words import CHARACTER_BASE, LAST_LETTER, WITHOUT_SPACES, WORD_BASE
 
 ALL_64_BITS = 2**64 - 1
 
@@ -21,7 +21,7 @@ def spans(text: str) -> list[tuple[int, int]]:
     found: list[tuple[int, int]] = []
     goes_on = False
     for place, character in enumerate(text):
-        if unicodedata.category(character)[0] not in "LMN":
+        if ord(character) > LAST_LETTER or unicodedata.category(character)[0] not in "LMN":
             goes_on = False
         elif alone(character):
             found.append((place, place + 1))

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import numpy as np
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from tests.text.duplicates import reference
 
@@ -15,6 +15,7 @@ def all_words(text: str) -> Words:
 
 
 @given(MIXED_SCRIPTS | st.text(max_size=60))
+@example("\u65e5\U000e0100\u672c a\U000e0101")  # variants of letters, which the selectors behind them choose
 def test_words_and_their_hashes_are_those_of_plain_python(text: str) -> None:
     words = all_words(text)
     assert list(zip(words.begins.tolist(), words.ends.tolist(), strict=True)) == reference.spans(text)

@@ -185,7 +185,7 @@ def _gradient(attempt: Attempt) -> str:
 def _fast(attempt: Attempt) -> str:
     one = torch.randn(1, 96, 8)
     instead = "let one product of matrices make all scores, not a loop over queries and keys"
-    return slow_hint(lambda: attempt["attention"](one, one, one), "96 queries and 96 keys", instead)
+    return slow_hint(attempt, lambda: attempt["attention"](one, one, one), "96 queries and 96 keys", instead)
 
 
 CHECKS = (

@@ -131,9 +131,9 @@ def _fast(attempt: Attempt) -> str:
     words = {tuple(chance.randrange(1000) for _ in range(6)): 1 for _ in range(300)}
     once = "go through the list once, not from the beginning after each pair"
     counted = "count all pairs in one walk over the words, not each pair by itself"
-    return slow_hint(lambda: attempt["merge"]([1, 2] * 2000, (1, 2), 9), "merging in 4,000 ids", once) or slow_hint(
-        lambda: attempt["most_common_pair"](words), "counting in 300 words", counted
-    )
+    return slow_hint(
+        attempt, lambda: attempt["merge"]([1, 2] * 2000, (1, 2), 9), "merging in 4,000 ids", once, 100_000
+    ) or slow_hint(attempt, lambda: attempt["most_common_pair"](words), "counting in 300 words", counted, 100_000)
 
 
 CHECKS = (

@@ -67,7 +67,7 @@ def _weights_are_even(attempt: Attempt) -> str:
 
 def _fast(attempt: Attempt) -> str:
     instead = "let triu or a comparison of places fill it, not a loop over rows and columns"
-    return slow_hint(lambda: attempt["causal_mask"](300), "a mask for 300 tokens", instead)
+    return slow_hint(attempt, lambda: attempt["causal_mask"](300), "a mask for 300 tokens", instead)
 
 
 CHECKS = (

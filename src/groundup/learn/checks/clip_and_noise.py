@@ -162,6 +162,7 @@ def _inputs_stay(attempt: Attempt) -> str:
 def _fast(attempt: Attempt) -> str:
     rows = torch.randn(16, 4096)
     return slow_hint(
+        attempt,
         lambda: _run(attempt, rows),
         "16 rows of 4,096 numbers",
         "let one operation of PyTorch go over a whole row, or all of them, not a loop over numbers",

@@ -110,7 +110,7 @@ def _inputs_stay(attempt: Attempt) -> str:
 def _fast(attempt: Attempt) -> str:
     logits, targets = torch.randn(8_192, 8), torch.arange(8_192) % 8
     instead = "let one operation of PyTorch go over all rows, not a loop"
-    return slow_hint(lambda: attempt["cross_entropy"](logits, targets), "8,192 rows", instead)
+    return slow_hint(attempt, lambda: attempt["cross_entropy"](logits, targets), "8,192 rows", instead)
 
 
 CHECKS = (

@@ -190,7 +190,9 @@ def _inputs_stay(attempt: Attempt) -> str:
 def _fast(attempt: Attempt) -> str:
     logits = torch.linspace(0, 1, 20_000)
     instead = "sort once, and let cumsum add up, not a loop over tokens"
-    return slow_hint(lambda: attempt[WANTED](logits, top_k=19_000, top_p=0.9), "a choice among 20,000 tokens", instead)
+    return slow_hint(
+        attempt, lambda: attempt[WANTED](logits, top_k=19_000, top_p=0.9), "a choice among 20,000 tokens", instead
+    )
 
 
 CHECKS = (

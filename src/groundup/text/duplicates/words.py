@@ -19,7 +19,9 @@ BLOCK = 2**16
 """Characters that are looked at together; so much fits the processor's cache. A longer word is cut."""
 ALONE = np.uint32(2**31)
 """Marks a character that is a word by itself."""
-LAST_LETTER = 0x323AF  # what comes after is unassigned, private, or tags
+LAST_LETTER = (
+    0x323AF  # what comes after is unassigned, private, tags, or selects a variant of the letter before, the same word
+)
 
 # Scripts without spaces between words: Thai, Lao, Myanmar, Khmer, kana and bopomofo, Han, half-width kana, Han beyond the BMP.
 WITHOUT_SPACES = [
