@@ -18,7 +18,7 @@ import groundup as gu
 from groundup.cli.plan import plan
 from groundup.cli.runs import runs
 from groundup.errors import DataError, SettingError
-from groundup.recipe import compose, expected_memory
+from groundup.recipe import budget, compose, expected_memory
 from groundup.recipe.accelerators import ACCELERATORS, EAGER, LAYER_SECONDS, RECORDED_LAYER_SECONDS, find_accelerator
 from groundup.recipe.budget import check_minutes, shape_timed_here
 from groundup.recipe.expected_memory import rank_here
@@ -27,7 +27,7 @@ from groundup.recipe.measured import Measured, Reading
 from groundup.recipe.plan import advice, time_and_memory
 from groundup.recipe.settings import Recipe, load_recipe
 from groundup.recipe.shapes import find_shape, tokens_a_parameter
-from groundup.recipe.sizes import Sizes
+from groundup.recipe.sizes import Sizes, assumed_sizes
 from groundup.run.directory import RunDirectory
 from groundup.text.cache import cache_directory
 from groundup.tokens.tokenizer import Tokenizer
@@ -155,6 +155,14 @@ def test_what_a_budget_ends_at_is_said(
     """Whatever was given: with time without end it is the card's memory."""
     found = planned(capsys, "shakespeare", [], on="h100", minutes=minutes, memory=memory)
     assert found["shape_for_budget"]["limited_by"] == limit
+
+
+def test_where_no_machine_says_how_much_memory_it_has_time_is_the_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("groundup.recipe.budget.memory_bytes", lambda: 0)
+    settings = load_recipe("shakespeare", ["model.vocab_size=100"])
+    sizes, config = assumed_sizes(settings, Path(), 100), settings.model.network()
+    found = budget.shape_for(settings, sizes, config, 1.0, None, 1e11, Rank())
+    assert found["limited_by"] == "time"
 
 
 def test_what_does_not_fit_is_told_with_what_would(capsys: pytest.CaptureFixture[str]) -> None:
@@ -311,12 +319,12 @@ def test_a_memory_budget_is_kept_to_in_as_many_parts_as_it_takes(
     recipe = load_recipe(str(tiny_recipe), ["model.vocab_size=100"])
     config = recipe.model.network()
     needed = training_memory(Load(config, recipe.training), rank_here(recipe.training, config)).total / 0.75
-    for budget, parts in ((needed * 1.001, 1), (needed * 0.999, 2)):
+    for allowed, parts in ((needed * 1.001, 1), (needed * 0.999, 2)):
         here = planned(
-            capsys, str(tiny_recipe), [f"data.source={source}", f"training.memory_budget={budget / 1e6:.4f}MB"]
+            capsys, str(tiny_recipe), [f"data.source={source}", f"training.memory_budget={allowed / 1e6:.4f}MB"]
         )["here"]
         assert here["accumulation_steps"] == parts
-        assert here["estimated_memory"]["total"] <= 0.75 * budget
+        assert here["estimated_memory"]["total"] <= 0.75 * allowed
     with pytest.raises(SettingError, match=r"training.memory_budget = '1MB': training needs about .* allow that much"):
         plan(str(tiny_recipe), ["training.memory_budget=1MB"])
     plan("shakespeare", ["training.memory_budget=1.3GB", "training.batch_size=128"], on="h100")

@@ -68,14 +68,19 @@ def shape_for(
             raise SettingError("--memory", size(given), advice)
         raise SettingError("--minutes", minutes, "not even the smallest network is trained in that time: give more")
     together = _together(found, load, rank, limit)
-    largest = found if minutes is None else find_shape(config, load.settings, rank, memory=limit)
     shape = told(found, settings, sizes)
     return {
         **shape,
         "overrides": shape["overrides"] + together,
         "seconds_of_steps": found.flops / flops_per_second,
-        "limited_by": "memory" if largest is None or largest.config == found.config else "time",
+        "limited_by": "memory" if minutes is None or _is_largest(found, config, load, rank, limit) else "time",
     }
+
+
+def _is_largest(found: Shape, config: TransformerConfig, load: Load, rank: Rank, limit: float) -> bool:
+    """Whether no larger shape would fit into that memory, whatever the time; where no machine says how much it has, one would."""
+    largest = find_shape(config, load.settings, rank, memory=limit) if limit < math.inf else None
+    return largest is not None and largest.config == found.config
 
 
 def _together(found: Shape, load: Load, rank: Rank, limit: float) -> list[str]:
