@@ -134,11 +134,7 @@ def _hidden_changes_nothing(attempt: Attempt) -> str:
 def _any_mask(attempt: Attempt) -> str:
     query, key, value = _inputs()
     mask = torch.zeros(3, 5)
-    mask[0, 3], mask[1, 0], mask[:, 1] = (
-        -torch.inf,
-        -torch.inf,
-        -torch.inf,
-    )  # as for padding: nothing to do with the future
+    mask[:, 1] = mask[0, 3] = mask[1, 0] = -torch.inf  # as for padding: nothing to do with the future
     scores = query @ key.transpose(-2, -1) / 2
     causal = torch.full((3, 5), -torch.inf).triu(1)
     mistakes = [(_weighted(scores + causal, value), "it hides the future, whatever the mask says: add the mask itself")]
