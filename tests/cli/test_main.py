@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import errno
+import mmap
+import os
 import sys
 
 import pytest
 import torch
 
 from groundup.cli import main as command_line
+from groundup.errors import ModelError
+
+NO_MEMORY = "groundup: there is not enough memory for this: end what else is running; a training needs less"
 
 
 def too_much_of_python() -> None:
@@ -18,25 +24,63 @@ def too_much_of_torch() -> None:
     torch.empty(1 << 60)
 
 
-def another_error() -> None:
-    raise RuntimeError("mat1 and mat2 shapes cannot be multiplied")
+def too_much_of_the_system() -> None:
+    mmap.mmap(-1, 1 << 62)
 
 
-@pytest.mark.parametrize("command", [too_much_of_python, too_much_of_torch])
-def test_memory_that_is_refused_is_one_sentence(
-    command: object, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def a_model_that_cannot_be_mapped() -> None:
+    try:
+        mmap.mmap(-1, 1 << 62)
+    except OSError as error:
+        raise ModelError(f"model.safetensors cannot be read ({error.strerror}); get it again") from None
+
+
+class PanicException(BaseException):
+    """What the tokenizers package raises where it can have no threads: no `Exception`, and no class that can be imported."""
+
+
+def no_threads() -> None:
+    raise PanicException("The global thread pool has not been initialized.: ThreadPoolBuildError { … }")
+
+
+def said_of(command: object, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> str:
     monkeypatch.setattr(command_line, "app", command)
     monkeypatch.setattr(sys, "argv", ["groundup"])
     with pytest.raises(SystemExit, match="1"):
         command_line.main()
     said = capsys.readouterr().err
-    assert said.startswith("groundup: there is not enough memory for this: lower training.batch_size")
     assert said.count("\n") == 1
+    return said
 
 
-def test_an_error_of_ours_is_not_taken_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(command_line, "app", another_error)
+@pytest.mark.parametrize(
+    "command",
+    [too_much_of_python, too_much_of_torch, too_much_of_the_system, a_model_that_cannot_be_mapped, no_threads],
+)
+def test_memory_that_is_refused_is_one_sentence(
+    command: object, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert said_of(command, monkeypatch, capsys).startswith(NO_MEMORY)
+
+
+def test_another_error_of_the_system_names_the_file(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def full_disk() -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "runs/a")
+
+    said = said_of(full_disk, monkeypatch, capsys)
+    assert said == "groundup: runs/a: No space left on device; free some room, or write to another disk\n"
+
+
+@pytest.mark.parametrize(
+    "error", [RuntimeError("mat1 and mat2 shapes cannot be multiplied"), SystemError("a bug in C")]
+)
+def test_a_bug_keeps_its_traceback(error: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
+    def bug() -> None:
+        raise error
+
+    monkeypatch.setattr(command_line, "app", bug)
     monkeypatch.setattr(sys, "argv", ["groundup"])
-    with pytest.raises(RuntimeError, match="mat1"):
+    with pytest.raises(type(error), match=str(error)):
         command_line.main()

@@ -282,6 +282,17 @@ def test_a_missing_package_is_said_with_its_extra(package: str, monkeypatch: pyt
         {"onnx": import_onnx, "onnxruntime": import_onnxruntime}[package]()
 
 
+def test_a_package_that_is_there_but_cannot_be_loaded_is_not_called_missing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = "libonnxruntime.so: failed to map segment from shared object"  # what a machine without memory says
+    (tmp_path / "onnxruntime.py").write_text(f"raise ImportError({told!r})\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "onnxruntime", raising=False)
+    with pytest.raises(ImportError, match="failed to map segment"):
+        import_onnxruntime()
+
+
 def test_a_model_on_another_device_is_refused() -> None:
     with pytest.raises(ModelError, match=r"the model is on meta.*open it with device = cpu"):
         OnnxForward.of_model(network().to("meta"))

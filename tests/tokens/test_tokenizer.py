@@ -156,6 +156,13 @@ def test_corrupt_tokenizers_are_named(content: bytes, tmp_path: Path) -> None:
     assert str(tmp_path) in str(caught.value)
 
 
+def test_memory_that_is_refused_says_nothing_of_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    train_character_tokenizer(["abc"], byte_fallback=False).save(tmp_path)
+    monkeypatch.setattr("groundup.tokens.code_points.NUM_CODE_POINTS", 1 << 60)
+    with pytest.raises(MemoryError):
+        Tokenizer.load(tmp_path)
+
+
 def test_a_truncated_tokenizer_is_named(tmp_path: Path) -> None:
     train_character_tokenizer(["abc"], byte_fallback=False).save(tmp_path)
     content = (tmp_path / "tokenizer.json").read_bytes()

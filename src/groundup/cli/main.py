@@ -22,6 +22,7 @@ from groundup.cli.export import export
 from groundup.cli.generate import generate
 from groundup.cli.labels import labels
 from groundup.cli.loading import INTERRUPTED
+from groundup.cli.memory_errors import is_of_memory
 from groundup.cli.plan import plan
 from groundup.cli.runs import runs
 from groundup.cli.serve import serve
@@ -29,6 +30,11 @@ from groundup.cli.train import train
 from groundup.cli.verify import verify
 from groundup.errors import GroundupError, MachineError, PeerLostError
 from groundup.training.parallel_settings import LAUNCHED, is_started_by_torchrun
+
+NO_MEMORY = (
+    "there is not enough memory for this: end what else is running; a training needs less with a lower training.batch_size or "
+    "model.max_seq_len, or a smaller network. What was saved before is whole (--debug shows where it happened)"
+)
 
 app = typer.Typer(
     name="groundup",
@@ -98,51 +104,35 @@ def main() -> None:
                 )
         _require_folder()
         app()
-    except GroundupError as error:
-        if os.environ.get("GROUNDUP_DEBUG"):
-            raise
-        _tell(error)
-        sys.exit(1)
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)
     except BrokenPipeError:  # the reader of our output, such as `head`, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
-    except (MemoryError, RuntimeError, ImportError) as error:
-        if os.environ.get("GROUNDUP_DEBUG") or not _is_of_memory(error):
+    except (
+        BaseException
+    ) as error:  # refused memory may be of any class: the tokenizers package panics with one of its own
+        told = _told(error)
+        if told is None or os.environ.get("GROUNDUP_DEBUG"):
             raise
-        _tell(
-            MachineError(
-                "there is not enough memory for this: lower training.batch_size, model.max_seq_len or the network's size, or end what else "
-                "is running; what was saved before is whole (--debug shows where it happened)"
-            )
-        )
+        _tell(told)
         sys.exit(1)
-    except OSError as error:
-        if os.environ.get("GROUNDUP_DEBUG"):
-            raise
+
+
+def _told(error: BaseException) -> GroundupError | None:
+    """The error of one sentence; None for what only a traceback tells."""
+    if isinstance(error, GroundupError):
+        cause = error.__context__  # a file that can't be mapped is no bad file
+        return MachineError(NO_MEMORY) if isinstance(cause, OSError) and is_of_memory(cause) else error
+    if is_of_memory(error):
+        return MachineError(NO_MEMORY)
+    if isinstance(error, OSError):
         where = f"{error.filename}: " if error.filename else ""
         advice = "check that it is there and that you may use it (--debug shows where it happened)"
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             advice = "free some room, or write to another disk"
-        print(
-            f"groundup: {where}{error.strerror or error}; {advice}",
-            file=sys.stderr,
-        )
-        sys.exit(1)
-
-
-def _is_of_memory(error: Exception) -> bool:
-    """Whether the system, or a card, refused memory; PyTorch and Python's threads have only words for it."""
-    words = (
-        "can't allocate memory",
-        "not enough memory",
-        "out of memory",
-        "can't start new thread",
-        "std::bad_alloc",
-        "failed to map segment",
-    )
-    return isinstance(error, MemoryError) or any(word in str(error) for word in words)
+        return MachineError(f"{where}{error.strerror or error}; {advice}")
+    return None
 
 
 def _tell(error: GroundupError) -> None:

@@ -107,7 +107,7 @@ def _sacrebleu() -> dict[str, Metric]:
     try:
         from sacrebleu.metrics.bleu import BLEU
         from sacrebleu.metrics.chrf import CHRF
-    except ImportError as error:
+    except ModuleNotFoundError as error:
         raise MissingExtraError("BLEU and chrF", "metrics") from error
     return {"bleu": BLEU(), "chrf": CHRF()}
 

@@ -48,7 +48,8 @@ class LlamaCpp:
             self._server = package.Server(params)
         except RuntimeError as error:
             raise ModelError(
-                f"llama.cpp can't open {path.name} ({error}); this is a fault of ours, please report it"
+                f"llama.cpp can't open {path.name} ({error}): end what else is running if memory is short; otherwise this is a "
+                "fault of ours, please report it"
             ) from None
         self._letter = self.tokenize(LETTER)[-1]  # a token that is whole characters: of others nothing is told
         self._complete([self._letter], 1, 0)  # so that it runs: who ends a server that is still starting waits forever

@@ -85,6 +85,8 @@ def read_onnx(directory: Path) -> tuple[TransformerConfig, Weights]:
         raise ModelError(f"{path} cannot be read ({error.strerror}); name a directory that holds one") from None
     except (KeyError, ValueError, SettingError) as error:
         raise ModelError(f"{path} does not say which of our networks it holds ({error}); export it again") from None
+    except MemoryError:
+        raise
     except Exception as error:  # protobuf's own, whose class is another in each of its builds
         raise ModelError(f"{path} is not an ONNX model ({error}); export it again") from None
     arrays = {tensor.name: _array(tensor, directory) for tensor in proto.graph.initializer}

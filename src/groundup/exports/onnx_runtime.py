@@ -18,7 +18,7 @@ def import_onnx() -> Any:
     """The `onnx` package. Raises `MissingExtraError`."""
     try:
         import onnx
-    except ImportError:
+    except ModuleNotFoundError:
         raise MissingExtraError("writing ONNX graphs", "export") from None
     return onnx
 
@@ -27,7 +27,7 @@ def import_onnxruntime() -> Any:
     """The `onnxruntime` package, its telemetry off (`groundup.exports`). Raises `MissingExtraError`."""
     try:
         import onnxruntime
-    except ImportError:
+    except ModuleNotFoundError:
         raise MissingExtraError("ONNX Runtime", "export") from None
     onnxruntime.disable_telemetry_events()
     return onnxruntime

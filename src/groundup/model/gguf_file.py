@@ -117,7 +117,7 @@ def read_gguf(path: Path) -> GgufFile:
         stored = {tensor.name: tensor for tensor in reader.tensors}
     except PermissionError as error:
         raise ModelError(f"{path} cannot be read ({error.strerror}); check its permissions") from None
-    except (ValueError, KeyError, IndexError, TypeError, OSError, OverflowError, MemoryError):
+    except (ValueError, KeyError, IndexError, TypeError, OSError, OverflowError):
         raise ModelError(
             f"{path} is not a whole GGUF file: its {path.stat().st_size:,} bytes are cut short, damaged or of another kind; get it again"
         ) from None

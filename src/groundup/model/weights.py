@@ -64,7 +64,7 @@ def _open(path: Path) -> safe_open:
     except OSError:
         try:
             path.open("rb").close()  # safetensors says "no such file" whatever the reason
-            why = "the system could not map it into memory"
+            why, advice = "the system could not map it into memory", "end what else is running"
         except OSError as error:
-            why = error.strerror or str(error)
-        raise ModelError(f"{path} cannot be read ({why}); check its permissions, or get the file again") from None
+            why, advice = error.strerror or str(error), "check its permissions, or get the file again"
+        raise ModelError(f"{path} cannot be read ({why}); {advice}") from None

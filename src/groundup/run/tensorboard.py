@@ -15,7 +15,7 @@ def open_writer(directory: Path, first_step: int) -> Iterator[Any]:
     """A `torch.utils.tensorboard.SummaryWriter`; figures already there from `first_step` on are hidden by it."""
     try:
         from torch.utils.tensorboard import SummaryWriter
-    except ImportError as error:
+    except ModuleNotFoundError as error:
         raise MissingExtraError("training.tensorboard = true", "tensorboard") from error
     writer = SummaryWriter(str(directory), purge_step=first_step + 1 if first_step else 0)
     try:

@@ -93,6 +93,8 @@ def _byte_pairs(facts: Mapping[str, Any], marked: list[tuple[str, Kind]], ids: M
         pairs = [(left, right) for left, right in (str(merge).split(" ") for merge in merges or [])]
         vocab = {piece: number for number, (piece, _) in enumerate(marked)}
         model = models.BPE(vocab=vocab, merges=pairs, ignore_merges=name == "llama-bpe")
+    except MemoryError:
+        raise
     except Exception as error:  # the library raises bare Exception
         raise TokenizerError(
             f"tokenizer.ggml.tokens and merges don't belong together ({error}): get the file again"

@@ -127,6 +127,8 @@ def byte_level_tokenizer(
     try:
         # A token that no merge makes is only found when whole pieces are looked up first.
         model = models.BPE(vocab=vocab, merges=pairs, ignore_merges=len(pairs) < len(ids) - 256)
+    except MemoryError:
+        raise
     except Exception as error:  # the library raises bare Exception
         raise TokenizerError(
             f"the vocabulary and its merges don't belong together ({error}): fetch them again"

@@ -51,6 +51,8 @@ class Tokenizer:
             description = json.loads(tokenizer_json)
             self._tokenizer = tokenizers.Tokenizer.from_str(tokenizer_json.decode("utf-8"))
             self._table = CodePointTable.of(description)
+        except MemoryError:  # says nothing about the file
+            raise
         except Exception as error:  # the library raises bare Exception, json and ours ValueError or KeyError
             raise TokenizerError(f"{TOKENIZER_FILE} is not a tokenizer ({error}): save it again") from error
         self._tokenizer.encode_special_tokens = True

@@ -67,6 +67,6 @@ def _identifier() -> LanguageIdentifier:
     """The model, read once in each process: 0.7 s and 83 MB."""
     try:
         from py3langid.langid import MODEL_FILE, LanguageIdentifier
-    except ImportError as error:
+    except ModuleNotFoundError as error:
         raise MissingExtraError("telling languages apart", "data") from error
     return LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)

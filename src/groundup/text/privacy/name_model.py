@@ -18,7 +18,7 @@ def load_pipeline(name: str) -> Any:
     """The pipeline with what it needs to tell entities. Raises `MissingExtraError` without spaCy, `DataError` without the pipeline."""
     try:
         import spacy
-    except ImportError:
+    except ModuleNotFoundError:
         raise MissingExtraError("privacy.names = 'model'", "names") from None
     try:
         pipeline = spacy.load(

@@ -142,7 +142,7 @@ def _accountants() -> tuple[type, type]:
     try:
         from opacus.accountants import PRVAccountant, RDPAccountant
         from opacus.accountants.analysis.prv import Domain
-    except ImportError as error:
+    except ModuleNotFoundError as error:
         raise MissingExtraError("training.privacy", "privacy") from error
     from scipy.fft import next_fast_len
 
