@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -125,7 +126,9 @@ class Child:
             self.process.join(seconds)
             code = self.process.exitcode
         else:
-            code = self.process.wait(seconds)
+            with suppress(subprocess.TimeoutExpired):
+                self.process.wait(seconds)
+            code = self.process.poll()
         if code is None:
             os.kill(self.pid, signal.SIGKILL)
             raise FaultError(f"it was still running after {seconds} s: {self.said()}")

@@ -245,8 +245,10 @@ def _kill_launched(ground: Ground, run: Path, resume: bool, random_: random.Rand
         time.sleep(random_.random() * 3)
     else:
         _see(run, AIMS["while a checkpoint is written"], child, random_.randrange(4))
-    others = [pid for pid in _family(child.pid) if pid != child.pid]
     which = random_.choice(("the launcher", "a rank", "all"))
+    if which == "a rank":
+        wait_until(lambda: len(_family(child.pid)) > 1, child)
+    others = [pid for pid in _family(child.pid) if pid != child.pid]
     chosen = {"the launcher": [child.pid], "a rank": others[:1], "all": [child.pid, *others]}[which]
     if not child.alive():
         child.wait()
@@ -254,7 +256,7 @@ def _kill_launched(ground: Ground, run: Path, resume: bool, random_: random.Rand
     for pid in chosen:
         with suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
-    code = child.wait(60)
+    code = child.wait()
     deadline = time.monotonic() + 30
     while left := [pid for pid in others if Path(f"/proc/{pid}").exists() and _state(pid) not in "ZX"]:
         if time.monotonic() > deadline:
