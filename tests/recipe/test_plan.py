@@ -93,6 +93,28 @@ def test_elsewhere_the_time_is_arithmetic(capsys: pytest.CaptureFixture[str]) ->
     assert "here" not in found
 
 
+def test_cards_wait_for_those_that_have_more_rows(capsys: pytest.CaptureFixture[str]) -> None:
+    """Of eight rows five cards have two at the most, as four have, and so no time for a larger network."""
+    compiled = [*GPT2, "training.compile=true"]
+
+    def seconds(rows: int, parts: int, count: int) -> float:
+        changes = [*compiled, f"training.batch_size={rows}", f"training.accumulation_steps={parts}"]
+        return float(planned(capsys, "shakespeare", changes, on="h100", count=count)["elsewhere"]["seconds"])
+
+    four = seconds(8, 1, 4)
+    assert [seconds(8, 1, count) for count in (5, 7, 8)] == pytest.approx([four, four, four / 2])
+    assert seconds(9, 3, 2) == pytest.approx(seconds(12, 3, 2))
+    small = [*compiled, "training.batch_size=8"]
+    four_cards, five_cards = (
+        planned(capsys, "shakespeare", small, on="h100", count=count, minutes=60.0)["shape_for_budget"]
+        for count in (4, 5)
+    )
+    assert four_cards["overrides"] == five_cards["overrides"]
+    plan("shakespeare", small, on="h100", count=5)
+    said = " ".join(capsys.readouterr().out.split())
+    assert "don't come out even over 5 cards: some wait for others, who take 1.25 times as long." in said
+
+
 def test_how_fast_it_is_elsewhere_follows_from_the_format_the_compiler_and_the_host(
     capsys: pytest.CaptureFixture[str],
 ) -> None:

@@ -16,7 +16,7 @@ from groundup.model.counts import parameter_counts, training_flops
 from groundup.model.settings import TransformerConfig
 from groundup.training.memory import LARGEST_KEPT, Load, training_memory
 from groundup.training.memory_parts import Rank
-from groundup.training.settings import TrainingSettings, parts_of_batch
+from groundup.training.settings import TrainingSettings, parts_of_batch, unevenness
 
 TOKENS_A_PARAMETER = 20
 PARAMETERS_THERE = 4e8
@@ -41,7 +41,7 @@ class Shape:
     config: TransformerConfig
     max_steps: int
     flops: float
-    """Of all steps; or those that there would be time for while its layers wait."""
+    """Of all steps; or those that there would be time for while its layers wait, or cards for one that has more rows than they."""
     memory: int
     """Bytes of one rank."""
     accumulation_steps: int
@@ -145,7 +145,8 @@ def _trained(
         return None
     of_a_step, parameters = settings.batch_size * config.max_seq_len, parameter_counts(config)["total"]
     steps = max(1, math.ceil(tokens_a_parameter(parameters) * parameters / of_a_step))
+    uneven = unevenness(replace(settings, accumulation_steps=parts), rank.world_size)
     flops = steps * max(
-        training_flops(config, of_a_step, config.max_seq_len), parts * config.num_layers * flops_a_layer
+        uneven * training_flops(config, of_a_step, config.max_seq_len), parts * config.num_layers * flops_a_layer
     )
     return Shape(config, steps, flops, needed, parts)
