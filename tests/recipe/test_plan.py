@@ -115,6 +115,14 @@ def test_cards_wait_for_those_that_have_more_rows(capsys: pytest.CaptureFixture[
     assert "don't come out even over 5 cards: some wait for others, who take 1.25 times as long." in said
 
 
+def test_what_is_computed_twice_takes_time_in_a_budget_too(capsys: pytest.CaptureFixture[str]) -> None:
+    changes = ["training.activation_checkpointing=true", "training.compile=true"]
+    shape = planned(capsys, "shakespeare", changes, on="h100", minutes=60.0)["shape_for_budget"]
+    own = planned(capsys, "shakespeare", [*changes, *shape["overrides"]], on="h100")["elsewhere"]["seconds"]
+    assert own == pytest.approx(shape["seconds_of_steps"])
+    assert own <= 0.8 * 60 * 60
+
+
 def test_how_fast_it_is_elsewhere_follows_from_the_format_the_compiler_and_the_host(
     capsys: pytest.CaptureFixture[str],
 ) -> None:

@@ -49,7 +49,7 @@ def shape_for(
 ) -> dict[str, Any]:
     """The shape, what it takes, and the overrides that train it. Raises `SettingError` where nothing fits.
 
-    `flops_per_second`: what a training's products reach, here as it was measured.
+    `flops_per_second`: what a training's products reach, with those computed twice to save memory; here as it was measured.
     """
     load = load_of(settings, sizes, config)
     there = card.memory if card is not None else memory_bytes() or math.inf

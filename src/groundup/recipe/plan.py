@@ -205,14 +205,15 @@ def plan_here(
         files = starting_model(adjusted, read.tokenizer, folder)
         opened = started + time.perf_counter() - begun
         measured = rehearse(adjusted, read, files, device, load, SECONDS, opened)
-    max_steps = with_steps(settings.training, sizes.rows).max_steps
+    facts = describe(settings, sizes, config)
+    computed = 1 + facts["flops_computed_twice"] / facts["flops"]
     return {
         **found,
         "too_large": False,
         "device": device.type,
         "measured": asdict(measured),
-        "flops_per_second": measured.flops / measured.step,
-        **time_and_memory(settings, max_steps, sizes, measured),
+        "flops_per_second": computed * measured.flops / measured.step,
+        **time_and_memory(settings, facts["max_steps"], sizes, measured),
     }
 
 

@@ -12,7 +12,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from groundup.model.counts import parameter_counts, training_flops
+from groundup.model.counts import forward_flops, parameter_counts, training_flops
 from groundup.model.settings import TransformerConfig
 from groundup.training.memory import LARGEST_KEPT, Load, training_memory
 from groundup.training.memory_parts import Rank
@@ -41,7 +41,8 @@ class Shape:
     config: TransformerConfig
     max_steps: int
     flops: float
-    """Of all steps; or those that there would be time for while its layers wait, or cards for one that has more rows than they."""
+    """Of all steps, with those that are computed twice to save memory; or those that there would be time for while its layers wait, or
+    cards for one that has more rows."""
     memory: int
     """Bytes of one rank."""
     accumulation_steps: int
@@ -146,7 +147,8 @@ def _trained(
     of_a_step, parameters = settings.batch_size * config.max_seq_len, parameter_counts(config)["total"]
     steps = max(1, math.ceil(tokens_a_parameter(parameters) * parameters / of_a_step))
     uneven = unevenness(replace(settings, accumulation_steps=parts), rank.world_size)
-    flops = steps * max(
-        uneven * training_flops(config, of_a_step, config.max_seq_len), parts * config.num_layers * flops_a_layer
-    )
+    of_products = training_flops(config, of_a_step, config.max_seq_len)
+    if settings.activation_checkpointing:
+        of_products += forward_flops(config, of_a_step, config.max_seq_len, 0)
+    flops = steps * max(uneven * of_products, parts * config.num_layers * flops_a_layer)
     return Shape(config, steps, flops, needed, parts)
