@@ -273,7 +273,7 @@ def test_counts_and_options_that_make_no_sense_are_refused() -> None:
 @pytest.mark.parametrize("flops", [1e13, 1e15, 1e18, 1e21])
 def test_a_budget_of_arithmetic_is_spent_and_not_passed(flops: float) -> None:
     recipe = load_recipe("shakespeare", ["model.vocab_size=100"])
-    found = find_shape(recipe.model.network(), recipe.training, Rank(), flops=flops)
+    found = find_shape(Load(recipe.model.network(), recipe.training), Rank(), flops=flops)
     assert found is not None
     tokens = found.max_steps * recipe.training.batch_size * recipe.model.max_seq_len
     assert tokens / found.parameters == pytest.approx(20 * min(1, found.parameters / 4e8) ** 0.4, rel=0.05)
@@ -281,11 +281,11 @@ def test_a_budget_of_arithmetic_is_spent_and_not_passed(flops: float) -> None:
     assert found.config.d_model == 64 * found.config.num_heads
     # 6 N D operations with D tokens; attention, which counts nothing there, is half of them in small networks.
     assert 0.4 < 6 * found.parameters * tokens / flops < 1.1
-    longer = find_shape(recipe.model.network(), recipe.training, Rank(), flops=flops, most_steps=10**9)
+    longer = find_shape(Load(recipe.model.network(), recipe.training), Rank(), flops=flops, most_steps=10**9)
     assert longer is not None
     assert longer.config == found.config
     assert 0.99 * flops < longer.flops <= flops
-    some = find_shape(recipe.model.network(), recipe.training, Rank(), flops=flops, most_steps=1)
+    some = find_shape(Load(recipe.model.network(), recipe.training), Rank(), flops=flops, most_steps=1)
     assert some == found, "never fewer than the network is worth the time with"
 
 
@@ -307,7 +307,7 @@ def test_the_printed_overrides_are_the_shape_whatever_the_recipe_says_of_it() ->
     said += ["training.epochs=3", "model.num_layers=12", "model.sliding_window=32", "model.first_windowed_layer=6"]
     recipe = load_recipe("shakespeare", said)
     for flops in (1e13, 1e14, 1e15):
-        found = find_shape(recipe.model.network(), recipe.training, Rank(), flops=flops)
+        found = find_shape(Load(recipe.model.network(), recipe.training), Rank(), flops=flops)
         assert found is not None
         again = load_recipe("shakespeare", [*said, *found.overrides(recipe.training)])
         assert again.model.network() == found.config
@@ -330,13 +330,24 @@ def test_a_tokenizer_and_files_that_are_here_are_looked_at(
 
 def test_a_budget_of_memory_holds_what_is_found_and_not_much_more() -> None:
     recipe = load_recipe("shakespeare", ["model.vocab_size=100"])
-    small, large = (find_shape(recipe.model.network(), recipe.training, Rank(), memory=size) for size in (1e8, 1e9))
+    small, large = (
+        find_shape(Load(recipe.model.network(), recipe.training), Rank(), memory=size) for size in (1e8, 1e9)
+    )
     assert small is not None
     assert large is not None
     assert small.parameters < large.parameters
     for found, most in ((small, 1e8), (large, 1e9)):
         settings = replace(recipe.training, accumulation_steps=found.accumulation_steps)
         assert training_memory(Load(found.config, settings), Rank()).total == found.memory <= most
+
+
+def test_a_budget_of_memory_holds_validation_as_the_recipe_has_it(capsys: pytest.CaptureFixture[str]) -> None:
+    """Of many windows read at once, which is most of a small network's memory."""
+    changes = ["evaluation.batch_size=128"]
+    shape = planned(capsys, "shakespeare", changes, on="h100", memory="1.2GB")["shape_for_budget"]
+    own = planned(capsys, "shakespeare", [*changes, *shape["overrides"]], on="h100")["elsewhere"]["memory"]["single"]
+    assert own["moment"] == "validation"
+    assert own["total"] == shape["memory_bytes"] <= 1.2e9
 
 
 def test_a_memory_budget_is_kept_to_in_as_many_parts_as_it_takes(
