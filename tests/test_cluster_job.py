@@ -88,9 +88,8 @@ def test_when_its_time_is_up_it_saves_and_queues_again(environment: dict[str, st
     time.sleep(0.1)
     job.send_signal(signal.SIGUSR1)
     job.wait(timeout=10)
-    assert (tmp_path / "scancel.txt").read_text().split() == ["--signal=TERM", "7.0"], (
-        "the step, not srun, which kills it"
-    )
+    asked = (tmp_path / "scancel.txt").read_text().split()
+    assert asked == ["--signal=TERM", "7"], "what srun has started, not srun, which kills it"
     assert (tmp_path / "torchrun.txt").read_text().endswith("asked\n")
     assert (tmp_path / "scontrol.txt").read_text() == "requeue 7\n"
 
