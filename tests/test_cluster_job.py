@@ -29,7 +29,9 @@ DIRECTIVES = {
     "output": r"[\w-]+%j\.log",
 }
 STAND_INS = {
-    "srun": 'printf "%s\\n" "$1" "$2" > srun.txt; shift 2; exec "$@"',  # without its own options
+    # Without its own options. Asked to end, the real one kills what it has started (`_forward_signal` in its signals.c).
+    "srun": 'printf "%s\\n" "$1" "$2" > srun.txt; shift 2; "$@" & echo $! > step.txt; trap "kill -KILL $!" TERM; wait $!',
+    "scancel": 'printf "%s\\n" "$@" > scancel.txt; kill -TERM "$(cat step.txt)"',
     "torchrun": 'printf "%s\\n" "$@" > torchrun.txt; trap "echo asked >> torchrun.txt; exit 1" TERM; sleep ${BUSY:-0} & wait',
     "scontrol": 'if [ "$1" = show ]; then printf "one\\ntwo\\n"; else echo "$@" >> scontrol.txt; fi',
 }
@@ -86,6 +88,8 @@ def test_when_its_time_is_up_it_saves_and_queues_again(environment: dict[str, st
     time.sleep(0.1)
     job.send_signal(signal.SIGUSR1)
     job.wait(timeout=10)
+    asked = (tmp_path / "scancel.txt").read_text().split()
+    assert asked == ["--signal=TERM", "7"], "what srun has started, not srun, which kills it"
     assert (tmp_path / "torchrun.txt").read_text().endswith("asked\n")
     assert (tmp_path / "scontrol.txt").read_text() == "requeue 7\n"
 

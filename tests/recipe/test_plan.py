@@ -93,6 +93,36 @@ def test_elsewhere_the_time_is_arithmetic(capsys: pytest.CaptureFixture[str]) ->
     assert "here" not in found
 
 
+def test_cards_wait_for_those_that_have_more_rows(capsys: pytest.CaptureFixture[str]) -> None:
+    """Of eight rows five cards have two at the most, as four have, and so no time for a larger network."""
+    compiled = [*GPT2, "training.compile=true"]
+
+    def seconds(rows: int, parts: int, count: int) -> float:
+        changes = [*compiled, f"training.batch_size={rows}", f"training.accumulation_steps={parts}"]
+        return float(planned(capsys, "shakespeare", changes, on="h100", count=count)["elsewhere"]["seconds"])
+
+    four = seconds(8, 1, 4)
+    assert [seconds(8, 1, count) for count in (5, 7, 8)] == pytest.approx([four, four, four / 2])
+    assert seconds(9, 3, 2) == pytest.approx(seconds(12, 3, 2))
+    small = [*compiled, "training.batch_size=8"]
+    four_cards, five_cards = (
+        planned(capsys, "shakespeare", small, on="h100", count=count, minutes=60.0)["shape_for_budget"]
+        for count in (4, 5)
+    )
+    assert four_cards["overrides"] == five_cards["overrides"]
+    plan("shakespeare", small, on="h100", count=5)
+    said = " ".join(capsys.readouterr().out.split())
+    assert "don't come out even over 5 cards: some wait for others, who take 1.25 times as long." in said
+
+
+def test_what_is_computed_twice_takes_time_in_a_budget_too(capsys: pytest.CaptureFixture[str]) -> None:
+    changes = ["training.activation_checkpointing=true", "training.compile=true"]
+    shape = planned(capsys, "shakespeare", changes, on="h100", minutes=60.0)["shape_for_budget"]
+    own = planned(capsys, "shakespeare", [*changes, *shape["overrides"]], on="h100")["elsewhere"]["seconds"]
+    assert own == pytest.approx(shape["seconds_of_steps"])
+    assert own <= 0.8 * 60 * 60
+
+
 def test_how_fast_it_is_elsewhere_follows_from_the_format_the_compiler_and_the_host(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
@@ -243,7 +273,7 @@ def test_counts_and_options_that_make_no_sense_are_refused() -> None:
 @pytest.mark.parametrize("flops", [1e13, 1e15, 1e18, 1e21])
 def test_a_budget_of_arithmetic_is_spent_and_not_passed(flops: float) -> None:
     recipe = load_recipe("shakespeare", ["model.vocab_size=100"])
-    found = find_shape(recipe.model.network(), recipe.training, Rank(), flops=flops)
+    found = find_shape(Load(recipe.model.network(), recipe.training), Rank(), flops=flops)
     assert found is not None
     tokens = found.max_steps * recipe.training.batch_size * recipe.model.max_seq_len
     assert tokens / found.parameters == pytest.approx(20 * min(1, found.parameters / 4e8) ** 0.4, rel=0.05)
@@ -251,11 +281,11 @@ def test_a_budget_of_arithmetic_is_spent_and_not_passed(flops: float) -> None:
     assert found.config.d_model == 64 * found.config.num_heads
     # 6 N D operations with D tokens; attention, which counts nothing there, is half of them in small networks.
     assert 0.4 < 6 * found.parameters * tokens / flops < 1.1
-    longer = find_shape(recipe.model.network(), recipe.training, Rank(), flops=flops, most_steps=10**9)
+    longer = find_shape(Load(recipe.model.network(), recipe.training), Rank(), flops=flops, most_steps=10**9)
     assert longer is not None
     assert longer.config == found.config
     assert 0.99 * flops < longer.flops <= flops
-    some = find_shape(recipe.model.network(), recipe.training, Rank(), flops=flops, most_steps=1)
+    some = find_shape(Load(recipe.model.network(), recipe.training), Rank(), flops=flops, most_steps=1)
     assert some == found, "never fewer than the network is worth the time with"
 
 
@@ -277,7 +307,7 @@ def test_the_printed_overrides_are_the_shape_whatever_the_recipe_says_of_it() ->
     said += ["training.epochs=3", "model.num_layers=12", "model.sliding_window=32", "model.first_windowed_layer=6"]
     recipe = load_recipe("shakespeare", said)
     for flops in (1e13, 1e14, 1e15):
-        found = find_shape(recipe.model.network(), recipe.training, Rank(), flops=flops)
+        found = find_shape(Load(recipe.model.network(), recipe.training), Rank(), flops=flops)
         assert found is not None
         again = load_recipe("shakespeare", [*said, *found.overrides(recipe.training)])
         assert again.model.network() == found.config
@@ -300,13 +330,24 @@ def test_a_tokenizer_and_files_that_are_here_are_looked_at(
 
 def test_a_budget_of_memory_holds_what_is_found_and_not_much_more() -> None:
     recipe = load_recipe("shakespeare", ["model.vocab_size=100"])
-    small, large = (find_shape(recipe.model.network(), recipe.training, Rank(), memory=size) for size in (1e8, 1e9))
+    small, large = (
+        find_shape(Load(recipe.model.network(), recipe.training), Rank(), memory=size) for size in (1e8, 1e9)
+    )
     assert small is not None
     assert large is not None
     assert small.parameters < large.parameters
     for found, most in ((small, 1e8), (large, 1e9)):
         settings = replace(recipe.training, accumulation_steps=found.accumulation_steps)
         assert training_memory(Load(found.config, settings), Rank()).total == found.memory <= most
+
+
+def test_a_budget_of_memory_holds_validation_as_the_recipe_has_it(capsys: pytest.CaptureFixture[str]) -> None:
+    """Of many windows read at once, which is most of a small network's memory."""
+    changes = ["evaluation.batch_size=128"]
+    shape = planned(capsys, "shakespeare", changes, on="h100", memory="1.2GB")["shape_for_budget"]
+    own = planned(capsys, "shakespeare", [*changes, *shape["overrides"]], on="h100")["elsewhere"]["memory"]["single"]
+    assert own["moment"] == "validation"
+    assert own["total"] == shape["memory_bytes"] <= 1.2e9
 
 
 def test_a_memory_budget_is_kept_to_in_as_many_parts_as_it_takes(

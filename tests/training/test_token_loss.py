@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -192,3 +194,16 @@ def test_a_kernel_that_cannot_be_made_is_told_of_and_done_without() -> None:
         UserWarning, match=r"Triton could not make it \(Failed to find C compiler\.\); install a C compiler"
     ):
         assert token_loss_on_a_gpu.where_it_works(unmade, cpu) is token_loss_on_a_gpu.loss_in_place
+
+
+def test_where_triton_is_there_but_does_not_open_the_loss_is_computed_plainly(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "triton", None)  # as of a package that lacks a part
+    monkeypatch.delitem(sys.modules, "groundup.training.objectives.token_loss_kernel", raising=False)
+    monkeypatch.setattr(token_loss_on_a_gpu, "find_spec", lambda name: True)
+    made = torch.zeros
+    monkeypatch.setattr(torch, "zeros", lambda *shape, dtype=None, device=None: made(*shape, dtype=dtype))
+    token_loss_on_a_gpu._by_kernel.cache_clear()
+    with pytest.warns(UserWarning, match=r"without its kernel, .*\(import of triton halted"):
+        loss = token_loss_on_a_gpu.loss_by(torch.device("cuda"), torch.float32)
+    token_loss_on_a_gpu._by_kernel.cache_clear()
+    assert loss is token_loss_on_a_gpu.loss_in_place

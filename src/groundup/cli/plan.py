@@ -220,6 +220,11 @@ def _show_elsewhere(elsewhere: Mapping[str, Any]) -> None:
         else f"The time takes each card to reach {elsewhere['reached_flops'] / number / 1e12:.3g} TFLOP/s, the share of its datasheet that "
         "ours reached on an H100 (docs/gpu.md): it is no measurement of this card."
     )
+    if elsewhere["unevenness"] > 1:
+        print(
+            f"The rows of a part don't come out even over {number} cards: some wait for others, who take "
+            f"{figure(elsewhere['unevenness'], 3)} times as long."
+        )
 
 
 def _memory_table(memory: Mapping[str, Mapping[str, Any]]) -> Table:

@@ -49,7 +49,7 @@ def shape_for(
 ) -> dict[str, Any]:
     """The shape, what it takes, and the overrides that train it. Raises `SettingError` where nothing fits.
 
-    `flops_per_second`: what a training's products reach, here as it was measured.
+    `flops_per_second`: what a training's products reach, with those computed twice to save memory; here as it was measured.
     """
     load = load_of(settings, sizes, config)
     there = card.memory if card is not None else memory_bytes() or math.inf
@@ -59,11 +59,9 @@ def shape_for(
     waits = 0.0 if card is None else layer_seconds(settings.training, settings.data, rank.world_size)
     a_layer = waits * flops_per_second
     most_steps = MOST_EPOCHS * sizes.rows // settings.training.batch_size
-    found = find_shape(
-        config, load.settings, rank, flops=flops, memory=limit, flops_a_layer=a_layer, most_steps=most_steps
-    )
+    found = find_shape(load, rank, flops=flops, memory=limit, flops_a_layer=a_layer, most_steps=most_steps)
     if found is None:
-        if (needed := smallest_memory(config, load.settings, rank)) > limit:
+        if (needed := smallest_memory(load, rank)) > limit:
             advice = f"the smallest network takes {size(needed * given / limit)}: give at least so much"
             raise SettingError("--memory", size(given), advice)
         raise SettingError("--minutes", minutes, "not even the smallest network is trained in that time: give more")
@@ -73,13 +71,13 @@ def shape_for(
         **shape,
         "overrides": shape["overrides"] + together,
         "seconds_of_steps": found.flops / flops_per_second,
-        "limited_by": "memory" if minutes is None or _is_largest(found, config, load, rank, limit) else "time",
+        "limited_by": "memory" if minutes is None or _is_largest(found, load, rank, limit) else "time",
     }
 
 
-def _is_largest(found: Shape, config: TransformerConfig, load: Load, rank: Rank, limit: float) -> bool:
+def _is_largest(found: Shape, load: Load, rank: Rank, limit: float) -> bool:
     """Whether no larger shape would fit into that memory, whatever the time; where no machine says how much it has, one would."""
-    largest = find_shape(config, load.settings, rank, memory=limit) if limit < math.inf else None
+    largest = find_shape(load, rank, memory=limit) if limit < math.inf else None
     return largest is not None and largest.config == found.config
 
 
@@ -176,5 +174,5 @@ def fitting_here(settings: Recipe, sizes: Sizes, config: TransformerConfig) -> l
     if settings.model.base:
         return advice(load, settings.training, [rank_here(settings.training, config)], room)
     kept = replace(load.settings, accumulation_steps=load.settings.batch_size)
-    found = find_shape(config, kept, rank_of_any_size(kept, config), memory=room)
+    found = find_shape(replace(load, settings=kept), rank_of_any_size(kept, config), memory=room)
     return found.overrides(settings.training) if found else []

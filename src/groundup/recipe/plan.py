@@ -38,7 +38,7 @@ from groundup.training.memory import Load, training_memory
 from groundup.training.memory_parts import Rank, cache_bytes
 from groundup.training.parallel_settings import Strategy
 from groundup.training.schedules import with_steps
-from groundup.training.settings import TrainingSettings, parts_of_batch
+from groundup.training.settings import TrainingSettings, parts_of_batch, unevenness
 
 Say = Callable[[str], None]
 SECONDS = 15.0
@@ -143,13 +143,15 @@ def plan_elsewhere(
     reached = count * reached_flops(card, settings.training)
     launching = config.num_layers * layer_seconds(settings.training, settings.data, count)
     least = facts["max_steps"] * settings.training.accumulation_steps * launching
-    seconds = max(least, (facts["flops"] + facts["flops_computed_twice"]) / reached)
+    uneven = unevenness(settings.training, count)
+    seconds = max(least, uneven * (facts["flops"] + facts["flops_computed_twice"]) / reached)
     return {
         "accelerator": asdict(card),
         "count": count,
         "accumulation_steps": settings.training.accumulation_steps,
         "reached_flops": reached,
         "waits_for_the_host": seconds == least,
+        "unevenness": uneven,
         "memory": {name: described(one) for name, one in memory.items()},
         "strategy": chosen,
         "advice": [] if chosen else advice(load, settings.training, together, room),
@@ -203,14 +205,15 @@ def plan_here(
         files = starting_model(adjusted, read.tokenizer, folder)
         opened = started + time.perf_counter() - begun
         measured = rehearse(adjusted, read, files, device, load, SECONDS, opened)
-    max_steps = with_steps(settings.training, sizes.rows).max_steps
+    facts = describe(settings, sizes, config)
+    computed = 1 + facts["flops_computed_twice"] / facts["flops"]
     return {
         **found,
         "too_large": False,
         "device": device.type,
         "measured": asdict(measured),
-        "flops_per_second": measured.flops / measured.step,
-        **time_and_memory(settings, max_steps, sizes, measured),
+        "flops_per_second": computed * measured.flops / measured.step,
+        **time_and_memory(settings, facts["max_steps"], sizes, measured),
     }
 
 

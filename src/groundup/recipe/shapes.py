@@ -12,11 +12,11 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from groundup.model.counts import parameter_counts, training_flops
+from groundup.model.counts import forward_flops, parameter_counts, training_flops
 from groundup.model.settings import TransformerConfig
 from groundup.training.memory import LARGEST_KEPT, Load, training_memory
 from groundup.training.memory_parts import Rank
-from groundup.training.settings import TrainingSettings, parts_of_batch
+from groundup.training.settings import TrainingSettings, parts_of_batch, unevenness
 
 TOKENS_A_PARAMETER = 20
 PARAMETERS_THERE = 4e8
@@ -41,7 +41,8 @@ class Shape:
     config: TransformerConfig
     max_steps: int
     flops: float
-    """Of all steps; or those that there would be time for while its layers wait."""
+    """Of all steps, with those that are computed twice to save memory; or those that there would be time for while its layers wait, or
+    cards for one that has more rows."""
     memory: int
     """Bytes of one rank."""
     accumulation_steps: int
@@ -68,8 +69,7 @@ def tokens_a_parameter(parameters: int) -> float:
 
 
 def find_shape(
-    config: TransformerConfig,
-    settings: TrainingSettings,
+    load: Load,
     rank: Rank,
     *,
     flops: float = math.inf,
@@ -77,13 +77,13 @@ def find_shape(
     flops_a_layer: float = 0.0,
     most_steps: int = 0,
 ) -> Shape | None:
-    """The largest network of the family whose compute-optimal training keeps to a budget of operations, of bytes a rank, or of both. What
+    """The largest network of a family whose compute-optimal training keeps to a budget of operations, of bytes a rank, or of both. What
     operations are left go into more steps, up to `most_steps`.
 
     `flops_a_layer`: what a layer costs in a part of a step at the least, however small it is. Rows, batch and all else stay the recipe's; a
     batch may be read in more parts, where memory asks for it. None where the smallest network is too large.
     """
-    shapes = _shapes(config, settings, rank, flops, memory, flops_a_layer)
+    shapes = _shapes(load, rank, flops, memory, flops_a_layer)
     found = max(shapes, key=lambda shape: shape.parameters, default=None)
     if found is None or flops == math.inf:
         return found
@@ -92,22 +92,22 @@ def find_shape(
     return replace(found, max_steps=steps, flops=steps * of_a_step)
 
 
-def smallest_memory(config: TransformerConfig, settings: TrainingSettings, rank: Rank) -> int:
+def smallest_memory(load: Load, rank: Rank) -> int:
     """Bytes that the smallest network takes, each process's rows of a batch read one by one."""
-    in_parts = replace(settings, accumulation_steps=parts_of_batch(settings, rank.world_size)[-1])
-    return training_memory(Load(_with_sizes(config, HEAD, LEAST_DEPTH), in_parts), rank).total
+    in_parts = replace(load.settings, accumulation_steps=parts_of_batch(load.settings, rank.world_size)[-1])
+    smallest = _with_sizes(load.config, HEAD, LEAST_DEPTH)
+    return training_memory(replace(load, config=smallest, settings=in_parts), rank).total
 
 
-def _shapes(
-    config: TransformerConfig, settings: TrainingSettings, rank: Rank, flops: float, memory: float, flops_a_layer: float
-) -> Iterator[Shape]:
+def _shapes(load: Load, rank: Rank, flops: float, memory: float, flops_a_layer: float) -> Iterator[Shape]:
     """All that keep to the budget, of each width the depths near the aspect that is aimed at, up to the first width of which none does."""
     width = HEAD
     while width <= MOST_WIDTH:
         found = False
         middle = max(1, round(width / ASPECT))
         for depth in range(max(LEAST_DEPTH, (middle + 1) // 2), 2 * middle + 1):
-            shape = _trained(_with_sizes(config, width, depth), settings, rank, memory, flops_a_layer)
+            sized = replace(load, config=_with_sizes(load.config, width, depth))
+            shape = _trained(sized, rank, memory, flops_a_layer)
             if shape is not None and shape.flops <= flops:
                 found = True
                 yield shape
@@ -132,20 +132,21 @@ def _with_sizes(config: TransformerConfig, width: int, depth: int) -> Transforme
     )
 
 
-def _trained(
-    config: TransformerConfig, settings: TrainingSettings, rank: Rank, memory: float, flops_a_layer: float
-) -> Shape | None:
+def _trained(load: Load, rank: Rank, memory: float, flops_a_layer: float) -> Shape | None:
     """The shape with its training, or None where it doesn't fit."""
+    config, settings = load.config, load.settings
     rank = replace(rank, keeps_freed=rank.keeps_freed and parameter_counts(config)["total"] <= LARGEST_KEPT)
     for parts in parts_of_batch(settings, rank.world_size):
-        needed = training_memory(Load(config, replace(settings, accumulation_steps=parts)), rank).total
+        needed = training_memory(replace(load, settings=replace(settings, accumulation_steps=parts)), rank).total
         if needed <= memory:
             break
     else:
         return None
     of_a_step, parameters = settings.batch_size * config.max_seq_len, parameter_counts(config)["total"]
     steps = max(1, math.ceil(tokens_a_parameter(parameters) * parameters / of_a_step))
-    flops = steps * max(
-        training_flops(config, of_a_step, config.max_seq_len), parts * config.num_layers * flops_a_layer
-    )
+    uneven = unevenness(replace(settings, accumulation_steps=parts), rank.world_size)
+    of_products = training_flops(config, of_a_step, config.max_seq_len)
+    if settings.activation_checkpointing:
+        of_products += forward_flops(config, of_a_step, config.max_seq_len, 0)
+    flops = steps * max(uneven * of_products, parts * config.num_layers * flops_a_layer)
     return Shape(config, steps, flops, needed, parts)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -212,3 +213,9 @@ def parts_of_batch(training: TrainingSettings, processes: int = 1) -> list[int]:
     """The numbers of parts that a batch can go in, from `accumulation_steps` on: those that divide it and leave a row for each process."""
     numbers = range(training.accumulation_steps, training.batch_size // processes + 1)
     return [number for number in numbers if training.batch_size % number == 0]
+
+
+def unevenness(training: TrainingSettings, processes: int) -> float:
+    """How many times as long a step takes as if a part's rows came out even over the processes: all wait for one with most of them."""
+    rows = training.batch_size // training.accumulation_steps
+    return math.ceil(rows / processes) * processes / rows

@@ -106,9 +106,14 @@ def loss_by(device: torch.device, dtype: torch.dtype) -> LossInPlace:
 
 @cache
 def _by_kernel() -> LossInPlace:
+    return where_it_works(_kernel, torch.device("cuda"))
+
+
+def _kernel(scores: Tensor, targets: Tensor) -> Tensor:
+    """`loss_in_place` by the kernel, whose module opens Triton: that may fail, too."""
     from groundup.training.objectives import token_loss_kernel
 
-    return where_it_works(token_loss_kernel.loss_in_place, torch.device("cuda"))
+    return token_loss_kernel.loss_in_place(scores, targets)
 
 
 def where_it_works(kernel: LossInPlace, device: torch.device) -> LossInPlace:
