@@ -31,7 +31,9 @@ def test_the_errors_are_what_is_promised() -> None:
     said = f"{result['median_time_error']:.1%} of the time and {result['median_memory_error']:.1%} of the peak memory"
     assert said.replace("%", " %") in README.read_text(encoding="utf-8")
     demonstration = next(row for row in result["rows"] if row["name"].startswith("the demonstration"))
-    assert demonstration["plan_seconds"] < 30  # a pretrained model's adapters may take longer: it writes its samples, too
+    assert (
+        demonstration["plan_seconds"] < 30
+    )  # a pretrained model's adapters may take longer: it writes its samples, too
 
 
 def test_a_new_machine_is_answered_within_half_a_minute_and_the_run_confirms_it() -> None:
