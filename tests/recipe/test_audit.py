@@ -284,6 +284,11 @@ def test_what_cannot_be_audited_is_said(tiny_base: Path, text_file: Path, tmp_pa
     short = [f"memorization.text={text_file}", f"memorization.unseen_text={tmp_path / 'short.txt'}"]
     with pytest.raises(AuditError, match="there is no document of 128 tokens on both sides, of one source"):
         audit(tiny_base, ["membership"], read_audit_settings(None, short))
+    rows = tmp_path / "rows.jsonl"
+    rows.write_text("no row\n", encoding="utf-8")
+    broken = [f"memorization.text={rows}", f"memorization.unseen_text={text_file}"]
+    with pytest.raises(DataError, match=r"line 1 is not valid JSON .*; mend it, or take it out$"):
+        audit(tiny_base, ["membership"], read_audit_settings(None, broken))
 
 
 def test_a_run_without_canaries_says_how_to_plant_them(

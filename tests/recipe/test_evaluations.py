@@ -130,6 +130,18 @@ def test_unknown_groups_are_refused(run: TrainedRun) -> None:
         command(str(run.path), by="language", samples=3)
 
 
+def test_a_text_that_cannot_be_read_is_told_without_a_setting_that_nobody_takes(
+    tiny_base: Path, tmp_path: Path
+) -> None:
+    texts = tmp_path / "texts"
+    texts.mkdir()
+    (texts / "old.txt").write_bytes(b"caf\xe9")
+    with pytest.raises(DataError, match=r"FILE > NEW; mend it, or take it out$"):
+        gu.evaluate(tiny_base, data=texts, say=quiet)
+    with pytest.raises(DataError, match=r"FILE > NEW; mend it, or take it out$"):
+        evaluate_against(tiny_base, tiny_base, data=texts, say=quiet)
+
+
 def test_a_model_of_no_run_keeps_nothing(run: TrainedRun, text_file: Path, tmp_path: Path) -> None:
     alone = shutil.copytree(run.path / "model", tmp_path / "alone")
     gu.evaluate(alone, data=text_file, metrics="loss", say=quiet)

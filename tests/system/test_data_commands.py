@@ -102,6 +102,16 @@ def test_settings_are_given_as_in_a_recipe(texts: Path, tmp_path: Path) -> None:
     assert "no source is named" in nothing.stderr
 
 
+def test_a_tokenizer_of_texts_that_cannot_be_read_is_told_without_a_setting_that_nobody_takes(
+    texts: Path, tmp_path: Path
+) -> None:
+    cache = {"GROUNDUP_CACHE": str(tmp_path / "cache")}
+    refused = groundup("tokenizer", "train", texts, "--output", tmp_path / "tokenizer", environment=cache)
+    assert refused.returncode == 1
+    assert refused.stderr.splitlines()[-1].endswith("; mend it, or take it out")
+    assert not (tmp_path / "tokenizer").exists()
+
+
 def test_standard_input_is_a_source(tmp_path: Path) -> None:
     rows = '{"text": "Some text from a pipe.\\n"}\n'
     done = groundup(

@@ -233,11 +233,13 @@ def _language(document: Document) -> str:
 
 
 def _read(source: str) -> DocumentStore:
+    from groundup.text.bad_input import without_settings
     from groundup.text.cache import cache_directory
     from groundup.text.collect import collect
     from groundup.text.settings import DataSettings
 
-    return collect(DataSettings(source=source), cache_directory(), _say, Path())
+    with without_settings():
+        return collect(DataSettings(source=source), cache_directory(), _say, Path())
 
 
 def _say(line: str) -> None:

@@ -24,6 +24,7 @@ from groundup.language_model import LanguageModel
 from groundup.recipe.audit_input import AuditInput
 from groundup.recipe.settings import load_recipe
 from groundup.run.directory import RECIPE_FILE, RunDirectory
+from groundup.text.bad_input import without_settings
 from groundup.text.cache import cache_directory
 from groundup.text.canaries.canaries import without_lines
 from groundup.text.canaries.settings import CanarySettings
@@ -182,7 +183,8 @@ def opening(tokenizer: Tokenizer) -> tuple[int, ...]:
 def _side(name: str, sources: str | tuple[str, ...], given: AuditInput) -> Side:
     """Texts of named sources. What one side and the other are of is not told apart, for they are named to be compared."""
     try:
-        documents = read_documents(DataSettings(source=sources), cache_directory(), given.say)
+        with without_settings():
+            documents = read_documents(DataSettings(source=sources), cache_directory(), given.say)
     except DataError as error:
         raise DataError(str(error).replace("data.source", f"memorization.{name}")) from error
     own = given.language_model.tokenizer

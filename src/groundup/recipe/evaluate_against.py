@@ -23,6 +23,7 @@ from groundup.recipe.evaluated_text import EvaluatedText, encode, predict, text_
 from groundup.recipe.keep_evaluation import keep_evaluation, run_of
 from groundup.recipe.reference_rows import read_references
 from groundup.recipe.under_way import Begin, by, unseen
+from groundup.text.bad_input import without_settings
 from groundup.text.cache import cache_directory
 from groundup.text.document import Document
 from groundup.text.settings import DataSettings
@@ -86,7 +87,8 @@ def _texts(
     """The same text as each model's tokenizer reads it."""
     own = [sees_own_documents(run_of(Path(path))) for path in (a, b)]
     if data is not None:
-        documents = read_documents(DataSettings(source=tuple(source_names(data))), cache_directory(), say)
+        with without_settings():
+            documents = read_documents(DataSettings(source=tuple(source_names(data))), cache_directory(), say)
         return [encode(documents, model.tokenizer, alone, say) for model, alone in zip(models, own, strict=True)]
     otherwise = "it has no validation text of its own: name a text (--data, or data=), or"
     prepared, _ = data_of_run(Path(a), otherwise, say, models[0].tokenizer)

@@ -15,6 +15,7 @@ from groundup.language_model import LanguageModel
 from groundup.language_model.token_losses import Predictions, Window, window_predictions
 from groundup.recipe.measure import first_token_bytes
 from groundup.recipe.under_way import Begin, unseen
+from groundup.text.bad_input import without_settings
 from groundup.text.cache import cache_directory
 from groundup.text.cleaning.language import identify_language, require_identifier, said_language
 from groundup.text.document import Document
@@ -83,9 +84,9 @@ def read_text(
     sources: Sequence[str], tokenizer: Tokenizer, own_documents: bool, say: Callable[[str], None]
 ) -> EvaluatedText:
     """Any text. Raises `DataError` where there is none, or too little to predict one token from another."""
-    return encode(
-        read_documents(DataSettings(source=tuple(sources)), cache_directory(), say), tokenizer, own_documents, say
-    )
+    with without_settings():
+        documents = read_documents(DataSettings(source=tuple(sources)), cache_directory(), say)
+    return encode(documents, tokenizer, own_documents, say)
 
 
 def encode(

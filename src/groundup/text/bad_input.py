@@ -5,7 +5,8 @@ from __future__ import annotations
 
 import itertools
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from groundup.errors import DataError
@@ -13,10 +14,20 @@ from groundup.errors import DataError
 EXAMPLES = 3
 EMPTY = "empty"
 ADVICE = "mend it, or leave such files and rows out, counted, with data.skip_bad=true"
+TAKE_OUT = "mend it, or take it out"
 
 
 class BadInputError(DataError):
     """The first file or row that can't be read, where none is to be left out."""
+
+
+@contextmanager
+def without_settings() -> Iterator[None]:
+    """For a command that takes no settings of data: what can't be read in the block is told without the setting that would skip it."""
+    try:
+        yield
+    except BadInputError as error:
+        raise BadInputError(str(error).removesuffix(ADVICE) + TAKE_OUT) from error
 
 
 @dataclass
