@@ -168,6 +168,7 @@ def test_missing_files_and_dead_links() -> None:
     Path("texts/link.txt").symlink_to("gone.txt")
     assert "texts/link.txt cannot be read (No such file or directory)" in failure("texts")
     assert "'*.rst': no file matches this pattern" in failure("*.rst")
+    assert failure("my texts/*.rst").endswith(r"check it, e.g. with  ls my\ texts/*.rst")
 
 
 def test_empty_files() -> None:

@@ -84,7 +84,8 @@ def _files_of_pattern(source: str, folder: Path) -> list[File]:
         if not any(own_folder(root / part) for part in [*match.relative_to(root).parents][:-1])
     ]
     if not files:
-        raise DataError(f"data.source = {source!r}: no file matches this pattern; check it, e.g. with  ls {source}")
+        typed = source.replace(" ", "\\ ")  # as a shell takes it without losing the pattern
+        raise DataError(f"data.source = {source!r}: no file matches this pattern; check it, e.g. with  ls {typed}")
     return files
 
 
