@@ -156,6 +156,16 @@ def test_corrupt_tokenizers_are_named(content: bytes, tmp_path: Path) -> None:
     assert str(tmp_path) in str(caught.value)
 
 
+def test_byte_pairs_that_spell_everything_have_no_unknown_token(tmp_path: Path) -> None:
+    """GPT-2's configuration names its end token as the unknown one, too: a text's ends are no unknown characters."""
+    byte_level_bpe(tmp_path)
+    write_json(tmp_path / "tokenizer_config.json", {"eos_token": "</s>", "unk_token": "</s>"})
+    loaded = Tokenizer.load(tmp_path)
+    assert loaded.unknown_id is None
+    assert loaded.with_config({"unk_token": "</s>"}).unknown_id is None
+    assert loaded.end_id == loaded.token_id("</s>")
+
+
 def test_memory_that_is_refused_says_nothing_of_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     train_character_tokenizer(["abc"], byte_fallback=False).save(tmp_path)
     monkeypatch.setattr("groundup.tokens.code_points.NUM_CODE_POINTS", 1 << 60)

@@ -181,7 +181,7 @@ def _special(tokenizer: Tokenizer) -> Facts:
         "eos": tokenizer.end_id,
         "eot": others[0] if others else None,
         "eom": next((each for each in others if each != others[0]), None),
-        "unknown": tokenizer.unknown_id,
+        "unknown": next(map(tokenizer.token_id, tokenizer.role_tokens(["unk_token"])), tokenizer.unknown_id),
         "padding": tokenizer.pad_id,
     }
     facts: Facts = {f"tokenizer.ggml.{role}_token_id": number for role, number in ids.items() if number is not None}

@@ -68,8 +68,13 @@ class Tokenizer:
         self.end_id: int | None = special_ids.get("end")
         """The id that ends a document."""
         self.pad_id: int | None = special_ids.get("pad")
-        self.unknown_id: int | None = special_ids.get("unknown")
-        """The id of a character that the tokenizer doesn't have."""
+        self.unknown_id: int | None = special_ids.get("unknown") if self._has_unknowns() else None
+        """The id of a character that the tokenizer doesn't have; None where it has all, whatever token its configuration names."""
+
+    def _has_unknowns(self) -> bool:
+        """Whether a text may become the unknown token: not by byte pairs that know none."""
+        model = self._tokenizer.model
+        return not isinstance(model, tokenizers.models.BPE) or model.unk_token is not None
 
     @property
     def sha256(self) -> str:
@@ -310,6 +315,8 @@ class Tokenizer:
                     f"{directory}: {key} = {token!r} is not in {TOKENIZER_FILE}: save the tokenizer again"
                 )
             ids = [vocab[token]] if token is not None else _model_ids(directory, f"{key}_id", set(vocab.values()))
+            if role == "unknown" and not tokenizer._has_unknowns():
+                continue  # GPT-2's is its end token, which no character becomes
             setattr(tokenizer, f"{role}_id", ids[0] if ids else None)
         ends = _model_ids(directory, "eos_token_id", set(vocab.values()))
         others = dict.fromkeys(
