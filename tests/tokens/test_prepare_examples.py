@@ -214,7 +214,7 @@ def test_what_the_tokenizer_does_not_have_is_counted_and_said(tmp_path: Path) ->
     """By hand: of all letters it lacks z alone, which stands twice in each question and once in each answer."""
     letters = "".join(letter for letter in string.printable if letter != "z")
     tokenizer = with_template(train_tokenizer([letters], TokenizerSettings(kind="character")), "chatml", may_grow=True)
-    rows = [{"instruction": f"Say {n} zz", "output": "z"} for n in range(20)]
+    rows: list[Row] = [{"instruction": f"Say {n} zz", "output": "z"} for n in range(20)]
     for _ in range(2):  # made, and found in the cache
         said: list[str] = []
         result = prepared(tmp_path, tokenizer, rows, said=said)
