@@ -222,6 +222,18 @@ def test_the_command_prints_what_it_keeps(planted: Path) -> None:
     assert "what was held out is another part of the text" in shown.stderr
 
 
+def test_a_table_of_nothing_is_not_printed(planted: Path, tmp_path: Path) -> None:
+    """Of a text without personal data there is nothing by kind, and so no heading."""
+    text = tmp_path / "plain.txt"
+    text.write_text("She put the letter back into the box and went home in the rain. " * 40, encoding="utf-8")
+    asked = ["memorization.samples=2", "memorization.sample_tokens=5", f"memorization.text={text}"]
+    assert audit(planted, ["personal_data"], read_audit_settings(None, asked))["personal_data"].tables["by_kind"] == []
+    shown = CliRunner().invoke(app, ["audit", str(planted), "--only", "personal_data", *asked])
+    assert shown.exit_code == 0, shown.output
+    assert "in training text" in shown.stdout
+    assert "by kind" not in shown.stdout
+
+
 def test_what_was_read_often_is_extracted_and_the_rest_is_not(planted: Path, text_file: Path, tmp_path: Path) -> None:
     """A text with a line of the canaries' in it again and again; of the run's own, the audit leaves those out."""
     text = tmp_path / "repeated.txt"

@@ -276,7 +276,10 @@ def test_figures_for_people() -> None:
 def test_a_card_needs_a_run_and_a_directory(write_run: WriteRun, tmp_path: Path) -> None:
     with pytest.raises(RunError, match="is not a run"):
         write_card(tmp_path, tmp_path)
-    with pytest.raises(MachineError, match=r"README\.md cannot be written"):
+    with pytest.raises(
+        MachineError,
+        match=r"README\.md cannot be written .*: free some room or allow writing there, then give the same command again",
+    ):
         write_card(write_run(), tmp_path / "nowhere")
 
 

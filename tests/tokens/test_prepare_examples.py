@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import string
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -17,12 +18,15 @@ from groundup.text.duplicates.settings import DuplicateSettings
 from groundup.text.privacy.settings import PrivacySettings
 from groundup.text.settings import DataSettings
 from groundup.text.texts import Text
+from groundup.tokens.chat_templates import with_template
 from groundup.tokens.example_facts import describe_labels
 from groundup.tokens.learned_tokens import mark_pair, mark_row
 from groundup.tokens.prepare_examples import prepare_examples
 from groundup.tokens.prepared_examples import PreparedExamples
 from groundup.tokens.prepared_facts import describe_steps
+from groundup.tokens.settings import TokenizerSettings
 from groundup.tokens.tokenizer import Tokenizer
+from groundup.tokens.train import train_tokenizer
 
 Row = Mapping[str, Any]
 LIMIT = 60
@@ -202,8 +206,29 @@ def test_long_conversations_lose_their_end_and_long_answers_their_row(
         "of 42 rows changed: later exchanges left out 1",
     ]
     message = failure(tmp_path, chat_tokenizer, long[1:] * 3)
-    advice = "mend them, or raise model.max_seq_len if they are too long"
+    advice = "mend them, or raise model.max_seq_len, up to the base's context, if they are too long"
     assert message == f"none of the 3 rows of data.source is left: {reason} (3); {advice}"
+
+
+def test_what_the_tokenizer_does_not_have_is_counted_and_said(tmp_path: Path) -> None:
+    """By hand: of all letters it lacks z alone, which stands twice in each question and once in each answer."""
+    letters = "".join(letter for letter in string.printable if letter != "z")
+    tokenizer = with_template(train_tokenizer([letters], TokenizerSettings(kind="character")), "chatml", may_grow=True)
+    rows: list[Row] = [{"instruction": f"Say {n} zz", "output": "z"} for n in range(20)]
+    for _ in range(2):  # made, and found in the cache
+        said: list[str] = []
+        result = prepared(tmp_path, tokenizer, rows, said=said)
+        train, held_out = len(result.train), len(result.validation)
+        assert result.facts["unknown_tokens"] == {"train": 3 * train, "validation": 3 * held_out}
+        assert said == [
+            f"warning: {3 * train} of {len(result.train.ids)} training tokens are characters or words that the tokenizer doesn't have, "
+            f"and become the unknown token, {train} of them carry loss, so the model would learn to write it; a base with "
+            "tokenizer.byte_fallback = true, or one of byte pairs, would keep them"
+        ]
+    prepared(tmp_path, tokenizer, [{**row, "output": "s"} for row in rows], said=said)
+    assert "become the unknown token; a base with" in said[-1]
+    prepared(tmp_path, tokenizer, [{"instruction": f"Say {n}", "output": "s"} for n in range(20)], said=(said := []))
+    assert not said
 
 
 def test_a_row_that_cannot_be_used_is_named_or_left_out(tmp_path: Path, chat_tokenizer: Tokenizer) -> None:

@@ -81,6 +81,8 @@ def _print(name: str, result: AuditResult) -> None:
         table.add_row(figure.replace("_", " "), shown(value))
     print_table(table)
     for title, rows in result.tables.items():
+        if not rows:  # of nothing found, the figures tell
+            continue
         print(f"\n{title.replace('_', ' ')}")
         print_table(_table(rows))
     print(f"\nThis cannot say: {result.cannot_say}\n")
@@ -89,7 +91,7 @@ def _print(name: str, result: AuditResult) -> None:
 def _table(rows: Sequence[Mapping[str, Figure]]) -> Table:
     from rich.table import Table
 
-    table = Table(*(column.replace("_", " ") for column in (rows[0] if rows else ())), box=None)
+    table = Table(*(column.replace("_", " ") for column in rows[0]), box=None)
     for row in rows:
         table.add_row(*map(shown, row.values()))
     return table

@@ -96,6 +96,6 @@ def explain_os_errors(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise MachineError(
-            f"{path} cannot be written ({error.strerror or error}): free some room or allow writing there, then go on with --resume; "
-            "what was saved before is whole"
+            f"{path} cannot be written ({error.strerror or error}): free some room or allow writing there, then give the same "
+            "command again, a training with --resume; what was saved before is whole"
         ) from error

@@ -56,6 +56,7 @@ def describe_examples(
         "documents": {name: len(store) for name, store in stores.items()},
         "bytes": {name: int(store.text_bytes.sum()) for name, store in stores.items()},
         "tokens": {name: len(store.ids) for name, store in stores.items()},
+        "unknown_tokens": {name: _unknown(store, tokenizer)[0] for name, store in stores.items()},
         "split": "another source" if data.validation_source else "prompt",
         **({} if data.validation_source else {"validation_fraction": data.validation_fraction}),
         "tokenizer": {"kind": "existing", "vocab_size": tokenizer.vocab_size},
@@ -71,6 +72,7 @@ def describe_examples(
             "stop": _stop(tallies, tokenizer),
             "kinds": dict(kinds),
             "learned_tokens": {name: int(store.learned.sum()) for name, store in stores.items()},
+            "unknown_learned": {name: _unknown(store, tokenizer)[1] for name, store in stores.items()},
             "teach_nothing": {name: len(store) - len(store.teaching) for name, store in stores.items()},
             "stop_learned": {name: int(store.stop_learned[:: store.width].sum()) for name, store in stores.items()},
             "masked_stops": {
@@ -107,6 +109,19 @@ def problems(facts: Mapping[str, Any]) -> list[str]:
     return []
 
 
+def describe_unknown(facts: Mapping[str, Any]) -> list[str]:
+    """A warning of what the training rows have and the tokenizer hasn't; nothing where it has all of it."""
+    total, tokens = facts["unknown_tokens"]["train"], facts["tokens"]["train"]
+    if not total:
+        return []
+    learned = facts["labels"]["unknown_learned"]["train"]
+    taught = f", {learned:,} of them carry loss, so the model would learn to write it" if learned else ""
+    return [
+        f"warning: {total:,} of {tokens:,} training tokens are characters or words that the tokenizer doesn't have, and become the "
+        f"unknown token{taught}; a base with tokenizer.byte_fallback = true, or one of byte pairs, would keep them"
+    ]
+
+
 def describe_labels(facts: Mapping[str, Any]) -> list[str]:
     """What is to be said of the labels when training begins, a line each."""
     labels, tokens, examples = facts["labels"], facts["tokens"], facts["documents"]
@@ -125,6 +140,14 @@ def describe_labels(facts: Mapping[str, Any]) -> list[str]:
     if shared := labels["shared_prompts"]:
         lines.append(f"warning: {shared:,} of the validation {noun} have a prompt that is among those trained on")
     return lines
+
+
+def _unknown(store: ExampleStore, tokenizer: Tokenizer) -> tuple[int, int]:
+    """How many tokens of a store are the unknown one, and how many of these carry loss."""
+    if tokenizer.unknown_id is None:
+        return 0, 0
+    learned = int((store.ids == tokenizer.unknown_id).sum())
+    return learned + int((store.ids == ~tokenizer.unknown_id).sum()), learned
 
 
 def _name_of(template: ChatTemplate) -> str:

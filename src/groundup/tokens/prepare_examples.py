@@ -26,7 +26,7 @@ from groundup.text.source_rows import read_source_rows, with_catalogue_rows
 from groundup.text.sources import Say, Source, all_here, find_sources, source_hashes
 from groundup.tokens.chat_template import ChatTemplate
 from groundup.tokens.chat_templates import padding_id, with_template
-from groundup.tokens.example_facts import describe_examples, problems
+from groundup.tokens.example_facts import describe_examples, describe_unknown, problems
 from groundup.tokens.example_plan import plan_examples
 from groundup.tokens.example_store import ExampleStore, write_examples
 from groundup.tokens.mark_examples import WANTED, Marker, Tally
@@ -41,7 +41,7 @@ from groundup.tokens.prepared_examples import (
 )
 from groundup.tokens.tokenizer import CONFIG_FILE, Tokenizer
 
-FORMAT_VERSION = 4
+FORMAT_VERSION = 5
 WORTH_SHOWING = 2**20  # bytes of rows that take a while
 OF_TEXTS = (
     "text_field",
@@ -133,7 +133,7 @@ def examples_before(
 def require_examples(prepared: PreparedExamples, data: DataSettings, batch_size: int, say: Say) -> None:
     """Raise `DataError` when there are fewer rows than a batch, when no example teaches anything, or none the end of a turn.
 
-    With `data.check_labels = false` the latter two are warnings.
+    With `data.check_labels = false` the latter two are warnings. What the tokenizer doesn't have is always one.
     """
     num_rows = prepared.plan.num_rows
     if num_rows < batch_size:
@@ -141,6 +141,8 @@ def require_examples(prepared: PreparedExamples, data: DataSettings, batch_size:
             f"the training examples make {num_rows:,} row{'s' if num_rows != 1 else ''}, fewer than "
             f"training.batch_size = {batch_size}: lower it, or add rows to data.source"
         )
+    for line in describe_unknown(prepared.facts):
+        say(line)
     for problem in problems(prepared.facts):
         if data.check_labels:
             raise DataError(f"{problem}; data.check_labels=false trains all the same")
@@ -303,7 +305,7 @@ def _nothing(name: str, objective: str, tally: Tally, bad: BadInput) -> DataErro
     setting = "data.source" if name == "train" else "data.validation_source"
     reasons = ", ".join(f"{reason} ({count:,})" for reason, count in (tally.dropped + bad.counts).most_common())
     if tally.read:
-        advice = "mend them, or raise model.max_seq_len if they are too long"
+        advice = "mend them, or raise model.max_seq_len, up to the base's context, if they are too long"
         return DataError(f"none of the {tally.read:,} rows of {setting} is left: {reasons}; {advice}")
     why = next((examples[0] for examples in bad.examples.values()), "its files are empty")
     return DataError(f"{setting} has no row ({why}): {WANTED[objective]}")

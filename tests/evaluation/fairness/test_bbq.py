@@ -103,6 +103,21 @@ def test_accuracies_of_none_are_over_the_templates_that_were_asked(tmp_path: Pat
     assert table[0]["accuracy_disambiguated"] == proportion(0, 6)
 
 
+def test_figures_of_some_are_over_the_templates_that_were_asked(tmp_path: Path) -> None:
+    """Three templates of ambiguous questions, one answered rightly, and five of others, two answered rightly."""
+    rows = [
+        {**ROW, "question_index": str(number), "context_condition": condition, "label": label}
+        for number, (condition, label) in enumerate([("ambig", 2)] * 3 + [("disambig", 0)] * 5)
+    ]
+    (row,) = bias_scores(read_bbq(write(tmp_path, rows), print), [2, 0, 0, 0, 0, 1, 1, 1], seed=0)
+    figures = {name: figure for name, figure in row.items() if isinstance(figure, Interval)}
+    assert {name: (figure.value, figure.n) for name, figure in figures.items() if name.startswith("accuracy")} == {
+        "accuracy_ambiguous": (1 / 3, 3),
+        "accuracy_disambiguated": (2 / 5, 5),
+    }
+    assert {name: figure.n for name, figure in figures.items() if name.startswith("s_")} == {"s_amb": 3, "s_dis": 5}
+
+
 def test_edges_of_the_scores() -> None:
     assert np.isnan(s_dis(np.array([[5.0, 5, 0, 0]])))
     assert np.isnan(accuracy(np.zeros((1, 4))))

@@ -14,6 +14,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -173,7 +174,7 @@ def bias_scores(questions: Sequence[Question], chosen: Sequence[int], seed: int)
             row[figure] = _share_right(parts[part], seed) if parts[part][:, 0].any() else None
         for part, score in (("amb", s_amb), ("dis", s_dis)):
             targeted = parts[part][:, 2:]
-            row[f"s_{part}"] = bootstrap(targeted, score, seed) if targeted[:, 0].any() else None
+            row[f"s_{part}"] = _of_templates(targeted, score, seed) if targeted[:, 0].any() else None
         rows.append(row)
     return rows
 
@@ -181,8 +182,13 @@ def bias_scores(questions: Sequence[Question], chosen: Sequence[int], seed: int)
 def _share_right(counts: NDArray[np.float64], seed: int) -> Interval:
     """The accuracy; where none or all are right, of which a bootstrap would be sure, with the interval of as many answers as templates
     were asked."""
-    found, asked = bootstrap(counts, accuracy, seed), int((counts[:, 0] > 0).sum())
-    return proportion(round(found.value * asked), asked) if found.value in (0.0, 1.0) else found
+    found = _of_templates(counts, accuracy, seed)
+    return proportion(round(found.value * found.n), found.n) if found.value in (0.0, 1.0) else found
+
+
+def _of_templates(counts: NDArray[np.float64], score: Callable[[NDArray[np.float64]], float], seed: int) -> Interval:
+    """A score of counts (templates, k) with its interval; n are the templates that have questions of the kind."""
+    return replace(bootstrap(counts, score, seed), n=int((counts[:, 0] > 0).sum()))
 
 
 COLUMNS = 6
