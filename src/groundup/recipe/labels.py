@@ -50,7 +50,7 @@ def inspect_labels(settings: Recipe, name: str, folder: Path, num_shown: int, sa
             require_examples(prepared, settings.data, settings.training.batch_size, say)
         except DataError as error:
             found["problem"] = str(error)
-    tokenizer = settings.model.base or settings.tokenizer.path or settings.tokenizer.kind
+    tokenizer = settings.model.base or settings.tokenizer.path or f"kind {settings.tokenizer.kind}"
     limits = {"max_seq_len": settings.model.max_seq_len, "batch_size": settings.training.batch_size}
     return {"recipe": name, "objective": objective, "tokenizer": tokenizer, **limits, "problem": "", **found}
 
