@@ -220,10 +220,10 @@ def _show_elsewhere(elsewhere: Mapping[str, Any]) -> None:
         else f"The time takes each card to reach {elsewhere['reached_flops'] / number / 1e12:.3g} TFLOP/s, the share of its datasheet that "
         "ours reached on an H100 (docs/gpu.md): it is no measurement of this card."
     )
-    if elsewhere["unevenness"] > 1:
+    if elsewhere["unevenness"] > 1 and not elsewhere["waits_for_the_host"]:
         print(
-            f"The rows of a part don't come out even over {number} cards: some wait for others, who take "
-            f"{figure(elsewhere['unevenness'], 3)} times as long."
+            f"The rows of a part don't come out even over {number} cards: some wait for others, and a step takes "
+            f"{figure(elsewhere['unevenness'], 3)} times as long as if they did."
         )
 
 

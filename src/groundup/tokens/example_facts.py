@@ -45,6 +45,7 @@ def describe_examples(
             places.setdefault(what, []).extend(some)
     kinds = sum((tally.kinds for tally in both), Counter[str]())
     read = {name: tally.read for name, tally in tallies.items()}
+    unknown = {name: _unknown(store, tokenizer) for name, store in stores.items()}
     return {
         "sources": [_source_facts(source, tallies) for source in sources],
         "steps": {
@@ -56,7 +57,7 @@ def describe_examples(
         "documents": {name: len(store) for name, store in stores.items()},
         "bytes": {name: int(store.text_bytes.sum()) for name, store in stores.items()},
         "tokens": {name: len(store.ids) for name, store in stores.items()},
-        "unknown_tokens": {name: _unknown(store, tokenizer)[0] for name, store in stores.items()},
+        "unknown_tokens": {name: tokens for name, (tokens, _) in unknown.items()},
         "split": "another source" if data.validation_source else "prompt",
         **({} if data.validation_source else {"validation_fraction": data.validation_fraction}),
         "tokenizer": {"kind": "existing", "vocab_size": tokenizer.vocab_size},
@@ -72,7 +73,7 @@ def describe_examples(
             "stop": _stop(tallies, tokenizer),
             "kinds": dict(kinds),
             "learned_tokens": {name: int(store.learned.sum()) for name, store in stores.items()},
-            "unknown_learned": {name: _unknown(store, tokenizer)[1] for name, store in stores.items()},
+            "unknown_learned": {name: learned for name, (_, learned) in unknown.items()},
             "teach_nothing": {name: len(store) - len(store.teaching) for name, store in stores.items()},
             "stop_learned": {name: int(store.stop_learned[:: store.width].sum()) for name, store in stores.items()},
             "masked_stops": {
