@@ -112,7 +112,10 @@ def test_cards_wait_for_those_that_have_more_rows(capsys: pytest.CaptureFixture[
     assert four_cards["overrides"] == five_cards["overrides"]
     plan("shakespeare", small, on="h100", count=5)
     said = " ".join(capsys.readouterr().out.split())
-    assert "don't come out even over 5 cards: some wait for others, and a step takes 1.25 times as long as if they did." in said
+    assert (
+        "don't come out even over 5 cards: some wait for others, and a step takes 1.25 times as long as if they did."
+        in said
+    )
 
 
 def test_what_is_computed_twice_takes_time_in_a_budget_too(capsys: pytest.CaptureFixture[str]) -> None:
