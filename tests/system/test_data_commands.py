@@ -109,6 +109,8 @@ def test_a_tokenizer_of_texts_that_cannot_be_read_is_told_without_a_setting_that
     refused = groundup("tokenizer", "train", texts, "--output", tmp_path / "tokenizer", environment=cache)
     assert refused.returncode == 1
     assert refused.stderr.splitlines()[-1].endswith("; mend it, or take it out")
+    missing = groundup("tokenizer", "train", "./no-texts", "--output", tmp_path / "tokenizer", environment=cache)
+    assert missing.stderr.startswith("groundup: './no-texts': there is no such file or folder")
     assert not (tmp_path / "tokenizer").exists()
 
 

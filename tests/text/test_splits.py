@@ -108,6 +108,14 @@ def test_an_empty_validation_split_says_what_to_do() -> None:
     assert "raise data.validation_fraction (now 0.1)" in str(caught.value)
 
 
+def test_copies_alone_say_that_they_are_copies() -> None:
+    """More of the same text, which "add text" would be read as, could not help."""
+    with pytest.raises(
+        DataError, match=r"in 12 documents are copies of one another, .*: keep one .* data\.duplicates\.near=drop"
+    ):
+        split_documents(documents(*["To be, or not to be"] * 12), settings("documents"))
+
+
 def test_an_empty_training_split_says_what_to_do() -> None:
     with pytest.raises(DataError, match=r"the training split .* is empty: .*lower data\.validation_fraction"):
         split_documents(documents("ab"), settings("tail", 0.9))

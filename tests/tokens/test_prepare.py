@@ -297,11 +297,12 @@ def test_no_text_and_one_character(tmp_path: Path) -> None:
 
 
 def test_text_shorter_than_a_window(tmp_path: Path) -> None:
-    message = failure(tmp_path, "a" * 110, sequence_length=256)
+    message = failure(tmp_path, "a" * 110, sequence_length=256, batch_size=8)
     assert message == (
         "model.max_seq_len = 256 is longer than the training text's 100 tokens: "
-        "use a value of at most 99, or add text to data.source"
+        "use a value of at most 12, of which it fills a batch (training.batch_size = 8), or add text to data.source"
     )
+    assert prepared(tmp_path, "a" * 110, sequence_length=12, batch_size=8).plan.num_rows == 7  # and a shift
     assert prepared(tmp_path, "a" * 110, sequence_length=99, batch_size=1).plan.num_rows == 1
 
 

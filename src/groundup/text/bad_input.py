@@ -23,11 +23,14 @@ class BadInputError(DataError):
 
 @contextmanager
 def without_settings() -> Iterator[None]:
-    """For a command that takes no settings of data: what can't be read in the block is told without the setting that would skip it."""
+    """For a command that takes no settings of data: what can't be found or read in the block is told without naming any."""
     try:
         yield
-    except BadInputError as error:
-        raise BadInputError(str(error).removesuffix(ADVICE) + TAKE_OUT) from error
+    except DataError as error:
+        told = str(error).removeprefix("data.source = ")
+        if isinstance(error, BadInputError):
+            told = told.removesuffix(ADVICE) + TAKE_OUT
+        raise type(error)(told) from error
 
 
 @dataclass

@@ -81,13 +81,14 @@ def plan_split(store: DocumentStore, selection: Selection, settings: DataSetting
     kept = selection.kept
     kind = resolve_split(int(kept.sum()), settings)
     lengths = store.index["characters"]
-    cuts = np.zeros(0, np.int64)
+    cuts, num_groups = np.zeros(0, np.int64), 0
     if kind == "documents":
         validation = np.zeros(len(kept), np.bool_)
         if settings.validation_source:
             validation = kept & (store.index["source"] >= store.facts["training_sources"])
         else:
             _, cluster = np.unique(selection.first[kept], return_inverse=True)
+            num_groups = int(cluster.max(initial=-1)) + 1
             validation[kept] = held_out(store.digests[kept, :8], cluster, settings.validation_fraction)
         train = kept & ~validation
     else:
@@ -100,6 +101,11 @@ def plan_split(store: DocumentStore, selection: Selection, settings: DataSetting
             "name another text"
         )
     have = f"the text's {characters:,} characters in {count} document{'s' if count != 1 else ''}"
+    if num_groups == 1 and count > 1:
+        raise DataError(
+            f"{have} are copies of one another, or nearly, and such stay on one side: keep one of them with "
+            "data.duplicates.near=drop, use data.split=tail, or add other text"
+        )
     if not validation.any():
         raise DataError(
             f"the validation split of {have} is empty: add text"

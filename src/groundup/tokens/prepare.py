@@ -250,7 +250,7 @@ def _make(
         groups = numbers[split.validation]
         validation_store = write_store(temporary / VALIDATION_FILE, texts, tokenizer, groups, tags=tags, go_on=True)
         if data.packing == "stream":
-            _require_window(len(train_store.ids), sequence_length)
+            _require_window(len(train_store.ids), sequence_length, batch_size)
         padding_id = tokenizer.end_id if tokenizer.pad_id is None else tokenizer.pad_id
         plan, planned = plan_training(train_store, names, data, sequence_length, padding_id or 0, batch_size)
         plan.save(temporary / PLAN_FILE)
@@ -315,11 +315,13 @@ def to_learn_from(store: DocumentStore, split: Split, settings: TokenizerSetting
     return split.train_documents(store)
 
 
-def _require_window(num_tokens: int, sequence_length: int) -> None:
+def _require_window(num_tokens: int, sequence_length: int, batch_size: int) -> None:
     if num_tokens < sequence_length + 1:
+        fills_a_batch = max(1, (num_tokens - 1) // batch_size)
         raise DataError(
             f"model.max_seq_len = {sequence_length} is longer than the training text's {num_tokens:,} tokens: "
-            f"use a value of at most {max(1, num_tokens - 1)}, or add text to data.source"
+            f"use a value of at most {fills_a_batch}, of which it fills a batch (training.batch_size = {batch_size}), or add text to "
+            "data.source"
         )
 
 
