@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from groundup.errors import AuditError, DataError, SettingError
+from groundup.errors import AuditError, SettingError
 from groundup.evaluation.audit_result import AuditResult
 from groundup.evaluation.memorization.canaries import canaries
 from groundup.evaluation.memorization.extraction import extraction
@@ -182,11 +182,8 @@ def opening(tokenizer: Tokenizer) -> tuple[int, ...]:
 
 def _side(name: str, sources: str | tuple[str, ...], given: AuditInput) -> Side:
     """Texts of named sources. What one side and the other are of is not told apart, for they are named to be compared."""
-    try:
-        with without_settings():
-            documents = read_documents(DataSettings(source=sources), cache_directory(), given.say)
-    except DataError as error:
-        raise DataError(str(error).replace("data.source", f"memorization.{name}")) from error
+    with without_settings(f"memorization.{name}"):
+        documents = read_documents(DataSettings(source=sources), cache_directory(), given.say)
     own = given.language_model.tokenizer
     return Side.of_texts(((document.text, 0) for document in documents), own, opening(own))
 

@@ -22,12 +22,15 @@ class BadInputError(DataError):
 
 
 @contextmanager
-def without_settings() -> Iterator[None]:
-    """For a command that takes no settings of data: what can't be found or read in the block is told without naming any."""
+def without_settings(called: str = "") -> Iterator[None]:
+    """For a command that takes no settings of data: what can't be found or read in the block is told without naming any.
+
+    `called`: what it calls `data.source`, if it has a setting for that.
+    """
     try:
         yield
     except DataError as error:
-        told = str(error).removeprefix("data.source = ")
+        told = str(error).replace("data.source", called) if called else str(error).removeprefix("data.source = ")
         if isinstance(error, BadInputError):
             told = told.removesuffix(ADVICE) + TAKE_OUT
         raise type(error)(told) from error
