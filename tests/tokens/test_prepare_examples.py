@@ -207,7 +207,7 @@ def test_long_conversations_lose_their_end_and_long_answers_their_row(
     ]
     message = failure(tmp_path, chat_tokenizer, long[1:] * 3)
     advice = "mend them, or raise model.max_seq_len, up to the base's context, if they are too long"
-    assert message == f"none of the 3 rows of data.source is left: {reason} (3); {advice}"
+    assert message == f"none of the 3 rows of data.source is left: {reason} (3 of them); {advice}"
 
 
 def test_what_the_tokenizer_does_not_have_is_counted_and_said(tmp_path: Path) -> None:

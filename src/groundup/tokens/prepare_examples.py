@@ -303,7 +303,7 @@ def _write_stores(making: _Making, folder: Path, bad: BadInput) -> tuple[dict[st
 def _nothing(name: str, objective: str, tally: Tally, bad: BadInput) -> DataError:
     """The error for a side without a row to use."""
     setting = "data.source" if name == "train" else "data.validation_source"
-    reasons = ", ".join(f"{reason} ({count:,})" for reason, count in (tally.dropped + bad.counts).most_common())
+    reasons = ", ".join(f"{reason} ({count:,} of them)" for reason, count in (tally.dropped + bad.counts).most_common())
     if tally.read:
         advice = "mend them, or raise model.max_seq_len, up to the base's context, if they are too long"
         return DataError(f"none of the {tally.read:,} rows of {setting} is left: {reasons}; {advice}")
