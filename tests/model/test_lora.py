@@ -207,6 +207,7 @@ def test_under_autocast_products_are_in_its_format(dtype: torch.dtype) -> None:
 
 
 @pytest.mark.filterwarnings("ignore:.*autograd.function.Function:DeprecationWarning")  # the compiler's own
+@pytest.mark.filterwarnings("ignore:Guards may run slower on Python 3.13.0:RuntimeWarning")
 def test_an_adapted_layer_can_be_compiled() -> None:
     model = network()
     add_lora(model, LoraSettings(rank=4, targets="all-linear", dropout=0.0), seed=0)

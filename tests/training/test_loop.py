@@ -295,6 +295,7 @@ def test_a_signal_that_the_system_ignores_for_us_stays_ignored(tmp_path: Path, n
         signal.signal(number, before)
 
 
+@pytest.mark.filterwarnings("ignore:Guards may run slower on Python 3.13.0:RuntimeWarning")  # the compiler's own
 def test_compile_goes_through_the_loop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """With the eager backend, since what is tested is our wiring; the compiler is PyTorch's."""
     compiled: list[nn.Module] = []
