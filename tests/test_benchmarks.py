@@ -18,6 +18,7 @@ import pytest
 import torch
 from benchmarks import gpu, gpu_variants, readme, result
 from benchmarks.bare_task import bare_task
+from benchmarks.memory import run as memory_run
 from benchmarks.speedrun import ladder, runner
 from benchmarks.throughput.run import BUSY
 from benchmarks.time_to_quality.run import summarize
@@ -162,3 +163,10 @@ def test_a_share_of_the_datasheet_is_told_of_the_modules_that_it_is_of(
 ) -> None:
     monkeypatch.setattr(torch.cuda, "get_device_name", lambda: card)
     assert gpu.sheet_flops() == flops
+
+
+def test_memory_of_a_card_that_is_not_there_is_refused_in_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr("sys.argv", ["run", "--device", "cuda"])
+    with pytest.raises(SystemExit, match="this machine has no CUDA device"):
+        memory_run.main()

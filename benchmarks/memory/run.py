@@ -11,6 +11,7 @@ the most that was allocated there. What there is no time for any more is left ou
 from __future__ import annotations
 
 import argparse
+import sys
 import time
 from dataclasses import asdict
 from typing import Any
@@ -108,6 +109,8 @@ def main() -> None:
     for kind, asked, known in (("size", sizes, SIZES), ("way", wanted, WAYS)):
         if unknown := set(asked) - set(known):
             parser.error(f"no {kind} is called {min(unknown)!r}; there are: {'; '.join(known)}")
+    if arguments.device == "cuda" and not torch.cuda.is_available():
+        sys.exit("this machine has no CUDA device")
     device = pick_device(arguments.device)
     busy_before, tables = wait_until_quiet(seconds=10), []
     end = time.monotonic() + 60 * arguments.minutes

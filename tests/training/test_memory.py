@@ -277,6 +277,18 @@ def test_adamw_that_is_not_fused_takes_two_copies_of_a_parameter() -> None:
     assert of_steps[2].update == 2 * 4 * largest
 
 
+@pytest.mark.parametrize("dtype", [None, torch.bfloat16])
+@pytest.mark.parametrize("preset", ["gpt2", "qwen3"])
+def test_muon_makes_no_more_on_its_way_than_is_counted(preset: Preset, dtype: torch.dtype | None) -> None:
+    config = preset_config(preset, num_layers=4, **{**SIZES, "d_model": 128})
+    settings, model = TrainingSettings(optimizer="muon"), Transformer(config)
+    for parameter in model.parameters():
+        parameter.grad = torch.ones_like(parameter)
+    muon = Optimizer(model, settings, dtype=dtype).muon
+    taken = most_bytes(lambda: muon.step(1e-2, torch.zeros(())))
+    assert taken <= update_bytes(config, settings, Rank(product_bytes=2 if dtype else 4))
+
+
 def test_apples_gpus_record_no_step_and_keep_the_stream_in_fp32() -> None:
     config = preset_config("qwen3", num_layers=2, **SIZES)
     settings = TrainingSettings(batch_size=8, compile=True, precision="bf16")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import socket
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ import torch
 from safetensors.torch import load_file
 from tests.forked import server
 from tests.training.rank_cases import ALL, OF_FOUR, SPECIAL, make_task, process, resume, run_cases
+from torch.distributed import DistBackendError, DistNetworkError
 from transformers import AutoModelForCausalLM
 
 from groundup.errors import MachineError, SettingError
@@ -22,7 +24,7 @@ from groundup.run.checkpoints import list_checkpoints, optimizer_files, read_sta
 from groundup.run.records import read_records
 from groundup.training import ranks as ranks_module
 from groundup.training.parallel_settings import ParallelSettings
-from groundup.training.ranks import ALONE, Ranks, joined
+from groundup.training.ranks import ALONE, Ranks, is_lost_peer, joined
 
 Found = dict[int, list[dict[str, Any]]]
 LOADED_LATE = ("torch._dynamo", "torch.distributed.fsdp", "torch.distributed.tensor")
@@ -220,6 +222,66 @@ def test_how_it_was_started_and_the_strategy_must_fit(monkeypatch: pytest.Monkey
     monkeypatch.setattr("torch.cuda.device_count", lambda: 1)
     with pytest.raises(MachineError, match=r"1 GPUs and 2 processes: start as many"):
         enter(ParallelSettings("ddp"), "cuda")
+
+
+def nccl_says(kind: str, *cause: str) -> DistBackendError:
+    """An error as PyTorch words what NCCL says."""
+    said = (
+        "NCCL error in: /pytorch/torch/csrc/distributed/c10d/NCCLUtils.cpp:94, its words, NCCL version 2.27.5",
+        kind,
+    )
+    return DistBackendError("\n".join((*said, *(("Last error:", *cause) if cause else ()))))
+
+
+SHARED = "Error while creating shared memory segment /dev/shm/nccl-6vJ0qE (size 9637888), error: No space left on device (28)"
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (nccl_says("ncclSystemError: System call failed or device error.", SHARED, ""), SHARED),
+        (
+            nccl_says("ncclInvalidUsage: This usually reflects invalid usage."),
+            "ncclInvalidUsage: This usually reflects",
+        ),
+        (nccl_says("ncclUnhandledCudaError: Call failed.", "Cuda failure 2 'out of memory'"), "Cuda failure 2 'out of"),
+    ],
+)
+def test_what_keeps_cards_from_talking_is_told_and_is_no_lost_process(
+    error: DistBackendError, said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All of them fail so at once, so none would say why if each took another for the one that ended."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+    alone = {"RANK": "0", "WORLD_SIZE": "1", "LOCAL_RANK": "0", "LOCAL_WORLD_SIZE": "1", "MASTER_PORT": port}
+    for name, value in {**TORCHRUN, **alone}.items():
+        monkeypatch.setenv(name, value)
+    exchange = "the GPUs can't exchange what they compute: NCCL says: "
+    with pytest.raises(MachineError, match=re.escape(exchange + said)), joined(ParallelSettings("ddp"), "cpu"):
+        raise error
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        nccl_says(
+            "ncclRemoteError: A call failed possibly due to a network error or a remote process exiting prematurely."
+        ),
+        nccl_says("ncclInternalError: Internal check failed.", "Net : Connection closed by remote peer host<50260>"),
+        nccl_says(
+            "ncclSystemError: System call failed.",
+            "Call to recv from 10.0.0.7<33759> failed : Connection reset by peer",
+        ),
+        DistBackendError(
+            "[1] is retrieving ncclUniqueId from [0] but store->get('0') got error: failed to recv, got 0 bytes"
+        ),
+        DistNetworkError("The client socket has timed out"),
+        RuntimeError("[gloo/transport/tcp/pair.cc:534] Connection closed by peer [127.0.0.1]:51021"),
+    ],
+)
+def test_a_process_that_is_gone_is_known_by_what_is_said_of_it(error: RuntimeError) -> None:
+    assert is_lost_peer(error)
 
 
 def test_settings_in_vain_are_refused() -> None:

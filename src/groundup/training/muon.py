@@ -119,6 +119,7 @@ class Muon:
             moved = tuple(torch.where(skipped, *pair) for pair in zip(self.buffers, moved, strict=True))
             updates = tuple(torch.where(skipped, 0.0, update) for update in updates)
         torch._foreach_copy_(self.buffers, moved)
+        del moved  # before the stacks, which are as large
         lr_now = lr * (skip == 0)  # a device scalar: 0 where the step is skipped
         torch._foreach_mul_(self.parameters, 1 - lr_now * self.weight_decay)
         self.subtract_all(updates, lr_now, each)

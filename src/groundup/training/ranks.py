@@ -184,8 +184,8 @@ def joined(
     """While the block lasts, this process is one of those that train together; its place among them, and its device.
 
     Raises `SettingError` where the recipe and the way it was started don't fit, `MachineError` where there are fewer GPUs than
-    processes, `TrainingError` where not all have come in time, and `PeerLostError` when another process ends, after that one had time
-    to say why.
+    processes or NCCL can't connect them, `TrainingError` where not all have come in time, and `PeerLostError` when another process
+    ends, after that one had time to say why.
     """
     started = is_started_by_torchrun()
     ranks = _own_place() if started else ALONE
@@ -222,6 +222,11 @@ def joined(
         share = max(1, available_cores() // ranks.local_size)
         yield replace(ranks, cores=ranks.smallest(share)), device
     except RuntimeError as error:
+        if (why := trouble_of_nccl(error)) and not is_lost_peer(error):
+            raise MachineError(
+                f"the GPUs can't exchange what they compute: NCCL says: {why}; NCCL_DEBUG=INFO in the environment tells more (in a "
+                "container /dev/shm is often too small: start it with --shm-size=1g or --ipc=host)"
+            ) from error
         if not is_lost_peer(error):
             raise
         time.sleep(LAST_WORDS)
@@ -270,5 +275,19 @@ def _own_device(name: str, ranks: Ranks) -> torch.device:
 
 
 def is_lost_peer(error: RuntimeError) -> bool:
-    """Whether a process ended while this one was waiting for it. gloo says so by plain `RuntimeError`s."""
-    return isinstance(error, dist.DistError) or "gloo" in str(error) or "onnection closed by peer" in str(error)
+    """Whether a process ended while this one was waiting for it. gloo says so by plain `RuntimeError`s; NCCL has an error of that name, but
+    by some ways it arrives as another one, which says what became of a connection."""
+    text = str(error)
+    if trouble_of_nccl(error):
+        return any(word in text for word in ("ncclRemoteError", "by remote peer", "reset by peer", "Broken pipe"))
+    return isinstance(error, dist.DistError) or "gloo" in text or "onnection closed by peer" in text
+
+
+def trouble_of_nccl(error: RuntimeError) -> str:
+    """What NCCL, through which cards talk to each other, says of its error: the last cause that it names; empty for another's error."""
+    text = str(error)
+    if not (isinstance(error, dist.DistBackendError) and text.startswith("NCCL error")):
+        return ""
+    kind, _, cause = text.partition("Last error:")
+    said = (cause.strip() or kind.strip().splitlines()[-1]).splitlines()
+    return said[0].strip()

@@ -57,10 +57,13 @@ class Recorder:
         return self.recording.means.clone(), self.recording.grad_norm.clone()  # the next one writes to the same places
 
     def _begin(self, shape: tuple[int, ...]) -> None:
-        """With another shape: what the last one's places are in, a step's memory, is needed for it."""
+        """With another shape: the last one's places, a step's memory, go back to the card. PyTorch would keep them for the next recording,
+        beside what the ordinary steps before it take."""
         if self.recording is not None:
             torch.cuda.synchronize(self.stream.device)
-        self.shape, self.taken, self.recording = shape, 0, None
+            self.recording = None
+            torch.cuda.empty_cache()
+        self.shape, self.taken = shape, 0
 
     def _ordinary(self, compute: Compute, batch: Tensor) -> tuple[Tensor, Tensor]:
         now = torch.cuda.current_stream(batch.device)
