@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
-from safetensors import SafetensorError
 
 import groundup
 from groundup.errors import ExportError, SettingError
@@ -138,7 +137,7 @@ def _explaining(output: Path) -> Iterator[None]:
     """What the disk refuses, in a sentence; libraries say it in ways of their own."""
     try:
         yield
-    except (OSError, SafetensorError) as error:
+    except OSError as error:
         reason = getattr(error, "strerror", None) or error
         raise ExportError(
             f"{output} can't be written ({reason}): free some room, or name a folder on another disk where you may write"
