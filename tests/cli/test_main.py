@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from groundup.cli import main as command_line
-from groundup.errors import ModelError
+from groundup.errors import MachineError, ModelError
 
 NO_MEMORY = "groundup: there is not enough memory for this: end what else is running; a training needs less"
 
@@ -71,6 +71,18 @@ def test_another_error_of_the_system_names_the_file(
 
     said = said_of(full_disk, monkeypatch, capsys)
     assert said == "groundup: runs/a: No space left on device; free some room, or write to another disk\n"
+
+
+def test_too_many_open_files_are_one_sentence_whichever_it_was(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def one_too_many() -> None:
+        try:
+            raise OSError(errno.EMFILE, os.strerror(errno.EMFILE), "cache/x")
+        except OSError as error:
+            raise MachineError(f"the cache cannot be written ({error.strerror})") from error
+
+    assert said_of(one_too_many, monkeypatch, capsys).startswith("groundup: too many files are open at once: raise")
 
 
 @pytest.mark.parametrize(
