@@ -300,7 +300,9 @@ def test_a_checkpoint_with_a_flipped_bit_is_not_loaded(whole: TrainedRun, tmp_pa
     content[-7] ^= 1
     (checkpoint / "model.safetensors").write_bytes(content)
     for path in (run, checkpoint):
-        with pytest.raises(CheckpointError, match=r"model\.safetensors is damaged: its SHA-256"):
+        with pytest.raises(
+            CheckpointError, match=r"model\.safetensors is damaged: .*name another checkpoint of the run"
+        ):
             LanguageModel.load(path)
 
 

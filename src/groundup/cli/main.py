@@ -142,7 +142,8 @@ def _of_limits(error: BaseException) -> MachineError | None:
     """What to say of memory or open files that the system refuses, whichever file it was."""
     if is_of_memory(error):
         return MachineError(NO_MEMORY)
-    if isinstance(error, OSError) and error.errno in (errno.EMFILE, errno.ENFILE):
+    of_files = isinstance(error, OSError) and error.errno in (errno.EMFILE, errno.ENFILE)
+    if of_files or "too many open files" in str(error).lower():  # for the tokenizers package it is only words
         return MachineError(NO_FILES)
     return None
 

@@ -98,13 +98,14 @@ def export(
                 shutil.copyfile(card, temporary / CARD_FILE)
         certificate = _certify(model, to, form, temporary, name, say, reference)
         written = json.dumps(certificate, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
-        (temporary / PARITY_FILE).write_text(written, encoding="utf-8")
-        for file in temporary.iterdir():
-            fsync_file(file)
-        if output.exists():
-            output.rmdir()
-        temporary.replace(output)
-        fsync_directory(output.absolute().parent)
+        with _explaining(output):
+            (temporary / PARITY_FILE).write_text(written, encoding="utf-8")
+            for file in temporary.iterdir():
+                fsync_file(file)
+            if output.exists():
+                output.rmdir()
+            temporary.replace(output)
+            fsync_directory(output.absolute().parent)
     return certificate
 
 
