@@ -126,7 +126,7 @@ def _told(error: BaseException) -> GroundupError | None:
     """The error of one sentence; None for what only a traceback tells."""
     if isinstance(error, GroundupError):
         cause = error.__context__  # a file that can't be mapped or opened is no bad file
-        return (_of_limits(cause) if isinstance(cause, OSError) else None) or error
+        return (_of_limits(cause) if isinstance(cause, OSError | RuntimeError) else None) or error
     if limit := _of_limits(error):
         return limit
     if isinstance(error, OSError):
