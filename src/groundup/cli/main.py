@@ -36,8 +36,8 @@ NO_MEMORY = (
     "model.max_seq_len, or a smaller network. What was saved before is whole (--debug shows where it happened)"
 )
 NO_FILES = (
-    "too many files are open at once: raise the limit, e.g. with  ulimit -n 4096, and give the same command again. What was saved before "
-    "is whole (--debug shows where it happened)"
+    "too many files are open at once: raise the limit, e.g. with  ulimit -n 4096, then give the same command again, a training with "
+    "--resume; what was saved before is whole (--debug shows where it happened)"
 )
 
 app = typer.Typer(
