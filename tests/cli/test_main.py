@@ -5,13 +5,15 @@ from __future__ import annotations
 import errno
 import mmap
 import os
+import resource
 import sys
 
 import pytest
+import tokenizers
 import torch
 
 from groundup.cli import main as command_line
-from groundup.errors import ModelError
+from groundup.errors import MachineError, ModelError
 
 NO_MEMORY = "groundup: there is not enough memory for this: end what else is running; a training needs less"
 
@@ -71,6 +73,30 @@ def test_another_error_of_the_system_names_the_file(
 
     said = said_of(full_disk, monkeypatch, capsys)
     assert said == "groundup: runs/a: No space left on device; free some room, or write to another disk\n"
+
+
+def one_too_many() -> None:
+    try:
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE), "cache/x")
+    except OSError as error:
+        raise MachineError(f"the cache cannot be written ({error.strerror})") from error
+
+
+def one_too_many_for_a_library() -> None:
+    before, least = resource.getrlimit(resource.RLIMIT_NOFILE), os.open(os.devnull, os.O_RDONLY)
+    os.close(least)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (least, before[1]))
+    try:
+        tokenizers.Tokenizer.from_file(__file__)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
+
+
+@pytest.mark.parametrize("command", [one_too_many, one_too_many_for_a_library])
+def test_too_many_open_files_are_one_sentence_whichever_it_was(
+    command: object, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert said_of(command, monkeypatch, capsys).startswith("groundup: too many files are open at once: raise")
 
 
 @pytest.mark.parametrize(

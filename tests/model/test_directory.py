@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import resource
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,6 +18,7 @@ from groundup.errors import ModelError
 from groundup.model.directory import load_model, read_config, save_model
 from groundup.model.settings import PRESETS, Preset, preset_config
 from groundup.model.transformer import Transformer
+from groundup.model.weights import StoredTensors
 
 EVERY_PRESET = pytest.mark.parametrize("preset", sorted(PRESETS))
 IDS = torch.arange(20).view(2, 10)
@@ -242,6 +245,19 @@ def test_weights_that_cannot_be_read(saved: Path) -> None:
     (saved / "model.safetensors").unlink()
     (saved / "model.safetensors").mkdir()
     assert f"{saved / 'model.safetensors'} cannot be read (" in refusal(lambda: load_model(saved))
+
+
+def test_weights_that_only_pytorch_cannot_open(saved: Path) -> None:
+    """One more file may be open: the library's own look at it, and not PyTorch's."""
+    stored = StoredTensors([saved / "model.safetensors"])
+    before, free = resource.getrlimit(resource.RLIMIT_NOFILE), os.open(os.devnull, os.O_RDONLY)
+    os.close(free)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (free + 1, before[1]))
+    try:
+        message = refusal(lambda: stored[next(iter(stored))])
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
+    assert message.startswith(f"{saved / 'model.safetensors'} cannot be read (the system could not map it")
 
 
 def test_a_vocabulary_that_is_not_the_weights(saved: Path) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from safetensors.numpy import load_file
 
-from groundup.errors import CheckpointError, RunError
+from groundup.errors import CheckpointError, MachineError, RunError
 from groundup.language_model import LanguageModel
 from groundup.recipe.train import TrainedRun, train
 from groundup.report.page import write_report
@@ -112,6 +112,26 @@ def test_a_damaged_newest_checkpoint_is_named_and_the_one_before_is_used(
     assert any("going on from step 20" in line for line in said)
     assert any(event["event"] == "damaged" for event in read_records(run / "events.jsonl"))
     assert (run / "checkpoints" / "damaged-step-000030").is_dir(), "nothing is deleted"
+    assert_same(run, whole.path)
+
+
+def test_a_checkpoint_that_cannot_be_read_now_is_not_taken_for_a_damaged_one(
+    whole: TrainedRun, tiny_recipe: Path, tmp_path: Path
+) -> None:
+    """A stale handle, a bad sector: here a link to itself. It stays where it is, and whoever knows the disk decides."""
+    run = interrupted(whole, tmp_path, 30)
+    newest = run / "checkpoints" / "step-000030"
+    (newest / "state.json").rename(tmp_path / "state.json")
+    (newest / "state.json").symlink_to("state.json")
+    with pytest.raises(
+        MachineError, match=r"state\.json cannot be read \(Too many levels.*or rename .*step-000030, and"
+    ):
+        train(tiny_recipe, OVERRIDES, run=run, resume=True, say=quiet)
+    assert newest.is_dir()
+    (tmp_path / "state.json").rename(newest / "state.json")
+    said: list[str] = []
+    train(tiny_recipe, OVERRIDES, run=run, resume=True, say=said.append)
+    assert any("going on from step 30" in line for line in said)
     assert_same(run, whole.path)
 
 
@@ -280,7 +300,9 @@ def test_a_checkpoint_with_a_flipped_bit_is_not_loaded(whole: TrainedRun, tmp_pa
     content[-7] ^= 1
     (checkpoint / "model.safetensors").write_bytes(content)
     for path in (run, checkpoint):
-        with pytest.raises(CheckpointError, match=r"model\.safetensors is damaged: its SHA-256"):
+        with pytest.raises(
+            CheckpointError, match=r"model\.safetensors is damaged: .*name another checkpoint of the run"
+        ):
             LanguageModel.load(path)
 
 

@@ -10,13 +10,11 @@ from pathlib import Path
 
 import pytest
 import torch
-from safetensors import SafetensorError
 
 from groundup.errors import CheckpointError, MachineError
 from groundup.files import sha256_file
 from groundup.run.checkpoints import (
     checkpoint_path,
-    explain_failed_save,
     list_checkpoints,
     prune_checkpoints,
     read_state,
@@ -162,15 +160,6 @@ def test_a_renamed_checkpoint_is_not_taken_for_another_step(tmp_path: Path) -> N
     renamed = write(tmp_path, 1).rename(checkpoint_path(tmp_path, 5))
     with pytest.raises(CheckpointError, match="holds step 1, not the one that its name says"):
         verify_checkpoint(renamed)
-
-
-def test_what_safetensors_calls_a_full_disk_is_one_of_ours(tmp_path: Path) -> None:
-    """Of a network that is dealt out each process writes a part."""
-    with (
-        pytest.raises(MachineError, match=r"step-000003 cannot be written \(No space left\): free some room"),
-        explain_failed_save(checkpoint_path(tmp_path, 3)),
-    ):
-        raise SafetensorError("No space left")
 
 
 def test_where_the_runs_folder_is_gone_no_checkpoint_begins_another(tmp_path: Path) -> None:

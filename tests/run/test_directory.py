@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import math
 import os
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -231,3 +233,45 @@ def test_someone_who_only_looks_does_not_keep_a_run_from_beginning(tmp_path: Pat
         threading.Timer(0.05, fcntl.flock, (file, fcntl.LOCK_UN)).start()
         with run.locked():
             assert f"process {os.getpid()} on " in (run.path / "run.lock").read_text()
+
+
+def test_a_lock_that_another_took_away_is_no_lock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A start that fails before there is anything to keep deletes its lock; who waited for that one owns nothing."""
+    run = RunDirectory(tmp_path / "run")
+    run.path.mkdir()
+    lock = run.path / "run.lock"
+    with lock.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+
+        def fail(seconds: float) -> None:
+            lock.unlink()
+            fcntl.flock(file, fcntl.LOCK_UN)
+
+        monkeypatch.setattr(time, "sleep", fail)  # just while the other one waits
+        with pytest.raises(RunError, match=r"run\.lock was taken away by a process that failed"), run.locked():
+            pass
+    with run.locked():
+        pass
+
+
+def test_a_disk_without_locks_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def none(file: object, operation: int) -> None:
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr(fcntl, "flock", none)
+    with (
+        pytest.raises(MachineError, match=r"run\.lock cannot be locked \(No locks available\), so two processes might"),
+        RunDirectory(tmp_path / "run").locked(),
+    ):
+        pass
+
+
+def test_a_run_that_cannot_be_read_is_listed_beside_the_others(tmp_path: Path) -> None:
+    """A link to itself is a file that nobody can read, the superuser neither."""
+    for name in ("first", "second"):
+        (tmp_path / name).mkdir()
+        RunDirectory(tmp_path / name).write_manifest({})
+        write_atomic(tmp_path / name / "recipe.toml", "[training]\nmax_steps = 5\n")
+    (tmp_path / "first" / "recipe.toml").unlink()
+    (tmp_path / "first" / "recipe.toml").symlink_to("recipe.toml")
+    assert [run["state"] for run in list_runs(tmp_path)] == ["unreadable", "stopped"]

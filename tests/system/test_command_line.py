@@ -6,6 +6,7 @@ Where how Python begins is not what is tested, it is forked from a process that 
 from __future__ import annotations
 
 import json
+import os
 import re
 import shlex
 import shutil
@@ -182,7 +183,9 @@ def test_what_the_system_refuses_is_one_sentence(run: Path) -> None:
             [*GROUNDUP, "runs", str(run.parent)], stdout=full, stderr=subprocess.PIPE, text=True, check=False
         )
     assert done.returncode == 1
-    assert done.stderr == "groundup: No space left on device; free some room, or write to another disk\n"
+    assert (
+        done.stderr == "groundup: standard output: No space left on device; free some room, or write to another disk\n"
+    )
     assert "File name too long" in one_sentence(groundup("runs", "x" * 300))
 
 
@@ -215,6 +218,25 @@ def test_a_wrong_path_is_answered_before_torch_is_loaded(arguments: list[str], t
     assert done.stderr.splitlines()[-1].startswith("groundup: ")
 
 
+def test_nothing_fails_for_what_is_said_on_standard_error(tmp_path: Path) -> None:
+    """The disk of a log is full: that is no reason to lose what is trained."""
+    command = (
+        "import sys; from groundup.cli.streams import open_streams; open_streams(); "
+        "print('step 1', file=sys.stderr); sys.stderr.flush(); print('done')"
+    )
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            [sys.executable, "-c", command], stdout=subprocess.PIPE, stderr=full, text=True, check=False
+        )
+    assert (done.returncode, done.stdout) == (0, "done\n")
+
+
+def test_a_folder_in_another_encoding_is_one_sentence(tmp_path: Path) -> None:
+    folder = os.fsencode(tmp_path) + b"/b\xff"
+    os.mkdir(folder)
+    assert "the folder that you are in, " in one_sentence(groundup("runs", cwd=Path(os.fsdecode(folder))))
+
+
 def test_an_argument_in_another_encoding_is_one_sentence(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable.encode(), b"-m", b"groundup", b"generate", b"f\xff"],
@@ -223,7 +245,7 @@ def test_an_argument_in_another_encoding_is_one_sentence(tmp_path: Path) -> None
         cwd=tmp_path,
     )
     assert (done.returncode, done.stdout) == (1, b"")
-    assert b"is not text in this terminal's encoding (utf-8): rename the file" in done.stderr
+    assert b"is not text in this terminal's encoding (utf-8): rename it" in done.stderr
 
 
 def test_a_progress_that_nobody_reads_costs_nothing(tiny_recipe: Path, tmp_path: Path) -> None:

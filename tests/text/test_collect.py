@@ -100,6 +100,20 @@ def test_a_damaged_store_is_read_again() -> None:
         assert said[0].startswith("warning: the text in the cache is damaged and is read again")
 
 
+def test_a_store_that_cannot_be_read_now_is_kept() -> None:
+    """A stale handle, too many open files: here a link to itself. The texts may be gone by now, so nothing whole is deleted."""
+    write_rows("rows.jsonl", SENTENCES)
+    facts = collected(DataSettings("rows.jsonl")).directory / "documents.json"
+    facts.rename("documents.json")
+    facts.symlink_to("documents.json")
+    with pytest.raises(MachineError, match="Too many levels of symbolic links"):
+        collected(DataSettings("rows.jsonl"))
+    Path("documents.json").replace(facts)
+    said: list[str] = []
+    assert texts_of(collected(DataSettings("rows.jsonl"), said)) == SENTENCES
+    assert not said
+
+
 def small_shards(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(collecting, "SHARD_CHARACTERS", 200)
 

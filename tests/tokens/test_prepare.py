@@ -176,6 +176,20 @@ def test_anything_that_matters_gives_another_directory(tmp_path: Path) -> None:
     assert len({result.directory for result in results}) == len(results)
 
 
+@pytest.mark.parametrize("name", ["prepared.json", "train.json", "plan.windows"])
+def test_what_cannot_be_read_now_is_kept(name: str, tmp_path: Path) -> None:
+    """A stale handle, too many open files: here a link to itself. Nothing whole is deleted for it."""
+    file = prepared(tmp_path, TEXT).directory / name
+    file.rename(tmp_path / name)
+    file.symlink_to(name)
+    with pytest.raises(MachineError, match="Too many levels of symbolic links"):
+        prepared(tmp_path, TEXT)
+    (tmp_path / name).replace(file)
+    said: list[str] = []
+    prepared(tmp_path, TEXT, said=said)
+    assert not said
+
+
 @pytest.mark.parametrize(
     "name",
     [

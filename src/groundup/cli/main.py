@@ -35,6 +35,10 @@ NO_MEMORY = (
     "there is not enough memory for this: end what else is running; a training needs less with a lower training.batch_size or "
     "model.max_seq_len, or a smaller network. What was saved before is whole (--debug shows where it happened)"
 )
+NO_FILES = (
+    "too many files are open at once: raise the limit, e.g. with  ulimit -n 4096, then give the same command again, a training with "
+    "--resume; what was saved before is whole (--debug shows where it happened)"
+)
 
 app = typer.Typer(
     name="groundup",
@@ -97,13 +101,12 @@ def main() -> None:
             stream.reconfigure(errors="replace")  # a terminal without a letter shows "?", not a traceback
     try:
         for argument in sys.argv[1:]:
-            if not argument.isprintable() and any("\ud800" <= character <= "\udfff" for character in argument):
-                raise GroundupError(
-                    f"{argument!r} is not text in this terminal's encoding ({sys.getfilesystemencoding()}): "
-                    "rename the file, or set the environment variable PYTHONUTF8=1"
-                )
+            _require_text("", argument)
         _require_folder()
-        app()
+        try:
+            app()
+        finally:
+            sys.stdout.flush()  # here, where what refuses it can be told
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)
     except BrokenPipeError:  # the reader of our output, such as `head`, has seen enough
@@ -122,16 +125,26 @@ def main() -> None:
 def _told(error: BaseException) -> GroundupError | None:
     """The error of one sentence; None for what only a traceback tells."""
     if isinstance(error, GroundupError):
-        cause = error.__context__  # a file that can't be mapped is no bad file
-        return MachineError(NO_MEMORY) if isinstance(cause, OSError) and is_of_memory(cause) else error
-    if is_of_memory(error):
-        return MachineError(NO_MEMORY)
+        cause = error.__context__  # a file that can't be mapped or opened is no bad file
+        return (_of_limits(cause) if isinstance(cause, OSError | RuntimeError) else None) or error
+    if limit := _of_limits(error):
+        return limit
     if isinstance(error, OSError):
         where = f"{error.filename}: " if error.filename else ""
         advice = "check that it is there and that you may use it (--debug shows where it happened)"
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             advice = "free some room, or write to another disk"
         return MachineError(f"{where}{error.strerror or error}; {advice}")
+    return None
+
+
+def _of_limits(error: BaseException) -> MachineError | None:
+    """What to say of memory or open files that the system refuses, whichever file it was."""
+    if is_of_memory(error):
+        return MachineError(NO_MEMORY)
+    of_files = isinstance(error, OSError) and error.errno in (errno.EMFILE, errno.ENFILE)
+    if of_files or "too many open files" in str(error).lower():  # for the tokenizers package it is only words
+        return MachineError(NO_FILES)
     return None
 
 
@@ -148,9 +161,18 @@ def _tell(error: GroundupError) -> None:
 
 def _require_folder() -> None:
     try:
-        os.getcwd()
+        _require_text("the folder that you are in, ", os.getcwd())
     except FileNotFoundError:
         raise GroundupError("the folder that you are in has been deleted: change to another, e.g. with  cd ~") from None
+
+
+def _require_text(what: str, name: str) -> None:
+    """Raise `GroundupError` for a name that can't be written into a run's files, or shown."""
+    if not name.isprintable() and any("\ud800" <= character <= "\udfff" for character in name):
+        raise GroundupError(
+            f"{what}{name!r}{', ' if what else ' '}is not text in this terminal's encoding ({sys.getfilesystemencoding()}): "
+            "rename it, or set the environment variable PYTHONUTF8=1"
+        )
 
 
 def _show_warning(

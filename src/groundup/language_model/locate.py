@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 from pathlib import Path
 
-from groundup.errors import ModelError
+from groundup.errors import CheckpointError, ModelError
 from groundup.language_model.convert import directory_of_catalogue, directory_of_gguf, directory_of_hub
 from groundup.model.adapter_config import is_adapter
 from groundup.run.checkpoints import STATE_FILE, list_checkpoints, verify_checkpoint
@@ -60,7 +60,13 @@ def _is_model(directory: Path) -> bool:
 def verify_as_written(directory: Path) -> None:
     """Raise `RunError` if a run's model or checkpoint is not what was written; a directory of no run has nothing to compare with."""
     if (directory / STATE_FILE).is_file():
-        verify_checkpoint(directory)
+        try:
+            verify_checkpoint(directory)
+        except CheckpointError as error:
+            raise CheckpointError(
+                f"{error}: restore it from a copy, name another checkpoint of the run, or go on with --resume, which takes the newest "
+                "whole one"
+            ) from error
     elif directory.name == MODEL_FOLDER and RunDirectory(directory.parent).started:
         RunDirectory(directory.parent).verify_model()
 

@@ -9,11 +9,8 @@ Like a model's directory it is only data: nothing is unpickled, and nothing that
 from __future__ import annotations
 
 import hashlib
-import json
 import re
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -27,6 +24,7 @@ from groundup.model.lora import add_parts, lora_layers, name_in_block
 from groundup.model.lora_settings import LoraSettings, stands_for
 from groundup.model.transformer import Transformer
 from groundup.model.weights import StoredTensors
+from groundup.model.write_tensors import write_tensors
 
 ADAPTER_FILE = "adapter_model.safetensors"
 BASE_HASH = "base_sha256"  # in the file's metadata, which others don't look at
@@ -47,7 +45,7 @@ def save_adapter(model: Transformer, directory: Path, base_name: str, base_sha25
     """Write the network's adapters as PEFT does: `PeftModel.from_pretrained` of the stock base opens the directory.
 
     `settings` are those that the adapters were made with. `base_name` is where the base is found again: a directory, a catalogue
-    name, an id of the hub. What the disk refuses is an `OSError` or safetensors' own error.
+    name, an id of the hub. What the disk refuses is an `OSError`.
     """
     tensors: dict[str, Tensor] = {}
     ranks, alphas = {}, {}
@@ -65,7 +63,7 @@ def save_adapter(model: Transformer, directory: Path, base_name: str, base_sha25
     if not directory.is_dir():  # where a run's folder was moved away meanwhile, none is to begin in its place
         directory.mkdir(parents=True)
     write_json(directory / ADAPTER_CONFIG_FILE, written)
-    _write_tensors(directory / ADAPTER_FILE, tensors, {"format": "pt", BASE_HASH: base_sha256})
+    write_tensors(directory / ADAPTER_FILE, tensors, {"format": "pt", BASE_HASH: base_sha256})
 
 
 def load_adapter(model: Transformer, directory: Path, base_sha256: str | None = None) -> LoraSettings:
@@ -100,22 +98,6 @@ def load_adapter(model: Transformer, directory: Path, base_sha256: str | None = 
 def base_name_of(directory: Path) -> str:
     """What an adapter calls its base; empty if it doesn't say. Raises `ModelError` as `load_adapter` does for the config."""
     return _read_config(directory).base_name
-
-
-def _write_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> None:
-    """A safetensors file of fp32 tensors. The library writes metadata in an order that changes by chance, and the same adapter
-    should be the same bytes."""
-    header: dict[str, Any] = {"__metadata__": metadata}
-    end = 0
-    for name, tensor in tensors.items():
-        start, end = end, end + tensor.nbytes
-        header[name] = {"dtype": "F32", "shape": list(tensor.shape), "data_offsets": [start, end]}
-    text = json.dumps(header).encode()
-    text += b" " * (-len(text) % 8)
-    with path.open("wb") as file:
-        file.write(len(text).to_bytes(8, "little") + text)
-        for tensor in tensors.values():
-            file.write(tensor.numpy().data)
 
 
 def _read_config(directory: Path) -> AdapterConfig:

@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import save_file
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
@@ -36,6 +35,7 @@ from groundup.model.family_keys import LARGEST
 from groundup.model.settings import TransformerConfig
 from groundup.model.transformer import Transformer
 from groundup.model.weights import StoredTensors
+from groundup.model.write_tensors import write_tensors
 
 CLASSIC = "groundup-classic"  # the model_type of a directory that only we can open
 CLASSIC_NOTE = (
@@ -61,7 +61,7 @@ def save_model(
     `end_id` is the token that ends a text, `pad_id` the one that fills up a batch, `begin_id` the one that begins a text (none
     means: `end_id`), `end_ids` those at which writing stops, `end_id` among them or not; `weights` are written in
     place of the model's own. They are written in `dtype`. Raises `ModelError` where the stock class can't express the network, or the
-    dtype a weight, before anything is written; what the disk refuses is an `OSError` or safetensors' own error.
+    dtype a weight, before anything is written; what the disk refuses is an `OSError`.
     """
     config = model.config
     ids = _special_ids(end_id, pad_id, begin_id, end_ids)
@@ -74,9 +74,9 @@ def save_model(
         written = {**to_hf_config(config, end_id, pad_id), **ids}
         tensors = to_hf_tensors(config, state)
         written |= dict.fromkeys(("dtype", "torch_dtype"), str(dtype).removeprefix("torch."))
-    contiguous = {name: _in_dtype(name, tensor, dtype).contiguous() for name, tensor in tensors.items()}
+    in_dtype = {name: _in_dtype(name, tensor, dtype) for name, tensor in tensors.items()}
     _write_configs(directory, written, ids)
-    save_file(contiguous, directory / WEIGHTS_FILE, metadata={"format": "pt"})
+    write_tensors(directory / WEIGHTS_FILE, in_dtype, {"format": "pt"})
 
 
 def save_model_part(
@@ -85,8 +85,7 @@ def save_model_part(
     """Write some of a network's weights, by our names, as file `part` (from 0) of `parts`; `save_part_index` writes the rest."""
     some = {name: tensor.detach().to("cpu", torch.float32) for name, tensor in weights.items()}
     tensors = some if config.preset == "classic" else some_hf_tensors(config, some)
-    contiguous = {name: tensor.contiguous() for name, tensor in tensors.items()}
-    save_file(contiguous, directory / f"model-{part + 1:05d}-of-{parts:05d}.safetensors", metadata={"format": "pt"})
+    write_tensors(directory / f"model-{part + 1:05d}-of-{parts:05d}.safetensors", tensors, {"format": "pt"})
 
 
 def save_part_index(

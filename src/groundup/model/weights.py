@@ -61,7 +61,7 @@ def _open(path: Path) -> safe_open:
         return safe_open(path, framework="pt")
     except SafetensorError as error:
         raise ModelError(f"{path} is damaged or cut short ({error}); get the file again") from None
-    except OSError:
+    except (OSError, RuntimeError):  # its own, and PyTorch's
         try:
             path.open("rb").close()  # safetensors says "no such file" whatever the reason
             why, advice = "the system could not map it into memory", "end what else is running"

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
-from safetensors import SafetensorError
 
 import groundup
 from groundup.errors import ExportError, SettingError
@@ -99,13 +98,14 @@ def export(
                 shutil.copyfile(card, temporary / CARD_FILE)
         certificate = _certify(model, to, form, temporary, name, say, reference)
         written = json.dumps(certificate, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
-        (temporary / PARITY_FILE).write_text(written, encoding="utf-8")
-        for file in temporary.iterdir():
-            fsync_file(file)
-        if output.exists():
-            output.rmdir()
-        temporary.replace(output)
-        fsync_directory(output.absolute().parent)
+        with _explaining(output):
+            (temporary / PARITY_FILE).write_text(written, encoding="utf-8")
+            for file in temporary.iterdir():
+                fsync_file(file)
+            if output.exists():
+                output.rmdir()
+            temporary.replace(output)
+            fsync_directory(output.absolute().parent)
     return certificate
 
 
@@ -138,7 +138,7 @@ def _explaining(output: Path) -> Iterator[None]:
     """What the disk refuses, in a sentence; libraries say it in ways of their own."""
     try:
         yield
-    except (OSError, SafetensorError) as error:
+    except OSError as error:
         reason = getattr(error, "strerror", None) or error
         raise ExportError(
             f"{output} can't be written ({reason}): free some room, or name a folder on another disk where you may write"

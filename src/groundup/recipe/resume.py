@@ -10,7 +10,7 @@ import torch
 
 from groundup.config import write_toml
 from groundup.device import precision_on
-from groundup.errors import CheckpointError
+from groundup.errors import CheckpointError, MachineError
 from groundup.recipe.data import Prepared
 from groundup.recipe.identity import describe_run, fingerprint, require_same_base, require_same_data
 from groundup.recipe.save import ModelFiles
@@ -101,6 +101,11 @@ def newest_whole_checkpoint(directory: RunDirectory, made_with: Mapping[str, str
         except CheckpointError as error:
             damaged.append((checkpoint, error))
             continue
+        except OSError as error:  # it may be whole: whoever knows the disk decides
+            raise MachineError(
+                f"{error.filename} cannot be read ({error.strerror}): mend that and give the same command again, or rename {checkpoint}, "
+                "and training goes on from the checkpoint before it"
+            ) from error
         for newer, reason in damaged:
             aside = set_aside(newer)
             directory.forget_checkpoint(newer)

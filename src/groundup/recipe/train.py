@@ -30,6 +30,7 @@ from groundup.recipe.save import ModelFiles
 from groundup.recipe.settings import Recipe, begun_texts, check_start, default_run, load_recipe, sources_folder
 from groundup.recipe.starting_model import starting_model
 from groundup.report.page import report_is_stale, write_report
+from groundup.run.checkpoints import sweep
 from groundup.run.directory import METRICS_FILE, FollowedRun, RunDirectory
 from groundup.run.files import explain_os_errors
 from groundup.run.records import read_records
@@ -102,6 +103,7 @@ def _is_finished(settings: Recipe, directory: RunDirectory, resume: bool) -> boo
         return False
     require_same_recipe(directory, settings)
     if directory.finished:
+        sweep(directory.path)
         directory.verify_model()
         if report_is_stale(directory.path):  # it ended, or the disk was full, before the last page was written
             write_report(directory.path)

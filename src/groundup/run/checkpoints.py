@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import re
 import shutil
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from groundup.errors import CheckpointError, MachineError, RunError
+from groundup.errors import CheckpointError, RunError
 from groundup.files import sha256_file
 from groundup.run.files import (
     checksum,
@@ -89,23 +88,20 @@ def write_checkpoint(
     `num_bytes` is about what it will take. Raises `MachineError` when the disk is full; nothing half-written stays, and
     earlier checkpoints are not touched.
     """
-    from safetensors.torch import save_file
+    from groundup.model.write_tensors import write_tensors
 
     final = checkpoint_path(run, step)
     temporary = temporary_checkpoint(run, step)
     shutil.rmtree(temporary, ignore_errors=True)
     try:
-        with explain_failed_save(final):
+        with explain_os_errors(final):
             require_space(run, num_bytes)
             final.parent.mkdir(exist_ok=True)  # not the run's folder: where that is gone, none is to begin in its place
             temporary.mkdir()
             write_model(temporary)
             if optimizer:
-                save_file(
-                    {name: tensor.detach().cpu().contiguous() for name, tensor in optimizer.items()},
-                    temporary / OPTIMIZER_FILE,
-                )
-        files = {file.name: sha256_file(file) for file in sorted(temporary.iterdir())}
+                write_tensors(temporary / OPTIMIZER_FILE, optimizer)
+            files = {file.name: sha256_file(file) for file in sorted(temporary.iterdir())}
         complete = {"format_version": FORMAT_VERSION, **state, "step": step, "files": files}
         write_json(temporary / STATE_FILE, {**complete, "checksum": checksum(complete)})
         with explain_os_errors(final):
@@ -113,20 +109,6 @@ def write_checkpoint(
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
     return final
-
-
-@contextmanager
-def explain_failed_save(checkpoint: Path) -> Iterator[None]:
-    """Turn what the disk refuses, as Python or safetensors says it, into a `MachineError` that names the checkpoint."""
-    from safetensors import SafetensorError
-
-    try:
-        with explain_os_errors(checkpoint):
-            yield
-    except SafetensorError as error:
-        raise MachineError(
-            f"{checkpoint} cannot be written ({error}): free some room, then go on with --resume; what was saved before is whole"
-        ) from error
 
 
 def read_state(checkpoint: Path) -> dict[str, Any]:
@@ -176,7 +158,8 @@ def set_aside(checkpoint: Path) -> Path:
     aside = checkpoint.with_name(f"damaged-{checkpoint.name}")
     shutil.rmtree(aside, ignore_errors=True)
     with explain_os_errors(aside):
-        return checkpoint.rename(aside)
+        shutil.move(checkpoint, aside)  # of a container's image, which can't rename it, a copy
+    return aside
 
 
 def prune_checkpoints(run: Path, keep: int, best_step: int | None) -> None:

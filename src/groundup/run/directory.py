@@ -83,12 +83,21 @@ class RunDirectory:
         with file:
             try:
                 _take(file.fileno())
-            except OSError as error:
+            except BlockingIOError as error:
                 file.seek(0)
                 owner = file.read().decode(errors="replace").strip() or "another process"
                 raise RunError(
                     f"{self.path} is in use by {owner}: wait for it, stop it, or name another folder with --run DIR"
                 ) from error
+            except OSError as error:
+                raise MachineError(
+                    f"{path} cannot be locked ({error.strerror}), so two processes might write one run: name a folder on a disk with "
+                    "locks, with --run DIR"
+                ) from error
+            if not _is_still_at(file.fileno(), path):
+                raise RunError(
+                    f"{path} was taken away by a process that failed at this moment: give the same command again"
+                )
             with explain_os_errors(path):
                 file.truncate(0)
                 file.write(f"process {os.getpid()} on {socket.gethostname()} since {now()}\n".encode())
@@ -140,7 +149,8 @@ class RunDirectory:
         with explain_os_errors(self.path):
             descriptor = os.open(self.path, os.O_RDONLY)
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            with explain_os_errors(self.path):
+                fcntl.flock(descriptor, fcntl.LOCK_EX)
             manifest = self.manifest()
             yield manifest
             self.write_manifest(manifest)
@@ -171,8 +181,9 @@ class RunDirectory:
     def sync_records(self) -> None:
         """Make the records durable, so that a checkpoint never stands without the lines that led to it."""
         for name in (METRICS_FILE, SAMPLES_FILE, EVENTS_FILE):
-            if (self.path / name).exists():
-                fsync_file(self.path / name)
+            if (path := self.path / name).exists():
+                with explain_os_errors(path):
+                    fsync_file(path)
 
     def result(self) -> dict[str, Any]:
         """How training ended, and the final figures."""
@@ -230,9 +241,9 @@ class RunDirectory:
         Gives the names of files whose lines up to there are not those that were written; a copy of each is kept beside it.
         """
         changed = []
-        with explain_os_errors(self.path):
-            for name in (METRICS_FILE, SAMPLES_FILE, EVENTS_FILE):
-                path, mark = self.path / name, marks.get(name)
+        for name in (METRICS_FILE, SAMPLES_FILE, EVENTS_FILE):
+            path, mark = self.path / name, marks.get(name)
+            with explain_os_errors(path):
                 if mark is not None and not begins_with(path, mark["bytes"], mark["sha256"]):
                     changed.append(name)
                     if path.exists():
@@ -283,6 +294,14 @@ def _take(descriptor: int) -> None:
         except BlockingIOError:
             time.sleep(0.02)
     return fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def _is_still_at(descriptor: int, path: Path) -> bool:
+    """Whether an open file still has its name: the lock of one that was deleted keeps nobody out."""
+    try:
+        return os.path.samestat(os.fstat(descriptor), path.stat())
+    except FileNotFoundError:
+        return False
 
 
 def now() -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import math
 import shutil
@@ -11,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from groundup.errors import MachineError, RunError
-from groundup.files import fsync_directory, fsync_file, replacing, sha256_text
+from groundup.files import NOT_THERE, fsync_directory, fsync_file, naming, replacing, sha256_text
 
 
 def write_atomic(path: Path, text: str) -> None:
@@ -35,10 +36,11 @@ def without_infinities(value: Any) -> Any:
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """A JSON object from a file. Raises `RunError` when the file is missing or damaged."""
+    """A JSON object from a file. Raises `RunError` when the file is missing or damaged, and `OSError` when the system can't read it now."""
     try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
+        with naming(path):
+            value = json.loads(path.read_text(encoding="utf-8"))
+    except (*NOT_THERE, ValueError, RecursionError) as error:
         raise RunError(
             f"{path} is missing or damaged ({_reason(error)}); restore it from a copy, or start a new run"
         ) from error
@@ -70,7 +72,12 @@ def remove_directory(directory: Path) -> None:
     """Delete a directory; one that is half deleted when the power goes has a name that nobody takes for whole."""
     doomed = directory.with_name(f".removed-{directory.name}")
     shutil.rmtree(doomed, ignore_errors=True)
-    directory.rename(doomed)
+    try:
+        directory.rename(doomed)
+    except OSError as error:
+        if error.errno != errno.EXDEV:
+            raise
+        doomed = directory  # of a container's image: an overlay can't rename it, only hide each file
     shutil.rmtree(doomed, ignore_errors=True)
 
 

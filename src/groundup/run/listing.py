@@ -9,14 +9,14 @@ from typing import Any
 
 from groundup.errors import RunError
 from groundup.run.directory import EVENTS_FILE, LOCK_FILE, METRICS_FILE, RECIPE_FILE, RunDirectory
-from groundup.run.records import read_records
+from groundup.run.records import Record, read_records
 
 
 def list_runs(folder: Path) -> list[dict[str, Any]]:
     """Each run in a folder, or the folder itself if it is one.
 
-    `run`, `state` (finished, running, stopped or damaged), `step`, `max_steps`, `best_loss`, `created`, and `plan`: the `promise` of what
-    it would take, and the `outcome`.
+    `run`, `state` (finished, running, stopped, damaged, or unreadable to us), `step`, `max_steps`, `best_loss`, `created`, and `plan`: the
+    `promise` of what it would take, and the `outcome`.
     """
     if not folder.exists():
         return []
@@ -36,8 +36,8 @@ def _is_run(path: Path) -> bool:
 
 
 def _describe(run: RunDirectory) -> dict[str, Any]:
-    records = read_records(run.path / METRICS_FILE)
-    saved = [record for record in read_records(run.path / EVENTS_FILE) if record.get("event") == "saved"]
+    state, (records, events) = _state(run)
+    saved = [record for record in events if record.get("event") == "saved"]
     losses = [
         record["loss"]
         for record in records
@@ -45,7 +45,7 @@ def _describe(run: RunDirectory) -> dict[str, Any]:
     ]
     described: dict[str, Any] = {
         "run": str(run.path),
-        "state": "finished" if run.finished else "running" if _locked(run) else "stopped",
+        "state": state,
         "step": max((record.get("step") or 0 for record in (*records, *saved)), default=0),
         "max_steps": None,
         "best_loss": min(losses, default=None),
@@ -60,9 +60,20 @@ def _describe(run: RunDirectory) -> dict[str, Any]:
         described["max_steps"] = manifest.get(
             "max_steps", training["max_steps"]
         )  # epochs, too, are told as steps there
-    except (RunError, OSError, ValueError, KeyError, TypeError):
+    except OSError:
+        described["state"] = "unreadable"
+    except (RunError, ValueError, KeyError, TypeError):
         described["state"] = "damaged"
     return described
+
+
+def _state(run: RunDirectory) -> tuple[str, list[list[Record]]]:
+    """How a run stands, its metrics and its events; none of a run that can't be read: the others are listed all the same."""
+    try:
+        records = [read_records(run.path / name) for name in (METRICS_FILE, EVENTS_FILE)]
+        return "finished" if run.finished else "running" if _locked(run) else "stopped", records
+    except OSError:
+        return "unreadable", [[], []]
 
 
 def _locked(run: RunDirectory) -> bool:

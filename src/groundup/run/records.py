@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from groundup.files import naming
 from groundup.run.files import explain_os_errors, without_infinities, write_atomic
 
 Record = dict[str, Any]
@@ -28,7 +29,9 @@ def read_records(path: Path) -> list[Record]:
     records = []
     if not path.is_file():
         return []
-    for line in path.read_text(encoding="utf-8", errors="replace").split("\n"):
+    with naming(path):
+        text = path.read_text(encoding="utf-8", errors="replace")
+    for line in text.split("\n"):
         try:
             record = json.loads(line)
         except (ValueError, RecursionError):
@@ -42,7 +45,7 @@ def begins_with(path: Path, num_bytes: int, sha256: str) -> bool:
     """Whether the first bytes of a file are those that once were the whole of it."""
     if not path.is_file():
         return False
-    with path.open("rb") as file:
+    with naming(path), path.open("rb") as file:
         return hashlib.sha256(file.read(num_bytes)).hexdigest() == sha256
 
 

@@ -57,6 +57,8 @@ def locked(directory: Path) -> Iterator[None]:
             fcntl.flock(file, fcntl.LOCK_EX)
             yield
     except OSError as error:
+        if error.filename and not Path(error.filename).is_relative_to(directory.parent.parent):
+            raise  # of a text that is read meanwhile
         raise unwritable(directory, error) from error
 
 

@@ -24,7 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from groundup.errors import DataError
-from groundup.files import replacing, sha256_file, sha256_text
+from groundup.files import NOT_THERE, replacing, sha256_file, sha256_text
 from groundup.text.document import Document
 
 INDEX = np.dtype(
@@ -89,7 +89,7 @@ def read_shard_facts(directory: Path, number: int) -> dict[str, Any] | None:
     try:
         facts: dict[str, Any] = json.loads(shard_file(directory, "shard", number, ".json").read_bytes())
         whole = all(sha256_file(directory / name) == digest for name, digest in facts["hashes"].items())
-    except (OSError, ValueError, KeyError, AttributeError):
+    except (*NOT_THERE, ValueError, KeyError, AttributeError):
         return None
     return facts if whole else None
 
@@ -116,7 +116,7 @@ class DocumentStore:
         try:
             facts = json.loads((directory / STORE_FILE).read_bytes())
             num_shards = int(facts["num_shards"])
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except (*NOT_THERE, ValueError, KeyError, TypeError) as error:
             raise DataError(f"{directory / STORE_FILE} is missing or damaged: {PREPARE_AGAIN}") from error
         indices: list[NDArray[Any]] = []
         for number in range(num_shards):

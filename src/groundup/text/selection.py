@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from groundup.files import naming
 from groundup.text.document_store import DocumentStore
 from groundup.text.duplicates.clusters import near_duplicates
 from groundup.text.duplicates.exact import exact_duplicates
@@ -68,7 +69,7 @@ def select(store: DocumentStore, settings: DuplicateSettings) -> Selection:
 @contextmanager
 def _one_file(store: DocumentStore) -> Iterator[Path]:
     """The shards' signatures one after the other in a file beside them, for as long as it is needed."""
-    with tempfile.NamedTemporaryFile(dir=store.directory, prefix=".signatures-") as file:
+    with naming(store.directory), tempfile.NamedTemporaryFile(dir=store.directory, prefix=".signatures-") as file:
         for signatures in store.signatures():
             file.write(np.ascontiguousarray(signatures).data)
         file.flush()

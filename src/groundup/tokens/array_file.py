@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from groundup.errors import DataError
-from groundup.files import replacing
+from groundup.files import NOT_THERE, naming, replacing
 
 FORMAT = b"GROUNDUP ARRAY "
 VERSION = b"1"
@@ -72,9 +72,9 @@ def open_array(path: Path, kind: str, verify: bool) -> ArrayFile:
     """
     try:
         size = path.stat().st_size
-        with path.open("rb") as file:
+        with naming(path), path.open("rb") as file:
             start = file.read(HEADER_BYTES)
-    except OSError as error:
+    except NOT_THERE as error:
         raise DataError(f"{path} cannot be read ({error.strerror or error}): {PREPARE_AGAIN}") from error
     if not start.startswith(FORMAT):
         raise DataError(f"{path} is not a token file (it begins with {start[:8]!r}): {PREPARE_AGAIN}")
@@ -100,7 +100,7 @@ def sha256_of_payloads(paths: Iterable[Path]) -> str:
     process's memory."""
     digest = hashlib.sha256()
     for path in paths:
-        with path.open("rb") as file:
+        with naming(path), path.open("rb") as file:
             file.seek(HEADER_BYTES)
             while block := file.read(BLOCK_BYTES):
                 digest.update(block)

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from groundup.errors import DataError, GroundupError, TokenizerError
-from groundup.files import replacing, sha256_text
+from groundup.files import NOT_THERE, replacing, sha256_text
 from groundup.text.cache import locked
 from groundup.text.canaries.canaries import draw_canaries, letters_of, plant
 from groundup.text.document import Document
@@ -175,7 +175,7 @@ def _open(directory: Path) -> PreparedData:
     try:
         facts = json.loads((directory / FACTS_FILE).read_text(encoding="utf-8"))
         hashes = facts.pop("hashes")
-    except (OSError, ValueError, KeyError, AttributeError) as error:
+    except (*NOT_THERE, ValueError, KeyError, AttributeError) as error:
         raise DataError(f"{directory / FACTS_FILE} is missing or damaged") from error
     prepared = PreparedData(
         directory,
@@ -187,7 +187,7 @@ def _open(directory: Path) -> PreparedData:
     )
     try:
         found = _hashes(prepared)
-    except (OSError, ValueError) as error:
+    except (*NOT_THERE, ValueError) as error:
         raise DataError(f"{directory / CONFIG_FILE} is missing or damaged") from error
     if found != hashes:
         raise DataError(f"{directory} holds files that do not belong together")

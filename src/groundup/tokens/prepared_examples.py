@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from groundup.errors import DataError
-from groundup.files import sha256_text
+from groundup.files import NOT_THERE, sha256_text
 from groundup.tokens.example_plan import ExamplePlan, examples_batch
 from groundup.tokens.example_store import ExampleStore
 from groundup.tokens.tokenizer import CONFIG_FILE, Tokenizer
@@ -76,7 +76,7 @@ def open_examples(directory: Path) -> PreparedExamples:
         facts = json.loads((directory / FACTS_FILE).read_text(encoding="utf-8"))
         hashes = facts.pop("hashes")
         config = (directory / CONFIG_FILE).read_text(encoding="utf-8")
-    except (OSError, ValueError, KeyError, AttributeError) as error:
+    except (*NOT_THERE, ValueError, KeyError, AttributeError) as error:
         raise DataError(f"{directory / FACTS_FILE} or {CONFIG_FILE} is missing or damaged") from error
     prepared = PreparedExamples(
         directory,

@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from groundup.errors import DataError
-from groundup.files import sha256_text
+from groundup.files import NOT_THERE, sha256_text
 from groundup.tokens.array_file import PREPARE_AGAIN, ArrayFile, open_array
 from groundup.tokens.sharded_ids import TokenIds, one_sequence
 
@@ -85,7 +85,7 @@ class TokenStore:
             sha256, hashes = str(index["sha256"]), [list(shard) for shard in index["shards"]]
             if not hashes:
                 raise ValueError
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except (*NOT_THERE, ValueError, KeyError, TypeError) as error:
             raise DataError(f"{path} is missing or damaged: {PREPARE_AGAIN}") from error
         shards = [open_shard(path, number, verify) for number in range(len(hashes))]
         for shard, expected in zip(shards, hashes, strict=True):

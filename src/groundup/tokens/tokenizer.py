@@ -16,7 +16,7 @@ import tokenizers
 from numpy.typing import NDArray
 
 from groundup.errors import TokenizerError
-from groundup.files import replacing
+from groundup.files import naming, replacing
 from groundup.tokens.byte_pair_engine import BytePairEngine, cut
 from groundup.tokens.chat_template import ChatTemplate
 from groundup.tokens.code_points import CodePointTable
@@ -287,7 +287,8 @@ class Tokenizer:
         directory, file = (path.parent, path) if path.is_file() else (path, path / TOKENIZER_FILE)
         if not file.is_file():
             raise _missing(directory)
-        tokenizer_json = file.read_bytes()
+        with naming(file):
+            tokenizer_json = file.read_bytes()
         config = _read_json(directory / CONFIG_FILE)
         if (directory / TEMPLATE_FILE).is_file():
             config["chat_template"] = _read_template(directory / TEMPLATE_FILE)

@@ -10,16 +10,16 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from safetensors import safe_open
-from safetensors.torch import save_file
 from torch import Tensor
 
+from groundup.model.write_tensors import write_tensors
 from groundup.run.checkpoints import (
     OPTIMIZER_PARTS,
     checkpoint_path,
-    explain_failed_save,
     optimizer_files,
     temporary_checkpoint,
 )
+from groundup.run.files import explain_os_errors
 from groundup.training.step import Machinery
 from groundup.training.task import Task
 
@@ -35,9 +35,9 @@ def write_parts(task: Task, machinery: Machinery, step: int, directory: Path | N
     weights = {} if task.save_part is None else _own_part(task, machinery, sharded.rows)
     if task.save_part is None:  # adapters, which are small
         sharded.gather()
-    with explain_failed_save(checkpoint_path(task.run.path, step)):
+    with explain_os_errors(checkpoint_path(task.run.path, step)):
         file = OPTIMIZER_PARTS.format(part=ranks.rank + 1, parts=ranks.size)
-        save_file(optimizer, directory / file)
+        write_tensors(directory / file, optimizer)
         if task.save_part is not None:
             task.save_part(directory, weights, ranks.rank, ranks.size)
         ranks.wait()

@@ -26,7 +26,7 @@ from tests.system.faults.ground import Ground, Summary, log_of, start, train_arg
 from tests.system.faults.operations import FAULTS
 
 NAMESPACE = "FAULTS_IN_A_NAMESPACE"
-MOUNTS = ("full", "read-only", "unmounted", "from-the-start")
+MOUNTS = ("full", "read-only", "unmounted", "from-the-start", "image")
 NAMES: tuple[str, ...] = (
     "kills",
     "pairs",
@@ -37,6 +37,7 @@ NAMES: tuple[str, ...] = (
     "moved",
     "unmounted",
     "from-the-start",
+    "image",
 )
 NAMES += ("clock", "faketime", "oom", "memory", "term", "twice", "flips")
 IN_SHORT = tuple(name for name in NAMES if name not in ("faketime", "pairs"))
@@ -162,6 +163,8 @@ def _one(name: str, ground: Ground, chosen: argparse.Namespace, can_mount: bool)
     fault = {"full": "disk full", "operations": "kill -9"}.get(name, name)
     if fault in FAULTS:
         return storage.at_each_operation(fault, ground, kinds, random_, share, show)
+    if name == "image":
+        return storage.go_on_in_an_image(ground, kinds, random_, times(10), show)
     if name == "clock":
         return machine.clock_jumps(ground, random_, times(10), kinds, show)
     if name == "oom":

@@ -23,6 +23,8 @@ from tests.system.faults.ground import (
 )
 from tests.system.faults.operations import FAULTS, FILLER, allow_again, at_operation, list_operations
 
+from groundup.run.checkpoints import list_checkpoints
+
 Show = Callable[[str], None]
 
 
@@ -165,3 +167,48 @@ def _refused(ground: Ground, run: Path, log: Path, summary: Summary) -> None:
     require_one_sentence(child.said(), str(run))
     summary.times += 1
     summary.count("one sentence")
+
+
+def go_on_in_an_image(
+    ground: Ground, kinds: dict[str, list[int]], random_: random.Random, times: int, show: Show
+) -> Summary:
+    """A killed run is part of a container's image, where files can be hidden and no folder can be renamed; in the container it goes on.
+
+    Every second time its newest checkpoint has a flipped byte, too, and is set aside.
+    """
+    summary = Summary("killed, and gone on with in a container, whose image the run is in")
+    last = max(numbers[-1] for numbers in kinds.values())
+    for number in range(times):
+        layers = {name: ground.folder / f"image-{name}" for name in ("lower", "upper", "work", "container")}
+        for folder in layers.values():
+            folder.mkdir()
+        run = layers["lower"] / "run"
+        when = random_.randrange(last // 2, last)
+        arguments = (str(run), when, "kill -9", str(run.parent))
+        child = start(train_arguments(ground, run), log_of(run), None, False, at_operation, *arguments)
+        try:
+            require(child.wait() == -9, child.said())
+            log_of(run).unlink()
+            saved = list_checkpoints(run)
+            if number % 2 and len(saved) > 1:
+                content = bytearray((saved[-1] / "optimizer.safetensors").read_bytes())
+                content[-1] ^= 1
+                (saved[-1] / "optimizer.safetensors").write_bytes(content)
+                summary.count("a damaged checkpoint set aside")
+            places = ",".join(f"{name}dir={layers[name]}" for name in ("lower", "upper", "work"))
+            command = ["mount", "-t", "overlay", "faults", "-o", places, str(layers["container"])]
+            if subprocess.run(command, capture_output=True, check=False).returncode:
+                summary.skipped = "no overlay may be mounted here"
+                break
+            summary.times += 1
+            finish_run(ground, layers["container"] / "run")
+            summary.count("gone on with")
+        except FaultError as error:
+            summary.failures.append(f"before operation {when}: {error}")
+        finally:
+            if os.path.ismount(layers["container"]):
+                subprocess.run(["umount", str(layers["container"])], check=True)
+            for folder in layers.values():
+                shutil.rmtree(folder)
+        show(f"{summary.times}/{times} containers, {len(summary.failures)} failures")
+    return summary
