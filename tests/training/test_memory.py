@@ -43,10 +43,14 @@ SIZES = {"vocab_size": 50, "d_model": 32, "num_heads": 4, "max_seq_len": LENGTH}
 
 
 def kept_bytes(
-    config: TransformerConfig, dtype: torch.dtype | None, lora: LoraSettings | None = None, plain: bool = False
+    config: TransformerConfig,
+    dtype: torch.dtype | None,
+    lora: LoraSettings | None = None,
+    plain: bool = False,
+    documents: bool = False,
 ) -> int:
     """What autograd keeps for the way back: each storage once, weights and their copies aside. `plain`: as where PyTorch has no fused
-    attention, and dropout draws from its own generator."""
+    attention, and dropout draws from its own generator. `documents`: three in each row, which see themselves alone."""
     model = Transformer(config)
     if lora is not None:
         add_lora(model, lora, seed=1)
@@ -70,7 +74,7 @@ def kept_bytes(
         torch.autocast("cpu", dtype) if dtype else nullcontext(),
         sdpa_kernel(SDPBackend.MATH) if plain else nullcontext(),
     ):
-        hidden = model(ids, project=False)
+        hidden = model(ids, segment_ids=torch.arange(LENGTH) // 32 + ids if documents else None, project=False)
     del hidden
     return sum(kept.values())
 
@@ -87,6 +91,17 @@ def test_a_blocks_activations_are_those_that_autograd_keeps(
     of_one_block = kept_bytes(replace(config, num_layers=2), dtype) - kept_bytes(config, dtype)
     estimated = block_activation_bytes(config, LENGTH, 2 if dtype else 4)
     assert estimated * ROWS * LENGTH == of_one_block
+
+
+@pytest.mark.parametrize("dtype", [None, torch.bfloat16])
+@pytest.mark.parametrize("preset", ["gpt2", "qwen3", "mistral"])
+def test_what_documents_see_of_one_another_is_kept_once_not_in_each_block(
+    preset: Preset, dtype: torch.dtype | None
+) -> None:
+    window = {"sliding_window": 24} if preset == "mistral" else {}
+    config = preset_config(preset, num_layers=1, dropout=0.0, **SIZES, **window)
+    two, one = (kept_bytes(replace(config, num_layers=layers), dtype, documents=True) for layers in (2, 1))
+    assert two - one == block_activation_bytes(config, LENGTH, 2 if dtype else 4) * ROWS * LENGTH
 
 
 @pytest.mark.parametrize("dropout", [0.0, 0.1])

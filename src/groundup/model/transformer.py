@@ -265,6 +265,11 @@ class Transformer(nn.Module):
         """Hidden states (…, D) to logits (…, V)."""
         return self.output_projection(hidden)  # type: ignore[no-any-return]
 
+    def _adds_its_mask(self, device: torch.device) -> bool:
+        """Whether a CPU's fused attention learns: of a mask of booleans it would make, and keep, one of numbers in each layer."""
+        own_kernel = self.dropout.on and self.dropout.generator is not None
+        return device.type == "cpu" and torch.is_grad_enabled() and not own_kernel
+
     def hidden_states(
         self,
         input_ids: Tensor,
@@ -289,6 +294,10 @@ class Transformer(nn.Module):
             mask = attention_matrix(positions, attention_mask, segment_ids)  # (B, 1, T, T) or None
             windowed = attention_matrix(positions, attention_mask, segment_ids, window) if window else mask
         x = self.token_embedding(input_ids)  # (B, T, D)
+        if cache is None and self._adds_its_mask(x.device):
+            dtype = torch.float32 if torch.is_autocast_enabled("cpu") else x.dtype  # as in fused_attention
+            mask = additive(mask, dtype)
+            windowed = additive(windowed, dtype) if window else mask
         rotation = None
         if self.position_embedding is not None:
             x = x + self.position_embedding(positions)
@@ -305,6 +314,11 @@ class Transformer(nn.Module):
         if cache is not None:
             cache.lengths = [length + T for length in cache.lengths]
         return self.final_norm(x)  # type: ignore[no-any-return]  # (B, T, D)
+
+
+def additive(mask: Tensor | None, dtype: torch.dtype) -> Tensor | None:
+    """A mask, if there is one, as what is added to the scores: 0 where it is True, minus infinity elsewhere; the same shape."""
+    return None if mask is None else torch.zeros_like(mask, dtype=dtype).masked_fill_(~mask, -math.inf)
 
 
 def residual_stream(x: Tensor) -> Tensor:
