@@ -36,9 +36,7 @@ class _Unhindered(io.FileIO):
     def write(self, data: Any) -> int:
         try:
             written = super().write(data)
-        except (
-            OSError
-        ):  # the log's disk is full, the terminal is gone, the reader has left: nothing to lose a training for
+        except OSError:  # the log's disk is full, the terminal is gone: nothing to lose a training for
             written = None
         return len(data) if written is None else written
 
