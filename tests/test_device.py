@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import platform
 import subprocess
@@ -127,13 +128,16 @@ def test_the_peak_is_measured_even_where_one_product_takes_longer_than_the_time_
 
 
 def test_the_peak_is_that_of_a_product_timed_by_hand() -> None:
+    """Both are the best of several, and come to the same, sooner or later, on a machine that others use too."""
     a, b = torch.randn(512, 512), torch.randn(512, 512)
-    times = []
-    for _ in range(20):
-        start = time.perf_counter()
-        a @ b
-        times.append(time.perf_counter() - start)
-    assert matmul_flops_per_second(CPU) == pytest.approx(2 * 512**3 / min(times), rel=0.8)
+    by_hand, measured, end = 0.0, 0.0, time.monotonic() + 60
+    while not 0.6 < measured / (by_hand or math.inf) < 1.6 and time.monotonic() < end:
+        for _ in range(20):
+            start = time.perf_counter()
+            a @ b
+            by_hand = max(by_hand, 2 * 512**3 / (time.perf_counter() - start))
+        measured = max(measured, matmul_flops_per_second(CPU))
+    assert measured == pytest.approx(by_hand, rel=0.6)
 
 
 def test_the_machine_is_described() -> None:

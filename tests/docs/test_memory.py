@@ -52,10 +52,11 @@ def test_what_is_said_of_the_ways_is_so() -> None:
     def said(row: dict[str, Any]) -> tuple[float, float]:
         return round(row["of_plain"], 2), round(row["times_as_long"], 2)
 
-    assert [said(middle[name]) for name in ("2 parts", "4 parts")] == [(0.83, 1.04), (0.61, 1.29)]
-    assert said(middle["activations computed twice"]) == (0.81, 1.23)
-    assert said(large["activations computed twice"]) == (1.0, 1.13)
-    assert (large["2 parts"]["of_plain"], large["4 parts"]["of_plain"]) == pytest.approx((1.13, 0.88), abs=0.005)
-    assert said(large["all logits at once"]) == (1.06, 1.08)
+    assert [said(middle[name]) for name in ("2 parts", "4 parts")] == [(0.81, 1.15), (0.6, 1.13)]
+    assert said(middle["activations computed twice"]) == (0.79, 1.3)
+    assert said(large["activations computed twice"]) == (0.95, 1.16)
+    assert (large["2 parts"]["of_plain"], large["4 parts"]["of_plain"]) == pytest.approx((1.11, 0.89), abs=0.005)
+    assert said(large["all logits at once"]) == (1.04, 1.05)
     assert all(rows["LoRA of rank 16"]["of_plain"] < 0.45 for rows in (middle, large))
-    assert all(rows["Muon"]["of_plain"] > 1.19 for rows in (middle, large))
+    assert round(large["bf16"]["of_plain"], 2) == 1.15
+    assert all(1.05 < rows["Muon"]["of_plain"] < 1.25 for rows in (middle, large))
