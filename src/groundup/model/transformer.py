@@ -294,7 +294,7 @@ class Transformer(nn.Module):
             mask = attention_matrix(positions, attention_mask, segment_ids)  # (B, 1, T, T) or None
             windowed = attention_matrix(positions, attention_mask, segment_ids, window) if window else mask
         x = self.token_embedding(input_ids)  # (B, T, D)
-        if cache is None and self._adds_its_mask(x.device):
+        if windowed is not None and cache is None and self._adds_its_mask(x.device):
             dtype = torch.float32 if torch.is_autocast_enabled("cpu") else x.dtype  # as in fused_attention
             mask = additive(mask, dtype)
             windowed = additive(windowed, dtype) if window else mask
