@@ -108,9 +108,8 @@ def test_shapes_that_take_turns_are_taken_as_ever_and_memory_does_not_pile_up(cu
     with machinery.shards:
         for step in range(8 * (ORDINARY + 2)):
             assert take_step(task, machinery, step, 1.0).loss.isfinite()
-            held.append(
-                torch.cuda.memory_reserved()
-            )  # what was recorded holds its places, though nothing is allocated there
+            # Reserved: what was recorded holds its places, though nothing is allocated there.
+            held.append(torch.cuda.memory_reserved())
     assert machinery.recorder is not None
     assert machinery.recorder.recording is not None
     assert max(held[-4 * (ORDINARY + 2) :]) <= 1.2 * max(held[: 4 * (ORDINARY + 2)])

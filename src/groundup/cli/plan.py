@@ -24,28 +24,35 @@ QUIET = 0.75
 """Of the time of as many cores as there are threads, what steps get on a machine that does nothing else, at the least."""
 
 
+RecipeName = Annotated[str, typer.Argument(help="A shipped recipe's name, a TOML file, or a run's folder.")]
+Overrides = Annotated[
+    list[str] | None, typer.Argument(help="Settings to change, as section.key=value.", show_default=False)
+]
+On = Annotated[
+    str | None,
+    typer.Option(
+        help="Plan for this accelerator (h100, a100-80gb, rtx-4090, …), not for this machine.", show_default=False
+    ),
+]
+Minutes = Annotated[
+    float | None, typer.Option(help="Find the largest network that is trained well in so long.", show_default=False)
+]
+MostMemory = Annotated[
+    str | None,
+    typer.Option(
+        help="Find the largest network that is trained in so much, e.g. 8GB; with --minutes, in both.",
+        show_default=False,
+    ),
+]
+
+
 def plan(
-    recipe: Annotated[str, typer.Argument(help="A shipped recipe's name, a TOML file, or a run's folder.")],
-    overrides: Annotated[
-        list[str] | None, typer.Argument(help="Settings to change, as section.key=value.", show_default=False)
-    ] = None,
-    on: Annotated[
-        str | None,
-        typer.Option(
-            help="Plan for this accelerator (h100, a100-80gb, rtx-4090, …), not for this machine.", show_default=False
-        ),
-    ] = None,
+    recipe: RecipeName,
+    overrides: Overrides = None,
+    on: On = None,
     count: Annotated[int, typer.Option(help="So many of them.")] = 1,
-    minutes: Annotated[
-        float | None, typer.Option(help="Find the largest network that is trained well in so long.", show_default=False)
-    ] = None,
-    memory: Annotated[
-        str | None,
-        typer.Option(
-            help="Find the largest network that is trained in so much, e.g. 8GB; with --minutes, in both.",
-            show_default=False,
-        ),
-    ] = None,
+    minutes: Minutes = None,
+    memory: MostMemory = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Say what a recipe will take before its first step: parameters, arithmetic, memory, time, energy.
