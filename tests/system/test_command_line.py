@@ -146,6 +146,8 @@ def test_evaluate_refuses_in_one_sentence(run: Path, tmp_path: Path) -> None:
 
     shutil.copytree(run / "model", tmp_path / "alone")
     assert "is not part of a run" in one_sentence(groundup("evaluate", str(tmp_path / "alone")))
+    missing = groundup("evaluate", str(run), "--data", "./no-texts", cwd=tmp_path)
+    assert one_sentence(missing).startswith("groundup: --data = './no-texts': there is no such file or folder")
 
 
 def test_runs_lists_what_there_is(run: Path) -> None:

@@ -207,10 +207,12 @@ def _require_found(models: Iterable[str], data: list[str] | None) -> None:
     for model in models:
         find_model(model)
     if data is not None:
+        from groundup.text.bad_input import without_settings
         from groundup.text.settings import DataSettings
         from groundup.text.sources import check_sources
 
-        check_sources(DataSettings(source=tuple(data)))
+        with without_settings("--data"):
+            check_sources(DataSettings(source=tuple(data)))
 
 
 def _say(text: str) -> None:
