@@ -237,3 +237,52 @@ RECIPES: dict[str, tuple[str, tuple[str, ...]]] = {
         ),
     ),
 }
+
+FURTHER: dict[str, tuple[str, tuple[str, ...]]] = {
+    "Python, byte pairs, a third of it short rows": (
+        "python-code",
+        (
+            "training.max_steps=40",
+            "training.eval_steps=20",
+            "evaluation.max_tokens=16000",
+            "data.validation_fraction=0.01",
+            "training.sample_tokens=20",
+            "generation.max_new_tokens=40",
+        ),
+    ),
+    "five languages, documents packed": (
+        "multilingual",
+        (
+            "training.max_steps=300",
+            "training.eval_steps=150",
+            "data.validation_fraction=0.01",
+            "training.sample_tokens=20",
+            "generation.max_new_tokens=40",
+        ),
+    ),
+    "adapters, blocks computed twice": (
+        "domain",
+        (
+            "training.activation_checkpointing=true",
+            "training.max_steps=4",
+            "training.eval_steps=4",
+            "evaluation.max_tokens=2000",
+            "data.validation_fraction=0.002",
+            "training.sample_tokens=20",
+            "generation.max_new_tokens=40",
+        ),
+    ),
+    "much validation and saving": (
+        "shakespeare",
+        ("training.max_steps=200", "training.eval_steps=20", "training.save_steps=20", "evaluation.max_tokens=64000"),
+    ),
+    "one thread": (
+        "shakespeare",
+        ("training.num_threads=1", "training.max_steps=300", "model.d_model=192", "model.num_heads=3"),
+    ),
+    "a sliding window": (
+        "shakespeare",
+        ("model.sliding_window=64", "model.max_seq_len=512", "training.max_steps=200"),
+    ),
+}
+"""Other kinds, chosen when the measurement had been written; nothing was adjusted to them."""

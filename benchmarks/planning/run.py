@@ -20,21 +20,24 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.planning.fitted_on import FITTED_ON
-from benchmarks.planning.recipes import RECIPES
+from benchmarks.planning.recipes import FURTHER, RECIPES
 from benchmarks.result import output_file, wait_until_quiet, write
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="Plans beside the trainings that they are of.")
     parser.add_argument("--only", nargs="*", help="these recipes alone, by the beginning of their names")
-    parser.add_argument("--fitted-on", action="store_true", help="the shapes that constants were chosen by, instead")
+    which = parser.add_mutually_exclusive_group()
+    which.add_argument("--fitted-on", action="store_true", help="the shapes that constants were chosen by, instead")
+    which.add_argument("--further", action="store_true", help="six more recipes, of other kinds, instead")
     parser.add_argument("--prepare", action="store_true", help="only prepare what the recipes read")
     parser.add_argument("--minutes", type=float, default=60.0, help="begin no further recipe after so many")
     parser.add_argument("--output", type=output_file)
     arguments = parser.parse_args()
+    every = FITTED_ON if arguments.fitted_on else FURTHER if arguments.further else RECIPES
     chosen = {
         name: recipe
-        for name, recipe in (FITTED_ON if arguments.fitted_on else RECIPES).items()
+        for name, recipe in every.items()
         if not arguments.only or any(name.startswith(each) for each in arguments.only)
     }
     if arguments.prepare:

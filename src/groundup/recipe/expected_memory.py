@@ -10,7 +10,7 @@ from groundup.model.counts import parameter_counts
 from groundup.model.lora import adapter_parameters
 from groundup.model.settings import TransformerConfig
 from groundup.recipe.settings import Recipe
-from groundup.recipe.sizes import Sizes
+from groundup.recipe.sizes import Sizes, evaluated_tokens
 from groundup.training.activation_memory import FULL
 from groundup.training.memory import Load, Memory
 from groundup.training.memory_parts import Rank
@@ -45,7 +45,7 @@ def load_of(settings: Recipe, sizes: Sizes, config: TransformerConfig) -> Load:
         row_length=sizes.longest_row,
         learned_share=sizes.learned_share,
         evaluation_rows=settings.evaluation.batch_size,
-        evaluation_tokens=min(settings.evaluation.max_tokens or sizes.held_out, sizes.held_out),
+        evaluation_tokens=evaluated_tokens(settings, sizes.held_out),
         held_out=sizes.held_out,
         sample_tokens=training.sample_tokens,
         rows_are_text_alone=settings.data.rows_are_text_alone,

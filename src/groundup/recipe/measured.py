@@ -34,6 +34,8 @@ class Measured:
     """The mean of all steps."""
     first_step: float
     """More than that, once: what is made at the first step."""
+    reference: Reading | None
+    """Of pairs, which the network reads before its training, in the format of its steps."""
     evaluation: Reading
     """Of what is held out, as much as is read between steps."""
     report: float

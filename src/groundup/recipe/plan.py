@@ -25,7 +25,7 @@ from groundup.recipe.measured import Measured
 from groundup.recipe.memory_budget import within_its_budget
 from groundup.recipe.rehearse import rehearse
 from groundup.recipe.settings import Recipe
-from groundup.recipe.sizes import Sizes, assumed_sizes, known_sizes
+from groundup.recipe.sizes import Sizes, assumed_sizes, evaluated_tokens, known_sizes
 from groundup.recipe.starting_model import starting_model, with_vocabulary
 from groundup.report.compute import WATTS_A_CORE
 from groundup.report.pages import figure
@@ -41,7 +41,7 @@ from groundup.training.schedules import with_steps
 from groundup.training.settings import TrainingSettings, parts_of_batch, unevenness
 
 Say = Callable[[str], None]
-SECONDS = 15.0
+SECONDS = 17.0
 """That are measured, about; what can't be stopped within them may go on for some more."""
 NOT_COUNTED = "nothing of what private training keeps of each row, in the memory that is worked out"
 
@@ -227,15 +227,20 @@ def _not_measured(strategy: Strategy) -> list[str]:
 def time_and_memory(settings: Recipe, max_steps: int, sizes: Sizes, measured: Measured) -> dict[str, Any]:
     """All of a training, put together of what its parts take."""
     training, held_out = settings.training, sizes.held_out
-    read_before = 0  # of pairs the model that training begins with reads all answers first
+    read_before = (
+        0.0  # of pairs the model that training begins with reads all answers first, in the format of its steps
+    )
     if training.objective == "preference":
-        read_before = round(2 * sizes.rows * sizes.row_length) + held_out
+        assert measured.reference is not None
+        read_before = measured.reference.seconds(round(2 * sizes.rows * sizes.row_length)) + measured.end.seconds(
+            held_out
+        )
     at_steps = {*range(training.eval_steps, max_steps + 1, training.eval_steps), max_steps}
     saved = {*range(training.save_steps, max_steps + 1, training.save_steps)} | at_steps  # each is taken to be the best
-    of_evaluation = measured.evaluation.seconds(min(held_out, settings.evaluation.max_tokens or held_out))
+    of_evaluation = measured.evaluation.seconds(evaluated_tokens(settings, held_out))
     sample = training.sample_tokens * measured.sample_token
     parts = {
-        "opening": measured.opening + measured.end.seconds(read_before),
+        "opening": measured.opening + read_before,
         "steps": max_steps * measured.step + measured.first_step,
         "evaluations": (len(at_steps) + 1) * (of_evaluation + sample) + len(at_steps) * measured.report,
         "checkpoints": len(saved) * measured.checkpoint,

@@ -17,7 +17,7 @@ from groundup.device import peak_bytes
 from groundup.recipe.data import Prepared
 from groundup.recipe.expected_memory import described, load_of, rank_here
 from groundup.recipe.settings import Recipe
-from groundup.recipe.sizes import known_sizes
+from groundup.recipe.sizes import evaluated_tokens, known_sizes
 from groundup.run.directory import METRICS_FILE, RunDirectory
 from groundup.run.records import read_records
 from groundup.training.memory import training_memory
@@ -68,8 +68,7 @@ class Promise:
         a_round = max(0.0, now - self.loop_begun - last["seconds"]) / len(read)
         remaining = settings.max_steps - last["step"]
         ahead = remaining * last["seconds"] / last["step"] + math.ceil(remaining / settings.eval_steps) * a_round
-        most = self.settings.evaluation.max_tokens or self.held_out
-        end = read[-1]["seconds"] * self.held_out / max(1, min(most, self.held_out))
+        end = read[-1]["seconds"] * self.held_out / max(1, evaluated_tokens(self.settings, self.held_out))
         return {"seconds": round(now - self.begun + ahead + end, 2), "after_steps": last["step"]}
 
     def keep(self, device: torch.device, finished: bool, joules: float | None) -> None:

@@ -8,15 +8,19 @@ from dataclasses import dataclass
 
 import torch
 
+from groundup.model.counts import forward_flops
 from groundup.recipe.compose import Composition
 from groundup.recipe.data import Prepared
+from groundup.recipe.measured import Reading
 from groundup.recipe.save import ModelFiles
 from groundup.recipe.settings import Recipe
+from groundup.recipe.sizes import evaluated_tokens
 from groundup.tokens.prepare import PreparedData
+from groundup.tokens.prepared_examples import PreparedExamples
 from groundup.training.task import Task
 
-SHARE_OF_PEAK = 0.4
-"""Of the peak of matrix products what a step is taken to reach before any was taken."""
+SHARE_OF_PEAK = 0.2
+"""Of the peak of matrix products what a network is taken to reach before anything was read; on a GPU also after it."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +60,27 @@ class Rehearsal:
     @property
     def batch_tokens(self) -> int:
         """Tokens that a thread reads at once."""
-        return max(self.window, min(2**14, self.settings.evaluation.batch_size * self.window))
+        rows = self.settings.evaluation.batch_size
+        if isinstance(self.data, PreparedExamples):
+            return round(rows * self.mean_row)
+        return max(self.window, min(2**14, rows * self.window))
+
+    @property
+    def mean_row(self) -> float:
+        """Tokens of a held-out row, of a pair those of both answers."""
+        assert isinstance(self.data, PreparedExamples)
+        return max(1.0, self.held_out / len(self.data.validation))
+
+    @property
+    def flops_a_token(self) -> float:
+        """Operations to read a token of a whole window."""
+        return forward_flops(self.task.model.config, self.window, self.window) / self.window
+
+    def speed(self, reading: Reading | None) -> float:
+        """Operations a second of one reader: those of a reading that was timed; on a GPU, where the first loads kernels, by the peak."""
+        if reading is None or self.device.type != "cpu":
+            return SHARE_OF_PEAK * self.task.peak_flops / self.readers
+        return self.flops_a_token / reading.first
 
     @property
     def held_out(self) -> int:
@@ -68,7 +92,7 @@ class Rehearsal:
     @property
     def evaluated(self) -> int:
         """How many of them are read between steps."""
-        return min(self.settings.evaluation.max_tokens or self.held_out, self.held_out)
+        return evaluated_tokens(self.settings, self.held_out)
 
 
 def timed(function: Callable[[], object]) -> float:

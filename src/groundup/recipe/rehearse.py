@@ -23,7 +23,8 @@ from groundup.recipe.measured import Measured, Reading
 from groundup.recipe.private import privacy_of
 from groundup.recipe.reference import Reference
 from groundup.recipe.rehearsal import Rehearsal, timed
-from groundup.recipe.rehearse_between import Saved, publish, read, read_back, sample_token, save, write_sample
+from groundup.recipe.rehearse_between import read, read_reference, sample_token, write_sample
+from groundup.recipe.rehearse_files import Saved, publish, read_back, save
 from groundup.recipe.rehearse_steps import Steps, take_steps
 from groundup.recipe.resume import open_run
 from groundup.recipe.save import ModelFiles
@@ -31,8 +32,12 @@ from groundup.recipe.settings import Recipe
 from groundup.run.directory import RunDirectory
 from groundup.tokens.prepared_examples import PreparedExamples
 from groundup.training.memory import Load, training_memory
+from groundup.training.memory_parts import Rank
 from groundup.training.schedules import with_steps
 from groundup.training.step import prepare_machinery
+
+LEAST_SHARE = 0.1
+"""Of the time: where less is left for reading at the end, what was read beside the steps has to do."""
 
 
 def rehearse(
@@ -41,8 +46,8 @@ def rehearse(
     files: ModelFiles,
     device: torch.device,
     load: Load,
-    seconds: float = 15.0,
-    opened: float = 0.0,
+    seconds: float,
+    opened: float,
 ) -> Measured:
     """Take some steps of a recipe's training, and what comes between and after them, in about so many seconds.
 
@@ -50,19 +55,19 @@ def rehearse(
     already to open data and model. Nothing is kept.
     """
     begun = time.perf_counter()
-    rank = rank_here(settings.training, files.model.config, sum(one.nbytes for one in files.model.parameters()))
     with tempfile.TemporaryDirectory(prefix="groundup-plan-") as folder:
         rehearsal = _prepare(settings, data, files, device, Path(folder) / "run", seconds, begun)
         during = _train(rehearsal)
-        end = _finish(rehearsal, during.saved)
+        end = _finish(rehearsal, during.saved, during.evaluation)
     peak = peak_bytes(device)
     cut = during.steps.cut or end.cut
     if cut and device.type != "cuda":
-        peak = max(peak, training_memory(load, rank).total)  # what the whole would take
+        peak = max(peak, training_memory(load, during.rank).total)  # what the whole would take
     return Measured(
         opening=opened + during.begun - begun,
         step=during.steps.seconds,
         first_step=during.steps.first,
+        reference=during.reference,
         evaluation=during.evaluation,
         report=end.report,
         sample_token=during.sample_token,
@@ -101,8 +106,7 @@ def _reference(data: Prepared, objective: str) -> Reference | None:
     """For pairs: numbers of the right shape, which cost a step the same as true ones."""
     if objective != "preference" or not isinstance(data, PreparedExamples):
         return None
-    sides = (data.train, data.validation)
-    train, validation = (np.zeros((len(side.lengths) // side.width, 2), np.float32) for side in sides)
+    train, validation = (np.zeros((len(side), 2), np.float32) for side in (data.train, data.validation))
     return Reference(train, validation, "")
 
 
@@ -110,9 +114,12 @@ def _reference(data: Prepared, objective: str) -> Reference | None:
 class _During:
     """What was found while the threads were there that take steps."""
 
+    rank: Rank
+    """This process as it was before its first step, with all that it held."""
     begun: float
     """When all was ready for the first evaluation."""
     steps: Steps
+    reference: Reading | None
     evaluation: Reading
     sample_token: float
     saved: Saved
@@ -122,20 +129,26 @@ class _During:
 
 def _train(rehearsal: Rehearsal) -> _During:
     """What training's loop does, once and in its order. Its machinery is gone at the end, as the loop's is."""
-    task, machinery = rehearsal.task, prepare_machinery(rehearsal.task)
+    reference = read_reference(rehearsal) if rehearsal.settings.training.objective == "preference" else None
+    task, opened = rehearsal.task, sum(one.nbytes for one in rehearsal.task.model.parameters())
+    rank = rank_here(task.settings, task.model.config, opened)
+    machinery = prepare_machinery(task)
     begun = time.perf_counter()
     with machinery.shards:
         with machinery.shards.at_rest():
-            read(rehearsal, rehearsal.evaluated, 0.05)
+            first = reference or read(rehearsal, rehearsal.evaluated, 0.05)[0]
             first_sample = write_sample(rehearsal, 2)
         give_back_freed_memory()
-        steps = take_steps(rehearsal, machinery)
+        # Text is read in fp32, and in memory that is new: where steps may be faster, what they are taken to reach counts.
+        speed = rehearsal.readers * max(rehearsal.speed(first), rehearsal.speed(None))
+        steps = take_steps(rehearsal, machinery, speed)
         with machinery.shards.at_rest():
-            evaluation, _ = read(rehearsal, rehearsal.evaluated, min(0.1, 0.2 * rehearsal.left / rehearsal.seconds))
+            share = min(0.1, 0.2 * rehearsal.left / rehearsal.seconds)
+            evaluation, _ = read(rehearsal, rehearsal.evaluated, share, first)
             sample = sample_token(rehearsal)
         give_back_freed_memory()
         saved = save(rehearsal, machinery)
-        return _During(begun, steps, evaluation, sample, saved, first_sample + timed(task.show))
+        return _During(rank, begun, steps, reference, evaluation, sample, saved, first_sample + timed(task.show))
 
 
 @dataclass(frozen=True)
@@ -150,13 +163,13 @@ class _End:
     """Whether less was read than makes every thread hold as much memory as it ever will."""
 
 
-def _finish(rehearsal: Rehearsal, saved: Saved) -> _End:
+def _finish(rehearsal: Rehearsal, saved: Saved, before: Reading) -> _End:
     """What comes once the steps are taken: the best checkpoint is read and measured on all that is held out, and published."""
     verified = read_back(rehearsal, saved)
-    every, share = rehearsal.held_out, min(0.15, 0.4 * rehearsal.left / rehearsal.seconds)
-    reading, num_tokens = read(rehearsal, every, share)
+    every, share = rehearsal.held_out, min(0.2, 0.5 * rehearsal.left / rehearsal.seconds)
+    reading, num_tokens = read(rehearsal, every, share, before) if share > LEAST_SHARE else (before, 0)
     write_sample(rehearsal, 2)
     published = publish(rehearsal, saved)
     report = timed(rehearsal.task.show)
-    cut = num_tokens < min(every, rehearsal.readers * rehearsal.batch_tokens)
+    cut = num_tokens < min(every, rehearsal.readers * rehearsal.batch_tokens) or saved.share < 1
     return _End(reading, verified + published, report, cut)

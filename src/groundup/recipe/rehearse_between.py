@@ -1,46 +1,79 @@
-"""What comes between a training's steps and after them: held-out text is read, a text is written, a checkpoint saved, verified, read again
-and published."""
+"""What comes between a training's steps and after them: held-out text is read, a text is written."""
 
 from __future__ import annotations
 
-import shutil
-import time
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
-from pathlib import Path
 
-from groundup.files import sha256_file
+from groundup.device import autocast_dtype, precision_on, products_in_tf32
 from groundup.model.counts import forward_flops
 from groundup.recipe.measured import Reading
-from groundup.recipe.rehearsal import SHARE_OF_PEAK, Rehearsal, timed
-from groundup.run.checkpoints import is_optimizer_file, verify_checkpoint, write_checkpoint
-from groundup.training.step import Machinery
+from groundup.recipe.rehearsal import Rehearsal, timed
+from groundup.tokens.prepare import PreparedData
+from groundup.tokens.prepared_examples import PreparedExamples
+from groundup.training.objectives.preference import read_pairs
 
-MOST_CHECKPOINT = 400_000_000  # bytes that are written to see how long a checkpoint takes
+LEAST_TOKENS = 128  # that are read, however long it takes: with fewer a product waits for its weights
 SAMPLE_TOKENS = 12
 
 
-def read(rehearsal: Rehearsal, wanted: int, share: float) -> tuple[Reading, int]:
+def read(rehearsal: Rehearsal, wanted: int, share: float, before: Reading | None = None) -> tuple[Reading, int]:
     """Read so many held-out tokens, or as many as that share of the time allows, or as many as make every thread hold as much memory as it
-    ever will: what that takes, and how many were read at once.
+    ever will: what that takes, and how many were read at once. `before`: what was read before, and how fast.
 
-    Where there are more, as many are read once again, in memory that the first ones left.
+    Where there are more, as many are read once again, in memory that the first ones left. Part of a window is scaled by its arithmetic.
     """
-    config, window, evaluate = rehearsal.task.model.config, rehearsal.window, rehearsal.task.evaluate
-    readers, at_once, seconds = rehearsal.readers, rehearsal.batch_tokens, share * rehearsal.seconds
-    speed = SHARE_OF_PEAK * rehearsal.task.peak_flops / 2 / (forward_flops(config, window, window) / window)
+    config, window, seconds = rehearsal.task.model.config, rehearsal.window, share * rehearsal.seconds
+    readers, at_once = rehearsal.readers, rehearsal.batch_tokens
+    in_time = int(seconds * rehearsal.speed(before) / rehearsal.flops_a_token)
+    in_time *= readers if in_time >= at_once else 1  # the others read their batches meanwhile
+    whole = min(wanted, readers * at_once)
+    num_tokens = min(whole, _whole_rows(rehearsal, max(min(window, LEAST_TOKENS), in_time)))
+    length = min(num_tokens, window)
+    scale = rehearsal.flops_a_token / (forward_flops(config, length, length) / length)
 
     def seconds_a_token(num_tokens: int) -> float:
-        assert isinstance(evaluate, partial)  # whose last argument says how many tokens
-        return timed(partial(evaluate.func, *evaluate.args[:-1], num_tokens)) / min(num_tokens, at_once)
+        return timed(partial(_read, rehearsal, num_tokens, length)) / min(num_tokens, at_once)
 
     rehearsal.task.model.eval()
-    whole = min(wanted, readers * at_once)
-    num_tokens = min(whole, max(window, int(seconds * speed)))
-    first = further = seconds_a_token(num_tokens)
+    first = further = scale * seconds_a_token(num_tokens)
     if num_tokens == whole < wanted and first * at_once < seconds:
         further = seconds_a_token(min(wanted - whole, whole))
     return Reading(first, further, readers, at_once), num_tokens
+
+
+def _whole_rows(rehearsal: Rehearsal, num_tokens: int) -> int:
+    """As many tokens as are read where so many are asked for: of whole windows, or of a part of one, or of whole rows."""
+    if isinstance(rehearsal.data, PreparedData):
+        return max(1, num_tokens // rehearsal.window) * min(num_tokens, rehearsal.window)
+    return int(rehearsal.mean_row * max(1, num_tokens // rehearsal.mean_row))
+
+
+def _read(rehearsal: Rehearsal, num_tokens: int, window: int) -> None:
+    """As a training's validation does, but for the number of tokens and, of texts, their windows."""
+    evaluate = rehearsal.task.evaluate
+    assert isinstance(evaluate, partial)  # whose arguments are the model, the data, and at last how many tokens
+    model, data, *others, _ = evaluate.args
+    if isinstance(data, PreparedExamples):  # which count a pair's longer answer alone
+        num_tokens = int(num_tokens / rehearsal.mean_row * data.validation.example_lengths.mean())
+    elif window < data.plan.sequence_length:
+        data = replace(data, plan=replace(data.plan, sequence_length=window))
+    evaluate.func(model, data, *others, num_tokens)
+
+
+def read_reference(rehearsal: Rehearsal) -> Reading:
+    """Read pairs as before their training, in the format of its steps: two for each thread, of middling length, once it has read others."""
+    model, device, data = rehearsal.task.model, rehearsal.device, rehearsal.data
+    assert isinstance(data, PreparedExamples)
+    precision = rehearsal.settings.training.precision
+    batches = list(data.training_batches(2))
+    some = batches[len(batches) // 2 :][: rehearsal.readers]
+    with products_in_tf32(precision_on(device, precision) == "tf32"):
+        dtype = autocast_dtype(precision, device)
+        list(read_pairs(model, [batch[:1] for batch in some], dtype))
+        seconds = timed(lambda: list(read_pairs(model, some, dtype)))
+    a_token = seconds * len(some) / sum(batch.size for batch in some)
+    return Reading(a_token, a_token, rehearsal.readers, rehearsal.batch_tokens)
 
 
 def sample_token(rehearsal: Rehearsal) -> float:
@@ -59,45 +92,3 @@ def write_sample(rehearsal: Rehearsal, tokens: int) -> float:
     sampling = replace(rehearsal.settings.generation, max_new_tokens=tokens, num_samples=1, stop=())
     rehearsal.task.model.eval()
     return timed(partial(rehearsal.composition.write, sampling))
-
-
-@dataclass(frozen=True)
-class Saved:
-    """A checkpoint that was written, of a large network without the optimizer's tensors."""
-
-    path: Path
-    seconds: float
-    """To write all of it."""
-    factor: float
-    """How many times as large all of it is."""
-
-
-def save(rehearsal: Rehearsal, machinery: Machinery) -> Saved:
-    """Write a checkpoint, of a large network from the model alone."""
-    run, optimizer = rehearsal.task.run.path, machinery.optimizer.state_tensors()
-    trained = sum(parameter.nbytes for parameter in machinery.parameters)
-    num_bytes, factor = trained + sum(tensor.nbytes for tensor in optimizer.values()), 1.0
-    if num_bytes > MOST_CHECKPOINT:
-        optimizer, factor = {}, num_bytes / trained
-    start = time.perf_counter()
-    written = write_checkpoint(run, 1, {"loss": 0.0}, optimizer, num_bytes, rehearsal.task.save_model)
-    return Saved(written, factor * (time.perf_counter() - start), factor)
-
-
-def read_back(rehearsal: Rehearsal, saved: Saved) -> float:
-    """Seconds to verify a checkpoint and to take over its weights."""
-    verified = timed(partial(verify_checkpoint, saved.path))
-    return saved.factor * verified + timed(partial(rehearsal.files.load, saved.path))
-
-
-def publish(rehearsal: Rehearsal, saved: Saved) -> float:
-    """Seconds to make `model/` of a checkpoint."""
-    start, run, whole = time.perf_counter(), rehearsal.task.run.path, saved.path
-    if rehearsal.files.lora is not None:
-        whole = run / "whole"
-        rehearsal.files.save_whole(whole)
-    for file in sorted(whole.iterdir()):
-        if not is_optimizer_file(file.name):
-            shutil.copyfile(file, run / "copy")
-            sha256_file(run / "copy")
-    return time.perf_counter() - start

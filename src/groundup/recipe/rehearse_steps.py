@@ -10,12 +10,14 @@ import numpy as np
 from groundup.device import card_uuid, synchronize
 from groundup.energy import EnergyMeter
 from groundup.model.counts import training_flops
-from groundup.recipe.rehearsal import SHARE_OF_PEAK, Rehearsal
+from groundup.recipe.rehearsal import Rehearsal
 from groundup.tokens.prepared_examples import PreparedExamples
 from groundup.training.recorded_step import ORDINARY
 from groundup.training.step import Machinery, take_step
+from groundup.training.task import Task
 
-LONGEST_STEP = 4.0  # seconds, by the machine's peak: a longer step is cut
+LONGEST_STEP = 6.0  # seconds: one that is taken to be longer is cut
+FEWEST_TOKENS = 33  # of a row that is cut
 MOST_STEPS = 400
 SMALL_FACTOR = 1e-6  # of the learning rates: the weights are thrown away, and random text would push them far
 BATCHES_LOOKED_AT = 64  # of rows of unlike lengths, to know their mean
@@ -57,32 +59,40 @@ class Taken:
     cut: bool
     unlike: int = 1
     """How many of the first are not like the rest: on a card those that are taken before one is recorded, and the recording."""
+    few: tuple[float, int] = (0.0, 0)
+    """Seconds and operations of a step of a few tokens, where others were cut."""
 
-    @property
-    def seconds_an_operation(self) -> float:
-        """Of all that are alike, where there are more than others."""
+    def seconds_of(self, flops: float) -> float:
+        """Of a step of so many operations: by all that are alike, where there are more than others.
+
+        Of a step that was cut, the middle of two bounds: all of it grows with its operations, or what a few tokens take stays as it is,
+        as an update does.
+        """
         begin = self.unlike if len(self.seconds) > self.unlike else len(self.seconds) - 1
-        return sum(self.seconds[begin:]) / sum(self.flops[begin:])
+        seconds, operations = float(np.mean(self.seconds[begin:])), float(np.mean(self.flops[begin:]))
+        stays, few = self.few
+        at_least = stays + max(0.0, seconds - stays) * (flops - few) / (operations - few)
+        return (flops / operations * seconds + at_least) / 2
 
 
-def take_steps(rehearsal: Rehearsal, machinery: Machinery) -> Steps:
-    """Some of each kind of step, in half of the time that is left."""
+def take_steps(rehearsal: Rehearsal, machinery: Machinery, speed: float) -> Steps:
+    """Some of each kind of step, in a good third of the time that is left. `speed`: operations a second that they are taken to reach."""
     kinds = _kinds_of_steps(rehearsal, machinery)
-    meter, budget = EnergyMeter(card_uuid(rehearsal.device)), 0.5 * rehearsal.left / len(kinds)
+    meter, budget = EnergyMeter(card_uuid(rehearsal.device)), 0.42 * rehearsal.left / len(kinds)
     joules: list[float | None] = []
     taken: list[Taken] = []
     worked = time.process_time()
     for kind in kinds:
         meter.read()
-        taken.append(_steps_of(rehearsal, machinery, kind, budget))
+        taken.append(_steps_of(rehearsal, machinery, kind, budget, LONGEST_STEP * speed))
         joules.append(meter.read())
     spent = sum(sum(one.seconds) for one in taken)
     worked = (time.process_time() - worked) / (spent * len(machinery.shards.networks))
     known = [each for each in joules if each is not None]
-    rates, begun = [one.seconds_an_operation for one in taken], taken[0]
-    more = begun.seconds[0] - rates[0] * begun.flops[0] if len(begun.seconds) > 1 else 0.0
+    begun = taken[0]
+    more = begun.seconds[0] - begun.seconds_of(begun.flops[0]) if len(begun.seconds) > 1 else 0.0
     return Steps(
-        seconds=sum(kind.share * kind.flops * rate for kind, rate in zip(kinds, rates, strict=True)),
+        seconds=sum(kind.share * one.seconds_of(kind.flops) for kind, one in zip(kinds, taken, strict=True)),
         first=max(0.0, more),
         flops=sum(kind.share * kind.flops for kind in kinds),
         tokens=sum(kind.share * kind.tokens for kind in kinds),
@@ -92,33 +102,41 @@ def take_steps(rehearsal: Rehearsal, machinery: Machinery) -> Steps:
     )
 
 
-def _steps_of(rehearsal: Rehearsal, machinery: Machinery, kind: Kind, budget: float) -> Taken:
-    """Steps of a kind for about so many seconds, and one at least, where these are not too long, that is like the rest."""
+def _steps_of(rehearsal: Rehearsal, machinery: Machinery, kind: Kind, budget: float, most: float) -> Taken:
+    """Steps of a kind for about so many seconds, and one at least, where these are not too long, that is like the rest; none of more than
+    `most` operations."""
     task, settings, end = rehearsal.task, rehearsal.task.settings, time.perf_counter() + budget
     whole = task.batch(kind.start)
-    cut = _cut(rehearsal, machinery, whole)
-    shortened = cut.size < whole.size
-    if shortened:
-
-        def cut_batch(step: int) -> np.ndarray:
-            return cut
-
-        task = replace(task, batch=cut_batch)
+    rows, few = _cut(rehearsal, machinery, whole, most), _cut(rehearsal, machinery, whole, 0)
+    shortened = rows.size < whole.size
     unlike = 1 if machinery.recorder is None else ORDINARY + 1
     seconds: list[float] = []
     flops: list[int] = []
-    while len(seconds) <= unlike or (time.perf_counter() < end and len(seconds) < MOST_STEPS):
-        if len(seconds) == 1 and seconds[0] > 0.8 * budget:
-            break
+
+    def take(of: Task) -> None:
         step = (kind.start + len(seconds)) % settings.max_steps
         start = time.perf_counter()
-        taken = take_step(task, machinery, step, SMALL_FACTOR)
+        taken = take_step(of, machinery, step, SMALL_FACTOR)
         if step % settings.logging_steps == 0 or len(seconds) < unlike + 2:
             taken.loss.item()
             synchronize(rehearsal.device)
         seconds.append(time.perf_counter() - start)
         flops.append(taken.flops)
-    return Taken(seconds, flops, shortened, unlike)
+
+    small = (0.0, 0)
+    if shortened:
+        task = replace(task, batch=lambda step: rows)
+        if machinery.recorder is None and few.size <= rows.size // 3:
+            take(replace(task, batch=lambda step: few))
+            small = (seconds[0], flops[0])
+            if seconds[0] < 0.2 * budget:  # the first one takes more
+                take(replace(task, batch=lambda step: few))
+                small = (seconds.pop(), flops.pop())
+    while len(seconds) <= unlike or (len(seconds) < MOST_STEPS and time.perf_counter() + seconds[-1] / 2 < end):
+        if len(seconds) == 1 and seconds[0] > 0.8 * budget and small == (0.0, 0):
+            break
+        take(task)
+    return Taken(seconds, flops, shortened, unlike, small)
 
 
 def _kinds_of_steps(rehearsal: Rehearsal, machinery: Machinery) -> list[Kind]:
@@ -150,12 +168,11 @@ def _counted(rehearsal: Rehearsal, machinery: Machinery, rows: np.ndarray) -> tu
     return training_flops(task.model.config, num_rows * length, length, learned, adapters), learned
 
 
-def _cut(rehearsal: Rehearsal, machinery: Machinery, rows: np.ndarray) -> np.ndarray:
-    """Fewer rows, and then shorter ones, where a step of all of them would take too long."""
-    most = LONGEST_STEP * SHARE_OF_PEAK * machinery.peak_flops
+def _cut(rehearsal: Rehearsal, machinery: Machinery, rows: np.ndarray, most: float) -> np.ndarray:
+    """Fewer rows, and then shorter ones, where a step of all of them would take more operations."""
     fewest = len(machinery.shards.networks) * rehearsal.task.settings.accumulation_steps
     while _counted(rehearsal, machinery, rows)[0] > most and len(rows) // 2 >= fewest:
         rows = rows[: len(rows) // 2]
-    while _counted(rehearsal, machinery, rows)[0] > 4 * most and rows.shape[-1] > 34:
-        rows = rows[..., : (rows.shape[-1] - 1) // 2 + 1]
+    while _counted(rehearsal, machinery, rows)[0] > most and rows.shape[-1] > FEWEST_TOKENS + 1:
+        rows = rows[..., : max(FEWEST_TOKENS, (rows.shape[-1] - 1) // 2) + 1]
     return rows

@@ -43,6 +43,12 @@ class Sizes:
     """What isn't known of the data, in words; empty where it is prepared."""
 
 
+def evaluated_tokens(settings: Recipe, held_out: int) -> int:
+    """How many tokens of what is held out are read between steps: of pairs `evaluation.max_tokens` are those of one answer of two."""
+    answers = 2 if settings.training.objective == "preference" else 1
+    return min(answers * settings.evaluation.max_tokens or held_out, held_out)
+
+
 def known_sizes(data: Prepared) -> Sizes:
     """Of data that is prepared."""
     vocab_size = data.tokenizer.vocab_size

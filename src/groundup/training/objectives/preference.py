@@ -82,7 +82,7 @@ def reference_log_probabilities(
     of its own: its numbers hang on nothing but the batch. `dtype`: the format of training's matrix products under autocast, if
     there is one, so that what rounding does to a model that hasn't changed yet is no preference.
     """
-    seen = list(_read(model, batches, dtype))
+    seen = list(read_pairs(model, batches, dtype))
     numbers = np.concatenate([batch[:, 0, 0] for batch, _ in seen])
     assert sorted(numbers.tolist()) == list(range(len(numbers))), "every pair is read once"
     reference = np.empty((len(numbers), 2), np.float32)
@@ -113,16 +113,16 @@ def preference_terms(
     """(P, 1 + F): what `preference_figures` takes the means of, pair by pair in the order of the batches."""
     terms = [
         _terms(torch.from_numpy(found).double(), torch.from_numpy(reference[batch[:, 0, 0]]).double(), settings)
-        for batch, found in _read(model, batches)
+        for batch, found in read_pairs(model, batches)
     ]
     every: NDArray[np.float64] = torch.cat(terms).numpy()
     return every
 
 
-def _read(
+def read_pairs(
     model: Transformer, batches: Iterable[NDArray[np.int64]], dtype: torch.dtype | None = None
 ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float32]]]:
-    """Each batch with its answers' log-probabilities (B, 2)."""
+    """Each batch (B, 2, L+2) with its answers' log-probabilities (B, 2), under autocast where there is a `dtype`."""
     device, ahead = model.token_embedding.weight.device, iter(batches)
     while some := list(islice(ahead, BATCHES_AT_ONCE)):
         with evaluating(model):

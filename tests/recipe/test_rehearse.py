@@ -1,0 +1,178 @@
+"""A plan's measurement: what is too long for its time is taken in part, and what the whole takes is told from that."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from groundup.cli.plan import plan
+from groundup.model.weights import StoredTensors
+from groundup.recipe import rehearse, rehearse_files, rehearse_steps
+from groundup.recipe.rehearsal import Rehearsal
+from groundup.recipe.rehearse_between import read
+from groundup.recipe.rehearse_files import Saved
+from groundup.recipe.rehearse_steps import Taken
+from groundup.training.step import Machinery, take_step
+
+
+class Seen(Exception):
+    """What a test wanted to see was there."""
+
+
+def look(
+    monkeypatch: pytest.MonkeyPatch,
+    recipe: Path,
+    changes: list[str],
+    see: Callable[[Rehearsal, Machinery], object],
+) -> None:
+    """See a rehearsal at the moment when it would take its steps; nothing comes after that."""
+
+    def stop(rehearsal: Rehearsal, machinery: Machinery, speed: float) -> None:
+        with machinery.shards.at_rest():
+            see(rehearsal, machinery)
+        raise Seen
+
+    monkeypatch.setattr(rehearse, "take_steps", stop)
+    with pytest.raises(Seen):
+        plan(str(recipe), changes)
+
+
+def test_steps_that_were_taken_whole_are_scaled_by_their_operations() -> None:
+    taken = Taken([9.0, 2.0, 4.0], [100, 100, 200], cut=False)
+    assert taken.seconds_of(300) == pytest.approx(6.0), "without the first: 6 seconds for 300"
+    assert Taken([9.0], [100], cut=False).seconds_of(50) == pytest.approx(4.5)
+
+
+def test_of_a_step_that_was_cut_the_middle_of_two_bounds_is_said() -> None:
+    """100 operations took 3 seconds, 10 took 2: 1,000 take 30 if all grows, and 13 if what 10 take is there once: 2 + 990 / 90."""
+    taken = Taken([5.0, 3.0], [10, 100], cut=True, few=(2.0, 10))
+    assert taken.seconds_of(1000) == pytest.approx((30 + 13) / 2)
+    few_took_more = Taken([5.0, 3.0], [10, 100], cut=True, few=(4.0, 10))
+    assert few_took_more.seconds_of(1000) == pytest.approx((30 + 4) / 2), "by chance, and no time comes back for it"
+
+
+def test_a_step_is_cut_to_fewer_rows_and_then_to_shorter_ones(
+    tiny_recipe: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each of two parts keeps a row; a row's tokens, and the one more that is predicted, are halved down to 33 + 1."""
+    shapes: list[tuple[int, ...]] = []
+
+    def see(rehearsal: Rehearsal, machinery: Machinery) -> None:
+        rows = np.zeros((8, 257), np.int64)
+        operations = rehearse_steps._counted(rehearsal, machinery, rows)[0]
+        for share in (1, 0.6, 0.2, 0):
+            shapes.append(rehearse_steps._cut(rehearsal, machinery, rows, share * operations).shape)
+
+    changes = ["training.batch_size=8", "training.accumulation_steps=2", "model.max_seq_len=256"]
+    look(monkeypatch, tiny_recipe, changes, see)
+    assert shapes == [(8, 257), (4, 257), (2, 129), (2, 34)]
+
+
+@pytest.mark.parametrize(("share", "shapes", "with_few"), [(0.3, [(1, 34), (2, 129)], True), (0, [(1, 34)], False)])
+def test_a_step_that_would_take_too_long_is_taken_in_part(
+    share: float,
+    shapes: list[tuple[int, int]],
+    with_few: bool,
+    tiny_recipe: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("groundup.recipe.plan.SECONDS", 0.5)
+    seen: list[tuple[int, ...]] = []
+    found: list[Taken] = []
+    steps_of = rehearse_steps._steps_of
+
+    def watched(task: Any, *others: Any) -> Any:
+        seen.append(task.batch(0).shape)
+        return take_step(task, *others)
+
+    def kept(rehearsal: Any, machinery: Any, kind: Any, budget: float, most: float) -> Taken:
+        found.append(steps_of(rehearsal, machinery, kind, budget, share * kind.flops))
+        return found[-1]
+
+    monkeypatch.setattr(rehearse_steps, "take_step", watched)
+    monkeypatch.setattr(rehearse_steps, "_steps_of", kept)
+    changes = ["training.batch_size=8", "training.length_warmup_fraction=0", "model.max_seq_len=128"]
+    plan(str(tiny_recipe), changes)
+    assert sorted(set(seen)) == shapes
+    assert seen[0] == (1, 34)
+    assert len(found) == 1
+    assert found[0].cut
+    assert (found[0].few[1] > 0) is with_few
+    assert found[0].flops[-1] > found[0].few[1]
+    assert len(found[0].seconds) >= 2, "of a whole kind one at least that is not the first"
+
+
+@pytest.mark.parametrize(("least", "counted"), [(37, 32), (16, 16), (9, 9)])
+def test_as_many_tokens_are_counted_as_are_read(
+    least: int, counted: int, tiny_recipe: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of windows of 16 tokens whole ones, or one in part."""
+    monkeypatch.setattr("groundup.recipe.rehearse_between.LEAST_TOKENS", least)
+    said: list[int] = []
+    were_read: list[int] = []
+
+    def see(rehearsal: Rehearsal, machinery: Machinery) -> None:
+        evaluate: Any = rehearsal.task.evaluate
+
+        def watched(*arguments: Any) -> None:
+            were_read.append(evaluate.func(*arguments)["tokens"])
+
+        object.__setattr__(rehearsal.task, "evaluate", partial(watched, *evaluate.args))
+        monkeypatch.setattr(Rehearsal, "speed", lambda self, reading: least * self.flops_a_token)
+        said.append(read(rehearsal, 200, 1 / rehearsal.seconds)[1])
+
+    look(monkeypatch, tiny_recipe, [], see)
+    assert said == were_read == [counted]
+
+
+def test_of_a_large_network_a_part_is_written(
+    tiny_recipe: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """AdamW's checkpoint is three times the weights."""
+    most = 20_000
+    monkeypatch.setattr("groundup.recipe.plan.SECONDS", 0.2)
+    monkeypatch.setattr(rehearse_files, "MOST_BYTES", most)
+    save = rehearse_files.save
+    found: list[tuple[Saved, int, int]] = []
+
+    def watched(rehearsal: Rehearsal, machinery: Machinery) -> Saved:
+        saved = save(rehearsal, machinery)
+        stored = StoredTensors(sorted(saved.path.glob("*.safetensors")))
+        whole = sum(each.nbytes for each in rehearsal.files.model.parameters())
+        found.append((saved, sum(stored[name].nbytes for name in stored), whole))
+        return saved
+
+    monkeypatch.setattr(rehearse, "save", watched)
+    plan(str(tiny_recipe), ["training.optimizer=adamw"])
+    ((saved, written, whole),) = found
+    assert 0.3 * most < written <= most < whole
+    assert saved.share == pytest.approx(written / whole)
+    assert saved.factor == pytest.approx(3 * whole / written, rel=0.01), "and a step counter a tensor"
+
+
+def test_of_a_large_base_a_part_of_the_merged_network_is_written(
+    tiny_base: Path, text_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    most = 20_000
+    monkeypatch.setattr("groundup.recipe.plan.SECONDS", 0.2)
+    publish = rehearse_files.publish
+    found: list[tuple[Saved, int, int]] = []
+
+    def watched(rehearsal: Rehearsal, saved: Saved) -> float:
+        monkeypatch.setattr(rehearse_files, "MOST_BYTES", most)
+        seconds = publish(rehearsal, saved)
+        stored = StoredTensors(sorted((rehearsal.task.run.path / "whole").glob("*.safetensors")))
+        whole = sum(each.nbytes for each in rehearsal.files.model.parameters())
+        found.append((saved, sum(stored[name].nbytes for name in stored), whole))
+        return seconds
+
+    monkeypatch.setattr(rehearse, "publish", watched)
+    plan("domain", [f"model.base={tiny_base}", f"data.source={text_file}", "model.max_seq_len=16"])
+    ((saved, written, whole),) = found
+    assert saved.share == 1, "an adapter is small"
+    assert 0 < written < 0.9 * whole
