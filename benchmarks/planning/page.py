@@ -1,5 +1,5 @@
-"""The tables of docs/planning.md, made from results/planning.json, planning-shakespeare.json, planning-budget.json, planning-brief.json and
-shapes.json.
+"""The tables of docs/planning.md, made from results/planning.json, planning-further.json, planning-shakespeare.json, planning-budget.json,
+planning-brief.json and shapes.json.
 
 .venv/bin/python -m benchmarks.planning.page
 """
@@ -19,6 +19,7 @@ from groundup.report.pages import duration, size
 
 ROOT = Path(__file__).parents[2]
 RESULT, PAGE = ROOT / "benchmarks" / "results" / "planning.json", ROOT / "docs" / "planning.md"
+FURTHER = ROOT / "benchmarks" / "results" / "planning-further.json"
 SHAKESPEARE = ROOT / "benchmarks" / "results" / "planning-shakespeare.json"
 BUDGET = ROOT / "benchmarks" / "results" / "planning-budget.json"
 BRIEF = ROOT / "benchmarks" / "results" / "planning-brief.json"
@@ -28,13 +29,14 @@ SECTION = re.compile(r"(<!-- table: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 def filled(page: str) -> str:
     """The page with its tables as the results have them."""
-    result, shakespeare, budget, brief, shapes = (
-        json.loads(path.read_text(encoding="utf-8")) for path in (RESULT, SHAKESPEARE, BUDGET, BRIEF, SHAPES)
+    result, further, shakespeare, budget, brief, shapes = (
+        json.loads(path.read_text(encoding="utf-8")) for path in (RESULT, FURTHER, SHAKESPEARE, BUDGET, BRIEF, SHAPES)
     )
     tables = {
         "shakespeare": lambda: shakespeare_rows(shakespeare),
         "budget": lambda: budget_rows(budget),
         "errors": lambda: errors(result),
+        "further": lambda: errors(further),
         "summary": lambda: summary(result),
         "brief": lambda: brief_rows(brief),
         "shapes": lambda: markdown(shapes["rows"]),
@@ -52,8 +54,8 @@ def summary(result: Mapping[str, Any]) -> str:
     return (
         f"Over {len(rows)} recipes the median error of the time is {result['median_time_error']:.1%}, of the peak memory "
         f"{result['median_memory_error']:.1%}, and of the memory that is worked out without a step, which the manifest keeps as the "
-        f"promise, {middle:.1%}; the worst time is {worst:.0%} off. The longest plan took {result['longest_plan_seconds']:.0f} s, "
-        "start and all.\n"
+        f"promise, {middle:.1%}; the worst time is {worst:.0%} off. The longest measurement took {max(map(measuring, rows)):.0f} s, the "
+        f"longest plan {result['longest_plan_seconds']:.0f} s, start and all.\n"
     )
 
 
@@ -61,6 +63,11 @@ def promised(row: Mapping[str, Any]) -> int:
     """The bytes that were worked out before the first step: as the run's manifest has them, or, in older results, as its plan did."""
     of_plan: int = row["plan"]["here"]["estimated_memory"]["total"]
     return int(row.get("promised_bytes", of_plan))
+
+
+def measuring(row: Mapping[str, Any]) -> float:
+    """Seconds that steps, readings and all else of a training were tried for."""
+    return float(row["plan"]["here"]["measured"]["measuring"])
 
 
 def errors(result: Mapping[str, Any]) -> str:
@@ -77,6 +84,7 @@ def errors(result: Mapping[str, Any]) -> str:
                 f"{row['bytes'] / 1e6:,.0f} MB",
                 signed(row["planned_bytes"] / row["bytes"] - 1),
                 signed(promised(row) / row["bytes"] - 1),
+                f"{measuring(row):.0f} s",
                 f"{row['plan_seconds']:.0f} s",
             ]
         )
@@ -89,6 +97,7 @@ def errors(result: Mapping[str, Any]) -> str:
         "taken",
         "error",
         "worked out alone",
+        "measured for",
         "plan took",
     ]
     return table(head, rows)

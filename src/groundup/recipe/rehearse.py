@@ -57,17 +57,20 @@ def rehearse(
     begun = time.perf_counter()
     with tempfile.TemporaryDirectory(prefix="groundup-plan-") as folder:
         rehearsal = _prepare(settings, data, files, device, Path(folder) / "run", seconds, begun)
-        during = _train(rehearsal)
+        start = time.perf_counter()
+        reference = read_reference(rehearsal) if settings.training.objective == "preference" else None
+        apart = time.perf_counter() - start  # which is no part of opening: the reading of all pairs is told by itself
+        during = _train(rehearsal, reference)
         end = _finish(rehearsal, during.saved, during.evaluation)
     peak = peak_bytes(device)
     cut = during.steps.cut or end.cut
     if cut and device.type != "cuda":
         peak = max(peak, training_memory(load, during.rank).total)  # what the whole would take
     return Measured(
-        opening=opened + during.begun - begun,
+        opening=opened + during.begun - begun - apart,
         step=during.steps.seconds,
         first_step=during.steps.first,
-        reference=during.reference,
+        reference=reference,
         evaluation=during.evaluation,
         report=end.report,
         sample_token=during.sample_token,
@@ -119,7 +122,6 @@ class _During:
     begun: float
     """When all was ready for the first evaluation."""
     steps: Steps
-    reference: Reading | None
     evaluation: Reading
     sample_token: float
     saved: Saved
@@ -127,9 +129,8 @@ class _During:
     """Seconds of what is slower when it is first done: a sample, a report."""
 
 
-def _train(rehearsal: Rehearsal) -> _During:
+def _train(rehearsal: Rehearsal, reference: Reading | None) -> _During:
     """What training's loop does, once and in its order. Its machinery is gone at the end, as the loop's is."""
-    reference = read_reference(rehearsal) if rehearsal.settings.training.objective == "preference" else None
     task, opened = rehearsal.task, sum(one.nbytes for one in rehearsal.task.model.parameters())
     rank = rank_here(task.settings, task.model.config, opened)
     machinery = prepare_machinery(task)
@@ -148,7 +149,7 @@ def _train(rehearsal: Rehearsal) -> _During:
             sample = sample_token(rehearsal)
         give_back_freed_memory()
         saved = save(rehearsal, machinery)
-        return _During(rank, begun, steps, reference, evaluation, sample, saved, first_sample + timed(task.show))
+        return _During(rank, begun, steps, evaluation, sample, saved, first_sample + timed(task.show))
 
 
 @dataclass(frozen=True)
