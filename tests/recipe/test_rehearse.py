@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import time
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,10 +16,13 @@ import pytest
 from groundup.cli.plan import plan
 from groundup.model.weights import StoredTensors
 from groundup.recipe import rehearse, rehearse_files, rehearse_steps
+from groundup.recipe.data import prepare_recipe
+from groundup.recipe.measured import Reading
 from groundup.recipe.rehearsal import Rehearsal
-from groundup.recipe.rehearse_between import read
+from groundup.recipe.rehearse_between import read, read_reference
 from groundup.recipe.rehearse_files import Saved
 from groundup.recipe.rehearse_steps import Taken
+from groundup.recipe.settings import load_recipe
 from groundup.training.step import Machinery, take_step
 
 
@@ -176,3 +182,32 @@ def test_of_a_large_base_a_part_of_the_merged_network_is_written(
     ((saved, written, whole),) = found
     assert saved.share == 1, "an adapter is small"
     assert 0 < written < 0.9 * whole
+
+
+def test_what_the_base_reads_of_pairs_is_told_by_itself(
+    tiny_base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """All of them, before training, in no part of what opening takes otherwise."""
+    monkeypatch.setattr("groundup.recipe.plan.SECONDS", 0.2)
+    clock, later, found = time.perf_counter, [0.0], list[Reading]()
+    monkeypatch.setattr(time, "perf_counter", lambda: clock() + later[0])
+
+    def slowly(rehearsal: Rehearsal) -> Reading:
+        later[0] += 1000.0
+        found.append(replace(read_reference(rehearsal), first=0.5, further=0.5))
+        return found[-1]
+
+    monkeypatch.setattr(rehearse, "read_reference", slowly)
+    pairs = tmp_path / "pairs.jsonl"
+    row = {"prompt": "What is it?", "chosen": "A word or two.", "rejected": "Nothing at all."}
+    pairs.write_text("\n".join(json.dumps({**row, "prompt": f"{number}?"}) for number in range(60)), encoding="utf-8")
+    changes = [f"model.base={tiny_base}", f"data.source={pairs}", "training.objective=preference", "training.epochs=0"]
+    changes += ["model.max_seq_len=128", "training.max_steps=4", "data.validation_fraction=0.1"]
+    prepare_recipe(load_recipe("instruct", changes), tmp_path, lambda line: None)
+    plan("instruct", changes, as_json=True)
+    here = json.loads(capsys.readouterr().out)["here"]
+    assert found[0].readers >= 1
+    measured = here["measured"]
+    assert measured["reference"]["first"] == 0.5
+    assert measured["opening"] < 900 < measured["measuring"]
+    assert here["seconds_by_part"]["opening"] > measured["opening"] + 0.5 * 60
