@@ -478,11 +478,13 @@ def test_of_pairs_the_base_reads_all_first() -> None:
     """In the format of its steps, which is quicker here than what is held out."""
     numbers = {each.name: 1 for each in fields(Measured)}
     reading, quicker = (Reading(each, each, readers=2, batch_tokens=100) for each in (0.01, 0.004))
-    known = {**numbers, "evaluation": reading, "end": reading, "reference": quicker, "watts": None}
-    measured = Measured(**known)  # type: ignore[arg-type]
+    known = {**numbers, "evaluation": reading, "end": reading, "watts": None}
     sizes = Sizes(vocab_size=9, rows=300, row_length=20.0, longest_row=30, learned_share=0.5, held_out=1000)
-    usual, pairs = (load_recipe("instruct", [f"training.objective={name}"]) for name in ("instruction", "preference"))
-    opening = [time_and_memory(each, 10, sizes, measured)["seconds_by_part"]["opening"] for each in (usual, pairs)]
+    opening = []
+    for objective, reference in (("instruction", None), ("preference", quicker)):
+        settings = load_recipe("instruct", [f"training.objective={objective}"])
+        measured = Measured(**{**known, "reference": reference})  # type: ignore[arg-type]
+        opening.append(time_and_memory(settings, 10, sizes, measured)["seconds_by_part"]["opening"])
     assert opening == pytest.approx([1, 1 + 2 * 300 * 20 * 0.004 / 2 + 1000 * 0.01 / 2])
 
 

@@ -227,14 +227,10 @@ def _not_measured(strategy: Strategy) -> list[str]:
 def time_and_memory(settings: Recipe, max_steps: int, sizes: Sizes, measured: Measured) -> dict[str, Any]:
     """All of a training, put together of what its parts take."""
     training, held_out = settings.training, sizes.held_out
-    read_before = (
-        0.0  # of pairs the model that training begins with reads all answers first, in the format of its steps
-    )
-    if training.objective == "preference":
-        assert measured.reference is not None
-        read_before = measured.reference.seconds(round(2 * sizes.rows * sizes.row_length)) + measured.end.seconds(
-            held_out
-        )
+    read_before = 0.0
+    if measured.reference is not None:  # of pairs the model that training begins with reads all answers first
+        trained_on = round(2 * sizes.rows * sizes.row_length)
+        read_before = measured.reference.seconds(trained_on) + measured.end.seconds(held_out)
     at_steps = {*range(training.eval_steps, max_steps + 1, training.eval_steps), max_steps}
     saved = {*range(training.save_steps, max_steps + 1, training.save_steps)} | at_steps  # each is taken to be the best
     of_evaluation = measured.evaluation.seconds(evaluated_tokens(settings, held_out))

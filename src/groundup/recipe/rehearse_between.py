@@ -38,7 +38,7 @@ def read(rehearsal: Rehearsal, wanted: int, share: float, before: Reading | None
     rehearsal.task.model.eval()
     first = further = scale * seconds_a_token(num_tokens)
     if num_tokens == whole < wanted and first * at_once < seconds:
-        further = seconds_a_token(min(wanted - whole, whole))
+        further = seconds_a_token(_whole_rows(rehearsal, max(window, min(wanted - whole, whole))))
     return Reading(first, further, readers, at_once), num_tokens
 
 

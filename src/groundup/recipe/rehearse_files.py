@@ -61,20 +61,22 @@ def read_back(rehearsal: Rehearsal, saved: Saved) -> float:
 def publish(rehearsal: Rehearsal, saved: Saved) -> float:
     """Seconds to make `model/` of a checkpoint."""
     files, run, whole, share = rehearsal.files, rehearsal.task.run.path, saved.path, saved.share
-    merging = 0.0
+    merged = written = 0.0
     if files.lora is not None:
         start, whole = time.perf_counter(), run / "whole"
         some, share = _some(merged_state(files.model))
-        merging = time.perf_counter() - start
+        merged = time.perf_counter() - start
         whole.mkdir()
-    start = time.perf_counter()
-    if files.lora is not None:
-        _write_some(files, some, whole)
+        written = timed(partial(_write_some, files, some, whole))
+    return merged + (written + timed(partial(_copy, whole, run / "copy"))) / share
+
+
+def _copy(whole: Path, copy: Path) -> None:
+    """Each of a checkpoint's files that a model has, hashed."""
     for file in sorted(whole.iterdir()):
         if not is_optimizer_file(file.name):
-            shutil.copyfile(file, run / "copy")
-            sha256_file(run / "copy")
-    return merging + (time.perf_counter() - start) / share
+            shutil.copyfile(file, copy)
+            sha256_file(copy)
 
 
 def _num_bytes(tensors: Mapping[str, Tensor]) -> int:
