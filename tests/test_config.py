@@ -49,6 +49,7 @@ from groundup.text.settings import DataSettings
         ("training.seed=-1", "training.seed = -1: use a whole number from 0 to 2^31 - 1"),
         ("training.optimizer=sgd", "training.optimizer = 'sgd': this should be 'adamw' or 'muon'"),
         ("model.num_heads=3", "model.num_heads = 3: it must divide d_model = 128 (or set model.head_dim yourself)"),
+        ("model.d_model=-3", "model.d_model = -3: use a whole number of at least 1"),
         ("model.num_heads=0", "model.num_heads = 0: use a whole number of at least 1"),
         ("model.num_kv_heads=3", "model.num_kv_heads = 3: it must divide num_heads = 2"),
         ("model.head_dim=31", "model.head_dim = 31: rotary positions need an even head_dim"),

@@ -74,31 +74,26 @@ def errors(result: Mapping[str, Any]) -> str:
     """A row a recipe: planned, taken, and how far apart."""
     rows = []
     for row in result["rows"]:
+        planned, taken = (f"{row[key] / 1e6:,.0f}" for key in ("planned_bytes", "bytes"))
         rows.append(
             [
                 row["name"],
-                f"{row['planned_seconds']:.1f} s",
-                f"{row['seconds']:.1f} s",
+                f"{row['planned_seconds']:.1f} / {row['seconds']:.1f} s",
                 signed(row["planned_seconds"] / row["seconds"] - 1),
-                f"{row['planned_bytes'] / 1e6:,.0f} MB",
-                f"{row['bytes'] / 1e6:,.0f} MB",
+                f"{planned} / {taken} MB",
                 signed(row["planned_bytes"] / row["bytes"] - 1),
                 signed(promised(row) / row["bytes"] - 1),
-                f"{measuring(row):.0f} s",
-                f"{row['plan_seconds']:.0f} s",
+                f"{measuring(row):.0f} / {row['plan_seconds']:.0f} s",
             ]
         )
     head = [
         "recipe",
-        "time planned",
-        "taken",
+        "time: said / taken",
         "error",
-        "memory planned",
-        "taken",
+        "memory: said / taken",
         "error",
         "worked out alone",
-        "measured for",
-        "plan took",
+        "measuring / plan",
     ]
     return table(head, rows)
 

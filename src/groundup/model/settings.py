@@ -120,7 +120,7 @@ class TransformerConfig:
         derived: dict[str, int] = {}
         if self.num_kv_heads == 0:
             derived["num_kv_heads"] = self.num_heads
-        if self.head_dim == 0 and self.num_heads > 0:
+        if self.head_dim == 0 and self.num_heads > 0 and self.d_model > 0:  # else what is wrong is told by its own name
             require(
                 self.d_model % self.num_heads == 0,
                 "model.num_heads",
