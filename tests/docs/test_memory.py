@@ -60,3 +60,13 @@ def test_what_is_said_of_the_ways_is_so() -> None:
     assert all(rows["LoRA of rank 16"]["of_plain"] < 0.45 for rows in (middle, large))
     assert round(large["bf16"]["of_plain"], 2) == 1.15
     assert all(1.05 < rows["Muon"]["of_plain"] < 1.25 for rows in (middle, large))
+
+
+def test_what_is_said_of_a_pretended_card_was_counted() -> None:
+    counted = json.loads((ROOT / "benchmarks/results/memory-card.json").read_text(encoding="utf-8"))
+    page, rows = (ROOT / "docs" / "gpu.md").read_text(encoding="utf-8"), counted["rows"]
+    most = max(abs(row["error"]) for row in rows)
+    assert f"Over {len(rows)} networks and ways to train" in page
+    assert f"off by {counted['median_error']:.1%} in the median and by {most:.1%} at most".replace("%", " %") in page
+    sizes = [row["allocated_mb"] for row in rows if "H200" in row["name"] or "as it held" in row["name"]]
+    assert "{:,} and {:,} MB, where an H200 held 7,424 and 17,545".format(*sizes) in page

@@ -31,7 +31,8 @@ from groundup.recipe.sizes import Sizes, assumed_sizes
 from groundup.run.directory import RunDirectory
 from groundup.text.cache import cache_directory
 from groundup.tokens.tokenizer import Tokenizer
-from groundup.training.memory import Load, training_memory
+from groundup.training.memory import training_memory
+from groundup.training.memory_kinds import Load
 from groundup.training.memory_parts import Rank
 from groundup.training.schedules import with_steps
 from groundup.training.settings import TrainingSettings

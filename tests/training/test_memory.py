@@ -28,7 +28,8 @@ from groundup.training.activation_memory import (
     inference_activation_bytes,
     training_activation_bytes,
 )
-from groundup.training.memory import HELD_IN_READING, Load, training_memory, training_moments
+from groundup.training.memory import HELD_IN_READING, training_memory, training_moments
+from groundup.training.memory_kinds import Load, Memory
 from groundup.training.memory_parts import Rank, cache_bytes, logits_bytes, update_bytes, validation_logits_bytes
 from groundup.training.objectives import token_loss_on_a_gpu
 from groundup.training.objectives.language_model import FEW_LOGITS
@@ -39,7 +40,14 @@ from groundup.training.settings import TrainingSettings
 from groundup.training.step import LARGE_NETWORK
 
 ROWS, LENGTH = 3, 96
+LOSS, UPDATE = "the loss, before the way back", "the update"
+VALIDATION, END = "validation", "the end, when all that is held out is read"
 SIZES = {"vocab_size": 50, "d_model": 32, "num_heads": 4, "max_seq_len": LENGTH}
+
+
+def moments(load: Load, rank: Rank) -> dict[str, Memory]:
+    """By their names."""
+    return {moment.moment: moment for moment in training_moments(load, rank)}
 
 
 def kept_bytes(
@@ -116,9 +124,10 @@ def test_without_a_fused_attention_the_probabilities_of_all_keys_are_kept(
     assert block_activation_bytes(config, LENGTH, device="mps") * ROWS * LENGTH == of_one_block
 
 
+@pytest.mark.parametrize("preset", ["llama", "qwen3"])
 @pytest.mark.parametrize("targets", ["attention", "all-linear"])
-def test_adapters_need_less_of_it(targets: str) -> None:
-    config = preset_config("llama", num_layers=1, **SIZES)
+def test_adapters_need_less_of_it(targets: str, preset: Preset) -> None:
+    config = preset_config(preset, num_layers=1, **SIZES)
     lora = LoraSettings(rank=1, targets=targets, dropout=0.0)
     of_one_block = kept_bytes(replace(config, num_layers=2), torch.bfloat16, lora)
     of_one_block -= kept_bytes(config, torch.bfloat16, lora)
@@ -131,9 +140,9 @@ def test_all_of_a_network_with_its_ends() -> None:
     config = preset_config("qwen3", num_layers=3, **SIZES)
     estimated = training_activation_bytes(config, ROWS * LENGTH, LENGTH)
     assert estimated == pytest.approx(kept_bytes(config, None), rel=0.03)
-    computed_twice = training_activation_bytes(config, ROWS * LENGTH, LENGTH, checkpointing=True)
-    one_block = block_activation_bytes(config, LENGTH) * ROWS * LENGTH
-    assert one_block < computed_twice < estimated - one_block
+    inputs_alone = training_activation_bytes(config, ROWS * LENGTH, LENGTH, input_bytes=4)
+    blocks = block_activation_bytes(config, LENGTH) - 4 * config.d_model
+    assert estimated - inputs_alone == pytest.approx(config.num_layers * blocks * ROWS * LENGTH)
 
 
 @pytest.mark.parametrize("optimizer", ["muon", "adamw"])
@@ -144,7 +153,7 @@ def test_weights_and_moments_are_the_optimizers_own(optimizer: str) -> None:
     model = Transformer(config)
     state = Optimizer(model, settings).state_tensors()
     assert found.optimizer == sum(t.nbytes for name, t in state.items() if not name.endswith(".step"))
-    assert training_moments(Load(config, settings), Rank())[2].weights == sum(p.nbytes for p in model.parameters())
+    assert moments(Load(config, settings), Rank())[UPDATE].weights == sum(p.nbytes for p in model.parameters())
 
 
 def test_the_limits_are_those_of_the_code_that_they_are_copied_from() -> None:
@@ -171,11 +180,11 @@ def test_where_freed_memory_is_kept_reading_comes_beside_what_steps_held(
     one_reader = inference_activation_bytes(config, 8 * 512) + validation_logits_bytes(config, 8 * 512)
     assert validation.total - most == pytest.approx(HELD_IN_READING * readers * arenas * one_reader, rel=1e-4)
     assert end.total == validation.total  # as many tokens for each reader
-    few = training_moments(replace(load, held_out=100), rank)[-1]
+    few = moments(replace(load, held_out=100), rank)[END]
     assert most < few.total < end.total
-    handed_back = training_moments(load, replace(rank, keeps_freed=False))
-    assert handed_back[3].total == pytest.approx(
-        readers * one_reader + sum(getattr(handed_back[3], kind) for kind in ("weights", "gradients", "optimizer"))
+    handed_back = moments(load, replace(rank, keeps_freed=False))[VALIDATION]
+    assert handed_back.total == pytest.approx(
+        readers * one_reader + sum(getattr(handed_back, kind) for kind in ("weights", "gradients", "optimizer"))
     )
 
 
@@ -204,7 +213,7 @@ def test_a_graphics_cards_memory_is_that_which_was_measured() -> None:
             if row["name"].startswith("Groundup, "):
                 compiled = row["name"].endswith("compiled")
                 settings = TrainingSettings(batch_size=one["batch_size"], optimizer="adamw", compile=compiled)
-                of_steps = training_moments(Load(network, settings, sample_tokens=0), Rank("cuda", 2))[:3]
+                of_steps = training_moments(Load(network, settings, sample_tokens=0), Rank("cuda", 2))[:-2]
                 estimated = max(moment.total for moment in of_steps) / 1e6
                 held = row["peak_memory_mb"]
                 if (
@@ -220,17 +229,17 @@ def test_what_a_recorded_step_holds_stays_at_validation() -> None:
         training_moments(replace(load, settings=replace(load.settings, precision=precision)), Rank("cuda", 2))
         for precision in ("bf16", "fp16")
     )
-    most, (reading, end) = max(recorded[:3], key=lambda moment: moment.total), ordinary[3:]
-    assert recorded[3].total == most.total + reading.activations + reading.logits + reading.cache
-    assert recorded[4] == end  # what is recorded is gone with the training
+    most, (reading, end) = max(recorded[:-2], key=lambda moment: moment.total), ordinary[-2:]
+    assert recorded[-2].total == most.total + reading.activations + reading.logits + reading.cache
+    assert recorded[-1] == end  # what is recorded is gone with the training
     packed = training_moments(replace(load, rows_are_text_alone=False), Rank("cuda", 2))
-    assert packed == ordinary
+    assert packed[-2:] == ordinary[-2:]
 
 
 def test_a_cards_stream_is_in_bf16_alone_and_no_tokens_to_learn_make_no_logits() -> None:
     config = preset_config("qwen3", num_layers=2, **SIZES)
     bf16, fp16 = (
-        training_moments(Load(config, TrainingSettings(compile=True, precision=precision)), Rank("cuda", 2))[0]
+        moments(Load(config, TrainingSettings(compile=True, precision=precision)), Rank("cuda", 2))[LOSS]
         for precision in ("bf16", "fp16")
     )
     tokens, kept = TrainingSettings().batch_size * LENGTH, 2 * 4 + 3  # norms' inputs, and what their gains act on
@@ -247,6 +256,18 @@ def most_bytes(function: Callable[[], object]) -> int:
     changes = [event for event in profiler.profiler.kineto_results.events() if event.name() == "[memory]"]
     del kept
     return int(max(accumulate(event.nbytes() for event in sorted(changes, key=lambda event: event.start_ns()))))
+
+
+@pytest.mark.parametrize(
+    ("preset", "heads"), [("classic", 0), ("gpt2", 0), ("llama", 0), ("llama", 2), ("qwen3", 0), ("qwen3", 2)]
+)
+def test_what_reading_takes_is_what_was_allocated(preset: Preset, heads: int) -> None:
+    sizes = {**SIZES, "d_model": 128, "max_seq_len": 256}
+    model = Transformer(preset_config(preset, num_layers=2, num_kv_heads=heads, **sizes)).eval()
+    ids = torch.zeros(4, 256, dtype=torch.long)
+    with torch.inference_mode():
+        taken = most_bytes(lambda: model.hidden_states(ids))
+    assert inference_activation_bytes(model.config, ids.numel(), 256) == pytest.approx(taken, rel=0.01)
 
 
 @pytest.mark.parametrize(("tokens", "device"), [(10, "cpu"), (300, "cpu"), (2000, "cpu"), (300, "cuda"), (300, "mps")])
@@ -276,7 +297,9 @@ def test_without_a_kernel_of_its_own_the_loss_takes_its_logarithms_too(
     taken = most_bytes(lambda: on_a_gpu(hidden, weight, None, targets, dtype, wanted))
     counted = logits_bytes(config, tokens, Rank("mps", dtype.itemsize))
     assert counted == pytest.approx(taken, rel=0.07)
-    assert counted > 1.2 * logits_bytes(config, tokens, Rank("cuda", dtype.itemsize))
+    # In small slices the sum of the projection's gradients before, and a slice's own, are more than its logarithms.
+    by_a_kernel = logits_bytes(config, tokens, Rank("cuda", dtype.itemsize))
+    assert counted > 1.2 * by_a_kernel if at_once == 2**30 or dtype == torch.bfloat16 else counted == by_a_kernel
 
 
 def test_adamw_that_is_not_fused_takes_two_copies_of_a_parameter() -> None:
@@ -288,8 +311,7 @@ def test_adamw_that_is_not_fused_takes_two_copies_of_a_parameter() -> None:
     taken = most_bytes(lambda: group.step(settings, 1e-3, skip=None))
     assert update_bytes(config, settings, Rank("mps"), largest) == pytest.approx(taken, rel=0.03)
     assert update_bytes(config, settings, Rank("cuda"), largest) == 0
-    of_steps = training_moments(Load(config, settings), Rank("mps"))
-    assert of_steps[2].update == 2 * 4 * largest
+    assert moments(Load(config, settings), Rank("mps"))[UPDATE].update == 2 * 4 * largest
 
 
 @pytest.mark.parametrize("dtype", [None, torch.bfloat16])
@@ -308,16 +330,16 @@ def test_apples_gpus_record_no_step_and_keep_the_stream_in_fp32() -> None:
     config = preset_config("qwen3", num_layers=2, **SIZES)
     settings = TrainingSettings(batch_size=8, compile=True, precision="bf16")
     load = Load(config, settings, sample_tokens=0)
-    on_apple, on_cuda = training_moments(load, Rank("mps", 2)), training_moments(load, Rank("cuda", 2))
+    on_apple, on_cuda = moments(load, Rank("mps", 2)), moments(load, Rank("cuda", 2))
     read = inference_activation_bytes(config, 32 * LENGTH, LENGTH, device="mps")
-    assert on_apple[3].activations == read, "and not beside what a recorded step holds, as on a CUDA card"
-    assert on_cuda[3].activations > on_cuda[0].activations
+    assert on_apple[VALIDATION].activations == read, "and not beside what a recorded step holds, as on a CUDA card"
+    assert on_cuda[VALIDATION].activations > on_cuda[LOSS].activations
     tokens, kept = 8 * LENGTH, 2 * 4 + 3  # norms' inputs, and what their gains act on
     attention = 2 * (
         block_activation_bytes(config, LENGTH, 2, device="mps")
         - block_activation_bytes(config, LENGTH, 2, device="cuda")
     )
-    assert on_apple[0].activations - on_cuda[0].activations == tokens * (2 * kept * config.d_model + attention)
+    assert on_apple[LOSS].activations - on_cuda[LOSS].activations == tokens * (2 * kept * config.d_model + attention)
 
 
 def test_what_makes_it_less() -> None:

@@ -39,7 +39,7 @@ def teach(model: nn.Module, ids: Tensor, labels: Tensor, steps: int = 100) -> fl
 
 def in_words(share: float) -> str:
     """Roughly how many, since that is what is sure."""
-    return "none" if share == 0 else "few" if share < 0.3 else "some" if share < 0.95 else "all"
+    return "none" if share == 0 else "few" if share < 0.5 else "some" if share < 0.95 else "all"
 
 
 print(f"{len(TAUGHT)} conversations of at most {LONGEST} tokens                right")

@@ -265,10 +265,16 @@ class Transformer(nn.Module):
         """Hidden states (…, D) to logits (…, V)."""
         return self.output_projection(hidden)  # type: ignore[no-any-return]
 
-    def _adds_its_mask(self, device: torch.device) -> bool:
-        """Whether a CPU's fused attention learns: of a mask of booleans it would make, and keep, one of numbers in each layer."""
+    def _numbers_of_masks(self, x: Tensor) -> torch.dtype | None:
+        """In which numbers fused attention adds its mask, where it learns: of booleans it would make, and keep, such numbers in each layer.
+        None where booleans do."""
+        device = x.device.type
         own_kernel = self.dropout.on and self.dropout.generator is not None
-        return device.type == "cpu" and torch.is_grad_enabled() and not own_kernel
+        if device not in ("cpu", "cuda") or own_kernel or not torch.is_grad_enabled():
+            return None
+        if not torch.is_autocast_enabled(device):
+            return x.dtype
+        return torch.float32 if device == "cpu" else torch.get_autocast_dtype(device)  # as in fused_attention
 
     def hidden_states(
         self,
@@ -294,8 +300,7 @@ class Transformer(nn.Module):
             mask = attention_matrix(positions, attention_mask, segment_ids)  # (B, 1, T, T) or None
             windowed = attention_matrix(positions, attention_mask, segment_ids, window) if window else mask
         x = self.token_embedding(input_ids)  # (B, T, D)
-        if windowed is not None and cache is None and self._adds_its_mask(x.device):
-            dtype = torch.float32 if torch.is_autocast_enabled("cpu") else x.dtype  # as in fused_attention
+        if windowed is not None and cache is None and (dtype := self._numbers_of_masks(x)) is not None:
             mask = additive(mask, dtype)
             windowed = additive(windowed, dtype) if window else mask
         rotation = None

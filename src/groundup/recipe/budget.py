@@ -19,7 +19,8 @@ from groundup.recipe.settings import Recipe
 from groundup.recipe.shapes import Shape, find_shape, smallest_memory
 from groundup.recipe.sizes import Sizes
 from groundup.report.pages import duration, figure, size
-from groundup.training.memory import Load, training_memory
+from groundup.training.memory import training_memory
+from groundup.training.memory_kinds import Load
 from groundup.training.memory_parts import Rank
 from groundup.training.settings import TrainingSettings
 

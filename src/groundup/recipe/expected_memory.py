@@ -12,7 +12,7 @@ from groundup.model.settings import TransformerConfig
 from groundup.recipe.settings import Recipe
 from groundup.recipe.sizes import Sizes, evaluated_tokens
 from groundup.training.activation_memory import FULL
-from groundup.training.memory import Load, Memory
+from groundup.training.memory_kinds import Load, Memory
 from groundup.training.memory_parts import Rank
 from groundup.training.parallel_settings import Strategy
 from groundup.training.ranks import ALONE, Ranks

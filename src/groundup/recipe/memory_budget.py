@@ -19,7 +19,8 @@ from groundup.recipe.save import ModelFiles
 from groundup.recipe.settings import Recipe
 from groundup.recipe.sizes import Sizes, known_sizes
 from groundup.run.directory import RECIPE_FILE, RunDirectory
-from groundup.training.memory import Memory, training_memory
+from groundup.training.memory import training_memory
+from groundup.training.memory_kinds import Memory
 from groundup.training.memory_parts import Rank
 from groundup.training.ranks import ALONE, Ranks
 from groundup.training.settings import parts_of_batch

@@ -34,7 +34,8 @@ from groundup.text.catalogue import MODELS
 from groundup.text.fetch import is_fetched
 from groundup.text.remote import is_here
 from groundup.tokens.existing import find_tokenizer
-from groundup.training.memory import Load, training_memory
+from groundup.training.memory import training_memory
+from groundup.training.memory_kinds import Load
 from groundup.training.memory_parts import Rank, cache_bytes
 from groundup.training.parallel_settings import Strategy
 from groundup.training.schedules import with_steps

@@ -31,7 +31,8 @@ from groundup.recipe.save import ModelFiles
 from groundup.recipe.settings import Recipe
 from groundup.run.directory import RunDirectory
 from groundup.tokens.prepared_examples import PreparedExamples
-from groundup.training.memory import Load, training_memory
+from groundup.training.memory import training_memory
+from groundup.training.memory_kinds import Load
 from groundup.training.memory_parts import Rank
 from groundup.training.schedules import with_steps
 from groundup.training.step import prepare_machinery

@@ -14,7 +14,8 @@ from dataclasses import dataclass, replace
 
 from groundup.model.counts import forward_flops, parameter_counts, training_flops
 from groundup.model.settings import TransformerConfig
-from groundup.training.memory import LARGEST_KEPT, Load, training_memory
+from groundup.training.memory import LARGEST_KEPT, training_memory
+from groundup.training.memory_kinds import Load
 from groundup.training.memory_parts import Rank
 from groundup.training.settings import TrainingSettings, parts_of_batch, unevenness
 

@@ -36,23 +36,28 @@ def training_activation_bytes(
     *,
     device: Device = "cpu",
     compiled: bool = False,
-    checkpointing: bool = False,
+    input_bytes: int = 0,
     lora: LoraSettings | None = None,
     stream_bytes: int = FULL,
 ) -> int:
     """What autograd keeps of `num_tokens` tokens in rows of `row_length`, logits aside.
 
     `stream_bytes`: of a number of the residual stream as the norms keep it. `compiled`: the network is, so that on a CPU, too, dropout
-    draws from PyTorch's generator and not from the threads' own. `checkpointing`: each block keeps its input alone, and all of it of one
-    block at a time. `lora`: the weights are frozen, so inputs are kept for the narrow matrices alone.
+    draws from PyTorch's generator and not from the threads' own. `input_bytes`: each block keeps its input alone, in numbers of so many
+    bytes, and is computed again on its way back, which needs `block_activation_bytes` beside. `lora`: the weights are frozen, so inputs
+    are kept for the narrow matrices alone.
     """
     block = block_activation_bytes(
         config, row_length, product_bytes, device=device, compiled=compiled, lora=lora, stream_bytes=stream_bytes
     )
-    stream = stream_bytes * config.d_model
-    ends = 2 * stream + (stream if config.norm == "rmsnorm" else 0) + (stream if config.dropout else 0)
-    blocks = config.num_layers * stream + block if checkpointing else config.num_layers * block
-    return round(num_tokens * (blocks + ends))
+    of_a_block = input_bytes * config.d_model or block
+    return round(num_tokens * (config.num_layers * of_a_block + end_activation_bytes(config, stream_bytes)))
+
+
+def end_activation_bytes(config: TransformerConfig, stream_bytes: int = FULL) -> int:
+    """What autograd keeps of one token before the first block and behind the last, whose way back is the first to be through."""
+    streams = 2 + (1 if config.norm == "rmsnorm" else 0) + (1 if config.dropout else 0)
+    return streams * stream_bytes * config.d_model
 
 
 def block_activation_bytes(
@@ -76,7 +81,7 @@ def block_activation_bytes(
     # What the four linear layers read: the norms' outputs, the heads' mix, the activation's. Frozen ones need none of it.
     read = width + query + (width + config.d_ff if lora is None or _adapts_feed_forward(lora) else 0)
     kept += narrow * read + (2 * read if lora is not None and lora.dropout else 0)
-    kept += _attention_bytes(config, row_length, narrow, device, compiled)
+    kept += _attention_bytes(config, row_length, narrow, device, compiled, gains_learn=lora is None)
     if config.gated:  # gate and up, and the activated gate
         kept += narrow * 3 * config.d_ff
     elif config.activation != "relu":  # which needs its output alone
@@ -89,20 +94,31 @@ def block_activation_bytes(
     return kept
 
 
+def way_back_bytes(config: TransformerConfig, product_bytes: int, lora: LoraSettings | None, stream_bytes: int) -> int:
+    """What the way back through one block makes of one token beside what is kept: gradients of the stream, and of what the feed-forward
+    part computes, where the gates' have to be there at once."""
+    reads_its_input_again = lora is None or _adapts_feed_forward(lora)  # which is gone when the second gradient comes
+    gradients = (2 if config.gated else 1) + (0 if reads_its_input_again else 1)
+    return 2 * stream_bytes * config.d_model + product_bytes * gradients * config.d_ff
+
+
 def _adapts_feed_forward(lora: LoraSettings) -> bool:
     """Whether the feed-forward matrices have narrow ones beside them, too."""
     targets = (lora.targets,) if isinstance(lora.targets, str) else lora.targets
     return any(each == "all-linear" or each.endswith(FEED_FORWARD_NAMES) for each in targets)
 
 
-def _attention_bytes(config: TransformerConfig, row_length: int, narrow: int, device: Device, compiled: bool) -> float:
+def _attention_bytes(
+    config: TransformerConfig, row_length: int, narrow: int, device: Device, compiled: bool, gains_learn: bool
+) -> float:
     """Queries, keys and values on their ways, and what the attention keeps of its scores, a token."""
     query, key_value = config.num_heads * config.head_dim, config.num_kv_heads * config.head_dim
     own_generator = device == "cpu" and not compiled
     fused, kept = query + 2 * key_value, 0.0
     grouped, rotated = key_value != query, config.position == "rope"
-    if config.qk_norm:  # their inputs, normalized forms, and a root mean square a head
-        kept += (FULL * fused if narrow == FULL else FULL * (query + key_value)) + FULL * (query + key_value)
+    if config.qk_norm:  # their inputs, what their gains act on, and a root mean square a head
+        kept += FULL * fused if narrow == FULL else FULL * (query + key_value)
+        kept += FULL * (query + key_value) if gains_learn else 0
         kept += FULL * (config.num_heads + config.num_kv_heads)
     if device == "mps":
         return kept + _plain_attention_bytes(config, row_length, query)
@@ -135,10 +151,12 @@ def _keys_seen(row_length: int) -> float:
 def inference_activation_bytes(
     config: TransformerConfig, num_tokens: int, row_length: int = 0, product_bytes: int = FULL, device: Device = "cpu"
 ) -> int:
-    """The most that is there at once where nothing is learned: the stream, and one block's widest products. Of rows of `row_length` tokens
-    Apple's GPUs have the probabilities of all keys there."""
+    """The most that is there at once where nothing is learned: the stream as it came to a block, as it is within, and what a norm ahead of
+    the feed-forward part makes of it, beside one block's widest products. Of rows of `row_length` tokens Apple's GPUs have the
+    probabilities of all keys there."""
+    streams = 3 if config.norm_position == "pre" else 2
     query, key_value = config.num_heads * config.head_dim, config.num_kv_heads * config.head_dim
     probabilities = config.num_heads * row_length if device == "mps" else 0
     attention = query + 2 * key_value + 3 * query + probabilities
     feed_forward = config.d_ff * (4 if config.gated else 2)
-    return num_tokens * (2 * FULL * config.d_model + product_bytes * max(attention, feed_forward))
+    return num_tokens * (streams * FULL * config.d_model + product_bytes * max(attention, feed_forward))

@@ -55,18 +55,18 @@ def logits_bytes(config: TransformerConfig, num_predicted: int, rank: Rank, lear
     every = num_predicted * config.vocab_size
     if every <= FEW_LOGITS:
         return 3 * FULL * every
-    at_once = min(every, LOGITS_AT_ONCE[rank.device])
     narrow = 0 if rank.product_bytes == FULL else rank.product_bytes
-    scores, parts = (FULL + 2 * narrow) * at_once, 1
-    if rank.device != "cpu":  # in equal parts, of half as many where each has four bytes
-        parts = math.ceil(every / (2 * LOGITS_AT_ONCE[rank.device] // rank.product_bytes))
-        at_once = math.ceil(every / parts)
-        scores = rank.product_bytes * at_once
-    if rank.device == "mps":
-        scores += FULL * (2 if narrow else 1) * min(at_once, LOGARITHMS)
-    num_projections = min(2, parts) if learns_projection else 0  # a part's, beside the sum of those before
-    gradients = FULL * config.d_model * (num_predicted + num_projections * config.vocab_size)
-    return scores + gradients + narrow * config.vocab_size * config.d_model
+    projection = FULL * config.vocab_size * config.d_model if learns_projection else 0
+    of_all = FULL * config.d_model * num_predicted + narrow * config.vocab_size * config.d_model
+    if rank.device == "cpu":
+        return of_all + (FULL + 2 * narrow) * min(every, LOGITS_AT_ONCE["cpu"]) + projection
+    # In equal parts, of half as many where each has four bytes.
+    parts = math.ceil(every / (2 * LOGITS_AT_ONCE[rank.device] // rank.product_bytes))
+    at_once = math.ceil(every / parts)
+    logarithms = FULL * (2 if narrow else 1) * min(at_once, LOGARITHMS) if rank.device == "mps" else 0
+    before = min(1, parts - 1)  # whether there is a sum of the projection's gradients of the parts before
+    most = max(logarithms + before * projection, (before + 1) * projection)
+    return of_all + rank.product_bytes * at_once + most
 
 
 def room_bytes(config: TransformerConfig, num_predicted: int, rank: Rank) -> int:

@@ -62,8 +62,8 @@ def on_a_gpu(
         if of_hidden is not None:
             of_hidden[some] = scores @ narrow_weight
         if wanted.weight:
-            of_some = product(scores.t(), narrow[some], weight.dtype)[: len(weight)]
-            of_weight = of_some if of_weight is None else of_weight.add_(of_some)
+            # No name for a part's own: it would stand beside the next part's.
+            of_weight = sum_of(of_weight, product(scores.t(), narrow[some], weight.dtype)[: len(weight)])
         if of_bias is not None:
             of_bias += scores[:, : len(weight)].sum(dim=0, dtype=full)
         del scores  # before there are the next ones
@@ -82,6 +82,11 @@ def product(a: Tensor, b: Tensor, dtype: torch.dtype) -> Tensor:
     if a.dtype != dtype and a.is_cuda and torch.version.cuda is not None:
         return torch.mm(a, b, out_dtype=dtype)
     return (a @ b).to(dtype)
+
+
+def sum_of(total: Tensor | None, part: Tensor) -> Tensor:
+    """A part added to what there is, in its place."""
+    return part if total is None else total.add_(part)
 
 
 def aligned(weight: Tensor, dtype: torch.dtype) -> Tensor:
