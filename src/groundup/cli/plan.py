@@ -129,7 +129,8 @@ def _check_count(count: int, settings: Recipe, card: Accelerator | None) -> None
         raise SettingError("--count", count, "use 1 with training.privacy, which one process trains with")
     rows = settings.training.batch_size // settings.training.accumulation_steps
     if count > rows:
-        advice = f"a part of a batch has {rows} row{'s' * (rows > 1)}, and each card reads one: use at most so many, or a larger training.batch_size"
+        has = f"a part of a batch has {rows} row{'s' * (rows > 1)}"
+        advice = f"{has}, and each card reads one: use at most so many, or a larger training.batch_size"
         raise SettingError("--count", count, advice)
 
 
