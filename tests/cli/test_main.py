@@ -6,13 +6,17 @@ import errno
 import mmap
 import os
 import resource
+import signal
 import sys
+import tempfile
+from pathlib import Path
 
 import pytest
 import tokenizers
 import torch
 
 from groundup.cli import main as command_line
+from groundup.cli.loading import removed_when_ended
 from groundup.errors import MachineError, ModelError
 
 NO_MEMORY = "groundup: there is not enough memory for this: end what else is running; a training needs less"
@@ -110,3 +114,36 @@ def test_a_bug_keeps_its_traceback(error: Exception, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(sys, "argv", ["groundup"])
     with pytest.raises(type(error), match=str(error)):
         command_line.main()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_folder_to_throw_away_is_thrown_away_when_the_program_is_ended(
+    number: signal.Signals, tmp_path: Path
+) -> None:
+    def work() -> None:
+        with removed_when_ended(), tempfile.TemporaryDirectory(dir=tmp_path) as folder:
+            (Path(folder) / "a").touch()
+            signal.raise_signal(number)
+
+    with pytest.raises(SystemExit) as ended:
+        work()
+    assert ended.value.code == 128 + number
+    assert list(tmp_path.iterdir()) == []
+    assert signal.getsignal(number) is signal.SIG_DFL
+
+
+def test_an_end_that_is_meant_for_others_is_not_heard() -> None:
+    """As after nohup."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with removed_when_ended():
+            signal.raise_signal(signal.SIGHUP)
+        assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
+def test_help_leaves_the_breaking_of_lines_to_the_terminal() -> None:
+    helps = {command.callback.__name__: command.help for command in command_line.app.registered_commands}  # type: ignore[union-attr]
+    assert "a little more for networks of hundreds of millions of parameters; nothing is fetched" in str(helps["plan"])
+    assert "\n\n    groundup plan shakespeare --minutes 15\n\n" in str(helps["plan"]), "an example stays as it is"

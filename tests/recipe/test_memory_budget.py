@@ -152,6 +152,7 @@ def test_too_little_says_the_least_that_is_needed_and_what_would_lower_it(
 def test_the_numbers_of_parts_divide_the_batch() -> None:
     assert parts_of_batch(TrainingSettings(batch_size=12, accumulation_steps=2)) == [2, 3, 4, 6, 12]
     assert parts_of_batch(TrainingSettings(batch_size=12), processes=4) == [1, 2, 3], "and leave each process a row"
+    assert len(parts_of_batch(TrainingSettings(batch_size=10**12))) == 13**2, "soon, of whatever size"
 
 
 @pytest.mark.parametrize(

@@ -22,14 +22,17 @@ from groundup.recipe import budget, compose, expected_memory
 from groundup.recipe.accelerators import ACCELERATORS, EAGER, LAYER_SECONDS, RECORDED_LAYER_SECONDS, find_accelerator
 from groundup.recipe.budget import check_minutes, shape_timed_here
 from groundup.recipe.expected_memory import rank_here
+from groundup.recipe.made_up import STEPS, made_up_data
 from groundup.recipe.measure import measure_validation
 from groundup.recipe.measured import Measured, Reading
 from groundup.recipe.plan import advice, time_and_memory
 from groundup.recipe.settings import Recipe, load_recipe
 from groundup.recipe.shapes import find_shape, tokens_a_parameter
-from groundup.recipe.sizes import Sizes, assumed_sizes
+from groundup.recipe.sizes import Sizes, assumed_sizes, evaluated_tokens
 from groundup.run.directory import RunDirectory
 from groundup.text.cache import cache_directory
+from groundup.tokens.plan import validation_windows
+from groundup.tokens.prepared_examples import PreparedExamples
 from groundup.tokens.tokenizer import Tokenizer
 from groundup.training.memory import training_memory
 from groundup.training.memory_kinds import Load
@@ -425,20 +428,29 @@ def test_a_network_that_takes_longer_than_was_asked_for_is_told_so(
     """Whatever is found is too long for a part of a second; of an hour it leaves much. Both times it is looked for once more."""
     monkeypatch.setattr("groundup.recipe.plan.SECONDS", 0.2)
     speeds: list[float] = []
+    timed: list[list[str]] = []
 
     def shape_for(speed: float) -> dict[str, Any]:
         speeds.append(speed)
-        return {"overrides": [], "notes": ["first"]}
+        return {"overrides": [f"training.max_steps={len(speeds)}"], "notes": ["first"]}
 
     def with_shape(overrides: list[str]) -> Recipe:
+        timed.append(overrides)
         return load_recipe(str(tiny_recipe), [f"data.source={text_file}", *overrides])
 
     short, long = (shape_timed_here(shape_for, 1.0, minutes, with_shape, tmp_path) for minutes in (0.001, 60.0))
     assert speeds[0] == speeds[2] == 1.0
     assert min(speeds[1], speeds[3]) > 1e3, "what the steps reached"
+    assert len(timed) == 4
     assert short["notes"][0] == "first"
     assert "that is more than 0.1 s: " in short["notes"][1]
     assert long["notes"] == ["first"]
+
+    def the_same(speed: float) -> dict[str, Any]:
+        return {"overrides": [], "notes": []}
+
+    shape_timed_here(the_same, 1.0, 60.0, with_shape, tmp_path)
+    assert len(timed) == 5, "the largest that there is memory for is timed once"
 
 
 def reads(monkeypatch: pytest.MonkeyPatch, command: Callable[[], object]) -> list[tuple[int, bool]]:
@@ -463,10 +475,52 @@ def test_a_plan_holds_what_training_does_at_the_same_moments(
     assert trained == [(200, False), (200, True), (200, True), (0, False)]
     monkeypatch.setattr("groundup.recipe.plan.SECONDS", 2.0)
     planned_reads = reads(monkeypatch, lambda: plan(str(tiny_recipe), changes))
-    # Little is read beside what steps hold, and all that the threads ever hold when these are gone.
-    assert planned_reads[:2] == [(200, False), (200, True)]
+    # Little is read beside what steps hold, and all that the threads ever hold when these are gone. 192: whole windows of 16.
+    assert planned_reads[:2] == [(192, False), (192, True)]
     assert planned_reads[2][0] > 200
     assert not any(beside for _, beside in planned_reads[2:])
+
+
+def test_of_a_text_whole_windows_are_read_between_steps_and_one_at_the_least() -> None:
+    """As `validation_windows` takes them; of pairs both answers."""
+    for most, read in ((0, 1000), (1, 128), (300, 256), (5000, 1000)):
+        settings = load_recipe("shakespeare", [f"evaluation.max_tokens={most}"])
+        assert evaluated_tokens(settings, 1000) == read
+        windows = validation_windows(1001, 128, most)
+        assert (windows[:, 1] - windows[:, 0]).sum() == read
+    for objective, read in (("instruction", 100), ("preference", 200)):
+        settings = load_recipe("instruct", [f"training.objective={objective}", "evaluation.max_tokens=100"])
+        assert evaluated_tokens(settings, 1000) == read
+
+
+@pytest.mark.parametrize("objective", ["instruction", "preference"])
+def test_rows_are_made_up_that_fit_a_small_tokenizer_and_context(
+    objective: str, tiny_base: Path, tmp_path: Path
+) -> None:
+    """A word is several tokens here, and the template takes most of the context."""
+    rows = tmp_path / "rows.jsonl"
+    rows.write_text("", encoding="utf-8")
+    changes = [f"model.base={tiny_base}", f"data.source={rows}", f"training.objective={objective}"]
+    fitting = load_recipe("instruct", [*changes, "model.max_seq_len=128"])
+    sizes = Sizes(vocab_size=300, rows=20, row_length=128, longest_row=128, learned_share=0.2, held_out=100)
+    with made_up_data(fitting, tmp_path, sizes, None) as (_, data):
+        assert isinstance(data, PreparedExamples)
+        assert data.facts["left_out"]["counts"] == {}
+        assert len(data.train) + len(data.validation) == STEPS * fitting.training.batch_size
+        assert 110 < data.train.lengths.max() <= 128
+    short = load_recipe("instruct", [*changes, "model.max_seq_len=20"])
+    with (
+        pytest.raises(SettingError, match=r"model.max_seq_len = 20: a question and an answer of a word each take \d+ "),
+        made_up_data(short, tmp_path, replace(sizes, row_length=20), None),
+    ):
+        pass
+
+
+def test_an_empty_text_is_told_as_training_tells_it(tmp_path: Path) -> None:
+    source = tmp_path / "empty.txt"
+    source.touch()
+    with pytest.raises(DataError, match=r"empty.txt is empty: name a file with text in it"):
+        plan("shakespeare", [f"data.source={source}"], on="h100")
 
 
 def test_reading_takes_as_long_as_the_thread_that_reads_most() -> None:
@@ -499,6 +553,10 @@ def test_what_this_machine_cannot_hold_is_not_begun(
     shown = capsys.readouterr().out
     assert "too large for this machine: it takes about" in shown
     assert "what would fit: model.d_model=" in shown
+    plan(str(tiny_recipe), ["training.batch_size=1048576"])
+    shown = capsys.readouterr().out
+    assert "what would fit: training.accumulation_steps=" in shown, "a batch in parts, and the network as it is"
+    assert "model." not in shown
 
 
 def test_of_a_base_that_this_machine_cannot_hold_the_shape_is_given(

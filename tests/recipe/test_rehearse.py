@@ -113,6 +113,29 @@ def test_a_step_that_would_take_too_long_is_taken_in_part(
     assert len(found[0].seconds) >= 2, "of a whole kind one at least that is not the first"
 
 
+def test_what_a_compiler_takes_is_there_once_and_in_no_other_step(
+    tiny_recipe: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Once for each length of rows, however little time there is."""
+    monkeypatch.setattr("groundup.recipe.plan.SECONDS", 0.2)
+    monkeypatch.setattr("torch.compile", lambda network: network)
+    compiled: set[tuple[int, ...]] = set()
+
+    def slowly_at_first(task: Any, machinery: Machinery, step: int, factor: float) -> Any:
+        if (shape := task.batch(step).shape) not in compiled:
+            compiled.add(shape)
+            time.sleep(1.0)
+        return take_step(task, machinery, step, factor)
+
+    monkeypatch.setattr(rehearse_steps, "take_step", slowly_at_first)
+    changes = ["training.compile=true", "training.length_warmup_fraction=0.5", "model.max_seq_len=64"]
+    plan(str(tiny_recipe), changes, as_json=True)
+    measured = json.loads(capsys.readouterr().out)["here"]["measured"]
+    assert len(compiled) == 2
+    assert measured["step"] < 0.5
+    assert measured["first_step"] > 1.5
+
+
 @pytest.mark.parametrize(("least", "counted"), [(37, 32), (16, 16), (9, 9)])
 def test_as_many_tokens_are_counted_as_are_read(
     least: int, counted: int, tiny_recipe: Path, monkeypatch: pytest.MonkeyPatch

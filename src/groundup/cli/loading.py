@@ -1,4 +1,4 @@
-"""Ctrl-C: while heavy modules are loaded it ends the program at once, and in the midst of long work it is answered with a line."""
+"""Ctrl-C and other ends: while heavy modules are loaded at once, in the midst of long work with a line, or once folders are removed."""
 
 from __future__ import annotations
 
@@ -43,3 +43,23 @@ def told_when_stopped(output: Path, kept: str = "") -> Iterator[None]:
             f"groundup: stopped; {output} " + ("is whole" if is_written else f"was not written{kept}"), file=sys.stderr
         )
         raise
+
+
+@contextmanager
+def removed_when_ended() -> Iterator[None]:
+    """For work in folders that are thrown away: in the block SIGTERM and a closed terminal unwind it, as Ctrl-C does, where they would end
+    the program on the spot and leave the folders."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)}
+    heard = {number: handler for number, handler in before.items() if handler is signal.SIG_DFL}  # nohup means others
+    for number in heard:
+        signal.signal(number, _unwind)
+    try:
+        yield
+    finally:
+        for number, handler in heard.items():
+            signal.signal(number, handler)
+
+
+def _unwind(number: int, frame: FrameType | None) -> None:
+    signal.signal(number, signal.SIG_DFL)  # a second one ends the program at once
+    raise SystemExit(128 + number)

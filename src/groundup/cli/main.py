@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import inspect
 import io
 import os
 import sys
@@ -68,6 +69,20 @@ app.add_typer(data.app)
 app.add_typer(tokenizer.app)
 app.add_typer(guard.app)
 app.add_typer(learn.app)
+
+
+def _fill_lines(commands: typer.Typer) -> None:
+    """Make one line of a paragraph's lines in every command's help, as typer itself does in the first paragraph alone, so that a terminal
+    of any width breaks them evenly. Indented examples stay as they are."""
+    for command in commands.registered_commands:
+        paragraphs = (inspect.getdoc(command.callback) or "").split("\n\n")
+        command.help = "\n\n".join(each if each.startswith(" ") else each.replace("\n", " ") for each in paragraphs)
+    for group in commands.registered_groups:
+        if group.typer_instance is not None:
+            _fill_lines(group.typer_instance)
+
+
+_fill_lines(app)
 
 
 def _version(wanted: bool) -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from groundup.cli.loading import loading
+from groundup.cli.loading import loading, removed_when_ended
 from groundup.errors import SettingError
 
 if TYPE_CHECKING:
@@ -97,7 +97,8 @@ def plan(
         found["elsewhere"] = plan_elsewhere(settings, sizes, config, card, count)
         speed = found["elsewhere"]["reached_flops"]
     else:
-        found["here"] = plan_here(settings, folder, sizes, data, started=started)
+        with removed_when_ended():
+            found["here"] = plan_here(settings, folder, sizes, data, started=started)
         speed = found["here"].get("flops_per_second", 0.0)
         if found["here"]["too_large"]:
             found["here"]["fits"] = budget.fitting_here(settings, sizes, config)
@@ -109,7 +110,8 @@ def plan(
         shape_for = partial(budget.shape_for, settings, sizes, config, minutes, most, rank=rank, card=card)
         if card is None and minutes is not None:
             own = partial(_with_shape, recipe, overrides or [])
-            found["shape_for_budget"] = budget.shape_timed_here(shape_for, speed, minutes, own, folder)
+            with removed_when_ended():
+                found["shape_for_budget"] = budget.shape_timed_here(shape_for, speed, minutes, own, folder)
         else:
             found["shape_for_budget"] = shape_for(speed)
     if as_json:
@@ -127,7 +129,8 @@ def _check_count(count: int, settings: Recipe, card: Accelerator | None) -> None
         raise SettingError("--count", count, "use 1 with training.privacy, which one process trains with")
     rows = settings.training.batch_size // settings.training.accumulation_steps
     if count > rows:
-        advice = f"a part of a batch has {rows} rows, and each card reads one: use at most so many, or a larger training.batch_size"
+        has = f"a part of a batch has {rows} row{'s' * (rows > 1)}"
+        advice = f"{has}, and each card reads one: use at most so many, or a larger training.batch_size"
         raise SettingError("--count", count, advice)
 
 

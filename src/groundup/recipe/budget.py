@@ -123,7 +123,9 @@ def shape_timed_here(
     """
     shape, flops_per_second = _timed_here(shape_for(flops_per_second), with_shape, folder)
     if not USED * 60 * minutes <= shape["seconds"] <= 60 * minutes:
-        shape, _ = _timed_here(shape_for(flops_per_second), with_shape, folder)
+        other = shape_for(flops_per_second)
+        if other["overrides"] != shape["overrides"]:  # memory may be what ends it, and no speed finds another
+            shape, _ = _timed_here(other, with_shape, folder)
     if shape["seconds"] > 60 * minutes:
         longer = f"that is more than {duration(60 * minutes)}: steps were slower than those before; plan again when the machine is quiet"
         shape["notes"] = [*shape["notes"], longer]
@@ -169,11 +171,12 @@ def learning_rate(found: Shape, settings: Recipe) -> list[str]:
 
 
 def fitting_here(settings: Recipe, sizes: Sizes, config: TransformerConfig) -> list[str]:
-    """Overrides with which this machine's memory holds a recipe that it doesn't hold: those of the largest network, or, of a base, whose
-    shape is given, those that lower what it takes."""
+    """Overrides with which this machine's memory holds a recipe that it doesn't hold: those that lower what its network takes, or else,
+    unless a base gives the shape, those of the largest network."""
     load, room = load_of(settings, sizes, config), (1 - RESERVE) * memory_bytes()
-    if settings.model.base:
-        return advice(load, settings.training, [rank_here(settings.training, config)], room)
+    lower = advice(load, settings.training, [rank_here(settings.training, config)], room)
+    if lower or settings.model.base:
+        return lower
     kept = replace(load.settings, accumulation_steps=load.settings.batch_size)
     found = find_shape(replace(load, settings=kept), rank_of_any_size(kept, config), memory=room)
     return found.overrides(settings.training) if found else []

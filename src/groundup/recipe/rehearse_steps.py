@@ -89,11 +89,11 @@ def take_steps(rehearsal: Rehearsal, machinery: Machinery, speed: float) -> Step
     spent = sum(sum(one.seconds) for one in taken)
     worked = (time.process_time() - worked) / (spent * len(machinery.shards.networks))
     known = [each for each in joules if each is not None]
-    begun = taken[0]
-    more = begun.seconds[0] - begun.seconds_of(begun.flops[0]) if len(begun.seconds) > 1 else 0.0
+    begun = taken if rehearsal.task.settings.compile else taken[:1]  # rows of another length are compiled once more
+    more = (one.seconds[0] - one.seconds_of(one.flops[0]) for one in begun if len(one.seconds) > 1)
     return Steps(
         seconds=sum(kind.share * one.seconds_of(kind.flops) for kind, one in zip(kinds, taken, strict=True)),
-        first=max(0.0, more),
+        first=sum(max(0.0, each) for each in more),
         flops=sum(kind.share * kind.flops for kind in kinds),
         tokens=sum(kind.share * kind.tokens for kind in kinds),
         watts=sum(known) / spent if known and len(known) == len(joules) else None,
@@ -133,8 +133,8 @@ def _steps_of(rehearsal: Rehearsal, machinery: Machinery, kind: Kind, budget: fl
                 take(replace(task, batch=lambda step: few))
                 small = (seconds.pop(), flops.pop())
     while len(seconds) <= unlike or (len(seconds) < MOST_STEPS and time.perf_counter() + seconds[-1] / 2 < end):
-        if len(seconds) == 1 and seconds[0] > 0.8 * budget and small == (0.0, 0):
-            break
+        if len(seconds) == 1 and seconds[0] > 0.8 * budget and small == (0.0, 0) and not settings.compile:
+            break  # of a compiled network the first one is mostly the compiler's
         take(task)
     return Taken(seconds, flops, shortened, unlike, small)
 

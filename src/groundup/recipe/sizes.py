@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from groundup.errors import DataError
 from groundup.recipe.data import Prepared
 from groundup.recipe.settings import Recipe
 from groundup.report.pages import figure
@@ -44,9 +45,15 @@ class Sizes:
 
 
 def evaluated_tokens(settings: Recipe, held_out: int) -> int:
-    """How many tokens of what is held out are read between steps: of pairs `evaluation.max_tokens` are those of one answer of two."""
-    answers = 2 if settings.training.objective == "preference" else 1
-    return min(answers * settings.evaluation.max_tokens or held_out, held_out)
+    """How many tokens of what is held out are read between steps: of a text those of whole windows, of which one is read at the least, of
+    pairs those of both answers, where `evaluation.max_tokens` counts one."""
+    most, objective = settings.evaluation.max_tokens, settings.training.objective
+    if not most:
+        return held_out
+    if objective == "language_model":
+        window = settings.model.max_seq_len
+        most = max(1, most // window) * window
+    return min(2 * most if objective == "preference" else most, held_out)
 
 
 def known_sizes(data: Prepared) -> Sizes:
@@ -95,4 +102,6 @@ def _text_bytes(settings: Recipe, folder: Path) -> tuple[int, str]:
             unknown.append(name)
     if unknown:
         return total + UNKNOWN_BYTES * len(unknown), f"{', '.join(unknown)} unknown, taken to be 10 MB"
-    return max(1, total), "as the files or the catalogue say"
+    if not total:
+        raise DataError(f"{', '.join(source_names(settings.data))} is empty: name a file with text in it")
+    return total, "as the files or the catalogue say"

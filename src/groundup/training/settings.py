@@ -211,8 +211,9 @@ class TrainingSettings:
 
 def parts_of_batch(training: TrainingSettings, processes: int = 1) -> list[int]:
     """The numbers of parts that a batch can go in, from `accumulation_steps` on: those that divide it and leave a row for each process."""
-    numbers = range(training.accumulation_steps, training.batch_size // processes + 1)
-    return [number for number in numbers if training.batch_size % number == 0]
+    rows, low = training.batch_size, range(1, math.isqrt(training.batch_size) + 1)
+    divisors = {divisor for number in low if rows % number == 0 for divisor in (number, rows // number)}
+    return sorted(parts for parts in divisors if training.accumulation_steps <= parts <= rows // processes)
 
 
 def unevenness(training: TrainingSettings, processes: int) -> float:
