@@ -93,6 +93,12 @@ CASES: dict[str, dict[str, Any]] = {
     "pairs": {"parts": PREFERENCE, "optimizer": "adamw"},
     "lora": {"parts": MARKED, "lora": True, "optimizer": "adamw"},
     "bf16": {"precision": "bf16"},
+    "fp16, three rows one by one": {
+        "parts": FEW_ROWS,
+        "batch_size": 3,
+        "accumulation_steps": 3,
+        "precision": "fp16",
+    },
     "activations twice": {"activation_checkpointing": True},
     "sharded muon": {"sharded": True},
     "sharded adamw, tied, accumulation": {

@@ -151,3 +151,12 @@ def test_a_number_that_is_no_place_among_them_is_refused(
     with pytest.raises(SettingError, match=f"^{why}"):  # noqa: SIM117
         with joined(ParallelSettings("ddp"), "cpu"):
             pass
+
+
+@pytest.mark.usefixtures("address")
+def test_a_number_of_all_that_was_forgotten_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RANK", "1")
+    monkeypatch.delenv("WORLD_SIZE", raising=False)
+    with pytest.raises(SettingError, match=r"^WORLD_SIZE = '': set it to the number of all processes: .* RANK is 1$"):  # noqa: SIM117
+        with joined(ParallelSettings("ddp"), "cpu"):
+            pass

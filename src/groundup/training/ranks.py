@@ -243,6 +243,10 @@ def _own_place() -> Ranks:
     """Where this process stands among those that torchrun started, by its environment. Raises `SettingError` for numbers of no place."""
     size, local_size = _told("WORLD_SIZE", "1", least=1), _told("LOCAL_WORLD_SIZE", "1", least=1)
     rank, local_rank = _told("RANK", "0", least=0), _told("LOCAL_RANK", "0", least=0)
+    if rank >= size and "WORLD_SIZE" not in os.environ:
+        raise SettingError(
+            "WORLD_SIZE", "", f"set it to the number of all processes: there are several, since RANK is {rank}"
+        )
     if rank >= size:
         raise SettingError(
             "RANK", rank, f"give each process one of its own, from 0 to {size - 1}: WORLD_SIZE is {size}"

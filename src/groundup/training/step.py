@@ -113,7 +113,7 @@ def prepare_machinery(task: Task, resume_from: Path | None = None) -> Machinery:
         device=device,
         optimizer=Optimizer(task.model, settings, parts, dtype, task.ranks),
         guard=StepGuard(settings.spike_sigmas, device),
-        scaler=torch.amp.GradScaler(device.type) if dtype == torch.float16 else None,
+        scaler=_loss_scaler(device) if dtype == torch.float16 else None,
         precision=precision_on(device, settings.precision),
         dtype=dtype,
         shards=Shards(task.model, network, parts, num_threads, task.ranks),
@@ -141,7 +141,7 @@ def _sharded_machinery(task: Task, device: torch.device, num_threads: int, dtype
         device=device,
         optimizer=Optimizer(task.model, settings, 1, dtype, task.ranks, sharded.rows),
         guard=StepGuard(settings.spike_sigmas, device),
-        scaler=torch.amp.GradScaler(device.type) if dtype == torch.float16 else None,
+        scaler=_loss_scaler(device) if dtype == torch.float16 else None,
         precision=precision_on(device, settings.precision),
         dtype=dtype,
         shards=Shards(sharded.network, sharded.network, 1, num_threads, task.ranks),
@@ -151,6 +151,14 @@ def _sharded_machinery(task: Task, device: torch.device, num_threads: int, dtype
         adapter_parameters=adapters,
         sharded=sharded,
     )
+
+
+def _loss_scaler(device: torch.device) -> torch.amp.GradScaler:
+    """A loss scale that is there already. By itself it would be made with the first loss, which several threads have at once, and a process
+    without rows never."""
+    scaler = torch.amp.GradScaler(device.type)
+    scaler.scale(torch.zeros((), device=device))
+    return scaler
 
 
 def _wanted_threads(task: Task, resume_from: Path | None) -> int:
