@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import shutil
 import threading
 from collections.abc import Callable
@@ -21,13 +22,14 @@ from groundup.errors import DataError, SettingError
 from groundup.recipe import budget, compose, expected_memory
 from groundup.recipe.accelerators import ACCELERATORS, EAGER, LAYER_SECONDS, RECORDED_LAYER_SECONDS, find_accelerator
 from groundup.recipe.budget import check_minutes, shape_timed_here
-from groundup.recipe.expected_memory import rank_here
+from groundup.recipe.expected_memory import load_of, rank_here
 from groundup.recipe.measure import measure_validation
 from groundup.recipe.measured import Measured, Reading
 from groundup.recipe.plan import advice, time_and_memory
 from groundup.recipe.settings import Recipe, load_recipe
 from groundup.recipe.shapes import find_shape, tokens_a_parameter
 from groundup.recipe.sizes import Sizes, assumed_sizes
+from groundup.report.compute import WATTS_A_CORE
 from groundup.run.directory import RunDirectory
 from groundup.text.cache import cache_directory
 from groundup.tokens.tokenizer import Tokenizer
@@ -344,6 +346,64 @@ def test_a_budget_of_memory_holds_what_is_found_and_not_much_more() -> None:
         assert training_memory(Load(found.config, settings), Rank()).total == found.memory <= most
 
 
+def found_here(changes: list[str], sizes: Sizes, minutes: float | None, memory: float | None) -> dict[str, Any]:
+    """The shape for a budget on this machine, whose products are taken to reach so many operations a second."""
+    settings = load_recipe("shakespeare", ["model.vocab_size=100", *changes])
+    return budget.shape_for(settings, sizes, settings.model.network(), minutes, memory, 1e10, Rank())
+
+
+SOME = Sizes(vocab_size=100, rows=50_000, row_length=128.0, longest_row=128, learned_share=1.0, held_out=1000)
+
+
+def test_here_a_share_of_the_memory_is_left_for_what_the_estimate_misses() -> None:
+    assert 0.5e9 < found_here([], SOME, None, 1e9)["memory_bytes"] <= 0.75e9
+    with pytest.raises(SettingError) as refused:
+        found_here([], SOME, None, 1e6)
+    said = re.search(r"the smallest network takes ([\d.]+) MB: give at least so much", str(refused.value))
+    assert said is not None
+    least = float(said[1]) * 1e6
+    assert found_here([], SOME, None, 1.01 * least)["overrides"][0] == "model.d_model=64"
+    with pytest.raises(SettingError, match="smallest network takes"):
+        found_here([], SOME, None, 0.98 * least)
+
+
+def test_what_this_machine_would_hold_leaves_that_share_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(budget, "memory_bytes", lambda: 2_000_000_000)
+    monkeypatch.setattr(expected_memory, "held_bytes", lambda: 300_000_000)
+    large = ["model.d_model=2048", "model.num_heads=32", "model.num_layers=20", "model.vocab_size=100"]
+    settings = load_recipe("shakespeare", large)
+    fits = load_recipe("shakespeare", [*large, *budget.fitting_here(settings, SOME, settings.model.network())])
+    config = fits.model.network()
+    needed = training_memory(load_of(fits, SOME, config), rank_here(fits.training, config)).total
+    assert 0.5 * 2e9 < needed <= 0.75 * 2e9
+
+
+def test_what_time_is_left_goes_into_steps_until_the_text_was_read_four_times() -> None:
+    """The memory bounds the network, and there is time for far more."""
+
+    def steps_and_notes(rows: int) -> tuple[int, list[str]]:
+        found = found_here([], replace(SOME, rows=rows), 1e6, 0.5e9)
+        (steps,) = (each for each in found["overrides"] if each.startswith("training.max_steps="))
+        return int(steps.partition("=")[2]), found["notes"]
+
+    assert steps_and_notes(10**6)[0] == 4 * 10**6 // 8
+    assert len(steps_and_notes(10**6)[1]) == 1
+    few, notes = steps_and_notes(1000)
+    assert few > 4 * 1000 // 8, "never fewer than the network is worth the time with"
+    assert f"the text would be read {few * 8 / 1000:,.1f} times; more than 4 are worth little" in notes[1]
+
+
+def test_muons_learning_rate_goes_with_the_width_and_adamws_stays() -> None:
+    """By 1 / √width; the recipe's own is for a width of 128."""
+    own = load_recipe("shakespeare", ()).training.learning_rate
+    found = found_here([], SOME, None, 1e9)["overrides"]
+    width = int(found[0].partition("=")[2])
+    assert width > 256
+    assert f"training.learning_rate={own * (128 / width) ** 0.5:.3g}" in found
+    adamw = found_here(["training.optimizer=adamw"], SOME, None, 1e9)["overrides"]
+    assert not [each for each in adamw if each.startswith("training.learning_rate")]
+
+
 def test_a_budget_of_memory_holds_validation_as_the_recipe_has_it(capsys: pytest.CaptureFixture[str]) -> None:
     """Of many windows read at once, which is most of a small network's memory."""
     changes = ["evaluation.batch_size=128"]
@@ -472,6 +532,49 @@ def test_reading_takes_as_long_as_the_thread_that_reads_most() -> None:
     reading = Reading(first=2.0, further=1.0, readers=2, batch_tokens=100)
     # One batch that is not full, one a thread, and two threads that read five batches each.
     assert [reading.seconds(tokens) for tokens in (50, 200, 1000)] == [100, 200, 200 + 400]
+
+
+def test_the_whole_time_is_put_together_of_all_its_parts() -> None:
+    """Of ten steps the fourth, the eighth and the last are followed by a validation; these and every third by a checkpoint."""
+    changes = ["training.eval_steps=4", "training.save_steps=3", "training.sample_tokens=50", "training.num_threads=3"]
+    settings = load_recipe("shakespeare", [*changes, "generation.max_new_tokens=30", "evaluation.max_tokens=100"])
+    sizes = Sizes(vocab_size=9, rows=300, row_length=20.0, longest_row=20, learned_share=1.0, held_out=1000)
+    measured = Measured(
+        opening=1.0,
+        step=2.0,
+        first_step=0.5,
+        reference=None,
+        evaluation=Reading(0.01, 0.01, readers=1, batch_tokens=50),
+        report=0.3,
+        sample_token=0.02,
+        checkpoint=0.7,
+        end=Reading(0.001, 0.001, readers=1, batch_tokens=50),
+        finish=5.0,
+        flops=1e9,
+        tokens=160.0,
+        peak_flops=1e12,
+        peak_bytes=12345,
+        watts=None,
+        cores_share=1.0,
+        cut=False,
+        measuring=9.0,
+    )
+    found = time_and_memory(settings, 10, sizes, measured)
+    assert found["seconds_by_part"] == pytest.approx(
+        {
+            "opening": 1.0,
+            "steps": 10 * 2.0 + 0.5,
+            "evaluations": 4 * (100 * 0.01 + 50 * 0.02) + 3 * 0.3,  # one before the first step, without a report
+            "checkpoints": 6 * 0.7,
+            "finish": 5.0 + 1000 * 0.001 + 30 * 0.02,
+        }
+    )
+    assert found["seconds"] == pytest.approx(sum(found["seconds_by_part"].values()))
+    assert (found["tokens_per_second"], found["memory_bytes"]) == (80.0, 12345)
+    assert (found["joules"], found["energy_is_measured"]) == (pytest.approx(20.5 * 3 * WATTS_A_CORE), False)
+    assert found["energy"].endswith(f"an estimate, {WATTS_A_CORE:g} W for each of 3 cores: no counter can be read")
+    read = time_and_memory(settings, 10, sizes, replace(measured, watts=40.0))
+    assert (read["joules"], read["energy_is_measured"]) == (pytest.approx(20.5 * 40), True)
 
 
 def test_of_pairs_the_base_reads_all_first() -> None:
