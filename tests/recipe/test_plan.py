@@ -33,7 +33,7 @@ from groundup.report.compute import WATTS_A_CORE
 from groundup.run.directory import RunDirectory
 from groundup.text.cache import cache_directory
 from groundup.tokens.tokenizer import Tokenizer
-from groundup.training.memory import Load, training_memory
+from groundup.training.memory import LARGEST_KEPT, Load, training_memory
 from groundup.training.memory_parts import Rank
 from groundup.training.schedules import with_steps
 from groundup.training.settings import TrainingSettings
@@ -318,6 +318,27 @@ def test_the_printed_overrides_are_the_shape_whatever_the_recipe_says_of_it() ->
         assert again.model.network() == found.config
         assert found.config.first_windowed_layer == found.config.num_layers // 2, "the upper half's, as in the recipe"
         assert with_steps(again.training, num_rows=1000).max_steps == found.max_steps
+
+
+def test_a_shape_has_two_layers_at_the_least_and_shares_heads_as_the_recipe_does() -> None:
+    heads_of_three = ["model.d_model=384", "model.num_heads=6", "model.num_kv_heads=2"]
+    recipe = load_recipe("shakespeare", ["model.vocab_size=100", *heads_of_three])
+    load, freed = Load(recipe.model.network(), recipe.training), Rank(keeps_freed=True)
+    smallest = find_shape(load, freed, flops=1e11)
+    assert smallest is not None
+    assert (smallest.config.num_layers, smallest.config.d_model) == (2, 64)
+    shared = set()
+    for flops in (1e15, 1e16, 1e18):
+        found = find_shape(load, freed, flops=flops)
+        assert found is not None
+        heads = found.config.num_heads
+        assert found.config.num_kv_heads == (heads // 3 if heads % 3 == 0 else heads)
+        shared.add(heads % 3 == 0)
+        # Of a large network the C library gives back what is freed.
+        small = found.parameters <= LARGEST_KEPT
+        assert found.memory == training_memory(replace(load, config=found.config), Rank(keeps_freed=small)).total
+    assert True in shared
+    assert not small
 
 
 def test_a_tokenizer_and_files_that_are_here_are_looked_at(
