@@ -25,7 +25,7 @@ from groundup.recipe.budget import check_minutes, shape_timed_here
 from groundup.recipe.expected_memory import load_of, rank_here
 from groundup.recipe.measure import measure_validation
 from groundup.recipe.measured import Measured, Reading
-from groundup.recipe.plan import advice, time_and_memory
+from groundup.recipe.plan import advice, describe, plan_elsewhere, time_and_memory
 from groundup.recipe.settings import Recipe, load_recipe
 from groundup.recipe.shapes import find_shape, tokens_a_parameter
 from groundup.recipe.sizes import Sizes, assumed_sizes
@@ -50,6 +50,8 @@ GPT2 = [
     "training.batch_size=512",
     "training.max_steps=4769",
 ]
+
+SOME = Sizes(vocab_size=100, rows=50_000, row_length=128.0, longest_row=128, learned_share=1.0, held_out=1000)
 
 
 def planned(capsys: pytest.CaptureFixture[str], *arguments: Any, **options: Any) -> dict[str, Any]:
@@ -198,6 +200,20 @@ def test_where_no_machine_says_how_much_memory_it_has_time_is_the_limit(monkeypa
     sizes, config = assumed_sizes(settings, Path(), 100), settings.model.network()
     found = budget.shape_for(settings, sizes, config, 1.0, None, 1e11, Rank())
     assert found["limited_by"] == "time"
+
+
+def test_of_pairs_both_answers_are_read_and_of_rows_some_tokens_teach() -> None:
+    """Tokens a second are those that carry loss."""
+    sizes = replace(SOME, row_length=100.0, learned_share=0.2)
+    found = {}
+    for objective in ("instruction", "preference"):
+        settings = load_recipe("instruct", [f"training.objective={objective}", "training.batch_size=8"])
+        config = load_recipe("shakespeare", ["model.vocab_size=100"]).model.network()
+        facts = describe(settings, sizes, config)
+        there = plan_elsewhere(settings, sizes, config, ACCELERATORS["h100"], 1)
+        assert there["tokens_per_second"] == pytest.approx(0.2 * facts["tokens"] / there["seconds"])
+        found[objective] = facts["tokens_a_step"]
+    assert found == {"instruction": 8 * 100, "preference": 2 * 8 * 100}
 
 
 def test_what_does_not_fit_is_told_with_what_would(capsys: pytest.CaptureFixture[str]) -> None:
@@ -371,9 +387,6 @@ def found_here(changes: list[str], sizes: Sizes, minutes: float | None, memory: 
     """The shape for a budget on this machine, whose products are taken to reach so many operations a second."""
     settings = load_recipe("shakespeare", ["model.vocab_size=100", *changes])
     return budget.shape_for(settings, sizes, settings.model.network(), minutes, memory, 1e10, Rank())
-
-
-SOME = Sizes(vocab_size=100, rows=50_000, row_length=128.0, longest_row=128, learned_share=1.0, held_out=1000)
 
 
 def test_here_a_share_of_the_memory_is_left_for_what_the_estimate_misses() -> None:
