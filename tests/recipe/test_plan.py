@@ -25,7 +25,7 @@ from groundup.recipe.budget import check_minutes, shape_timed_here
 from groundup.recipe.expected_memory import load_of, rank_here
 from groundup.recipe.measure import measure_validation
 from groundup.recipe.measured import Measured, Reading
-from groundup.recipe.plan import advice, describe, plan_elsewhere, time_and_memory
+from groundup.recipe.plan import advice, describe, find_config, plan_elsewhere, time_and_memory
 from groundup.recipe.settings import Recipe, load_recipe
 from groundup.recipe.shapes import find_shape, tokens_a_parameter
 from groundup.recipe.sizes import Sizes, assumed_sizes
@@ -343,6 +343,7 @@ def test_a_shape_has_two_layers_at_the_least_and_shares_heads_as_the_recipe_does
     smallest = find_shape(load, freed, flops=1e11)
     assert smallest is not None
     assert (smallest.config.num_layers, smallest.config.d_model) == (2, 64)
+    assert find_shape(load, freed, flops=0.99 * smallest.flops) is None
     shared = set()
     for flops in (1e15, 1e16, 1e18):
         found = find_shape(load, freed, flops=flops)
@@ -657,6 +658,38 @@ def test_of_a_base_that_this_machine_cannot_hold_the_shape_is_given(
         (large / "config.json").write_text(json.dumps({**config, **shape}), encoding="utf-8")
         plan(str(recipe), [f"training.batch_size={rows}"])
         assert f"what would fit: {told}" in capsys.readouterr().out
+
+
+def test_what_products_reach_here_counts_those_that_are_computed_twice(
+    tiny_recipe: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    numbers: dict[str, Any] = {each.name: 1.0 for each in fields(Measured)}
+    reading = Reading(1.0, 1.0, readers=1, batch_tokens=10)
+    numbers |= {"reference": None, "evaluation": reading, "end": reading, "flops": 3e9, "step": 2.0}
+    monkeypatch.setattr("groundup.recipe.plan.rehearse", lambda *arguments: Measured(**numbers))
+    for twice in (False, True):
+        found = planned(capsys, str(tiny_recipe), [f"training.activation_checkpointing={json.dumps(twice)}"])
+        again = found["flops_computed_twice"] / found["flops"]
+        assert 0.2 < again < 0.34 if twice else again == 0
+        assert found["here"]["flops_per_second"] == pytest.approx((1 + again) * 3e9 / 2.0)
+
+
+def test_cards_take_the_strategy_that_keeps_to_the_budget(capsys: pytest.CaptureFixture[str]) -> None:
+    """Not the first for which the card alone has room."""
+    chosen = []
+    for budget_bytes in range(8, 40, 2):
+        changes = [*GPT2, f"training.memory_budget={budget_bytes}GB"]
+        there = planned(capsys, "shakespeare", changes, on="h100", count=8)["elsewhere"]
+        chosen.append(there["strategy"])
+        assert there["memory"][chosen[-1]]["total"] <= 0.75 * budget_bytes * 1e9
+    assert set(chosen) == {"ddp", "fsdp"}
+
+
+def test_a_base_has_room_for_a_larger_vocabulary(tiny_base: Path, tmp_path: Path) -> None:
+    settings = load_recipe("domain", [f"model.base={tiny_base}"])
+    own = find_config(settings, tmp_path, 0).vocab_size
+    assert own > 0
+    assert find_config(settings, tmp_path, own + 3).vocab_size == own + 3
 
 
 def test_a_device_that_is_not_there_is_told(tiny_recipe: Path) -> None:
