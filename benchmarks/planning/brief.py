@@ -13,6 +13,7 @@ import io
 import json
 import os
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -81,14 +82,14 @@ ROWS: list[tuple[str, str, tuple[str, ...], str, int]] = [
     ("175B, 3.5 million million tokens (20 a parameter)", "shakespeare", (*LARGE, steps(3.5e12, 2**22)), "h100", 1024),
     ("7B, adapters, 98 million tokens", "domain", (f"model.base=./{SEVEN}", *TUNED), "a100-80gb", 1),
     (
-        "7B, all weights, 98 million tokens",
+        "7B, all weights, activations computed twice, 98 million tokens",
         "domain",
         (f"model.base=./{SEVEN}", *TUNED, "training.method=full", "training.activation_checkpointing=true"),
         "a100-80gb",
         4,
     ),
     (
-        "7B, adapters, rows read twice, 98 million tokens",
+        "7B, adapters, activations computed twice, 98 million tokens",
         "domain",
         (f"model.base=./{SEVEN}", *TUNED, "training.activation_checkpointing=true", "training.accumulation_steps=16"),
         "rtx-4090",
@@ -105,14 +106,20 @@ def main() -> None:
     rows = []
     with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
         os.environ["GROUNDUP_CACHE"] = f"{folder}/cache"  # nothing is prepared there, whatever is elsewhere
-        Path(SEVEN).mkdir()
-        Path(SEVEN, "config.json").write_text(json.dumps(LLAMA_2_7B), encoding="utf-8")
-        for what, recipe, overrides, card, count in ROWS:
-            rows.append(planned(what, recipe, overrides, card, count))
-            print(f"{what}: {rows[-1]['seconds'] / 86400:,.2f} days on {count} × {card}")
+        for row in every_row():
+            rows.append(row)
+            print(f"{row['what']}: {row['seconds'] / 86400:,.2f} days on {row['count']} × {row['card']}")
     if arguments.output is not None:
         written = {"command": command_line("benchmarks.planning.brief"), "rows": rows}
         arguments.output.write_text(json.dumps(written, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def every_row() -> Iterator[dict[str, Any]]:
+    """All of them, worked out in a folder that is empty, with a cache in which nothing is prepared."""
+    Path(SEVEN).mkdir()
+    Path(SEVEN, "config.json").write_text(json.dumps(LLAMA_2_7B), encoding="utf-8")
+    for row in ROWS:
+        yield planned(*row)
 
 
 def planned(what: str, recipe: str, overrides: tuple[str, ...], card: str, count: int) -> dict[str, Any]:

@@ -6,6 +6,7 @@ planning-brief.json and shapes.json.
 
 from __future__ import annotations
 
+import argparse
 import json
 import re
 from collections.abc import Mapping, Sequence
@@ -185,6 +186,7 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 
 def main() -> None:
+    argparse.ArgumentParser(description="Fill the tables of docs/planning.md from the results.").parse_args()
     PAGE.write_text(filled(PAGE.read_text(encoding="utf-8")), encoding="utf-8")
 
 

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 from benchmarks.planning import recipes
-from benchmarks.planning.page import FURTHER, PAGE, RESULT, SHAKESPEARE, filled, measuring
+from benchmarks.planning.brief import every_row
+from benchmarks.planning.page import BRIEF, FURTHER, PAGE, RESULT, SHAKESPEARE, filled, measuring
 
 README = Path(PAGE).parents[1] / "README.md"
 
@@ -15,6 +16,19 @@ README = Path(PAGE).parents[1] / "README.md"
 def test_its_tables_are_those_of_the_results() -> None:
     page = Path(PAGE).read_text(encoding="utf-8")
     assert filled(page) == page
+
+
+def test_the_sizes_that_people_ask_about_are_what_the_command_says_today(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is arithmetic, so a figure that is another one is an old one."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("GROUNDUP_CACHE", str(tmp_path / "cache"))
+    said = json.loads(BRIEF.read_text(encoding="utf-8"))["rows"]
+    for row, kept in zip(every_row(), said, strict=True):
+        assert json.loads(json.dumps(row)) == kept, (
+            "run: python -m benchmarks.planning.brief, and benchmarks.planning.page"
+        )
 
 
 @pytest.mark.parametrize(("result", "chosen"), [(RESULT, recipes.RECIPES), (FURTHER, recipes.FURTHER)])

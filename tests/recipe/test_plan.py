@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import shutil
 import threading
 from collections.abc import Callable
@@ -21,20 +22,21 @@ from groundup.errors import DataError, SettingError
 from groundup.recipe import budget, compose, expected_memory
 from groundup.recipe.accelerators import ACCELERATORS, EAGER, LAYER_SECONDS, RECORDED_LAYER_SECONDS, find_accelerator
 from groundup.recipe.budget import check_minutes, shape_timed_here
-from groundup.recipe.expected_memory import rank_here
+from groundup.recipe.expected_memory import load_of, rank_here
 from groundup.recipe.made_up import STEPS, made_up_data
 from groundup.recipe.measure import measure_validation
 from groundup.recipe.measured import Measured, Reading
-from groundup.recipe.plan import advice, time_and_memory
+from groundup.recipe.plan import advice, describe, find_config, plan_elsewhere, time_and_memory
 from groundup.recipe.settings import Recipe, load_recipe
 from groundup.recipe.shapes import find_shape, tokens_a_parameter
 from groundup.recipe.sizes import Sizes, assumed_sizes, evaluated_tokens
+from groundup.report.compute import WATTS_A_CORE
 from groundup.run.directory import RunDirectory
 from groundup.text.cache import cache_directory
 from groundup.tokens.plan import validation_windows
 from groundup.tokens.prepared_examples import PreparedExamples
 from groundup.tokens.tokenizer import Tokenizer
-from groundup.training.memory import training_memory
+from groundup.training.memory import LARGEST_KEPT, training_memory
 from groundup.training.memory_kinds import Load
 from groundup.training.memory_parts import Rank
 from groundup.training.schedules import with_steps
@@ -52,6 +54,8 @@ GPT2 = [
     "training.batch_size=512",
     "training.max_steps=4769",
 ]
+
+SOME = Sizes(vocab_size=100, rows=50_000, row_length=128.0, longest_row=128, learned_share=1.0, held_out=1000)
 
 
 def planned(capsys: pytest.CaptureFixture[str], *arguments: Any, **options: Any) -> dict[str, Any]:
@@ -202,6 +206,20 @@ def test_where_no_machine_says_how_much_memory_it_has_time_is_the_limit(monkeypa
     assert found["limited_by"] == "time"
 
 
+def test_of_pairs_both_answers_are_read_and_of_rows_some_tokens_teach() -> None:
+    """Tokens a second are those that carry loss."""
+    sizes = replace(SOME, row_length=100.0, learned_share=0.2)
+    found = {}
+    for objective in ("instruction", "preference"):
+        settings = load_recipe("instruct", [f"training.objective={objective}", "training.batch_size=8"])
+        config = load_recipe("shakespeare", ["model.vocab_size=100"]).model.network()
+        facts = describe(settings, sizes, config)
+        there = plan_elsewhere(settings, sizes, config, ACCELERATORS["h100"], 1)
+        assert there["tokens_per_second"] == pytest.approx(0.2 * facts["tokens"] / there["seconds"])
+        found[objective] = facts["tokens_a_step"]
+    assert found == {"instruction": 8 * 100, "preference": 2 * 8 * 100}
+
+
 def test_what_does_not_fit_is_told_with_what_would(capsys: pytest.CaptureFixture[str]) -> None:
     plan("shakespeare", GPT2, on="t4")
     shown = capsys.readouterr().out
@@ -322,6 +340,28 @@ def test_the_printed_overrides_are_the_shape_whatever_the_recipe_says_of_it() ->
         assert with_steps(again.training, num_rows=1000).max_steps == found.max_steps
 
 
+def test_a_shape_has_two_layers_at_the_least_and_shares_heads_as_the_recipe_does() -> None:
+    heads_of_three = ["model.d_model=384", "model.num_heads=6", "model.num_kv_heads=2"]
+    recipe = load_recipe("shakespeare", ["model.vocab_size=100", *heads_of_three])
+    load, freed = Load(recipe.model.network(), recipe.training), Rank(keeps_freed=True)
+    smallest = find_shape(load, freed, flops=1e11)
+    assert smallest is not None
+    assert (smallest.config.num_layers, smallest.config.d_model) == (2, 64)
+    assert find_shape(load, freed, flops=0.99 * smallest.flops) is None
+    shared = set()
+    for flops in (1e15, 1e16, 1e18):
+        found = find_shape(load, freed, flops=flops)
+        assert found is not None
+        heads = found.config.num_heads
+        assert found.config.num_kv_heads == (heads // 3 if heads % 3 == 0 else heads)
+        shared.add(heads % 3 == 0)
+        # Of a large network the C library gives back what is freed.
+        small = found.parameters <= LARGEST_KEPT
+        assert found.memory == training_memory(replace(load, config=found.config), Rank(keeps_freed=small)).total
+    assert True in shared
+    assert not small
+
+
 def test_a_tokenizer_and_files_that_are_here_are_looked_at(
     capsys: pytest.CaptureFixture[str], tiny_base: Path, tmp_path: Path
 ) -> None:
@@ -346,6 +386,61 @@ def test_a_budget_of_memory_holds_what_is_found_and_not_much_more() -> None:
     for found, most in ((small, 1e8), (large, 1e9)):
         settings = replace(recipe.training, accumulation_steps=found.accumulation_steps)
         assert training_memory(Load(found.config, settings), Rank()).total == found.memory <= most
+
+
+def found_here(changes: list[str], sizes: Sizes, minutes: float | None, memory: float | None) -> dict[str, Any]:
+    """The shape for a budget on this machine, whose products are taken to reach so many operations a second."""
+    settings = load_recipe("shakespeare", ["model.vocab_size=100", *changes])
+    return budget.shape_for(settings, sizes, settings.model.network(), minutes, memory, 1e10, Rank())
+
+
+def test_here_a_share_of_the_memory_is_left_for_what_the_estimate_misses() -> None:
+    assert 0.5e9 < found_here([], SOME, None, 1e9)["memory_bytes"] <= 0.75e9
+    with pytest.raises(SettingError) as refused:
+        found_here([], SOME, None, 1e6)
+    said = re.search(r"the smallest network takes ([\d.]+) MB: give at least so much", str(refused.value))
+    assert said is not None
+    least = float(said[1]) * 1e6
+    assert found_here([], SOME, None, 1.01 * least)["overrides"][0] == "model.d_model=64"
+    with pytest.raises(SettingError, match="smallest network takes"):
+        found_here([], SOME, None, 0.98 * least)
+
+
+def test_what_this_machine_would_hold_leaves_that_share_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(budget, "memory_bytes", lambda: 2_000_000_000)
+    monkeypatch.setattr(expected_memory, "held_bytes", lambda: 300_000_000)
+    large = ["model.d_model=2048", "model.num_heads=32", "model.num_layers=20", "model.vocab_size=100"]
+    settings = load_recipe("shakespeare", large)
+    fits = load_recipe("shakespeare", [*large, *budget.fitting_here(settings, SOME, settings.model.network())])
+    config = fits.model.network()
+    needed = training_memory(load_of(fits, SOME, config), rank_here(fits.training, config)).total
+    assert 0.5 * 2e9 < needed <= 0.75 * 2e9
+
+
+def test_what_time_is_left_goes_into_steps_until_the_text_was_read_four_times() -> None:
+    """The memory bounds the network, and there is time for far more."""
+
+    def steps_and_notes(rows: int) -> tuple[int, list[str]]:
+        found = found_here([], replace(SOME, rows=rows), 1e6, 0.5e9)
+        (steps,) = (each for each in found["overrides"] if each.startswith("training.max_steps="))
+        return int(steps.partition("=")[2]), found["notes"]
+
+    assert steps_and_notes(10**6)[0] == 4 * 10**6 // 8
+    assert len(steps_and_notes(10**6)[1]) == 1
+    few, notes = steps_and_notes(1000)
+    assert few > 4 * 1000 // 8, "never fewer than the network is worth the time with"
+    assert f"the text would be read {few * 8 / 1000:,.1f} times; more than 4 are worth little" in notes[1]
+
+
+def test_muons_learning_rate_goes_with_the_width_and_adamws_stays() -> None:
+    """By 1 / √width; the recipe's own is for a width of 128."""
+    own = load_recipe("shakespeare", ()).training.learning_rate
+    found = found_here([], SOME, None, 1e9)["overrides"]
+    width = int(found[0].partition("=")[2])
+    assert width > 256
+    assert f"training.learning_rate={own * (128 / width) ** 0.5:.3g}" in found
+    adamw = found_here(["training.optimizer=adamw"], SOME, None, 1e9)["overrides"]
+    assert not [each for each in adamw if each.startswith("training.learning_rate")]
 
 
 def test_a_budget_of_memory_holds_validation_as_the_recipe_has_it(capsys: pytest.CaptureFixture[str]) -> None:
@@ -529,6 +624,49 @@ def test_reading_takes_as_long_as_the_thread_that_reads_most() -> None:
     assert [reading.seconds(tokens) for tokens in (50, 200, 1000)] == [100, 200, 200 + 400]
 
 
+def test_the_whole_time_is_put_together_of_all_its_parts() -> None:
+    """Of ten steps the fourth, the eighth and the last are followed by a validation; these and every third by a checkpoint."""
+    changes = ["training.eval_steps=4", "training.save_steps=3", "training.sample_tokens=50", "training.num_threads=3"]
+    settings = load_recipe("shakespeare", [*changes, "generation.max_new_tokens=30", "evaluation.max_tokens=100"])
+    sizes = Sizes(vocab_size=9, rows=300, row_length=20.0, longest_row=20, learned_share=1.0, held_out=1000)
+    measured = Measured(
+        opening=1.0,
+        step=2.0,
+        first_step=0.5,
+        reference=None,
+        evaluation=Reading(0.01, 0.01, readers=1, batch_tokens=50),
+        report=0.3,
+        sample_token=0.02,
+        checkpoint=0.7,
+        end=Reading(0.001, 0.001, readers=1, batch_tokens=50),
+        finish=5.0,
+        flops=1e9,
+        tokens=160.0,
+        peak_flops=1e12,
+        peak_bytes=12345,
+        watts=None,
+        cores_share=1.0,
+        cut=False,
+        measuring=9.0,
+    )
+    found = time_and_memory(settings, 10, sizes, measured)
+    assert found["seconds_by_part"] == pytest.approx(
+        {
+            "opening": 1.0,
+            "steps": 10 * 2.0 + 0.5,
+            "evaluations": 4 * (100 * 0.01 + 50 * 0.02) + 3 * 0.3,  # one before the first step, without a report
+            "checkpoints": 6 * 0.7,
+            "finish": 5.0 + 1000 * 0.001 + 30 * 0.02,
+        }
+    )
+    assert found["seconds"] == pytest.approx(sum(found["seconds_by_part"].values()))
+    assert (found["tokens_per_second"], found["memory_bytes"]) == (80.0, 12345)
+    assert (found["joules"], found["energy_is_measured"]) == (pytest.approx(20.5 * 3 * WATTS_A_CORE), False)
+    assert found["energy"].endswith(f"an estimate, {WATTS_A_CORE:g} W for each of 3 cores: no counter can be read")
+    read = time_and_memory(settings, 10, sizes, replace(measured, watts=40.0))
+    assert (read["joules"], read["energy_is_measured"]) == (pytest.approx(20.5 * 40), True)
+
+
 def test_of_pairs_the_base_reads_all_first() -> None:
     """In the format of its steps, which is quicker here than what is held out."""
     numbers = {each.name: 1 for each in fields(Measured)}
@@ -579,6 +717,38 @@ def test_of_a_base_that_this_machine_cannot_hold_the_shape_is_given(
         (large / "config.json").write_text(json.dumps({**config, **shape}), encoding="utf-8")
         plan(str(recipe), [f"training.batch_size={rows}"])
         assert f"what would fit: {told}" in capsys.readouterr().out
+
+
+def test_what_products_reach_here_counts_those_that_are_computed_twice(
+    tiny_recipe: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    numbers: dict[str, Any] = {each.name: 1.0 for each in fields(Measured)}
+    reading = Reading(1.0, 1.0, readers=1, batch_tokens=10)
+    numbers |= {"reference": None, "evaluation": reading, "end": reading, "flops": 3e9, "step": 2.0}
+    monkeypatch.setattr("groundup.recipe.plan.rehearse", lambda *arguments: Measured(**numbers))
+    for twice in (False, True):
+        found = planned(capsys, str(tiny_recipe), [f"training.activation_checkpointing={json.dumps(twice)}"])
+        again = found["flops_computed_twice"] / found["flops"]
+        assert 0.2 < again < 0.34 if twice else again == 0
+        assert found["here"]["flops_per_second"] == pytest.approx((1 + again) * 3e9 / 2.0)
+
+
+def test_cards_take_the_strategy_that_keeps_to_the_budget(capsys: pytest.CaptureFixture[str]) -> None:
+    """Not the first for which the card alone has room."""
+    chosen = []
+    for budget_bytes in range(8, 40, 2):
+        changes = [*GPT2, f"training.memory_budget={budget_bytes}GB"]
+        there = planned(capsys, "shakespeare", changes, on="h100", count=8)["elsewhere"]
+        chosen.append(there["strategy"])
+        assert there["memory"][chosen[-1]]["total"] <= 0.75 * budget_bytes * 1e9
+    assert set(chosen) == {"ddp", "fsdp"}
+
+
+def test_a_base_has_room_for_a_larger_vocabulary(tiny_base: Path, tmp_path: Path) -> None:
+    settings = load_recipe("domain", [f"model.base={tiny_base}"])
+    own = find_config(settings, tmp_path, 0).vocab_size
+    assert own > 0
+    assert find_config(settings, tmp_path, own + 3).vocab_size == own + 3
 
 
 def test_a_device_that_is_not_there_is_told(tiny_recipe: Path) -> None:

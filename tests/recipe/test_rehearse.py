@@ -7,21 +7,24 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
+from itertools import count
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 
 from groundup.cli.plan import plan
+from groundup.model.counts import forward_flops
 from groundup.model.weights import StoredTensors
 from groundup.recipe import rehearse, rehearse_files, rehearse_steps
 from groundup.recipe.data import prepare_recipe
 from groundup.recipe.measured import Reading
 from groundup.recipe.rehearsal import Rehearsal
 from groundup.recipe.rehearse_between import read, read_reference
-from groundup.recipe.rehearse_files import Saved
-from groundup.recipe.rehearse_steps import Taken
+from groundup.recipe.rehearse_files import Saved, publish, read_back
+from groundup.recipe.rehearse_steps import Kind, Steps, Taken
 from groundup.recipe.settings import load_recipe
 from groundup.training.step import Machinery, take_step
 
@@ -60,6 +63,35 @@ def test_of_a_step_that_was_cut_the_middle_of_two_bounds_is_said() -> None:
     assert taken.seconds_of(1000) == pytest.approx((30 + 13) / 2)
     few_took_more = Taken([5.0, 3.0], [10, 100], cut=True, few=(4.0, 10))
     assert few_took_more.seconds_of(1000) == pytest.approx((30 + 4) / 2), "by chance, and no time comes back for it"
+
+
+def test_a_mean_step_is_of_each_kind_by_its_share_of_all(tiny_recipe: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A quarter of the steps have short rows. Of both kinds the first step, which takes more, is told by itself."""
+    seen: list[Kind] = []
+    found: list[Steps] = []
+    worked = iter((0.0, 12.0))
+
+    def steps_of(rehearsal: Any, machinery: Any, kind: Kind, budget: float, most: float) -> Taken:
+        seconds = [[9.0, 1.0], [4.0, 3.0]][len(seen)]
+        seen.append(kind)
+        return Taken(seconds, [int(kind.flops)] * 2, cut=False)
+
+    def see(rehearsal: Rehearsal, machinery: Machinery) -> None:
+        monkeypatch.setattr(rehearse_steps, "_steps_of", steps_of)
+        with monkeypatch.context() as patched:
+            patched.setattr(time, "process_time", lambda: next(worked))
+            found.append(rehearse_steps.take_steps(rehearsal, machinery, 1.0))
+
+    changes = ["training.length_warmup_fraction=0.25", "training.max_steps=40", "training.num_threads=2"]
+    look(monkeypatch, tiny_recipe, changes, see)
+    (steps,), (short, whole) = found, seen
+    assert (short.start, short.share, whole.start, whole.share) == (0, 0.25, 10, 0.75)
+    assert short.flops < whole.flops
+    assert steps.seconds == pytest.approx(0.25 * 1.0 + 0.75 * 3.0)
+    assert steps.first == pytest.approx(8.0)
+    assert steps.flops == pytest.approx(0.25 * short.flops + 0.75 * whole.flops)
+    assert steps.tokens == pytest.approx(0.25 * short.tokens + 0.75 * whole.tokens)
+    assert steps.cores_share == pytest.approx(12.0 / (2 * 17.0)), "of two threads, in all of the seconds"
 
 
 def test_a_step_is_cut_to_fewer_rows_and_then_to_shorter_ones(
@@ -159,10 +191,43 @@ def test_as_many_tokens_are_counted_as_are_read(
     assert said == were_read == [counted]
 
 
+def test_reading_is_told_by_the_token(tiny_recipe: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a part of a window by its arithmetic; where each thread has read a batch, another one in memory that is there already."""
+    readings: list[Reading] = []
+    clock = iter((9.0, 64.0, 16.0))  # seconds for 9 tokens; for two threads' batches of 16; for as many again
+
+    def see(rehearsal: Rehearsal, machinery: Machinery) -> None:
+        monkeypatch.setattr("groundup.recipe.rehearse_between.timed", lambda function: next(clock))
+        for tokens in (9, 10**6):
+            monkeypatch.setattr(Rehearsal, "speed", lambda self, reading, tokens=tokens: tokens * self.flops_a_token)
+            readings.append(read(rehearsal, 200, 1 / rehearsal.seconds if tokens == 9 else 5.0)[0])
+        config = rehearsal.task.model.config
+        whole, part = (forward_flops(config, length, length) / length for length in (16, 9))
+        assert readings[0].first == readings[0].further == pytest.approx(whole / part)
+
+    monkeypatch.setattr("groundup.recipe.rehearse_between.LEAST_TOKENS", 9)
+    look(monkeypatch, tiny_recipe, ["evaluation.batch_size=1", "training.num_threads=2"], see)
+    assert (readings[1].first, readings[1].further) == (64.0 / 16, 16.0 / 16)
+    assert (readings[1].readers, readings[1].batch_tokens) == (2, 16)
+
+
+def test_of_what_was_written_in_part_the_whole_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Half of the weights, and a checkpoint that is four times as large."""
+    monkeypatch.setattr(rehearse_files, "timed", lambda function: 1.0)
+    rehearsal: Any = SimpleNamespace(
+        files=SimpleNamespace(lora=None, load=print), task=SimpleNamespace(run=SimpleNamespace(path=tmp_path))
+    )
+    saved = Saved(tmp_path, 1.0, factor=4.0, share=0.5)
+    assert read_back(rehearsal, saved) == pytest.approx(4 * 1.0 + 1.0 / 0.5)
+    assert publish(rehearsal, saved) == pytest.approx(1.0 / 0.5)
+    assert read_back(rehearsal, Saved(tmp_path, 1.0, factor=1.0, share=1.0)) == pytest.approx(2.0)
+
+
 def test_of_a_large_network_a_part_is_written(
-    tiny_recipe: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tiny_recipe: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """AdamW's checkpoint is three times the weights."""
+    """AdamW's checkpoint is three times the weights. What memory the whole would take is worked out."""
+    monkeypatch.setattr(rehearse, "training_memory", lambda load, rank: SimpleNamespace(total=10**13))
     most = 20_000
     monkeypatch.setattr("groundup.recipe.plan.SECONDS", 0.2)
     monkeypatch.setattr(rehearse_files, "MOST_BYTES", most)
@@ -170,15 +235,21 @@ def test_of_a_large_network_a_part_is_written(
     found: list[tuple[Saved, int, int]] = []
 
     def watched(rehearsal: Rehearsal, machinery: Machinery) -> Saved:
-        saved = save(rehearsal, machinery)
+        with monkeypatch.context() as patched:
+            patched.setattr(rehearse_files, "time", SimpleNamespace(perf_counter=partial(next, count())))
+            saved = save(rehearsal, machinery)  # which takes one second by this clock
         stored = StoredTensors(sorted(saved.path.glob("*.safetensors")))
         whole = sum(each.nbytes for each in rehearsal.files.model.parameters())
         found.append((saved, sum(stored[name].nbytes for name in stored), whole))
         return saved
 
     monkeypatch.setattr(rehearse, "save", watched)
-    plan(str(tiny_recipe), ["training.optimizer=adamw"])
+    plan(str(tiny_recipe), ["training.optimizer=adamw"], as_json=True)
+    here = json.loads(capsys.readouterr().out)["here"]
+    assert here["measured"]["cut"]
+    assert here["memory_bytes"] == 10**13
     ((saved, written, whole),) = found
+    assert saved.seconds == pytest.approx(saved.factor)
     assert 0.3 * most < written <= most < whole
     assert saved.share == pytest.approx(written / whole)
     assert saved.factor == pytest.approx(3 * whole / written, rel=0.01), "and a step counter a tensor"

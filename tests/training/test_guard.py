@@ -89,3 +89,19 @@ def test_an_overflow_of_the_loss_scale_is_skipped_but_is_neither_a_fault_nor_a_s
     assert (
         float(StepGuard(0.0, CPU).check(0, torch.tensor(2.0), torch.tensor(math.inf), overflow=torch.tensor(True))) == 1
     )
+
+
+def test_a_lone_spike_of_the_gradient_is_skipped_too_and_its_step_known() -> None:
+    guard = StepGuard(6.0, CPU)
+    for step, norm in enumerate(quiet(40)):
+        guard.check(step, torch.tensor(2.0), torch.tensor(norm))
+    assert float(guard.check(40, torch.tensor(2.0), torch.tensor(9.0))) == 1
+    assert (int(guard.spikes), int(guard.last_spike), FULL_ENOUGH) == (1, 40, 32)
+
+
+def test_whoever_goes_on_just_after_a_spike_takes_the_next_step() -> None:
+    guard, copy = StepGuard(6.0, CPU), StepGuard(6.0, CPU)
+    assert feed(guard, [*quiet(40), 9.0])[-1] == 1
+    copy.load_state(guard.state())
+    assert int(copy.spikes) == 1
+    assert feed(copy, [9.0]) == feed(guard, [9.0]) == [0]
