@@ -627,7 +627,7 @@ def test_reading_takes_as_long_as_the_thread_that_reads_most() -> None:
 def test_the_whole_time_is_put_together_of_all_its_parts() -> None:
     """Of ten steps the fourth, the eighth and the last are followed by a validation; these and every third by a checkpoint."""
     changes = ["training.eval_steps=4", "training.save_steps=3", "training.sample_tokens=50", "training.num_threads=3"]
-    settings = load_recipe("shakespeare", [*changes, "generation.max_new_tokens=30", "evaluation.max_tokens=100"])
+    settings = load_recipe("shakespeare", [*changes, "generation.max_new_tokens=30", "evaluation.max_tokens=300"])
     sizes = Sizes(vocab_size=9, rows=300, row_length=20.0, longest_row=20, learned_share=1.0, held_out=1000)
     measured = Measured(
         opening=1.0,
@@ -654,7 +654,7 @@ def test_the_whole_time_is_put_together_of_all_its_parts() -> None:
         {
             "opening": 1.0,
             "steps": 10 * 2.0 + 0.5,
-            "evaluations": 4 * (100 * 0.01 + 50 * 0.02) + 3 * 0.3,  # one before the first step, without a report
+            "evaluations": 4 * (2 * 128 * 0.01 + 50 * 0.02) + 3 * 0.3,  # one before the first step, without a report
             "checkpoints": 6 * 0.7,
             "finish": 5.0 + 1000 * 0.001 + 30 * 0.02,
         }

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import os
 import socket
+import subprocess
+import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 
@@ -160,3 +163,32 @@ def test_a_number_of_all_that_was_forgotten_is_asked_for(monkeypatch: pytest.Mon
     with pytest.raises(SettingError, match=r"^WORLD_SIZE = '': set it to the number of all processes: .* RANK is 1$"):  # noqa: SIM117
         with joined(ParallelSettings("ddp"), "cpu"):
             pass
+
+
+def test_of_one_that_is_gone_each_says_a_sentence_and_no_stack(tmp_path: Path) -> None:
+    """The real command: PyTorch's store would write fifteen lines of C++ above it."""
+    (tmp_path / "text.txt").write_text("a text that is long enough " * 200)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        place = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free.getsockname()[1]), "LOCAL_WORLD_SIZE": "2"}
+    command = [sys.executable, "-m", "groundup", "train", "shakespeare", "data.source=text.txt"]
+    command += ["parallel.strategy=ddp", "training.device=cpu", "--run", "run"]
+    own = {name: value for name, value in os.environ.items() if name != "TORCH_CPP_LOG_LEVEL"}
+    processes = [
+        subprocess.Popen(
+            command,
+            cwd=tmp_path,
+            env={**own, **place, "RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": size},
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for rank, size in enumerate(("2", "3"))
+    ]
+    said = [process.communicate(timeout=120)[1] for process in processes]
+    assert (
+        said[0]
+        == "groundup: WORLD_SIZE = 2: process 1 was given 3: give all of them the same, how many there are in all\n"
+    )
+    assert said[1].startswith("groundup: process 1 of 3 stopped, since another one has ended")
+    assert said[1].count("\n") == 1
+    assert [process.returncode for process in processes] == [1, 1]

@@ -342,6 +342,19 @@ def test_apples_gpus_record_no_step_and_keep_the_stream_in_fp32() -> None:
     assert on_apple[LOSS].activations - on_cuda[LOSS].activations == tokens * (2 * kept * config.d_model + attention)
 
 
+def test_gradients_that_are_there_twice_or_early_are_counted() -> None:
+    config, settings = preset_config("gpt2", num_layers=2, **SIZES), TrainingSettings(batch_size=8, optimizer="adamw")
+    apart = replace(config, tie_embeddings=False)
+    matrix = 4 * config.vocab_size * config.d_model
+    end = "the end of the way back"
+    tied, untied = (moments(Load(each, settings), Rank())[end].gradients for each in (config, apart))
+    assert tied == untied, "a tied embedding's comes from two places, and is one matrix in the end"
+    assert tied - moments(Load(config, settings), Rank())[UPDATE].gradients == matrix
+    parts = Load(config, replace(settings, accumulation_steps=2))
+    assert moments(Load(config, settings), Rank())[LOSS].gradients == 0
+    assert moments(parts, Rank())[LOSS].gradients == moments(parts, Rank())[UPDATE].gradients > 0
+
+
 def test_what_makes_it_less() -> None:
     config = preset_config("qwen3", num_layers=8, **{**SIZES, "d_model": 256, "max_seq_len": 512})
     settings = TrainingSettings(batch_size=16)

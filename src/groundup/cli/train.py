@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shlex
 import sys
 from contextlib import suppress
@@ -61,6 +62,10 @@ def train(
 
         options = [*(["--run", str(run)] if run else []), *["--resume"] * resume, *["--json"] * as_json]
         raise typer.Exit(launch(settings.parallel.processes, ["train", recipe, *(overrides or []), *options]))
+    if (
+        is_started_by_torchrun()
+    ):  # of another process that is gone PyTorch's store writes its own stack; we say it in a sentence
+        os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
     from groundup.run.checkpoints import list_checkpoints
     from groundup.run.directory import RunDirectory
 
