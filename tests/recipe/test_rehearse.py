@@ -255,6 +255,25 @@ def test_of_a_large_network_a_part_is_written(
     assert saved.factor == pytest.approx(3 * whole / written, rel=0.01), "and a step counter a tensor"
 
 
+@pytest.mark.parametrize("missing", [0, 1])
+def test_where_less_is_read_beside_steps_than_training_reads_the_memory_is_worked_out(
+    missing: int, tiny_recipe: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rehearse, "training_memory", lambda load, rank: SimpleNamespace(total=10**13))
+    read, calls = rehearse.read, count(1)
+
+    def less(rehearsal: Rehearsal, wanted: int, share: float, before: Reading | None = None) -> tuple[Reading, int]:
+        reading, num_tokens = read(rehearsal, wanted, share, before)
+        return reading, num_tokens - missing * (next(calls) == 2)  # before the steps, beside them, at the end
+
+    monkeypatch.setattr(rehearse, "read", less)
+    plan(str(tiny_recipe), as_json=True)
+    here = json.loads(capsys.readouterr().out)["here"]
+    assert next(calls) >= 3
+    assert here["measured"]["cut"] == bool(missing)
+    assert (here["memory_bytes"] == 10**13) == bool(missing)
+
+
 def test_of_a_large_base_a_part_of_the_merged_network_is_written(
     tiny_base: Path, text_file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

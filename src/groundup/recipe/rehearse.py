@@ -64,7 +64,7 @@ def rehearse(
         during = _train(rehearsal, reference)
         end = _finish(rehearsal, during.saved, during.evaluation)
     peak = peak_bytes(device)
-    cut = during.steps.cut or end.cut
+    cut = during.steps.cut or during.read_in_part or end.cut
     if cut and device.type != "cuda":
         peak = max(peak, training_memory(load, during.rank).total)  # what the whole would take
     return Measured(
@@ -128,6 +128,8 @@ class _During:
     saved: Saved
     first_times: float
     """Seconds of what is slower when it is first done: a sample, a report."""
+    read_in_part: bool
+    """Whether less was read beside what steps hold than a validation reads at once."""
 
 
 def _train(rehearsal: Rehearsal, reference: Reading | None) -> _During:
@@ -146,11 +148,12 @@ def _train(rehearsal: Rehearsal, reference: Reading | None) -> _During:
         steps = take_steps(rehearsal, machinery, speed)
         with machinery.shards.at_rest():
             share = min(0.1, 0.2 * rehearsal.left / rehearsal.seconds)
-            evaluation, _ = read(rehearsal, rehearsal.evaluated, share, first)
+            evaluation, num_tokens = read(rehearsal, rehearsal.evaluated, share, first)
             sample = sample_token(rehearsal)
         give_back_freed_memory()
         saved = save(rehearsal, machinery)
-        return _During(rank, begun, steps, evaluation, sample, saved, first_sample + timed(task.show))
+        in_part = num_tokens < min(rehearsal.evaluated, rehearsal.readers * rehearsal.batch_tokens)
+        return _During(rank, begun, steps, evaluation, sample, saved, first_sample + timed(task.show), in_part)
 
 
 @dataclass(frozen=True)
