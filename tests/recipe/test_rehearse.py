@@ -260,7 +260,7 @@ def test_where_less_is_read_beside_steps_than_training_reads_the_memory_is_worke
     missing: int, tiny_recipe: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(rehearse, "training_memory", lambda load, rank: SimpleNamespace(total=10**13))
-    read, calls = rehearse.read, count(1)
+    calls = count(1)
 
     def less(rehearsal: Rehearsal, wanted: int, share: float, before: Reading | None = None) -> tuple[Reading, int]:
         reading, num_tokens = read(rehearsal, wanted, share, before)
