@@ -58,6 +58,7 @@ class Sizes:
 
 
 def sizes_of(load: Load, rank: Rank) -> Sizes:
+    """What a recipe comes to in one rank."""
     config, settings, adapted = load.config, load.settings, load.adapter_parameters is not None
     length, rows = load.row_length or config.max_seq_len, rows_at_once(settings, rank.world_size)
     tokens, shards = rows * length, max(1, min(rank.num_shards, rows))
