@@ -16,6 +16,7 @@ import statistics
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -93,7 +94,8 @@ def our_steps(
     task = bare_task(model, training, batch)
     if variant is not None:
         task = variant.of_task(task)
-    machinery = prepare_machinery(task)
+    with variant.preparing() if variant else nullcontext():
+        machinery = prepare_machinery(task)
     if variant is not None:
         variant.of_machinery(machinery)
     with machinery.shards:

@@ -6,14 +6,19 @@ Each changes one thing of the step. Whichever makes it faster names what is lost
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
+from unittest.mock import patch
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from groundup.model.transformer import Transformer
+from groundup.model.transformer import FeedForward
+from groundup.training import step
+from groundup.training.compiled import compiled
 from groundup.training.step import Machinery
 from groundup.training.task import LossSum, Task
 
@@ -22,16 +27,21 @@ from groundup.training.task import LossSum, Task
 class Variant:
     """One change of a compiled step."""
 
-    network: Callable[[Transformer], nn.Module] = lambda model: model
+    network: Callable[[nn.Module], nn.Module] = lambda model: model
     """What is compiled in the model's place."""
     loss_sum: LossSum | None = None
-    mode: str = "default"
-    """The compiler's."""
+    compiled: Callable[[nn.Module], nn.Module] = lambda network: compiled(network, torch.device("cuda"))
+    narrow: bool = True
+    """Whether the blocks' matrices have copies in the products' format that stay."""
     settings: dict[str, Any] = field(default_factory=dict)
     one_batch: bool = False
     """Made once, so that the host has nothing to do with it."""
     recorded: bool = True
     """Or each operation of it is asked for by itself."""
+
+    def preparing(self) -> AbstractContextManager[Any]:
+        """Meanwhile the machinery is to be prepared."""
+        return nullcontext() if self.narrow else patch.object(step, "may_be_narrow", lambda *arguments: False)
 
     def of_task(self, task: Task) -> Task:
         """The same task, its batches and its loss changed."""
@@ -41,15 +51,15 @@ class Variant:
 
     def of_machinery(self, machinery: Machinery) -> None:
         """Compile what this variant runs, in its way."""
-        network: Any = torch.compile(self.network(machinery.shards.model), mode=self.mode)
-        machinery.shards.networks[0] = network
+        before: Any = machinery.shards.networks[0]
+        machinery.shards.networks[0] = self.compiled(self.network(before._orig_mod))
         machinery.recorder = machinery.recorder if self.recorded else None
 
 
 class WithLoss(nn.Module):
     """The network, the output projection and the loss of all tokens, for one graph: batches (B, T+1) to the summed cross-entropy."""
 
-    def __init__(self, model: Transformer) -> None:
+    def __init__(self, model: nn.Module) -> None:
         super().__init__()
         self.model = model
 
@@ -63,10 +73,25 @@ def of_batch(network: nn.Module, batch: Tensor) -> Tensor:
     return network(batch)  # type: ignore[no-any-return]
 
 
+def with_pytorchs_gelu(network: nn.Module) -> nn.Module:
+    """The same network, its activation as PyTorch's compiler computes it by itself."""
+    for module in network.modules():
+        if isinstance(module, FeedForward):
+            module.forward = partial(feed_forward, module)  # type: ignore[method-assign]
+    return network
+
+
+def feed_forward(module: FeedForward, x: Tensor) -> Tensor:
+    return module.output(F.gelu(module.input(x)))  # type: ignore[no-any-return]
+
+
 VARIANTS = {
+    "weights copied at each step": Variant(narrow=False),
+    "PyTorch's GELU": Variant(network=with_pytorchs_gelu),
+    "all of the compiler's fusions": Variant(compiled=torch.compile),  # type: ignore[arg-type]
     "the loss inside the graph": Variant(network=WithLoss, loss_sum=of_batch),
     "not recorded": Variant(recorded=False),
-    "max-autotune-no-cudagraphs": Variant(mode="max-autotune-no-cudagraphs"),
+    "max-autotune-no-cudagraphs": Variant(compiled=partial(torch.compile, mode="max-autotune-no-cudagraphs")),  # type: ignore[arg-type]
     "no clipping": Variant(settings={"max_grad_norm": 0.0}),
     "one batch, made once": Variant(one_batch=True),
 }

@@ -3,7 +3,7 @@
 Steps of a card can be taken on it, on any machine and of any size: the code takes its ways for `cuda`, each operation is asked for and
 makes what it makes, whoever asks for a number is refused, and all that is allocated is counted. What a card would do another way than the
 meta device is done so here: which kernels attention, norms and dropout take, and which formats autocast gives. Nothing is computed, so it
-says nothing about numbers or time; nor of compiled networks, recorded steps and the loss's own kernel, for which a plain sum stands here.
+says nothing about numbers or time; nor of compiled networks, recorded steps and kernels of our own, for which something plain stands here.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from torch.utils import checkpoint
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves, tree_map
 
-from groundup.training import shards, step
+from groundup.training import adamw, shards, step
 from groundup.training.objectives import token_loss_on_a_gpu
 
 CARD, META = torch.device("cuda", 0), torch.device("meta")
@@ -177,6 +177,10 @@ def loss_by_the_kernel(scores: Tensor, targets: Tensor) -> Tensor:
     return torch.empty(len(scores), device=scores.device).sum()
 
 
+def update_by_the_kernel(*arguments: Any) -> None:
+    """AdamW's kernel changes what is there and makes nothing."""
+
+
 def shape_and_format(tensor: Tensor) -> dict[str, Any]:
     """What activation checkpointing compares of what is computed twice: not the device, which C++ alone sees as it is."""
     return {"shape": tensor.shape, "dtype": tensor.dtype}
@@ -198,6 +202,7 @@ def pretended_card() -> Iterator[Allocated]:
         patch.object(step, "_can_be_recorded", lambda task, device: False),
         patch.object(shards, "default_generator", lambda device: torch.default_generator),
         patch.object(token_loss_on_a_gpu, "loss_by", lambda device, dtype: loss_by_the_kernel),
+        patch.object(adamw, "update_on_a_card", update_by_the_kernel),
         patch.object(checkpoint, "get_device_states", lambda *arguments: ([], [])),  # of generators
         patch.dict(checkpoint._allowed_determinism_checks_to_fns, default=shape_and_format),
         PretendedCard(),

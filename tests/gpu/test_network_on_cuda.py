@@ -12,11 +12,13 @@ from torch import Tensor
 
 from groundup.device import has_tf32_units, products_in_tf32, to_device
 from groundup.model.settings import PRESETS, Preset, preset_config
-from groundup.model.transformer import KVCache, Transformer
+from groundup.model.transformer import KVCache, Transformer, activate
+from groundup.training.adamw import rates_of, update_on_a_card, update_plainly
 from groundup.training.objectives import language_model, token_loss_on_a_gpu
 from groundup.training.objectives.language_model import loss_sum, marked_loss_sum
 from groundup.training.objectives.token_loss import cross_entropy_sum
 from groundup.training.privacy.row_gradients import RowGradients
+from groundup.training.settings import TrainingSettings
 
 pytestmark = pytest.mark.gpu
 EVERY_PRESET = pytest.mark.parametrize("preset", sorted(PRESETS))
@@ -206,3 +208,39 @@ def test_numbers_reach_the_device_as_they_are(cuda: torch.device) -> None:
         waiting = waiting @ waiting / 64  # the card is at work meanwhile
     arrived = to_device(rows, cuda)
     assert torch.equal(arrived.cpu(), torch.from_numpy(rows))
+
+
+@pytest.mark.parametrize("shape", [(64, 48), (33, 7), (1000, 1)], ids=str)
+@pytest.mark.parametrize("narrow", [True, False])
+def test_adamws_kernel_is_the_plain_update(shape: tuple[int, int], narrow: bool, cuda: torch.device) -> None:
+    """Steps with other rates each, one of which is skipped; where there is a copy it is the weight's, rounded as PyTorch rounds."""
+    torch.manual_seed(0)
+    settings = TrainingSettings(optimizer="adamw")
+    first = [torch.randn(shape, device=cuda), torch.zeros(shape, device=cuda), torch.zeros(shape, device=cuda)]
+    found, expected = [each.clone() for each in first], [each.clone() for each in first]
+    copies = [each[0].bfloat16() for each in (found, expected)] if narrow else [None, None]
+    steps = torch.zeros((), device=cuda)
+    for step in range(5):
+        skip = torch.tensor(float(step == 2), device=cuda)
+        steps += 1 - skip
+        shrink = torch.tensor(0.5, device=cuda) if step % 2 else None
+        rates = rates_of(steps, torch.tensor(0.1 / (1 + step), device=cuda), skip, shrink, settings)
+        gradient = torch.randn(shape, device=cuda) * (torch.nan if step == 2 else 1.0)
+        gradient = gradient.bfloat16() if narrow else gradient
+        update_on_a_card(found[0], found[1], found[2], gradient, copies[0], rates, 0.3, settings)
+        update_plainly(expected[0], expected[1], expected[2], gradient, copies[1], rates, 0.3, settings)
+    for one, other in zip(found, expected, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-5, atol=1e-6)
+    assert copies[0] is None or torch.equal(copies[0], found[0].bfloat16())
+
+
+@pytest.mark.parametrize("name", ["gelu", "gelu_tanh"])
+def test_compiled_the_activation_is_pytorchs(name: str, cuda: torch.device) -> None:
+    """Of all numbers in bf16, and their derivatives, to its last digit."""
+    x = torch.arange(-(2**15), 2**15, dtype=torch.int32).to(torch.int16).view(torch.bfloat16).to(cuda)
+    x = x[x.isfinite() & (x.abs() < 1e4)].requires_grad_()
+    found = torch.compile(lambda numbers: activate(name, numbers))(x)
+    expected = activate(name, x)
+    gradients = [torch.autograd.grad(y.sum(), x)[0] for y in (found, expected)]
+    torch.testing.assert_close(found, expected, rtol=2**-7, atol=2e-6)
+    torch.testing.assert_close(*gradients, rtol=2**-7, atol=2e-6)

@@ -11,6 +11,7 @@ from benchmarks.bare_task import bare_task
 
 from groundup.model.settings import preset_config
 from groundup.model.transformer import Transformer
+from groundup.training import step as training_step
 from groundup.training.recorded_step import ORDINARY
 from groundup.training.settings import TrainingSettings
 from groundup.training.step import Machinery, Step, prepare_machinery, take_step
@@ -151,3 +152,26 @@ def test_what_the_host_decides_is_not_recorded(changed: dict[str, Any], cuda: to
     model = Transformer(preset_config("qwen3", dropout=0.0, **SHAPE)).to(cuda)
     task = bare_task(model, TrainingSettings(**{"batch_size": 4, "precision": "bf16", **changed}), rows)
     assert prepare_machinery(task).recorder is None
+
+
+@pytest.mark.parametrize("compiled", [False, True])
+def test_copies_in_the_products_format_follow_their_weights_and_change_no_step(
+    compiled: bool, cuda: torch.device, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Against the same steps by autocast and PyTorch's own AdamW."""
+    changed: dict[str, Any] = {"optimizer": "adamw", "compile": compiled, "dropout": 0.0, "spike_sigmas": 3.0}
+    weights, steps, machinery = trained(cuda, True, **changed)
+    copies = [copied for copied in machinery.optimizer.matrices.copies if copied is not None]
+    assert len(copies) == 8
+    for weight, copied in zip(
+        machinery.optimizer.matrices.parameters, machinery.optimizer.matrices.copies, strict=True
+    ):
+        assert copied is None or torch.equal(copied, weight.bfloat16())
+    monkeypatch.setattr(training_step, "may_be_narrow", lambda *arguments: False)
+    expected, ordinary, machinery = trained(cuda, True, **changed)
+    assert not machinery.optimizer.matrices.names
+    for one, other in zip(steps, ordinary, strict=True):
+        assert float(one.loss) == pytest.approx(float(other.loss), rel=2e-3)
+        assert float(one.grad_norm) == pytest.approx(float(other.grad_norm), rel=2e-2)
+    for mine, other_weight in zip(weights, expected, strict=True):
+        assert float((mine - other_weight).norm() / other_weight.norm()) < 0.01

@@ -93,15 +93,21 @@ def test_in_tf32_the_losses_are_near_and_nothing_stays_set(
 @pytest.mark.filterwarnings(
     "ignore:Synchronization debug mode"
 )  # it doesn't see all that wait, as PyTorch says each time
+@pytest.mark.parametrize("parts", [1, 2])
 @pytest.mark.parametrize("optimizer", ["muon", "adamw"])
 @pytest.mark.parametrize("precision", ["fp32", "tf32", "bf16", "fp16"])
-def test_a_step_never_waits_for_the_card(precision: str, optimizer: str, cuda: torch.device) -> None:
+def test_a_step_never_waits_for_the_card(precision: str, optimizer: str, parts: int, cuda: torch.device) -> None:
     """PyTorch's own watch: whatever makes the host wait raises. The batch comes from pinned memory, and AdamW is fused."""
     if precision == "tf32" and not has_tf32_units(cuda):
         pytest.skip("needs a card with TF32")
     shape = {"vocab_size": 97, "d_model": 64, "num_layers": 2, "num_heads": 2, "max_seq_len": 32}
     model = Transformer(preset_config("qwen3", **shape)).to(cuda)
-    settings = TrainingSettings(batch_size=4, precision=precision, optimizer=optimizer, accumulation_steps=2)  # type: ignore[arg-type]
+    settings = TrainingSettings(
+        batch_size=4,
+        precision=precision,  # type: ignore[arg-type]
+        optimizer=optimizer,  # type: ignore[arg-type]
+        accumulation_steps=parts,
+    )
     task = bare_task(model, settings, lambda step: np.arange(4 * 33).reshape(4, 33) % 97)
     machinery = prepare_machinery(task)
     assert machinery.optimizer.fused
@@ -152,10 +158,19 @@ def test_compiled_it_has_the_same_losses(tiny_recipe: Path, tmp_path: Path) -> N
     assert found[1] == pytest.approx(found[0], abs=1e-3)
 
 
-@pytest.mark.parametrize("precision", ["fp32", "bf16", "fp16"])
-def test_a_resumed_run_has_the_bits_of_the_whole_one(precision: str, tiny_recipe: Path, tmp_path: Path) -> None:
-    """With dropout, Muon and the spike rule; and a stretch that is trained again comes out as it was."""
-    overrides = {"training.precision": precision, "training.spike_sigmas": 2.0}
+@pytest.mark.parametrize(
+    ("precision", "optimizer"), [("fp32", "muon"), ("bf16", "muon"), ("fp16", "muon"), ("bf16", "adamw")]
+)
+def test_a_resumed_run_has_the_bits_of_the_whole_one(
+    precision: str, optimizer: str, tiny_recipe: Path, tmp_path: Path
+) -> None:
+    """With dropout and the spike rule, and with copies of weights, which a checkpoint has none of; and a stretch that is trained again
+    comes out as it was."""
+    overrides = {
+        "training.precision": precision,
+        "training.optimizer": optimizer,
+        "training.spike_sigmas": 2.0,
+    }
     whole = train(tiny_recipe, overrides, run=tmp_path / "whole", say=quiet)
     run = tmp_path / "interrupted"
     shutil.copytree(whole.path, run)

@@ -46,7 +46,7 @@ def test_a_step_asks_the_card_for_nothing(changed: dict[str, Any]) -> None:
     with pretended_card():
         machinery, step = two_steps(**changed)
         assert {tensor.device for tensor in (step.loss, step.grad_norm, machinery.guard.not_finite)} == {CARD}
-        assert all(parameter.grad is not None and parameter.grad.device == CARD for parameter in machinery.parameters)
+        assert all(learner.grad is not None and learner.grad.device == CARD for learner in machinery.learners)
 
 
 def test_who_asked_would_be_found_out(monkeypatch: pytest.MonkeyPatch) -> None:

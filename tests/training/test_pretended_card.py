@@ -19,10 +19,13 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from groundup.device import pick_device, precision_on, to_device
 from groundup.model.transformer import Transformer
 from groundup.training.activation_memory import block_activation_bytes
+from groundup.training.memory import training_moments
+from groundup.training.memory_kinds import Load
+from groundup.training.memory_parts import Rank
 from groundup.training.settings import TrainingSettings
 from groundup.training.step import prepare_machinery, take_step
 
-MEASURED = Path(__file__).parents[2] / "benchmarks" / "results" / "gpu.json"
+RESULTS = Path(__file__).parents[2] / "benchmarks" / "results"
 PRODUCTS = {torch.ops.aten.mm, torch.ops.aten.addmm, torch.ops.aten.bmm}
 
 
@@ -43,11 +46,11 @@ def few_layers(case: Case, layers: int = 3) -> Case:
     return replace(case, shape={**case.shape, "num_layers": layers})
 
 
-@pytest.mark.parametrize(("name", "table"), [("124M, as an H200", 0), ("350M, as it", 2)])
-def test_what_is_counted_is_what_was_measured_on_a_card(name: str, table: int) -> None:
+@pytest.mark.parametrize(("name", "file"), [("124M, as an H200", "gpu.json"), ("350M, as it", "gpu-350M.json")])
+def test_what_is_counted_is_what_was_measured_on_a_card(name: str, file: str) -> None:
     """In full, as PyTorch's allocator told it there; the rest is what it doesn't hand back."""
     case = next(case for each, case in CASES.items() if each.startswith(name))
-    measured = json.loads(MEASURED.read_text())["tables"][table]
+    measured = json.loads((RESULTS / file).read_text())["tables"][0]
     shape, config = measured["shape"], case.config
     assert (config.num_layers, config.d_model, config.vocab_size, config.max_seq_len, case.rows) == (
         *(shape[key] for key in ("num_layers", "d_model", "vocab_size", "context")),
@@ -104,10 +107,31 @@ def test_every_product_of_a_step_is_in_the_format_that_was_asked_for(
         with machinery.shards:
             taken = [take_step(task, machinery, step, 1.0) for step in range(2)]
         assert heard.formats == products
-        gradients = [parameter.grad for parameter in machinery.parameters]
-        assert {gradient.dtype for gradient in gradients if gradient is not None} == {torch.float32}
+        gradients = [learner.grad for learner in machinery.learners]
+        # Of matrices that have narrow copies as they come from the products, of the rest as they are.
+        narrow = {torch.bfloat16} if machinery.optimizer.matrices.names else set()
+        assert {gradient.dtype for gradient in gradients if gradient is not None} == {torch.float32} | narrow
+        assert (narrow == {torch.bfloat16}) == (optimizer == "adamw" and precision in ("auto", "bf16"))
         assert machinery.places is not None
         assert {tensor.device for tensor in (*machinery.places, taken[-1].loss, taken[-1].grad_norm)} == {CARD}
+
+
+@pytest.mark.parametrize("optimizer", ["adamw", "muon"])
+def test_what_stays_after_a_step_is_what_a_plan_says_of_the_update(optimizer: str) -> None:
+    """Weights, with copies in the products' format where AdamW has them, gradients, which are then in that format, and moments."""
+    case = few_layers(CASES["qwen3 of width 1,024"], 2)
+    settings = TrainingSettings(batch_size=4, optimizer=optimizer, precision="bf16")  # type: ignore[arg-type]
+    with pretended_card() as allocated:
+        with torch.device("meta"):
+            model = Transformer(case.config)
+        task = bare_task(model.to("cuda"), settings, lambda step: np.zeros((4, 257), dtype=np.int64))
+        machinery = prepare_machinery(task)
+        with machinery.shards:
+            take_step(task, machinery, 0, 1.0)
+        stays = allocated.now
+    load = Load(case.config, settings, row_length=256, sample_tokens=0)
+    update = next(moment for moment in training_moments(load, Rank("cuda", 2)) if moment.moment == "the update")
+    assert stays == pytest.approx(update.total - update.update, rel=0.005)
 
 
 def test_it_is_a_card_to_those_who_ask() -> None:

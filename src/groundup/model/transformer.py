@@ -19,6 +19,7 @@ from groundup.model.attention_with_dropout import attention_with_dropout
 from groundup.model.compute_twice import compute_twice
 from groundup.model.dropout import Dropout
 from groundup.model.fused_attention import fused_attention
+from groundup.model.gelu import gelu, gelu_tanh
 from groundup.model.rotary import for_both_halves, rotary_table
 from groundup.model.settings import TransformerConfig
 
@@ -167,9 +168,9 @@ def activate(name: str, x: Tensor) -> Tensor:
     if name in ("relu", "reglu"):
         return F.relu(x)
     if name in ("gelu", "geglu"):
-        return F.gelu(x)
+        return gelu(x)
     if name in ("gelu_tanh", "geglu_tanh"):
-        return F.gelu(x, approximate="tanh")
+        return gelu_tanh(x)
     return F.silu(x)
 
 

@@ -23,6 +23,7 @@ from groundup.training.memory_parts import (
     logits_bytes,
     matrix_parameters,
     message_bytes,
+    narrow_parameters,
     optimizer_numbers,
     room_bytes,
     rows_at_once,
@@ -67,6 +68,7 @@ def sizes_of(load: Load, rank: Rank) -> Sizes:
     trained = narrow if adapted else parameters
     split = rank.world_size if rank.strategy == "fsdp" else 1
     whole = gathered_bytes(config) if split > 1 else 0
+    copied = narrow_parameters(config, settings, rank, adapted)
     return Sizes(
         shards=shards,
         tokens=tokens,
@@ -74,8 +76,8 @@ def sizes_of(load: Load, rank: Rank) -> Sizes:
         predicted=predicted,
         trained=trained,
         split=split,
-        weights=FULL * (parameters + narrow) // split + whole,
-        gradients=FULL * trained // split + (0 if adapted else whole),
+        weights=FULL * (parameters + narrow) // split + whole + rank.product_bytes * copied,
+        gradients=FULL * trained // split + (0 if adapted else whole) - (FULL - rank.product_bytes) * copied,
         optimizer=FULL * optimizer_numbers(config, settings, trained) // split,
         room=shards * room_bytes(config, predicted, rank),
     )
@@ -87,7 +89,9 @@ def step_moments(load: Load, rank: Rank, sizes: Sizes) -> list[Memory]:
     # Of weights that are gathered for a block and forgotten, too, autograd keeps the copies that its products read; of a block that is
     # computed twice until its end.
     copied = matrix_parameters(config) // (config.num_layers if settings.activation_checkpointing else 1)
-    weights = sizes.weights + shards * (0 if rank.product_bytes == FULL else rank.product_bytes * copied)
+    if rank.product_bytes == FULL or narrow_parameters(config, settings, rank, adapted):
+        copied = 0  # none, or there at all times
+    weights = sizes.weights + shards * rank.product_bytes * copied
     message = message_bytes(config, sizes.trained) if rank.strategy == "ddp" and rank.world_size > 1 else 0
     projection = 0 if adapted else FULL * config.vocab_size * config.d_model // sizes.split
     embedding = projection if config.tie_embeddings else 0  # a tied embedding's gradient comes from two places

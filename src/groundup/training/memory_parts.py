@@ -103,6 +103,13 @@ def matrix_parameters(config: TransformerConfig) -> int:
     return config.num_layers * (attention + config.d_model * config.d_ff * (3 if config.gated else 2))
 
 
+def narrow_parameters(config: TransformerConfig, settings: TrainingSettings, rank: Rank, adapted: bool) -> int:
+    """Those whose copies in the products' format stay from step to step, and have the gradients (narrow_weights.py): the blocks' matrices,
+    on a card, where AdamW trains all weights in one process, with one way back a step."""
+    narrow = rank.device == "cuda" and rank.product_bytes < FULL and rank.world_size == 1 and not adapted
+    return matrix_parameters(config) if narrow and settings.optimizer == "adamw" and settings.steps_alike else 0
+
+
 def optimizer_numbers(config: TransformerConfig, settings: TrainingSettings, trained: int) -> int:
     """Of AdamW two for each parameter, of Muon one."""
     if settings.optimizer != "muon" or settings.method == "lora":

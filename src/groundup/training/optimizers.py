@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
-from torch.optim.adamw import adamw
 
 from groundup.errors import CheckpointError
 from groundup.model.transformer import Attention, FeedForward, Transformer
+from groundup.training.adamw import ADAMW_STATE, FUSED_DEVICES, AdamWGroup, MatrixGroup
 from groundup.training.muon import Each, Muon, in_turn
 from groundup.training.ranks import ALONE, Ranks
 from groundup.training.settings import TrainingSettings
@@ -40,7 +40,8 @@ class Optimizer:
     those of low-rank adapters, but not on embeddings, norms and biases.
     PyTorch's functional AdamW is called directly: its classes load the compiler, which takes longer than a small training's
     first hundred steps. `dtype` is the format of the network's matrix products under autocast, if there is one. `rows`: what this
-    process holds of each parameter, where they are dealt out over processes.
+    process holds of each parameter, where they are dealt out over processes. `narrow`: copies of some matrices in `dtype`, on a card, that
+    have the gradients in their place; then all matrices are updated by a kernel of our own.
     """
 
     def __init__(
@@ -51,6 +52,7 @@ class Optimizer:
         dtype: torch.dtype | None = None,
         ranks: Ranks = ALONE,
         rows: Mapping[str, Tensor] | None = None,
+        narrow: Mapping[str, Tensor] | None = None,
     ) -> None:
         self.settings = settings
         named: dict[str, Tensor] = {name: p for name, p in model.named_parameters() if p.requires_grad}
@@ -70,6 +72,10 @@ class Optimizer:
         )
         decayed = {name for name, p in named.items() if p.ndim >= 2 and name not in EMBEDDINGS}
         rest = [name for name in named if name not in by_muon]
+        at_once = [name for name in rest if narrow is not None and named[name].ndim == 2]
+        decays = [settings.weight_decay if name in decayed else 0.0 for name in at_once]
+        self.matrices = MatrixGroup(at_once, named, decays, narrow or {})
+        rest = [name for name in rest if name not in at_once]
         # Dealt out as Muon's are, by size.
         dealt = [sorted(rest, key=lambda name: -named[name].numel())[part::num_parts] for part in range(num_parts)]
         self.adamw_parts = [
@@ -84,12 +90,12 @@ class Optimizer:
 
     @property
     def adamw_groups(self) -> list[AdamWGroup]:
-        return [group for part in self.adamw_parts for group in part]
+        return [group for part in self.adamw_parts for group in part] + [self.matrices]
 
     @property
-    def param_groups(self) -> list[dict[str, list[Tensor]]]:
+    def param_groups(self) -> list[dict[str, Sequence[Tensor]]]:
         """All trainable parameters, as `torch.amp.GradScaler` looks for them."""
-        return [{"params": group.parameters} for group in self.adamw_groups] + [{"params": self.muon.parameters}]
+        return [{"params": group.learners} for group in self.adamw_groups] + [{"params": self.muon.parameters}]
 
     def step(self, factor: float | Tensor, skip: Tensor, each: Each = in_turn, shrink: Tensor | None = None) -> None:
         """Update all weights, each learning rate at this share of its peak: a number, or a scalar on their card.
@@ -113,6 +119,9 @@ class Optimizer:
 
         if self.fused or not skip.item():
             each(adamw_part, self.adamw_parts)
+        if self.matrices.names:
+            assert isinstance(factor, Tensor)
+            self.matrices.step(self.settings, self.settings.learning_rate * factor, skip, shrink)
         if self.muon_names:
             self.muon.step(self.settings.matrix_learning_rate * factor, skip, each)
 
@@ -152,61 +161,20 @@ class Optimizer:
             tensor.copy_(tensors[name])
 
 
-FUSED_DEVICES = ("cpu", "cuda")
-ADAMW_STATE = ("exp_avg", "exp_avg_sq", "step")
-
-
-class AdamWGroup:
-    """Some parameters with their moments, updated by AdamW (Loshchilov & Hutter 2019, algorithm 2)."""
-
-    def __init__(self, names: list[str], named: Mapping[str, Tensor], weight_decay: float) -> None:
-        self.names, self.weight_decay = names, weight_decay
-        self.parameters = [named[name] for name in names]
-        self.averages = [torch.zeros_like(parameter) for parameter in self.parameters]
-        self.squares = [torch.zeros_like(parameter) for parameter in self.parameters]
-        # The fused kernels count on the device; the others look at their counters, which belong on the host then.
-        devices = [p.device if p.device.type in FUSED_DEVICES else torch.device("cpu") for p in self.parameters]
-        self.steps = [torch.zeros((), device=device) for device in devices]
-
-    @torch.no_grad()
-    def step(
-        self, settings: TrainingSettings, lr: float | Tensor, skip: Tensor | None, divisor: Tensor | None = None
-    ) -> None:
-        """One step; with `skip` the fused kernels, which leave everything as it was where it is 1. They divide gradients by `divisor`."""
-        gradients = [parameter.grad for parameter in self.parameters if parameter.grad is not None]
-        if not gradients:
-            return
-        assert len(gradients) == len(self.parameters), "every parameter takes part in the loss"
-        adamw(
-            self.parameters,
-            gradients,
-            self.averages,
-            self.squares,
-            [],
-            self.steps,
-            fused=skip is not None,
-            foreach=False,
-            grad_scale=divisor,
-            found_inf=skip,
-            amsgrad=False,
-            beta1=settings.beta1,
-            beta2=settings.beta2,
-            lr=lr,
-            weight_decay=self.weight_decay,
-            eps=1e-8,
-            maximize=False,
-        )
-
-
 def trainable(model: nn.Module) -> list[nn.Parameter]:
     """The parameters that a training changes: all that are not frozen."""
     return [parameter for parameter in model.parameters() if parameter.requires_grad]
 
 
-def gradient_norm(parameters: list[nn.Parameter]) -> Tensor:
-    """The norm of all gradients together, as a device scalar."""
+def gradient_norm(parameters: Sequence[Tensor]) -> Tensor:
+    """The norm of all gradients together, as a device scalar; of narrow ones, too, in fp32."""
     gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
-    norm: Tensor = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients)))
+    narrow = [gradient for gradient in gradients if gradient.dtype == torch.bfloat16]
+    wide = [gradient for gradient in gradients if gradient.dtype != torch.bfloat16]
+    norms = [*torch._foreach_norm(wide)] if wide else []
+    if narrow:
+        norms += torch._foreach_norm(narrow, dtype=torch.float32)
+    norm: Tensor = torch.linalg.vector_norm(torch.stack(norms))
     return norm
 
 

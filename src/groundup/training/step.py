@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
@@ -23,7 +23,9 @@ from groundup.device import (
 )
 from groundup.model.counts import training_flops
 from groundup.run.checkpoints import read_state
+from groundup.training.compiled import compiled
 from groundup.training.guard import StepGuard
+from groundup.training.narrow_weights import may_be_narrow, with_narrow_weights
 from groundup.training.optimizers import Optimizer, gradient_norm, trainable
 from groundup.training.privacy.randomness import secret_seed
 from groundup.training.privacy.steps import PrivateSteps
@@ -57,6 +59,8 @@ class Machinery:
     peak_flops: float
     parameters: list[nn.Parameter]
     """Those that are trained."""
+    learners: Sequence[Tensor]
+    """Where their gradients come to: they themselves, or copies in another format (narrow_weights.py)."""
     adapter_parameters: int | None
     """How many there are beside frozen weights; None if all weights are trained."""
     recorder: Recorder | None = None
@@ -106,20 +110,24 @@ def prepare_machinery(task: Task, resume_from: Path | None = None) -> Machinery:
     parts = num_shards(settings, device, num_threads, task.ranks.size)
     if task.shard_to is not None:
         return _sharded_machinery(task, device, num_threads, dtype)
-    network: nn.Module = torch.compile(task.model) if settings.compile else task.model  # type: ignore[assignment]
     parameters = trainable(task.model)
     frozen = any(not parameter.requires_grad for parameter in task.model.parameters())
+    network, copies = task.model, None
+    if may_be_narrow(task, device, dtype):
+        network, copies = with_narrow_weights(task.model, torch.bfloat16)
+    runs = compiled(network, device) if settings.compile else network
     return Machinery(
         device=device,
-        optimizer=Optimizer(task.model, settings, parts, dtype, task.ranks),
+        optimizer=Optimizer(task.model, settings, parts, dtype, task.ranks, narrow=copies),
         guard=StepGuard(settings.spike_sigmas, device),
         scaler=_loss_scaler(device) if dtype == torch.float16 else None,
         precision=precision_on(device, settings.precision),
         dtype=dtype,
-        shards=Shards(task.model, network, parts, num_threads, task.ranks),
+        shards=Shards(task.model, runs, parts, num_threads, task.ranks),
         num_threads=num_threads,
         peak_flops=task.peak_flops,
         parameters=parameters,
+        learners=trainable(network),
         adapter_parameters=sum(parameter.numel() for parameter in parameters) if frozen else None,
         recorder=Recorder(device) if _can_be_recorded(task, device) else None,
         privacy=PrivateSteps(task.privacy) if task.privacy else None,
@@ -148,6 +156,7 @@ def _sharded_machinery(task: Task, device: torch.device, num_threads: int, dtype
         num_threads=num_threads,
         peak_flops=task.peak_flops,
         parameters=rows,
+        learners=rows,
         adapter_parameters=adapters,
         sharded=sharded,
     )
@@ -269,7 +278,7 @@ def _update(settings: TrainingSettings, machinery: Machinery, now: Now, loss: Te
     optimizer, scaler = machinery.optimizer, machinery.scaler
     if scaler is not None:
         scaler.unscale_(optimizer)  # type: ignore[arg-type]  # it looks for .param_groups only
-    grad_norm = gradient_norm(machinery.parameters)
+    grad_norm = gradient_norm(machinery.learners)
     if machinery.sharded is not None:
         grad_norm = _norm_everywhere(machinery.sharded.ranks, grad_norm, scaler, optimizer)
     limit = settings.max_grad_norm
