@@ -22,7 +22,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from tests.system.faults import flips, kills, machine, signals, storage
-from tests.system.faults.ground import Ground, Summary, log_of, start, train_arguments, write_recipe
+from tests.system.faults.ground import Ground, Summary, log_of, start, start_pair, train_arguments, write_recipe
 from tests.system.faults.operations import FAULTS
 
 NAMESPACE = "FAULTS_IN_A_NAMESPACE"
@@ -39,8 +39,8 @@ NAMES: tuple[str, ...] = (
     "from-the-start",
     "image",
 )
-NAMES += ("clock", "faketime", "oom", "memory", "term", "twice", "flips")
-IN_SHORT = tuple(name for name in NAMES if name not in ("faketime", "pairs"))
+NAMES += ("clock", "faketime", "oom", "memory", "term", "twice", "flips", "sharded-pairs", "sharded-flips")
+IN_SHORT = tuple(name for name in NAMES if name not in ("faketime", "pairs", "sharded-pairs", "sharded-flips"))
 """What `make test` tries; libfaketime is no part of its environment, and two processes have tests of their own."""
 
 
@@ -146,9 +146,11 @@ def _one(name: str, ground: Ground, chosen: argparse.Namespace, can_mount: bool)
 
     if name == "kills":
         return kills.kill_one_process(ground, random_, chosen.kills or (3 if short else times(100)), show)
-    if name == "pairs":
-        launched = 0 if chosen.kills else times(8)
-        return kills.kill_two_processes(_whole_pair(ground), random_, chosen.kills or times(100), launched, show)
+    if name in ("pairs", "sharded-pairs"):
+        launched, pair = 0 if chosen.kills else times(8), _whole_pair(ground, "ddp" if name == "pairs" else "fsdp")
+        return kills.kill_two_processes(pair, random_, chosen.kills or times(100), launched, show)
+    if name == "sharded-flips":
+        return flips.flipped_bytes(_whole_pair(ground, "fsdp"), random_, times(8), short, show)
     if name in MOUNTS and not can_mount:
         return Summary(name, skipped="nothing may be mounted here")
     if name == "from-the-start":
@@ -174,10 +176,11 @@ def _one(name: str, ground: Ground, chosen: argparse.Namespace, can_mount: bool)
     return flips.flipped_bytes(ground, random_, times(8), short, show)
 
 
-def _whole_pair(ground: Ground) -> Ground:
+def _whole_pair(ground: Ground, strategy: str) -> Ground:
     """The undisturbed run of two processes."""
-    run, begun = ground.folder / "whole-pair", time.monotonic()
-    pair = kills.start_pair(ground, run, False)
+    ground = replace(ground, strategy=strategy)
+    run, begun = ground.folder / f"whole-{strategy}", time.monotonic()
+    pair = start_pair(ground, run, False)
     if max(child.wait() for child in pair):
         raise SystemExit(pair[0].said() + pair[1].said())
     return replace(ground, whole=run, seconds=time.monotonic() - begun)

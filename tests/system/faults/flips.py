@@ -16,6 +16,7 @@ from tests.system.faults.ground import (
     require,
     require_same,
     start,
+    start_pair,
     train_arguments,
 )
 from tests.system.faults.operations import at_operation
@@ -32,10 +33,16 @@ LOSES_NOTHING = {"run.lock": "says who owned it; written anew by whoever owns it
 def flipped_bytes(
     ground: Ground, random_: random.Random, positions: int, quick: bool, show: Callable[[str], None]
 ) -> Summary:
-    """In each file of a finished run and of a killed one: some bytes, the first and the last among them. `quick`: of a finished one."""
-    summary = Summary("one flipped byte in a file of a run")
+    """In each file of a finished run and of a killed one: some bytes, the first and the last among them. `quick`: of a finished one.
+
+    Of two processes a finished one alone, which each then asks both to go on with.
+    """
+    summary = Summary("one flipped byte in a file of a run" + (", sharded" if ground.strategy == "fsdp" else ""))
     if quick:
         _every_file(ground.whole, True, ground, random_, positions, summary, show, resumes=False)
+        return summary
+    if ground.strategy:
+        _every_file(ground.whole, True, ground, random_, positions, summary, show)
         return summary
     killed = ground.folder / "killed"
     child = start(
@@ -97,8 +104,12 @@ def _found(copy: Path, name: Path, ground: Ground, finished: bool, loses_nothing
     require(list_runs(copy.parent), "it is no longer listed")
     seen = _by_verify(copy, name)
     if resume or not seen:
-        child = start(train_arguments(ground, copy, True), log_of(copy))
-        code, said = child.wait(), child.said()
+        children = (
+            start_pair(ground, copy, True)
+            if ground.strategy
+            else [start(train_arguments(ground, copy, True), log_of(copy))]
+        )
+        code, said = max(child.wait() for child in children), "\n".join(child.said() for child in children)
         require("Traceback" not in said, said[-1500:])
         named = _names(said, name)
         if code == 0:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -41,6 +42,8 @@ class Ground:
     whole: Path = Path()
     seconds: float = 0.0
     """How long the undisturbed run took, from its fork to its end."""
+    strategy: str = ""
+    """Of two processes that train together, `ddp` or `fsdp`; of one nothing."""
 
 
 @dataclass
@@ -161,6 +164,36 @@ def start(
 
 def train_arguments(ground: Ground, run: Path, resume: bool = False, *overrides: str) -> list[str]:
     return ["train", str(ground.recipe), *overrides, "--run", str(run), *(["--resume"] if resume else [])]
+
+
+def start_pair(ground: Ground, run: Path, resume: bool) -> list[Child]:
+    """Two ranks, told their places as torchrun tells them."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    place = {"WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+    return [
+        start(
+            train_arguments(ground, run, resume, *together(ground)),
+            run.with_name(f"{run.name}-{rank}.log"),
+            {**place, "RANK": str(rank), "LOCAL_RANK": str(rank)},
+            False,
+            short_last_words,
+        )
+        for rank in range(2)
+    ]
+
+
+def together(ground: Ground) -> list[str]:
+    """What two processes train with that one doesn't."""
+    return [f"parallel.strategy={ground.strategy}", "parallel.processes=2", "parallel.meeting_minutes=0.3"]
+
+
+def short_last_words() -> None:
+    """Called in a child: whose peer is gone waits a moment for that one's reason, and no more, so that a hundred kills take minutes."""
+    import groundup.training.ranks as ranks
+
+    ranks.LAST_WORDS = 0.2
 
 
 def session_of(pid: int) -> list[int]:

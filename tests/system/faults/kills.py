@@ -6,7 +6,6 @@ import os
 import random
 import shutil
 import signal
-import socket
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -25,6 +24,8 @@ from tests.system.faults.ground import (
     require_same,
     session_of,
     start,
+    start_pair,
+    together,
     train_arguments,
     wait_until,
 )
@@ -133,8 +134,6 @@ def _no_orphans(child: Child) -> None:
 
 # Two processes.
 
-TOGETHER = ["parallel.strategy=ddp", "parallel.processes=2", "parallel.meeting_minutes=0.3"]
-
 
 def kill_two_processes(
     ground: Ground, random_: random.Random, kills: int, launched: int, show: Callable[[str], None]
@@ -143,7 +142,7 @@ def kill_two_processes(
 
     `ground.whole` is a run of two processes. Ranks are forked as torchrun would start them, but warm.
     """
-    summary = Summary("kill -9, two processes")
+    summary = Summary("kill -9, two processes" + (", sharded" if ground.strategy == "fsdp" else ""))
     number = 0
     while summary.times < kills:
         number += 1
@@ -175,31 +174,6 @@ def kill_two_processes(
         shutil.rmtree(run, ignore_errors=True)
         show(f"{summary.times}/{kills} kills, {number} runs, {len(summary.failures)} failures")
     return summary
-
-
-def start_pair(ground: Ground, run: Path, resume: bool) -> list[Child]:
-    """Two ranks, told their places as torchrun tells them."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    place = {"WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
-    return [
-        start(
-            train_arguments(ground, run, resume, *TOGETHER),
-            run.with_name(f"{run.name}-{rank}.log"),
-            {**place, "RANK": str(rank), "LOCAL_RANK": str(rank)},
-            False,
-            short_last_words,
-        )
-        for rank in range(2)
-    ]
-
-
-def short_last_words() -> None:
-    """Called in a child: whose peer is gone waits a moment for that one's reason, and no more, so that a hundred kills take minutes."""
-    import groundup.training.ranks as ranks
-
-    ranks.LAST_WORDS = 0.2
 
 
 def _kill_pair(ground: Ground, run: Path, resume: bool, random_: random.Random) -> str:
@@ -239,7 +213,7 @@ def _wait_for_aim(ground: Ground, run: Path, child: Child, random_: random.Rando
 
 def _kill_launched(ground: Ground, run: Path, resume: bool, random_: random.Random) -> str:
     """By the real command: a rank, the launcher, or all of them; nobody is left."""
-    child = start(train_arguments(ground, run, resume, *TOGETHER), log_of(run), real=True)
+    child = start(train_arguments(ground, run, resume, *together(ground)), log_of(run), real=True)
     aim = random_.choice(("at any moment", "while something is saved"))
     if aim == "at any moment":
         wait_until(lambda: (run / "manifest.json").exists(), child)
