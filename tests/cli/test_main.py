@@ -145,5 +145,5 @@ def test_an_end_that_is_meant_for_others_is_not_heard() -> None:
 
 def test_help_leaves_the_breaking_of_lines_to_the_terminal() -> None:
     helps = {command.callback.__name__: command.help for command in command_line.app.registered_commands}  # type: ignore[union-attr]
-    assert "for half a minute, with Muon for minutes. Nothing is fetched" in str(helps["plan"])
+    assert "for half a minute. Nothing is fetched, prepared or kept." in str(helps["plan"])
     assert "\n\n    groundup plan shakespeare --minutes 15\n\n" in str(helps["plan"]), "an example stays as it is"

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import math
+import os
 import re
 import shutil
+import tempfile
 import threading
 from collections.abc import Callable
 from dataclasses import fields, replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -18,7 +22,7 @@ import torch
 import groundup as gu
 from groundup.cli.plan import plan
 from groundup.cli.runs import runs
-from groundup.errors import DataError, SettingError
+from groundup.errors import DataError, MachineError, SettingError
 from groundup.recipe import budget, compose, expected_memory
 from groundup.recipe.accelerators import ACCELERATORS, EAGER, LAYER_SECONDS, RECORDED_LAYER_SECONDS, find_accelerator
 from groundup.recipe.budget import check_minutes, shape_timed_here
@@ -618,6 +622,44 @@ def test_an_empty_text_is_told_as_training_tells_it(tmp_path: Path) -> None:
         plan("shakespeare", [f"data.source={source}"], on="h100")
 
 
+@pytest.mark.parametrize("on", [None, "h100"])
+def test_a_text_that_fills_no_batch_is_refused_as_training_refuses_it(on: str | None, tmp_path: Path) -> None:
+    (tmp_path / "short.txt").write_text("One line of a short text.\n" * 40, encoding="utf-8")
+    changes = [f"data.source={tmp_path / 'short.txt'}", "training.batch_size=8", "model.max_seq_len=256"]
+    with pytest.raises(DataError, match=r"1,040 bytes are fewer than the tokens of one batch, 2,049 .*lower one of"):
+        plan("shakespeare", changes, on=on)
+    with pytest.raises(DataError, match=r"tokens are fewer than one batch of 2,049 .*lower one of"):
+        gu.train("shakespeare", changes, run=tmp_path / "run", say=lambda line: None)
+
+
+def test_what_a_text_that_is_packed_or_compressed_holds_is_not_known(tmp_path: Path) -> None:
+    (tmp_path / "short.txt").write_text("One line of a short text.\n" * 40, encoding="utf-8")
+    (tmp_path / "short.txt.gz").write_bytes(b"any")
+    for changes in (
+        ["data.source=short.txt", "data.packing=documents", "training.length_warmup_fraction=0"],
+        ["data.source=short.txt.gz"],
+    ):
+        settings = load_recipe("shakespeare", changes)
+        assert assumed_sizes(settings, tmp_path).rows == settings.training.batch_size
+
+
+@pytest.mark.parametrize("at", ["the text", "the checkpoint"])
+def test_a_full_temporary_disk_is_told_with_what_to_do(
+    at: str, tiny_recipe: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing is gone on with."""
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    if at == "the text":
+        monkeypatch.setattr("groundup.recipe.made_up.collect", full)
+    else:
+        monkeypatch.setattr("groundup.run.files.shutil.disk_usage", lambda path: SimpleNamespace(free=10))
+    with pytest.raises(MachineError, match=rf"{tempfile.gettempdir()} has too little room .* TMPDIR, and plan again$"):
+        plan(str(tiny_recipe), ["data.validation_fraction=0.13"])  # of which nothing is prepared
+
+
 def test_reading_takes_as_long_as_the_thread_that_reads_most() -> None:
     reading = Reading(first=2.0, further=1.0, readers=2, batch_tokens=100)
     # One batch that is not full, one a thread, and two threads that read five batches each.
@@ -708,10 +750,9 @@ def test_of_a_base_that_this_machine_cannot_hold_the_shape_is_given(
         monkeypatch.setattr(f"groundup.recipe.{module}.memory_bytes", lambda: 4_000_000_000)
     large = shutil.copytree(tiny_base, tmp_path / "large")
     config = json.loads((large / "config.json").read_text(encoding="utf-8"))
-    recipe = tmp_path / "recipe.toml"
-    recipe.write_text(
-        f'[data]\nsource = "{text_file}"\n[model]\nbase = "{large}"\nmax_seq_len = 64\n', encoding="utf-8"
-    )
+    recipe, text = tmp_path / "recipe.toml", tmp_path / "text.txt"
+    text.write_text(10 * text_file.read_text(encoding="utf-8"), encoding="utf-8")  # of which there is a batch
+    recipe.write_text(f'[data]\nsource = "{text}"\n[model]\nbase = "{large}"\nmax_seq_len = 64\n', encoding="utf-8")
     for width, rows, told in ((16384, 8, "a smaller model.base"), (64, 1024, "training.accumulation_steps=")):
         shape = {"n_embd": width, "n_head": width // 64, "n_layer": 64}
         (large / "config.json").write_text(json.dumps({**config, **shape}), encoding="utf-8")

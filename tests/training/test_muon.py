@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 import torch
+from torch.utils.flop_counter import FlopCounterMode
 
-from groundup.training.muon import QUINTIC, Muon, orthogonalize
+from groundup.training.muon import QUINTIC, Muon, orthogonalize, orthogonalizing_flops
 
 TAKE, SKIP = torch.tensor(0.0), torch.tensor(1.0)
 
@@ -21,6 +22,13 @@ def test_newton_schulz_is_the_quintic_on_singular_values(shape: tuple[int, ...])
     torch.testing.assert_close(
         orthogonalize(matrices).double(), left @ torch.diag_embed(values) @ right, atol=1e-5, rtol=0
     )
+
+
+@pytest.mark.parametrize("shape", [(12, 20), (20, 12), (8, 8)])
+def test_operations_are_counted_as_pytorch_counts_them(shape: tuple[int, int]) -> None:
+    with FlopCounterMode(display=False) as counter:
+        orthogonalize(torch.ones(1, *shape))
+    assert orthogonalizing_flops(*shape) == counter.get_total_flops()
 
 
 def test_singular_values_come_near_one() -> None:

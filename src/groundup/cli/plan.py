@@ -57,8 +57,8 @@ def plan(
 ) -> None:
     """Say what a recipe will take before its first step: parameters, arithmetic, memory, time, energy.
 
-    On this machine some steps are taken, for 7 to 20 seconds; of networks of hundreds of millions of parameters for half a minute,
-    with Muon for minutes. Nothing is fetched, prepared or kept.
+    On this machine some steps are taken, for 7 to 20 seconds; of networks of nearly a billion parameters for half a minute.
+    Nothing is fetched, prepared or kept.
 
     Examples:
 

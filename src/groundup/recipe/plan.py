@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import errno
+import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 from groundup.cores import available_cores
 from groundup.device import memory_bytes, pick_device
-from groundup.errors import SettingError
+from groundup.errors import GroundupError, MachineError, SettingError
 from groundup.language_model.locate import find_model
 from groundup.model.adapter_config import is_adapter
 from groundup.model.counts import forward_flops, parameter_counts, training_flops
@@ -202,7 +205,7 @@ def plan_here(
     device = pick_device(settings.training.device)
     if device.type != "cuda" and estimated.total > found["machine_bytes"] > 0:
         return {**found, "too_large": True}
-    with made_up_data(settings, folder, sizes, data) as (adjusted, read):
+    with _told_of_a_full_disk(), made_up_data(settings, folder, sizes, data) as (adjusted, read):
         files = starting_model(adjusted, read.tokenizer, folder)
         opened = started + time.perf_counter() - begun
         measured = rehearse(adjusted, read, files, device, load, SECONDS, opened)
@@ -216,6 +219,21 @@ def plan_here(
         "flops_per_second": computed * measured.flops / measured.step,
         **time_and_memory(settings, facts["max_steps"], sizes, measured),
     }
+
+
+@contextmanager
+def _told_of_a_full_disk() -> Iterator[None]:
+    """A full disk is that of the temporary folder, the only place that is written to; nothing of a plan can be gone on with."""
+    try:
+        yield
+    except (GroundupError, OSError) as error:
+        cause = error if isinstance(error, OSError) else error.__cause__
+        if not isinstance(cause, OSError) or cause.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        raise MachineError(
+            f"{tempfile.gettempdir()} has too little room for what a plan writes there and throws away: free some, or name a folder "
+            "with more by the environment variable TMPDIR, and plan again"
+        ) from error
 
 
 def _not_measured(strategy: Strategy) -> list[str]:

@@ -1,8 +1,8 @@
 """A recipe's own steps on this machine, a few of them: what they take, so that all of them can be told before the first.
 
 The network, its batches, threads, number format and optimizer are the recipe's; validation, a sample, a checkpoint and the report are made
-once or twice, in a folder that is thrown away. What is too long for the time there is is cut to fewer rows or tokens, and scaled by its
-arithmetic.
+once or twice, in a folder that is thrown away. What is too long for the time there is is cut to fewer rows, blocks or tokens, and scaled by
+its arithmetic.
 """
 
 from __future__ import annotations

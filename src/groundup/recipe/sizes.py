@@ -13,6 +13,7 @@ from groundup.recipe.data import Prepared
 from groundup.recipe.settings import Recipe
 from groundup.report.pages import figure
 from groundup.text.catalogue import CATALOGUE
+from groundup.text.compression import compression
 from groundup.text.find_files import expand, find_files
 from groundup.text.sources import source_names
 from groundup.tokens.prepare import PreparedData
@@ -81,12 +82,32 @@ def assumed_sizes(settings: Recipe, folder: Path, vocab_size: int = 0) -> Sizes:
     held_out = int(tokens * settings.data.validation_fraction)
     window = settings.model.max_seq_len
     if settings.training.objective == "language_model":
+        if settings.data.packing == "stream":
+            _require_batch(settings, folder)
         rows = max(settings.training.batch_size, int((tokens - held_out) / window))
         return Sizes(vocab_size, rows, window, window, 1.0, max(2, held_out), tuple(assumed))
     length = min(ROW_TOKENS, window)
     assumed.append(f"rows of {length} tokens, of which {LEARNED:.0%} carry loss")
     rows = max(settings.training.batch_size, int((tokens - held_out) / length))
     return Sizes(vocab_size, rows, length, length, LEARNED, max(2, held_out), tuple(assumed))
+
+
+def _require_batch(settings: Recipe, folder: Path) -> None:
+    """Raise `DataError` for files that fill no batch even with a byte a token, and one more for each file's end, as training will refuse
+    them. Of others, or of what is packed, it can't be known."""
+    names = [expand(name, folder) for name in source_names(settings.data)]
+    if not all(path.exists() for path in names):
+        return
+    files = [file.path for name in source_names(settings.data) for file in find_files(name, folder)]
+    if any(compression(file.name) or file.suffix.lower() in (".parquet", ".arrow") for file in files):
+        return
+    window, batch_size = settings.model.max_seq_len, settings.training.batch_size
+    num_bytes, needed = sum(file.stat().st_size for file in files), batch_size * window + 1
+    if num_bytes + len(files) < needed:
+        raise DataError(
+            f"the text's {num_bytes:,} bytes are fewer than the tokens of one batch, {needed:,} (training.batch_size = {batch_size} "
+            f"times model.max_seq_len = {window}, plus 1): lower one of the two, or add text to data.source"
+        )
 
 
 def _text_bytes(settings: Recipe, folder: Path) -> tuple[int, str]:

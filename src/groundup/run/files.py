@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import math
+import os
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -89,7 +90,7 @@ def require_space(directory: Path, num_bytes: int) -> None:
         raise MachineError(
             f"the disk of {directory} has {_megabytes(free)} free, and the next checkpoint needs {_megabytes(num_bytes + margin)}: "
             "free some room, then go on with --resume; what was saved before is whole"
-        )
+        ) from OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 def _megabytes(num_bytes: int) -> str:

@@ -35,6 +35,14 @@ def orthogonalize(matrices: Tensor, quintics: Sequence[Quintic] = ITERATIONS) ->
     return x.mT if tall else x
 
 
+def orthogonalizing_flops(rows: int, columns: int, quintics: Sequence[Quintic] = ITERATIONS) -> int:
+    """Operations of the matrix products that orthogonalize a matrix of this shape; a multiply-add counts as two."""
+    smaller, larger = sorted((rows, columns))
+    return (
+        len(quintics) * 2 * smaller**2 * (larger + smaller + larger)
+    )  # the Gram matrix, its square, and what they change
+
+
 @dataclass(frozen=True)
 class MatrixBlock:
     """Some rows of a parameter that are a matrix of their own, such as the keys' part of a fused projection."""

@@ -60,7 +60,7 @@ class Shards:
         self, model: Transformer, network: nn.Module, num_shards: int, num_threads: int, ranks: Ranks = ALONE
     ) -> None:
         self.model = model
-        twins = [_same_weights(model) for _ in range(num_shards - 1)]
+        twins = [same_weights(model) for _ in range(num_shards - 1)]
         self.networks = [network, *twins]
         self.parameters = [trainable(one) for one in (model, *twins)]
         self.generators = [torch.Generator() for _ in self.networks]
@@ -136,7 +136,7 @@ def step_seed(text: str) -> int:
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 1
 
 
-def _same_weights(model: Transformer) -> Transformer:
+def same_weights(model: Transformer) -> Transformer:
     """Another network whose parameters are the same memory, with gradients of their own; frozen ones are the same tensors."""
     alias: dict[int, object] = {id(p): nn.Parameter(p.detach()) if p.requires_grad else p for p in model.parameters()}
     alias |= {id(buffer): buffer for buffer in model.buffers()}
