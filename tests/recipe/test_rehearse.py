@@ -68,7 +68,7 @@ def test_what_a_compiler_takes_is_there_once_and_in_no_other_step(
 ) -> None:
     """Once for each length of rows, however little time there is."""
     monkeypatch.setattr("groundup.recipe.plan.SECONDS", 0.2)
-    monkeypatch.setattr("torch.compile", lambda network: network)
+    monkeypatch.setattr("groundup.training.step.compiled", lambda network, device: network)
     compiled: set[tuple[int, ...]] = set()
 
     def slowly_at_first(task: Any, machinery: Machinery, step: int, factor: float) -> Any:

@@ -76,7 +76,7 @@ def test_a_step_is_cut_to_fewer_rows_then_fewer_blocks_and_then_shorter_ones(
 
 def test_a_compiled_network_keeps_its_blocks(tiny_recipe: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     found: list[int] = []
-    monkeypatch.setattr("torch.compile", lambda network: network)
+    monkeypatch.setattr("groundup.training.step.compiled", lambda network, device: network)
 
     def see(rehearsal: Rehearsal, machinery: Machinery) -> None:
         found.append(cut(rehearsal, machinery, np.zeros((8, 257), np.int64), 0)[1])

@@ -198,7 +198,12 @@ def _through_some_blocks(
     adapters = None if machinery.adapter_parameters is None else sum(each.numel() for each in parameters)
     with Shards(model, model, parts, machinery.num_threads, task.ranks) as shards:
         some = replace(
-            machinery, optimizer=optimizer, shards=shards, parameters=parameters, adapter_parameters=adapters
+            machinery,
+            optimizer=optimizer,
+            shards=shards,
+            parameters=parameters,
+            learners=parameters,
+            adapter_parameters=adapters,
         )
         yield replace(task, model=model), some, optimizer
     torch.set_num_threads(machinery.shards.threads_each)
