@@ -630,6 +630,8 @@ def test_a_text_that_fills_no_batch_is_refused_as_training_refuses_it(on: str | 
         plan("shakespeare", changes, on=on)
     with pytest.raises(DataError, match=r"tokens are fewer than one batch of 2,049 .*lower one of"):
         gu.train("shakespeare", changes, run=tmp_path / "run", say=lambda line: None)
+    with pytest.raises(DataError, match=r"tokens are fewer than one batch of 2,049 .*lower one of"):
+        plan("shakespeare", changes, on=on)  # now that it is prepared, as training says it
 
 
 def test_what_a_text_that_is_packed_or_compressed_holds_is_not_known(tmp_path: Path) -> None:
@@ -724,7 +726,7 @@ def test_of_pairs_the_base_reads_all_first() -> None:
 
 
 def test_what_this_machine_cannot_hold_is_not_begun(
-    tiny_recipe: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    tiny_recipe: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for module in ("plan", "budget"):
         monkeypatch.setattr(f"groundup.recipe.{module}.memory_bytes", lambda: 2_000_000_000)
@@ -733,7 +735,8 @@ def test_what_this_machine_cannot_hold_is_not_begun(
     shown = capsys.readouterr().out
     assert "too large for this machine: it takes about" in shown
     assert "what would fit: model.d_model=" in shown
-    plan(str(tiny_recipe), ["training.batch_size=1048576"])
+    (tmp_path / "long.txt").write_text("a long text of few words\n" * 700_000, encoding="utf-8")
+    plan(str(tiny_recipe), ["training.batch_size=1048576", f"data.source={tmp_path / 'long.txt'}"])
     shown = capsys.readouterr().out
     assert "what would fit: training.accumulation_steps=" in shown, "a batch in parts, and the network as it is"
     assert "model." not in shown

@@ -37,6 +37,7 @@ from groundup.text.catalogue import MODELS
 from groundup.text.fetch import is_fetched
 from groundup.text.remote import is_here
 from groundup.tokens.existing import find_tokenizer
+from groundup.tokens.prepare import PreparedData, require_batch
 from groundup.training.memory import training_memory
 from groundup.training.memory_kinds import Load
 from groundup.training.memory_parts import Rank, cache_bytes
@@ -86,6 +87,8 @@ def find_sizes(settings: Recipe, folder: Path) -> tuple[Sizes, Prepared | None]:
     """How much there is to read, and the prepared data if there is any."""
     require_base_here(settings, folder)
     data = found_prepared(settings, folder)
+    if isinstance(data, PreparedData):
+        require_batch(data, settings.model.max_seq_len, settings.training.batch_size)
     if data is not None:
         return known_sizes(data), data
     return assumed_sizes(settings, folder, _known_vocabulary(settings, folder)), None

@@ -97,7 +97,7 @@ def prepare(
         if prepared is None:
             _make(directory, store, data, tokenizer, existing, sequence_length, batch_size)
             prepared = _open(directory)
-    _require_batch(prepared, sequence_length, batch_size)
+    require_batch(prepared, sequence_length, batch_size)
     say_unknown(prepared.facts, tokenizer, say)
     require_end(prepared.tokenizer, data)
     return dataclasses.replace(prepared, own_documents=data.document_attention == "own")
@@ -325,7 +325,8 @@ def _require_window(num_tokens: int, sequence_length: int, batch_size: int) -> N
         )
 
 
-def _require_batch(prepared: PreparedData, sequence_length: int, batch_size: int) -> None:
+def require_batch(prepared: PreparedData, sequence_length: int, batch_size: int) -> None:
+    """Raise `DataError` where the training text fills no batch."""
     num_rows = prepared.plan.num_rows
     if not isinstance(prepared.plan.rows, Windows):
         if num_rows < batch_size:
