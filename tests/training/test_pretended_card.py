@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -117,8 +118,9 @@ def test_every_product_of_a_step_is_in_the_format_that_was_asked_for(
 
 
 @pytest.mark.parametrize("optimizer", ["adamw", "muon"])
-def test_what_stays_after_a_step_is_what_a_plan_says_of_the_update(optimizer: str) -> None:
-    """Weights, with copies in the products' format where AdamW has them, gradients, which are then in that format, and moments."""
+def test_what_stays_after_a_step_and_after_the_last_is_what_a_plan_says(optimizer: str) -> None:
+    """Weights, with copies in the products' format where AdamW has them, gradients, which are then in that format, and moments. Kind by kind,
+    for copies take what their gradients save."""
     case = few_layers(CASES["qwen3 of width 1,024"], 2)
     settings = TrainingSettings(batch_size=4, optimizer=optimizer, precision="bf16")  # type: ignore[arg-type]
     with pretended_card() as allocated:
@@ -129,9 +131,18 @@ def test_what_stays_after_a_step_is_what_a_plan_says_of_the_update(optimizer: st
         with machinery.shards:
             take_step(task, machinery, 0, 1.0)
         stays = allocated.now
+        gradients = sum(learner.grad.nbytes for learner in machinery.learners if learner.grad is not None)
+        copies = sum(copied.nbytes for copied in machinery.optimizer.matrices.copies if copied is not None)
+        del machinery, task
+        gc.collect()
+        left = allocated.now  # the network, and what gradients came to it
+    weights = sum(parameter.nbytes for parameter in model.parameters())
     load = Load(case.config, settings, row_length=256, sample_tokens=0)
-    update = next(moment for moment in training_moments(load, Rank("cuda", 2)) if moment.moment == "the update")
+    *_, update, _, end = training_moments(load, Rank("cuda", 2))
+    assert (update.weights, update.gradients) == pytest.approx((weights + copies, gradients), rel=0.001)
     assert stays == pytest.approx(update.total - update.update, rel=0.005)
+    assert (copies > 0) == (optimizer == "adamw")
+    assert end.weights + end.gradients == pytest.approx(left, rel=0.005)
 
 
 def test_it_is_a_card_to_those_who_ask() -> None:

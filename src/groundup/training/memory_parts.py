@@ -42,6 +42,11 @@ class Rank:
     libraries: int = 0
     """Bytes that Python, PyTorch and the device's runtime take before there is a network."""
 
+    @property
+    def alone(self) -> bool:
+        """Whether it takes steps as a process does that trains by itself: of the network that is dealt out it doesn't, even if it has all."""
+        return self.world_size == 1 and self.strategy != "fsdp"
+
 
 def rows_at_once(settings: TrainingSettings, world_size: int = 1) -> int:
     """How many rows of a batch one rank reads at once."""
@@ -106,7 +111,7 @@ def matrix_parameters(config: TransformerConfig) -> int:
 def narrow_parameters(config: TransformerConfig, settings: TrainingSettings, rank: Rank, adapted: bool) -> int:
     """Those whose copies in the products' format stay from step to step, and have the gradients (narrow_weights.py): the blocks' matrices,
     on a card, where AdamW trains all weights in one process, with one way back a step."""
-    narrow = rank.device == "cuda" and rank.product_bytes < FULL and rank.world_size == 1 and not adapted
+    narrow = rank.device == "cuda" and rank.product_bytes < FULL and rank.alone and not adapted
     return matrix_parameters(config) if narrow and settings.optimizer == "adamw" and settings.steps_alike else 0
 
 
