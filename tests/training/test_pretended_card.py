@@ -119,8 +119,8 @@ def test_every_product_of_a_step_is_in_the_format_that_was_asked_for(
 
 @pytest.mark.parametrize("optimizer", ["adamw", "muon"])
 def test_what_stays_after_a_step_and_after_the_last_is_what_a_plan_says(optimizer: str) -> None:
-    """Weights, with copies in the products' format where AdamW has them, gradients, which are then in that format, and moments. Kind by kind,
-    for copies take what their gradients save."""
+    """Weights, with copies in the products' format where AdamW has them, gradients, which are then in that format, and moments. Kind by
+    kind, for copies take what their gradients save."""
     case = few_layers(CASES["qwen3 of width 1,024"], 2)
     settings = TrainingSettings(batch_size=4, optimizer=optimizer, precision="bf16")  # type: ignore[arg-type]
     with pretended_card() as allocated:

@@ -44,7 +44,7 @@ class Rank:
 
     @property
     def alone(self) -> bool:
-        """Whether it takes steps as a process does that trains by itself: of the network that is dealt out it doesn't, even if it has all."""
+        """Whether it takes steps as one that trains by itself: of a network that is dealt out it doesn't, even if it has all of it."""
         return self.world_size == 1 and self.strategy != "fsdp"
 
 
