@@ -25,6 +25,7 @@ from groundup.training.memory_parts import (
     message_bytes,
     narrow_parameters,
     optimizer_numbers,
+    pairs_logits_bytes,
     room_bytes,
     rows_at_once,
     update_bytes,
@@ -103,7 +104,9 @@ def step_moments(load: Load, rank: Rank, sizes: Sizes) -> list[Memory]:
     before = sizes.gradients if settings.accumulation_steps > 1 else 0  # of the parts before
     kept, of_ends, of_block = _activations(load, rank, sizes)
     again = (of_block if settings.activation_checkpointing else 0) + _way_back(load, rank, sizes)
-    logits = logits_bytes(config, sizes.predicted, rank, learns_projection=not adapted)
+    in_pairs = settings.objective == "preference" and rank.device != "cpu"
+    of_loss = pairs_logits_bytes if in_pairs else logits_bytes
+    logits = of_loss(config, sizes.predicted, rank, learns_projection=not adapted)
     held = HELD_IN_STEPS if rank.keeps_freed else 1.0
     of_all = partial(Memory, optimizer=sizes.optimizer, libraries=rank.libraries)
     first_block = of_all(

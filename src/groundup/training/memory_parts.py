@@ -74,6 +74,21 @@ def logits_bytes(config: TransformerConfig, num_predicted: int, rank: Rank, lear
     return of_all + rank.product_bytes * at_once + most
 
 
+def pairs_logits_bytes(
+    config: TransformerConfig, num_predicted: int, rank: Rank, learns_projection: bool = True
+) -> int:
+    """The same on a GPU where pairs are compared (objectives/preference.py): as many logits at a time as on a CPU, computed again for their
+    gradients; their logarithms, and the gradients of both, in fp32."""
+    rows = max(1, LOGITS_AT_ONCE["cpu"] // config.vocab_size)
+    narrow = 0 if rank.product_bytes == FULL else rank.product_bytes
+    projection = FULL * config.vocab_size * config.d_model if learns_projection and num_predicted > rows else 0
+    return (
+        3 * FULL * min(num_predicted, rows) * config.vocab_size
+        + narrow * config.vocab_size * config.d_model
+        + projection
+    )
+
+
 def room_bytes(config: TransformerConfig, num_predicted: int, rank: Rank) -> int:
     """The room for logits that each thread keeps from one step to the next, on a CPU."""
     every = num_predicted * config.vocab_size
