@@ -19,12 +19,15 @@ import torch
 from benchmarks import gpu, gpu_variants, readme, result
 from benchmarks.bare_task import bare_task
 from benchmarks.memory import run as memory_run
+from benchmarks.memory.pretended_card import pretended_card
 from benchmarks.speedrun import ladder, runner
 from benchmarks.throughput.run import BUSY
 from benchmarks.time_to_quality.run import summarize
+from torch import nn
 
 from groundup.model.settings import preset_config
 from groundup.model.transformer import Transformer
+from groundup.training.compiled import SUMS_IN_PARTS
 from groundup.training.settings import TrainingSettings
 from groundup.training.step import prepare_machinery, take_step
 
@@ -136,8 +139,15 @@ def test_who_keeps_a_core_busy_ends_with_its_parent() -> None:
 
 @pytest.mark.parametrize("name", list(gpu_variants.VARIANTS))
 def test_a_variant_of_a_step_on_a_card_computes_the_same(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Here on a CPU and not compiled; what takes less digits comes near."""
-    monkeypatch.setattr(torch, "compile", lambda network, mode: network)
+    """Here on a CPU and not compiled; what takes less digits comes near. But for the one that is told to, none changes what is fused."""
+    asked: list[dict[str, Any]] = []
+
+    def not_compiled(network: nn.Module, **options: Any) -> nn.Module:
+        asked.append(options)
+        object.__setattr__(network, "_orig_mod", network)  # a compiled one knows what it was made of
+        return network
+
+    monkeypatch.setattr(torch, "compile", not_compiled)
     shape = {"vocab_size": 50, "d_model": 16, "num_layers": 1, "num_heads": 2, "max_seq_len": 8}
     variant, rows = gpu_variants.VARIANTS[name], np.random.default_rng(0).integers(0, 50, (2, 9))
     losses = []
@@ -145,7 +155,7 @@ def test_a_variant_of_a_step_on_a_card_computes_the_same(name: str, monkeypatch:
         torch.manual_seed(1)
         model = Transformer(preset_config("classic", dropout=0.0, norm_position="pre", **shape))
         settings = TrainingSettings(
-            batch_size=2, optimizer="adamw", precision="bf16", num_threads=1, **changed.settings
+            batch_size=2, optimizer="adamw", precision="bf16", num_threads=1, compile=True, **changed.settings
         )
         task = changed.of_task(bare_task(model, settings, lambda step: rows if step == 0 else rows[::-1].copy()))
         machinery = prepare_machinery(task)
@@ -153,6 +163,20 @@ def test_a_variant_of_a_step_on_a_card_computes_the_same(name: str, monkeypatch:
         with machinery.shards:
             losses.append([float(take_step(task, machinery, step, 1.0).loss) for step in range(2)])
     assert losses[1] == pytest.approx(losses[0], rel=2e-3)
+    assert (asked[-1].get("options") or {}).get(SUMS_IN_PARTS) is (None if "all of" in name else False)
+
+
+@pytest.mark.parametrize("name", list(gpu_variants.VARIANTS))
+def test_a_variant_has_copies_of_weights_that_stay_but_for_the_one_that_is_told_not_to(name: str) -> None:
+    variant = gpu_variants.VARIANTS[name]
+    shape = {"vocab_size": 50, "d_model": 16, "num_layers": 1, "num_heads": 2, "max_seq_len": 8}
+    with pretended_card():
+        model = Transformer(preset_config("classic", **shape)).to("meta").to("cuda")
+        settings = TrainingSettings(batch_size=2, optimizer="adamw", precision="bf16", **variant.settings)
+        task = variant.of_task(bare_task(model, settings, lambda step: np.zeros((2, 9), dtype=np.int64)))
+        with variant.preparing():
+            machinery = prepare_machinery(task)
+    assert bool(machinery.optimizer.matrices.names) == ("copied at each step" not in name)
 
 
 @pytest.mark.parametrize(

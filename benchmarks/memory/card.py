@@ -3,7 +3,7 @@
     .venv/bin/python -m benchmarks.memory.card [--output benchmarks/results/memory-card.json]
 
 No card is needed, and no time measured: shapes, formats and the order of operations alone decide. The first two were measured on a card,
-too (`benchmarks/results/gpu.json`, eager).
+too (`benchmarks/results/gpu.json` and `gpu-350M.json`, eager).
 """
 
 from __future__ import annotations

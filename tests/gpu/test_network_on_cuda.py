@@ -234,6 +234,19 @@ def test_adamws_kernel_is_the_plain_update(shape: tuple[int, int], narrow: bool,
     assert copies[0] is None or torch.equal(copies[0], found[0].bfloat16())
 
 
+def test_adamws_kernel_without_a_memory_goes_by_the_last_gradient_alone(cuda: torch.device) -> None:
+    """Of one that is small beside the one before nothing is lost in taking that away."""
+    settings, rate = TrainingSettings(optimizer="adamw", beta1=0.0, beta2=0.0), torch.tensor(0.01, device=cuda)
+    weight, average, square = (torch.zeros(8, 8, device=cuda) for _ in range(3))
+    for step, size in enumerate((1.0, 1e-5)):
+        gradient = torch.full((8, 8), size, device=cuda)
+        rates = rates_of(torch.tensor(step + 1.0, device=cuda), rate, torch.zeros_like(rate), None, settings)
+        update_on_a_card(weight, average, square, gradient, None, rates, 0.0, settings)
+        assert torch.equal(average, gradient)
+        torch.testing.assert_close(square, gradient * gradient, rtol=1e-6, atol=0)
+    torch.testing.assert_close(weight, torch.full_like(weight, -0.02), rtol=2e-3, atol=0)  # EPSILON beside 1e-5
+
+
 @pytest.mark.parametrize("name", ["gelu", "gelu_tanh"])
 def test_compiled_the_activation_is_pytorchs(name: str, cuda: torch.device) -> None:
     """Of all numbers in bf16, and their derivatives, to its last digit."""

@@ -17,7 +17,7 @@ def narrow_gelu(x: torch.Tensor) -> torch.Tensor:
     return NarrowGELU.apply(x)  # type: ignore[no-any-return,no-untyped-call]
 
 
-def test_the_series_is_the_normal_distribution_to_a_ten_millionth() -> None:
+def test_the_series_is_the_normal_distribution_to_three_ten_millionths() -> None:
     below, density = normal(POINTS.float())
     torch.testing.assert_close(below.double(), torch.special.ndtr(POINTS), rtol=0, atol=3e-7)
     torch.testing.assert_close(

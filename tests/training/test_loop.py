@@ -300,7 +300,8 @@ def test_compile_goes_through_the_loop(tmp_path: Path, monkeypatch: pytest.Monke
     """With the eager backend, since what is tested is our wiring; the compiler is PyTorch's."""
     compiled: list[nn.Module] = []
 
-    def compile_eagerly(model: nn.Module) -> Any:
+    def compile_eagerly(model: nn.Module, options: dict[str, Any] | None) -> Any:
+        assert options is None  # of a CPU
         compiled.append(model)
         return real_compile(model, backend="eager")
 

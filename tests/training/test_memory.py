@@ -8,6 +8,7 @@ from contextlib import nullcontext
 from dataclasses import replace
 from itertools import accumulate
 from pathlib import Path
+from typing import get_args
 
 import pytest
 import torch
@@ -17,6 +18,7 @@ from torch.profiler import ProfilerActivity, profile
 from groundup.language_model import sliced_scores
 from groundup.language_model.token_losses import TOKENS_AT_ONCE
 from groundup.model.attention_with_dropout import QUERIES_AT_ONCE
+from groundup.model.counts import parameter_counts
 from groundup.model.dropout import Dropout
 from groundup.model.lora import add_lora
 from groundup.model.lora_settings import LoraSettings
@@ -37,6 +39,7 @@ from groundup.training.objectives.language_model import FEW_LOGITS
 from groundup.training.objectives.token_loss import LOGITS_AT_ONCE
 from groundup.training.objectives.token_loss_on_a_gpu import LOGARITHMS, LOGITS_ON_A_GPU, Wanted, on_a_gpu
 from groundup.training.optimizers import Optimizer
+from groundup.training.parallel_settings import Strategy
 from groundup.training.settings import TrainingSettings
 from groundup.training.step import LARGE_NETWORK
 
@@ -233,6 +236,20 @@ def test_what_a_recorded_step_holds_stays_at_validation() -> None:
     assert recorded[-1] == end  # what is recorded is gone with the training
     packed = training_moments(replace(load, rows_are_text_alone=False), Rank("cuda", 2))
     assert packed[-2:] == ordinary[-2:]
+
+
+def test_one_process_with_fsdp_records_no_step_and_has_no_copies_that_stay() -> None:
+    """As where several have parts of the network: steps are those of `_sharded_machinery`."""
+    config = preset_config("qwen3", num_layers=2, **SIZES)
+    load = Load(config, TrainingSettings(batch_size=8, optimizer="adamw"))
+    weights = 4 * parameter_counts(config)["total"]
+    ranks = {strategy: Rank("cuda", 2, strategy=strategy) for strategy in get_args(Strategy)}
+    held = {strategy: moments(load, rank)[UPDATE] for strategy, rank in ranks.items()}
+    assert (held["fsdp"].weights, held["fsdp"].gradients) == (weights, weights)
+    assert held["ddp"] == held["single"]
+    assert (held["ddp"].weights > weights, held["ddp"].gradients < weights) == (True, True)
+    validation = {strategy: training_moments(load, rank)[-2] for strategy, rank in ranks.items()}
+    assert validation["ddp"].total == validation["single"].total > validation["fsdp"].total
 
 
 def test_a_cards_stream_is_in_bf16_alone_and_no_tokens_to_learn_make_no_logits() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -17,11 +18,15 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from groundup.device import pick_device, precision_on, to_device
+from groundup.model.lora import adapter_parameters, add_lora
+from groundup.model.lora_settings import LoraSettings
+from groundup.model.settings import preset_config
 from groundup.model.transformer import Transformer
 from groundup.training.activation_memory import block_activation_bytes
 from groundup.training.memory import training_moments
 from groundup.training.memory_kinds import Load
 from groundup.training.memory_parts import Rank
+from groundup.training.objectives.preference import FIGURES, answer_rows_read, preference_loss_sum
 from groundup.training.settings import TrainingSettings
 from groundup.training.step import prepare_machinery, take_step
 
@@ -65,6 +70,38 @@ def test_what_is_counted_is_what_was_measured_on_a_card(name: str, file: str) ->
 def test_a_plan_says_what_a_card_allocates(name: str) -> None:
     case = few_layers(CASES[name])
     assert planned(case).total == pytest.approx(allocated_bytes(case), rel=0.07)
+
+
+@pytest.mark.parametrize(("vocab_size", "pairs"), [(8192, 2), (50_304, 4)])
+@pytest.mark.parametrize("adapted", [False, True])
+def test_a_plan_says_what_comparing_pairs_allocates(vocab_size: int, pairs: int, adapted: bool) -> None:
+    """Whose logits come in parts of their own, and are computed twice."""
+    shape = {"vocab_size": vocab_size, "d_model": 512, "num_layers": 2, "num_heads": 8, "max_seq_len": 512}
+    lora = LoraSettings(rank=16, dropout=0.0)
+    settings = TrainingSettings(
+        batch_size=pairs, optimizer="adamw", objective="preference", method="lora" if adapted else "full", lora=lora
+    )
+    with pretended_card() as allocated:
+        with torch.device("meta"):
+            model = Transformer(preset_config("llama", dropout=0.0, **shape))
+            if adapted:
+                add_lora(model, lora, seed=0)
+        reference = torch.zeros(8, 2, device="meta")
+        task = replace(
+            bare_task(model.to("cuda"), settings, lambda step: np.zeros((pairs, 2, 302), dtype=np.int64)),
+            loss_sum=lambda network, rows: preference_loss_sum(network, rows, reference, settings.preference),
+            count_terms=len,
+            figure_names=FIGURES,
+            rows_read=answer_rows_read,
+        )
+        machinery = prepare_machinery(task)
+        with machinery.shards:
+            for step in range(2):
+                take_step(task, machinery, step, 1.0)
+    adapters = adapter_parameters(model.config, lora) if adapted else None
+    load = Load(model.config, replace(settings, batch_size=2 * pairs), adapters, row_length=300, sample_tokens=0)
+    *steps, _, _ = training_moments(load, Rank("cuda", 2))
+    assert max(moment.total for moment in steps) == pytest.approx(allocated.most, rel=0.03)
 
 
 @pytest.mark.parametrize("kind", ["documents", "mistral", "plain"])
@@ -117,8 +154,9 @@ def test_every_product_of_a_step_is_in_the_format_that_was_asked_for(
 
 
 @pytest.mark.parametrize("optimizer", ["adamw", "muon"])
-def test_what_stays_after_a_step_is_what_a_plan_says_of_the_update(optimizer: str) -> None:
-    """Weights, with copies in the products' format where AdamW has them, gradients, which are then in that format, and moments."""
+def test_what_stays_after_a_step_and_after_the_last_is_what_a_plan_says(optimizer: str) -> None:
+    """Weights, with copies in the products' format where AdamW has them, gradients, which are then in that format, and moments. Kind by
+    kind, for copies take what their gradients save."""
     case = few_layers(CASES["qwen3 of width 1,024"], 2)
     settings = TrainingSettings(batch_size=4, optimizer=optimizer, precision="bf16")  # type: ignore[arg-type]
     with pretended_card() as allocated:
@@ -129,9 +167,18 @@ def test_what_stays_after_a_step_is_what_a_plan_says_of_the_update(optimizer: st
         with machinery.shards:
             take_step(task, machinery, 0, 1.0)
         stays = allocated.now
+        gradients = sum(learner.grad.nbytes for learner in machinery.learners if learner.grad is not None)
+        copies = sum(copied.nbytes for copied in machinery.optimizer.matrices.copies if copied is not None)
+        del machinery, task
+        gc.collect()
+        left = allocated.now  # the network, and what gradients came to it
+    weights = sum(parameter.nbytes for parameter in model.parameters())
     load = Load(case.config, settings, row_length=256, sample_tokens=0)
-    update = next(moment for moment in training_moments(load, Rank("cuda", 2)) if moment.moment == "the update")
+    *_, update, _, end = training_moments(load, Rank("cuda", 2))
+    assert (update.weights, update.gradients) == pytest.approx((weights + copies, gradients), rel=0.001)
     assert stays == pytest.approx(update.total - update.update, rel=0.005)
+    assert (copies > 0) == (optimizer == "adamw")
+    assert end.weights + end.gradients == pytest.approx(left, rel=0.005)
 
 
 def test_it_is_a_card_to_those_who_ask() -> None:

@@ -191,7 +191,7 @@ def test_a_kernel_that_cannot_be_made_is_told_of_and_done_without() -> None:
     cpu = torch.device("cpu")
     assert token_loss_on_a_gpu.where_it_works(made, cpu) is made
     with pytest.warns(
-        UserWarning, match=r"Triton could not make it \(Failed to find C compiler\.\); install a C compiler"
+        UserWarning, match=r"Triton could not make them \(Failed to find C compiler\.\); install a C compiler"
     ):
         assert token_loss_on_a_gpu.where_it_works(unmade, cpu) is token_loss_on_a_gpu.loss_in_place
 
@@ -203,7 +203,7 @@ def test_where_triton_is_there_but_does_not_open_the_loss_is_computed_plainly(mo
     made = torch.zeros
     monkeypatch.setattr(torch, "zeros", lambda *shape, dtype=None, device=None: made(*shape, dtype=dtype))
     token_loss_on_a_gpu._by_kernel.cache_clear()
-    with pytest.warns(UserWarning, match=r"without its kernel, .*\(import of triton halted"):
+    with pytest.warns(UserWarning, match=r"without kernels of our own, .*\(import of triton halted"):
         loss = token_loss_on_a_gpu.loss_by(torch.device("cuda"), torch.float32)
     token_loss_on_a_gpu._by_kernel.cache_clear()
     assert loss is token_loss_on_a_gpu.loss_in_place

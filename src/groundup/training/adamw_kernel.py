@@ -59,8 +59,8 @@ def _pieces(  # type: ignore[no-untyped-def]
         there = place < count
         gradient = tl.load(gradients + place, there).to(tl.float32) * shrink
         average, square = tl.load(averages + place, there), tl.load(squares + place, there)
-        average += (gradient - average) * fresh
-        square += (gradient * gradient - square) * fresh_square
+        average = _between(average, gradient, fresh)
+        square = _between(square, gradient * gradient, fresh_square)
         moved = step_size * average / (tl.sqrt(square) / root_there + epsilon)
         weight = tl.load(weights + place, there) * (1 - lr * decay) - moved
         tl.store(weights + place, weight, there)
@@ -68,3 +68,11 @@ def _pieces(  # type: ignore[no-untyped-def]
         tl.store(squares + place, square, there)
         if has_copy:
             tl.store(copies + place, weight.to(copies.dtype.element_ty), there)
+
+
+@triton.jit  # type: ignore[untyped-decorator]
+def _between(old, new, share):  # type: ignore[no-untyped-def]
+    """From old to new by a share of the way, as `Tensor.lerp_`: from the nearer end, for with `beta2` = 0 a small new one would be lost
+    beside what is taken away again."""
+    way = new - old
+    return tl.where(share < 0.5, old + way * share, new - way * (1 - share))

@@ -42,20 +42,23 @@ def training_moments(load: Load, rank: Rank) -> list[Memory]:
 
 
 def _reading_moments(load: Load, rank: Rank, sizes: Sizes) -> tuple[Memory, Memory]:
-    """Validation, and the end, when all that is held out is read. Of a network that is dealt out the first process has all then."""
+    """Validation, and the end, when all that is held out is read, and what steps alone need is gone: moments, copies of weights and their
+    gradients. Of a network that is dealt out the first process has all in both."""
     whole = FULL * (parameter_counts(load.config)["total"] + (load.adapter_parameters or 0)) if sizes.split > 1 else 0
-    of_both = partial(Memory, weights=sizes.weights + whole, libraries=rank.libraries)
+    of_both = partial(Memory, libraries=rank.libraries)
     room = 0 if rank.keeps_freed else sizes.room  # it is among what steps held
     return (
         of_both(
             "validation",
+            weights=sizes.weights + whole,
             gradients=sizes.shards * sizes.gradients,
             optimizer=sizes.optimizer,
             **_reading(load, rank, room, load.evaluation_tokens),
         ),
         of_both(
             "the end, when all that is held out is read",
-            gradients=sizes.gradients,
+            weights=sizes.weights - sizes.copies + whole,
+            gradients=sizes.gradients - sizes.copies,
             **_reading(load, rank, room, load.held_out),
         ),
     )
@@ -64,7 +67,7 @@ def _reading_moments(load: Load, rank: Rank, sizes: Sizes) -> tuple[Memory, Memo
 def _is_recorded(load: Load, rank: Rank) -> bool:
     """Whether steps are recorded on a card (training/recorded_step.py)."""
     plain = load.settings.objective == "language_model" and load.rows_are_text_alone
-    return rank.device == "cuda" and rank.world_size == 1 and plain and load.settings.steps_alike
+    return rank.device == "cuda" and rank.alone and plain and load.settings.steps_alike
 
 
 def _beside(steps: Memory, reading: Memory, share: float, validation: Memory) -> Memory:

@@ -25,6 +25,7 @@ from groundup.training.memory_parts import (
     message_bytes,
     narrow_parameters,
     optimizer_numbers,
+    pairs_logits_bytes,
     room_bytes,
     rows_at_once,
     update_bytes,
@@ -51,6 +52,9 @@ class Sizes:
     split: int
     """Over how many processes weights, gradients and moments are dealt out."""
     weights: int
+    """With `copies`."""
+    copies: int
+    """Of matrices in the products' format, as long as steps are taken; as many are their gradients, which are among those."""
     gradients: int
     """Of one shard."""
     optimizer: int
@@ -68,7 +72,8 @@ def sizes_of(load: Load, rank: Rank) -> Sizes:
     trained = narrow if adapted else parameters
     split = rank.world_size if rank.strategy == "fsdp" else 1
     whole = gathered_bytes(config) if split > 1 else 0
-    copied = narrow_parameters(config, settings, rank, adapted)
+    in_two_formats = narrow_parameters(config, settings, rank, adapted)
+    copies = rank.product_bytes * in_two_formats
     return Sizes(
         shards=shards,
         tokens=tokens,
@@ -76,8 +81,9 @@ def sizes_of(load: Load, rank: Rank) -> Sizes:
         predicted=predicted,
         trained=trained,
         split=split,
-        weights=FULL * (parameters + narrow) // split + whole + rank.product_bytes * copied,
-        gradients=FULL * trained // split + (0 if adapted else whole) - (FULL - rank.product_bytes) * copied,
+        weights=FULL * (parameters + narrow) // split + whole + copies,
+        copies=copies,
+        gradients=FULL * trained // split + (0 if adapted else whole) - FULL * in_two_formats + copies,
         optimizer=FULL * optimizer_numbers(config, settings, trained) // split,
         room=shards * room_bytes(config, predicted, rank),
     )
@@ -89,7 +95,7 @@ def step_moments(load: Load, rank: Rank, sizes: Sizes) -> list[Memory]:
     # Of weights that are gathered for a block and forgotten, too, autograd keeps the copies that its products read; of a block that is
     # computed twice until its end.
     copied = matrix_parameters(config) // (config.num_layers if settings.activation_checkpointing else 1)
-    if rank.product_bytes == FULL or narrow_parameters(config, settings, rank, adapted):
+    if rank.product_bytes == FULL or sizes.copies:
         copied = 0  # none, or there at all times
     weights = sizes.weights + shards * rank.product_bytes * copied
     message = message_bytes(config, sizes.trained) if rank.strategy == "ddp" and rank.world_size > 1 else 0
@@ -98,7 +104,9 @@ def step_moments(load: Load, rank: Rank, sizes: Sizes) -> list[Memory]:
     before = sizes.gradients if settings.accumulation_steps > 1 else 0  # of the parts before
     kept, of_ends, of_block = _activations(load, rank, sizes)
     again = (of_block if settings.activation_checkpointing else 0) + _way_back(load, rank, sizes)
-    logits = logits_bytes(config, sizes.predicted, rank, learns_projection=not adapted)
+    in_pairs = settings.objective == "preference" and rank.device != "cpu"
+    of_loss = pairs_logits_bytes if in_pairs else logits_bytes
+    logits = of_loss(config, sizes.predicted, rank, learns_projection=not adapted)
     held = HELD_IN_STEPS if rank.keeps_freed else 1.0
     of_all = partial(Memory, optimizer=sizes.optimizer, libraries=rank.libraries)
     first_block = of_all(

@@ -42,6 +42,11 @@ class Rank:
     libraries: int = 0
     """Bytes that Python, PyTorch and the device's runtime take before there is a network."""
 
+    @property
+    def alone(self) -> bool:
+        """Whether it takes steps as one that trains by itself: of a network that is dealt out it doesn't, even if it has all of it."""
+        return self.world_size == 1 and self.strategy != "fsdp"
+
 
 def rows_at_once(settings: TrainingSettings, world_size: int = 1) -> int:
     """How many rows of a batch one rank reads at once."""
@@ -67,6 +72,21 @@ def logits_bytes(config: TransformerConfig, num_predicted: int, rank: Rank, lear
     before = min(1, parts - 1)  # whether there is a sum of the projection's gradients of the parts before
     most = max(logarithms + before * projection, (before + 1) * projection)
     return of_all + rank.product_bytes * at_once + most
+
+
+def pairs_logits_bytes(
+    config: TransformerConfig, num_predicted: int, rank: Rank, learns_projection: bool = True
+) -> int:
+    """The same on a GPU where pairs are compared (objectives/preference.py): as many logits at a time as on a CPU, computed again for their
+    gradients; their logarithms, and the gradients of both, in fp32."""
+    rows = max(1, LOGITS_AT_ONCE["cpu"] // config.vocab_size)
+    narrow = 0 if rank.product_bytes == FULL else rank.product_bytes
+    projection = FULL * config.vocab_size * config.d_model if learns_projection and num_predicted > rows else 0
+    return (
+        3 * FULL * min(num_predicted, rows) * config.vocab_size
+        + narrow * config.vocab_size * config.d_model
+        + projection
+    )
 
 
 def room_bytes(config: TransformerConfig, num_predicted: int, rank: Rank) -> int:
@@ -106,7 +126,7 @@ def matrix_parameters(config: TransformerConfig) -> int:
 def narrow_parameters(config: TransformerConfig, settings: TrainingSettings, rank: Rank, adapted: bool) -> int:
     """Those whose copies in the products' format stay from step to step, and have the gradients (narrow_weights.py): the blocks' matrices,
     on a card, where AdamW trains all weights in one process, with one way back a step."""
-    narrow = rank.device == "cuda" and rank.product_bytes < FULL and rank.world_size == 1 and not adapted
+    narrow = rank.device == "cuda" and rank.product_bytes < FULL and rank.alone and not adapted
     return matrix_parameters(config) if narrow and settings.optimizer == "adamw" and settings.steps_alike else 0
 
 

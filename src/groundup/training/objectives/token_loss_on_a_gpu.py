@@ -123,13 +123,13 @@ def _kernel(scores: Tensor, targets: Tensor) -> Tensor:
 
 def where_it_works(kernel: LossInPlace, device: torch.device) -> LossInPlace:
     """The kernel, tried once there; with a warning the plain way where it can't be made: Triton asks for a C compiler and Python's headers,
-    which slim machines lack, and knows newer cards only."""
+    which slim machines lack, and knows newer cards only. AdamW's (narrow_weights.py) is not made there either."""
     try:
         kernel(torch.zeros(1, ALIGNED, device=device), torch.zeros(1, dtype=torch.int64, device=device))
     except Exception as error:  # Triton's own, its compiler's, the C compiler's
         why = str(error).strip().partition("\n")[0] or type(error).__name__
         warnings.warn(
-            f"the loss is computed without its kernel, and more slowly: Triton could not make it ({why}); "
+            f"steps are taken without kernels of our own, and more slowly: Triton could not make them ({why}); "
             "install a C compiler and Python's headers, on Debian gcc and python3-dev",
             stacklevel=2,
         )
