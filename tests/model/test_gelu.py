@@ -7,6 +7,7 @@ import math
 import pytest
 import torch
 import torch.nn.functional as F
+from benchmarks.memory.pretended_card import pretended_card
 
 from groundup.model.gelu import NarrowGELU, gelu, gelu_by_sigmoid, gelu_tanh, normal
 
@@ -65,3 +66,16 @@ def test_elsewhere_both_are_pytorchs() -> None:
     for x in (POINTS.float(), POINTS.bfloat16()):
         assert torch.equal(gelu(x), F.gelu(x))
         assert torch.equal(gelu_tanh(x), F.gelu(x, approximate="tanh"))
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float32])
+def test_who_compiles_for_a_card_is_given_the_other_forms(dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of numbers in two bytes; GPT-2's in any format. What isn't compiled there is PyTorch's."""
+    with pretended_card():
+        x = torch.zeros(4, dtype=dtype, device="cuda", requires_grad=True)
+        names = [type(function(x).grad_fn).__name__ for function in (gelu, gelu_tanh)]
+        assert names == ["GeluBackward0", "GeluBackward0"]
+        monkeypatch.setattr(torch.compiler, "is_compiling", lambda: True)
+        names = [type(function(x).grad_fn).__name__ for function in (gelu, gelu_tanh)]
+        assert (names[0] == "NarrowGELUBackward") == (dtype != torch.float32)
+        assert names[1] != "GeluBackward0"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -9,17 +11,20 @@ import pytest
 import torch
 from benchmarks.bare_task import bare_task
 from benchmarks.memory.pretended_card import pretended_card
+from torch import Tensor
 
 from groundup.model.lora import add_lora
 from groundup.model.lora_settings import LoraSettings
 from groundup.model.settings import Preset, preset_config
 from groundup.model.transformer import Transformer
 from groundup.training import adamw
+from groundup.training import step as training_step
 from groundup.training.adamw import update_plainly
 from groundup.training.narrow_weights import may_be_narrow, with_narrow_weights
 from groundup.training.objectives import token_loss_on_a_gpu
 from groundup.training.objectives.language_model import loss_sum
 from groundup.training.optimizers import Optimizer, gradient_norm, stacked_matrices, trainable
+from groundup.training.ranks import Ranks
 from groundup.training.settings import TrainingSettings
 from groundup.training.step import prepare_machinery, take_step
 
@@ -71,6 +76,7 @@ def test_steps_are_autocasts_and_so_is_the_state_that_is_saved(preset: Preset, m
     narrow, wide = tiny(preset), tiny(preset).train()
     network, copies = with_narrow_weights(narrow, torch.bfloat16)
     mine, ordinary = Optimizer(narrow, SETTINGS, narrow=copies), Optimizer(wide, SETTINGS)
+    mine.on_cuda = True  # where kernels clip as they read
     for step in range(3):
         # Whatever rounds the other way tells on all in the next step: so each begins with the same weights and moments.
         ordinary.load_state_tensors(mine.state_tensors())
@@ -82,7 +88,7 @@ def test_steps_are_autocasts_and_so_is_the_state_that_is_saved(preset: Preset, m
             assert all(learner.grad is None for learner in learners)
             way_back(model, step)
             norms.append(gradient_norm(learners))
-            optimizer.step(torch.tensor(1.0), torch.tensor(0.0))
+            optimizer.step(torch.tensor(1.0), torch.tensor(0.0), shrink=torch.tensor(0.25 if step else 1.0))
         torch.testing.assert_close(*norms, rtol=1e-6, atol=0)
         states = mine.state_tensors(), ordinary.state_tensors()
         assert set(states[0]) == set(states[1])
@@ -115,12 +121,15 @@ def test_who_has_them(changed: dict[str, Any], narrow: bool) -> None:
         assert all(own is whole for _, own, whole in pairs)
 
 
-def test_adapters_a_cpu_and_a_card_without_kernels_have_none(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_adapters_a_cpu_several_processes_and_a_card_without_kernels_have_none(monkeypatch: pytest.MonkeyPatch) -> None:
     task = bare_task(tiny("qwen3"), SETTINGS, lambda step: np.zeros((4, 9), dtype=np.int64))
     card = torch.device("cuda")
     monkeypatch.setattr(token_loss_on_a_gpu, "loss_by", lambda device, dtype: abs)
     assert may_be_narrow(task, card, torch.bfloat16)
     assert not may_be_narrow(task, torch.device("cpu"), torch.bfloat16)
+    assert not may_be_narrow(
+        replace(task, ranks=Ranks(size=2)), card, torch.bfloat16
+    )  # who send each other gradients in fp32
     # Where the loss's kernel could not be made this one couldn't either.
     monkeypatch.setattr(token_loss_on_a_gpu, "loss_by", lambda device, dtype: token_loss_on_a_gpu.loss_in_place)
     assert not may_be_narrow(task, card, torch.bfloat16)
@@ -129,16 +138,44 @@ def test_adapters_a_cpu_and_a_card_without_kernels_have_none(monkeypatch: pytest
     assert not may_be_narrow(task, card, torch.bfloat16)
 
 
-def test_a_step_on_a_pretended_card_reads_and_writes_the_copies() -> None:
+def test_a_step_on_a_pretended_card_reads_and_writes_the_copies(monkeypatch: pytest.MonkeyPatch) -> None:
     settings = TrainingSettings(optimizer="adamw", precision="bf16", batch_size=4)
     with pretended_card():
         model = Transformer(preset_config("qwen3", **SHAPE)).to("meta").to("cuda")
         task = bare_task(model, settings, lambda step: np.zeros((4, 9), dtype=np.int64))
         machinery = prepare_machinery(task)
+        normed: list[Sequence[Tensor]] = []
+
+        def seen(learners: Sequence[Tensor]) -> Tensor:
+            normed.append(learners)
+            return gradient_norm(learners)
+
+        monkeypatch.setattr(training_step, "gradient_norm", seen)
         with machinery.shards:
             take_step(task, machinery, 0, 1.0)
+        assert all(one is other for one, other in zip(normed[0], machinery.learners, strict=True))
         found = {learner.grad.dtype for learner in machinery.learners if learner.grad is not None}
         assert found == {torch.bfloat16, torch.float32}
         assert [p.grad is None for p in machinery.parameters] == [
             learner is not p for learner, p in zip(machinery.learners, machinery.parameters, strict=True)
         ]
+
+
+def test_what_is_compiled_is_the_network_with_copies_and_it_learns(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With dropout, though the model was last asked for a validation's loss."""
+    given: list[torch.nn.Module] = []
+
+    def compile_nothing(network: torch.nn.Module, device: torch.device) -> torch.nn.Module:
+        given.append(network)
+        return network
+
+    monkeypatch.setattr(training_step, "compiled", compile_nothing)
+    settings = TrainingSettings(optimizer="adamw", precision="bf16", batch_size=4, compile=True)
+    with pretended_card():
+        model = Transformer(preset_config("qwen3", **{**SHAPE, "dropout": 0.1})).to("meta").to("cuda").eval()
+        machinery = prepare_machinery(bare_task(model, settings, lambda step: np.zeros((4, 9), dtype=np.int64)))
+    (network,) = given
+    assert machinery.shards.networks == [network]
+    assert network is not model
+    assert all(module.training for module in network.modules())
+    assert all(one is other for one, other in zip(trainable(network), machinery.learners, strict=True))
