@@ -20,6 +20,7 @@ from groundup.model.transformer import Transformer
 from groundup.training import adamw
 from groundup.training import step as training_step
 from groundup.training.adamw import update_plainly
+from groundup.training.memory_parts import Rank, narrow_parameters
 from groundup.training.narrow_weights import may_be_narrow, with_narrow_weights
 from groundup.training.objectives import token_loss_on_a_gpu
 from groundup.training.objectives.language_model import loss_sum
@@ -119,6 +120,9 @@ def test_who_has_them(changed: dict[str, Any], narrow: bool) -> None:
         pairs = list(zip(machinery.learners, machinery.parameters, trainable(model), strict=True))
         assert all(learner is own for learner, own, _ in pairs) == (not narrow)
         assert all(own is whole for _, own, whole in pairs)
+        copied = sum(copy.numel() for copy in machinery.optimizer.matrices.copies if copy is not None)
+        rank = Rank("cuda", 4 if machinery.dtype is None else 2)
+        assert narrow_parameters(model.config, settings, rank, adapted=False) == copied  # what a plan counts
 
 
 def test_adapters_a_cpu_several_processes_and_a_card_without_kernels_have_none(monkeypatch: pytest.MonkeyPatch) -> None:
