@@ -70,7 +70,7 @@ def _pieces(  # type: ignore[no-untyped-def]
             tl.store(copies + place, weight.to(copies.dtype.element_ty), there)
 
 
-@triton.jit  # type: ignore[untyped-decorator]
+@triton.jit
 def _between(old, new, share):  # type: ignore[no-untyped-def]
     """From old to new by a share of the way, as `Tensor.lerp_`: from the nearer end, for with `beta2` = 0 a small new one would be lost
     beside what is taken away again."""
