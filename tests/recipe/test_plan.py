@@ -777,6 +777,23 @@ def test_what_products_reach_here_counts_those_that_are_computed_twice(
         assert found["here"]["flops_per_second"] == pytest.approx((1 + again) * 3e9 / 2.0)
 
 
+@pytest.mark.parametrize("in_part", [False, True])
+def test_the_page_says_what_was_not_measured_whole(
+    in_part: bool, tiny_recipe: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As the figures in JSON do: a step of which some blocks were gone through, and memory that nothing held, are no measurement."""
+    numbers: dict[str, Any] = {each.name: 1.0 for each in fields(Measured)}
+    reading = Reading(1.0, 1.0, readers=1, batch_tokens=10)
+    numbers |= {"reference": None, "evaluation": reading, "end": reading, "cut": in_part}
+    monkeypatch.setattr("groundup.recipe.plan.rehearse", lambda *arguments: Measured(**numbers))
+    plan(str(tiny_recipe))
+    shown = " ".join(capsys.readouterr().out.split())
+    assert ("), measured in part opening" in shown) == in_part
+    assert ("memory at most, measured or worked out" in shown) == in_part
+    assert ("a part of it was done, and tells of all (docs/planning.md)" in shown) == in_part
+    assert ("memory at most, as measured" in shown) != in_part
+
+
 def test_cards_take_the_strategy_that_keeps_to_the_budget(capsys: pytest.CaptureFixture[str]) -> None:
     """Not the first for which the card alone has room."""
     chosen = []

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 QUIET = 0.75
 """Of the time of as many cores as there are threads, what steps get on a machine that does nothing else, at the least."""
+IN_PART = "Some of that takes too long to be done whole in a plan: a part of it was done, and tells of all (docs/planning.md)."
 
 
 RecipeName = Annotated[str, typer.Argument(help="A shipped recipe's name, a TOML file, or a run's folder.")]
@@ -192,14 +193,18 @@ def _show_here(here: Mapping[str, Any]) -> None:
         return
     print_table(_memory_table({"estimated": here["estimated_memory"]}))
     print()
+    in_part = here["measured"]["cut"]
     rows = [(name, duration(seconds)) for name, seconds in here["seconds_by_part"].items()]
     rows += [
         ("all in all", duration(here["seconds"])),
         ("tokens a second", count(here["tokens_per_second"])),
-        ("memory at most, as measured", size(here["memory_bytes"])),
+        (f"memory at most, {'measured or worked out' if in_part else 'as measured'}", size(here["memory_bytes"])),
         ("energy", here["energy"]),
     ]
-    print_table(_table((f"on this machine ({here['device']}), measured", ""), rows))
+    measured = "measured in part" if in_part else "measured"
+    print_table(_table((f"on this machine ({here['device']}), {measured}", ""), rows))
+    if in_part:
+        print(IN_PART)
     for line in here["notes"]:
         print(line)
     if here["measured"]["cores_share"] < QUIET:
