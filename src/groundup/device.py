@@ -17,7 +17,7 @@ from typing import TypeVar
 import numpy as np
 import torch
 
-from groundup.cores import available_cores
+from groundup.cores import available_cores, memory_bytes
 from groundup.errors import SettingError
 
 T = TypeVar("T")
@@ -248,11 +248,6 @@ def _cpu_name() -> str:
     except OSError:
         return platform.processor() or platform.machine()
     return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), platform.machine())
-
-
-def memory_bytes() -> int:
-    """Bytes of main memory; 0 where the system doesn't say."""
-    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") if hasattr(os, "sysconf") else 0
 
 
 def held_bytes() -> int:

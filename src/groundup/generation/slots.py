@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 import torch
 
-from groundup.device import memory_bytes
+from groundup.cores import memory_bytes
 from groundup.errors import GenerationError
 from groundup.model.settings import TransformerConfig
 from groundup.model.transformer import KVCache

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from groundup.device import memory_bytes
+from groundup.cores import memory_bytes
 from groundup.errors import SettingError
 from groundup.model.settings import TransformerConfig
 from groundup.recipe.accelerators import Accelerator, layer_seconds, product_bytes

@@ -11,8 +11,8 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from groundup.cores import available_cores
-from groundup.device import memory_bytes, pick_device
+from groundup.cores import available_cores, memory_bytes
+from groundup.device import pick_device
 from groundup.errors import GroundupError, MachineError, SettingError
 from groundup.language_model.locate import find_model
 from groundup.model.adapter_config import is_adapter

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import torch
 
-from groundup.device import memory_bytes
+from groundup.cores import memory_bytes
 from groundup.errors import MachineError, SettingError
 from groundup.language_model import LanguageModel
 from groundup.model.adapter import weights_sha256
