@@ -13,7 +13,7 @@ from torch import Tensor
 from groundup.device import has_tf32_units, products_in_tf32, to_device
 from groundup.model.settings import PRESETS, Preset, preset_config
 from groundup.model.transformer import KVCache, Transformer, activate
-from groundup.training.adamw import rates_of, update_on_a_card, update_plainly
+from groundup.training.adamw import Matrix, rates_of, update_on_a_card, update_plainly
 from groundup.training.objectives import language_model, token_loss_on_a_gpu
 from groundup.training.objectives.language_model import loss_sum, marked_loss_sum
 from groundup.training.objectives.token_loss import cross_entropy_sum
@@ -227,8 +227,8 @@ def test_adamws_kernel_is_the_plain_update(shape: tuple[int, int], narrow: bool,
         rates = rates_of(steps, torch.tensor(0.1 / (1 + step), device=cuda), skip, shrink, settings)
         gradient = torch.randn(shape, device=cuda) * (torch.nan if step == 2 else 1.0)
         gradient = gradient.bfloat16() if narrow else gradient
-        update_on_a_card(found[0], found[1], found[2], gradient, copies[0], rates, 0.3, settings)
-        update_plainly(expected[0], expected[1], expected[2], gradient, copies[1], rates, 0.3, settings)
+        update_on_a_card(Matrix(found[0], found[1], found[2], gradient, copies[0]), rates, 0.3, settings)
+        update_plainly(Matrix(expected[0], expected[1], expected[2], gradient, copies[1]), rates, 0.3, settings)
     for one, other in zip(found, expected, strict=True):
         torch.testing.assert_close(one, other, rtol=1e-5, atol=1e-6)
     assert copies[0] is None or torch.equal(copies[0], found[0].bfloat16())
@@ -241,7 +241,7 @@ def test_adamws_kernel_without_a_memory_goes_by_the_last_gradient_alone(cuda: to
     for step, size in enumerate((1.0, 1e-5)):
         gradient = torch.full((8, 8), size, device=cuda)
         rates = rates_of(torch.tensor(step + 1.0, device=cuda), rate, torch.zeros_like(rate), None, settings)
-        update_on_a_card(weight, average, square, gradient, None, rates, 0.0, settings)
+        update_on_a_card(Matrix(weight, average, square, gradient, None), rates, 0.0, settings)
         assert torch.equal(average, gradient)
         torch.testing.assert_close(square, gradient * gradient, rtol=1e-6, atol=0)
     torch.testing.assert_close(weight, torch.full_like(weight, -0.02), rtol=2e-3, atol=0)  # EPSILON beside 1e-5

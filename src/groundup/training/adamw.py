@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -59,6 +60,17 @@ class AdamWGroup:
         )
 
 
+class Matrix(NamedTuple):
+    """A weight (R, C) and what its update reads and writes."""
+
+    weight: Tensor
+    average: Tensor
+    square: Tensor
+    gradient: Tensor
+    copied: Tensor | None
+    """The weight in another format, if there is such a copy."""
+
+
 class MatrixGroup(AdamWGroup):
     """Matrices on a card, each updated by one kernel, with copies of some of them in the products' format (narrow_weights.py).
 
@@ -87,7 +99,7 @@ class MatrixGroup(AdamWGroup):
             self.parameters, self.averages, self.squares, self.learners, self.copies, self.decays, strict=True
         ):
             assert learner.grad is not None, "every parameter takes part in the loss"
-            update_on_a_card(weight, average, square, learner.grad, copied, rates, decay, settings)
+            update_on_a_card(Matrix(weight, average, square, learner.grad, copied), rates, decay, settings)
 
 
 def rates_of(step: Tensor, lr: Tensor, skip: Tensor, shrink: Tensor | None, settings: TrainingSettings) -> Tensor:
@@ -99,33 +111,16 @@ def rates_of(step: Tensor, lr: Tensor, skip: Tensor, shrink: Tensor | None, sett
     return torch.stack([skip.double(), shrunk.double(), lr.double(), *there]).float()
 
 
-def update_on_a_card(
-    weight: Tensor,
-    average: Tensor,
-    square: Tensor,
-    gradient: Tensor,
-    copied: Tensor | None,
-    rates: Tensor,
-    decay: float,
-    settings: TrainingSettings,
-) -> None:
+def update_on_a_card(matrix: Matrix, rates: Tensor, decay: float, settings: TrainingSettings) -> None:
     """`update_plainly` by its kernel, whose module opens Triton: only PyTorch for CUDA brings it along."""
     from groundup.training.adamw_kernel import update_in_place
 
-    update_in_place(weight, average, square, gradient, copied, rates, decay, settings)
+    update_in_place(matrix, rates, decay, settings)
 
 
-def update_plainly(
-    weight: Tensor,
-    average: Tensor,
-    square: Tensor,
-    gradient: Tensor,
-    copied: Tensor | None,
-    rates: Tensor,
-    decay: float,
-    settings: TrainingSettings,
-) -> None:
-    """A weight (R, C) and its moments after one step, in their place, and the weight's copy in another format, if there is one."""
+def update_plainly(matrix: Matrix, rates: Tensor, decay: float, settings: TrainingSettings) -> None:
+    """A matrix after one step of `rates_of` these and with this weight decay, in its place."""
+    weight, average, square, gradient, copied = matrix
     skip, shrink, lr, average_there, root_there = rates.unbind()
     if skip == 1:
         return

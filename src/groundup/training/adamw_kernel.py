@@ -10,24 +10,16 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from groundup.training.adamw import EPSILON
+from groundup.training.adamw import EPSILON, Matrix
 from groundup.training.settings import TrainingSettings
 
 NUMBERS, WARPS = 1024, 4
 """A matrix is updated in pieces of so many numbers, each by so many times 32 threads."""
 
 
-def update_in_place(
-    weight: Tensor,
-    average: Tensor,
-    square: Tensor,
-    gradient: Tensor,
-    copied: Tensor | None,
-    rates: Tensor,
-    decay: float,
-    settings: TrainingSettings,
-) -> None:
+def update_in_place(matrix: Matrix, rates: Tensor, decay: float, settings: TrainingSettings) -> None:
     """As `update_plainly`, of tensors whose numbers lie one after the other."""
+    weight, average, square, gradient, copied = matrix
     _pieces[(triton.cdiv(weight.numel(), NUMBERS),)](
         weight,
         average,
